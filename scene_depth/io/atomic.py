@@ -1,0 +1,61 @@
+"""Writing so that nothing is ever half-written and no input is overwritten by accident."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scene_depth.errors import InputError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> Iterator[Path]:
+    """Gives a temporary path beside ``path`` (same extension) that replaces it when the block ends without an error.
+
+    Args:
+        path: File to write. Its folder is made if missing.
+        inputs: Files that the block reads; writing over one of them is refused.
+
+    Raises:
+        InputError: If ``path`` is one of ``inputs``, is a folder, or if its folder cannot be written.
+    """
+    path = Path(path)
+    if any(path.resolve() == Path(source).resolve() for source in inputs):
+        raise InputError("output", "the path of the input", "another file, the input is never overwritten", file=path)
+    if path.is_dir():
+        raise InputError("output", "a folder", "a file name", file=path)
+    check_writable(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: str | os.PathLike[str]) -> Path:
+    """Makes ``folder`` if missing; long work calls this first.
+
+    Raises:
+        InputError: If it cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError("output folder", error.strerror or str(error), "a folder that can be made and written", file=folder) from error
+    return folder
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,75 @@
+"""Quaternions (w first) and rotation matrices, batched, differentiable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def quaternions_to_matrices(quats: Tensor) -> Tensor:
+    """Rotation matrices of quaternions.
+
+    Args:
+        quats: w-first quaternions of any length but zero  # [..., 4]
+
+    Returns:
+        Rotation matrices  # [..., 3, 3]
+    """
+    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
+    rows = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(rows, dim=-1).reshape(*quats.shape[:-1], 3, 3)
+
+
+def matrices_to_quaternions(matrices: Tensor) -> Tensor:
+    """Unit quaternions (w first, w >= 0) of rotation matrices.
+
+    Takes, of the four ways to divide, the one with the largest divisor (Shepperd 1978), so that no rotation angle is
+    badly conditioned.
+
+    Args:
+        matrices: Rotation matrices  # [..., 3, 3]
+
+    Returns:
+        Quaternions  # [..., 4]
+    """
+    m = matrices
+    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    candidates = torch.stack(
+        [
+            torch.stack([1 + xx + yy + zz, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1),
+            torch.stack([m[..., 2, 1] - m[..., 1, 2], 1 + xx - yy - zz, m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]], -1),
+            torch.stack([m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 - xx + yy - zz, m[..., 1, 2] + m[..., 2, 1]], -1),
+            torch.stack([m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 - xx - yy + zz], -1),
+        ],
+        dim=-2,
+    )  # fmt: skip  # [..., 4, 4]; row k is 4 * q_k * q
+    best = torch.stack([candidates[..., k, k] for k in range(4)], -1).argmax(-1)
+    quats = torch.gather(candidates, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    quats = torch.nn.functional.normalize(quats, dim=-1)
+    return torch.where(quats[..., :1] < 0, -quats, quats)
+
+
+def multiply_quaternions(a: Tensor, b: Tensor) -> Tensor:
+    """Hamilton product: first rotate by ``b``, then by ``a``.
+
+    Args:
+        a, b: w-first quaternions, broadcast against each other  # [..., 4]
+
+    Returns:
+        Products  # [..., 4]
+    """
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+    return torch.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        dim=-1,
+    )

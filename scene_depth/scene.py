@@ -1,0 +1,135 @@
+"""A scene: posed views whose pictures stay on disk until they are asked for, and a point cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.errors import InputError
+
+Loader = Callable[[], NDArray]
+
+
+@dataclass(frozen=True)
+class View:
+    """One posed picture. Images, masks and depth are read from disk at each use, so that large scenes fit in memory.
+
+    Attributes:
+        name: Unique in the scene; by habit the path of the image below the scene's image folder, with forward slashes.
+        camera: One pinhole camera, already undistorted, of the size of all arrays below.
+        load_image: Gives float32 sRGB in [0, 1]  # [H, W, 3]
+        load_mask: Gives bool, True where the mask file is white. What white means (keep, ignore, remove) is said by
+            whoever uses the mask  # [H, W]
+        load_depth: Gives float32 z-depth in scene units, 0 = unknown  # [H, W]
+        image_path: File that the image comes from, if it comes from one.
+    """
+
+    name: str
+    camera: Cameras
+    load_image: Loader | None = None
+    load_mask: Loader | None = None
+    load_depth: Loader | None = None
+    image_path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.camera) != 1:
+            raise InputError(f"view {self.name!r}: camera", f"{len(self.camera)} cameras", "one camera")
+
+    def image(self) -> NDArray[np.float32]:
+        """The picture, sRGB in [0, 1]  # [H, W, 3]"""
+        return self._load("image", self.load_image, (self.camera.height, self.camera.width, 3))
+
+    def mask(self) -> NDArray[np.bool_]:
+        """True where the mask is white  # [H, W]"""
+        return self._load("mask", self.load_mask, (self.camera.height, self.camera.width))
+
+    def depth(self) -> NDArray[np.float32]:
+        """z-depth in scene units, 0 = unknown  # [H, W]"""
+        return self._load("depth", self.load_depth, (self.camera.height, self.camera.width))
+
+    def _load(self, what: str, load: Loader | None, shape: tuple[int, ...]) -> NDArray:
+        if load is None:
+            raise InputError(f"view {self.name!r}: {what}", "none", f"a view with {what}")
+        values = load()
+        if values.shape != shape:
+            raise InputError(f"view {self.name!r}: {what}", f"shape {values.shape}", f"{shape}, the size of its camera")
+        return values
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Coloured points in the frame and unit of the scene.
+
+    Attributes:
+        xyz: Positions, float64  # [P, 3]
+        rgb: Colours, uint8  # [P, 3]
+        errors: Reprojection errors in pixels, if known  # [P]
+        observations: For each view name, the indices of the points that it sees, if known.
+    """
+
+    xyz: NDArray[np.float64]
+    rgb: NDArray[np.uint8]
+    errors: NDArray[np.float64] | None = None
+    observations: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.xyz.ndim != 2 or self.xyz.shape[1] != 3 or self.rgb.shape != self.xyz.shape:
+            raise InputError("points", f"xyz {self.xyz.shape}, rgb {self.rgb.shape}", "both [P, 3]")
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Posed views and points in one frame.
+
+    Attributes:
+        views: Views with unique names.
+        points: Sparse or dense points, if there are any.
+        metric: Whether the unit is known to be the metre.
+        source: File or folder that the scene was read from.
+    """
+
+    views: tuple[View, ...]
+    points: PointCloud | None = None
+    metric: bool = False
+    source: Path | None = None
+
+    def __post_init__(self) -> None:
+        names = [view.name for view in self.views]
+        if not names:
+            raise InputError("views", "none", "one or more views", file=self.source)
+        if len(set(names)) != len(names):
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise InputError("views", f"the name {repeated!r} more than once", "unique names", file=self.source)
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def select(self, indices: Sequence[int]) -> Scene:
+        """The scene with the chosen views, in that order."""
+        return replace(self, views=tuple(self.views[i] for i in indices))
+
+    def split(self, every: int = 8, first: int = 0) -> tuple[Scene, Scene]:
+        """Training and test views by the rule of the field: of the views sorted by name, each ``every``-th is held out.
+
+        Raises:
+            InputError: If nothing would remain to train on or to test with.
+        """
+        order = sorted(range(len(self)), key=lambda i: self.views[i].name)
+        test = order[first::every] if every > 0 else []
+        train = [i for i in order if i not in set(test)]
+        if not test or not train:
+            raise InputError("every", f"{every} with {len(self)} views", "a number that leaves at least one view on each side")
+        return self.select(train), self.select(test)
+
+    def camera_extent(self) -> float:
+        """1.1 times the largest distance of a camera from their mean, the reference trainer's measure of a scene's size."""
+        centers = np.stack([view.camera.centers[0].cpu().numpy() for view in self.views])
+        return 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
