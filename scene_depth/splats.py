@@ -27,6 +27,7 @@ class GaussianSplats:
         sh: Spherical harmonics, K = 1, 4, 9 or 16 coefficients of RGB; base colour 0.5 + SH_C0 * sh[:, 0]  # [N, K, 3]
         extra: Further values a splat that a file carried and that nothing here reads, by property name  # [N] each
         antialiased: Trained for the antialiased renderer (Mip-Splatting's 2D filter with compensation).
+        comments: Remarks that a file carried, such as the tool that wrote it or its vertical axis.
 
     Raises:
         InputError: If shapes, types or devices do not fit together.
@@ -39,6 +40,7 @@ class GaussianSplats:
     sh: Tensor
     extra: dict[str, Tensor] = field(default_factory=dict)
     antialiased: bool = False
+    comments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = self.means.shape[0] if self.means.ndim else 0
@@ -145,4 +147,5 @@ def concatenate_splats(parts: Iterable[GaussianSplats]) -> GaussianSplats:
         template = next(part.extra[name] for part in parts if name in part.extra)
         extra[name] = torch.cat([part.extra.get(name, template.new_zeros(len(part), *template.shape[1:])) for part in parts])
     joined = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(GaussianSplats) if f.name in PARAMETERS}
-    return GaussianSplats(**joined, extra=extra, antialiased=parts[0].antialiased)
+    comments = tuple(dict.fromkeys(line for part in parts for line in part.comments))
+    return GaussianSplats(**joined, extra=extra, antialiased=parts[0].antialiased, comments=comments)
