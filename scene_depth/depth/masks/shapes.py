@@ -1,0 +1,233 @@
+"""Masks whose holes are drawn: strokes, circles, squares, silhouettes, rectangles, half images. True = known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from scene_depth.depth.masks.points import sparse_points
+from scene_depth.errors import InputError
+
+SIDES = ("left", "right", "top", "bottom")
+
+
+def strokes(
+    shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 6), width: tuple[float, float] = (0.03, 0.12)
+) -> NDArray[np.bool_]:
+    """Holes along brush strokes: wandering lines with round joints.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of everything.
+        count: Range of the number of strokes.
+        width: Range of the brush's width relative to the shorter side.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    rng = np.random.default_rng(seed)
+    size = min(shape)
+    picture = Image.new("1", (shape[1], shape[0]), 1)
+    draw = ImageDraw.Draw(picture)
+    for _ in range(int(rng.integers(count[0], count[1] + 1))):
+        brush = max(1, round(rng.uniform(*width) * size))
+        point = rng.uniform(0, 1, 2) * (shape[1], shape[0])
+        heading = rng.uniform(0, 2 * math.pi)
+        for _ in range(int(rng.integers(4, 12))):
+            heading += rng.normal(0, 0.9)
+            following = point + rng.uniform(0.05, 0.2) * size * np.array([math.cos(heading), math.sin(heading)])
+            draw.line([*point, *following], fill=0, width=brush)
+            draw.ellipse([*(following - brush / 2), *(following + brush / 2)], fill=0)
+            point = following
+    return _with_both(np.array(picture, dtype=bool))
+
+
+def circles(
+    shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 8), radius: tuple[float, float] = (0.04, 0.25)
+) -> NDArray[np.bool_]:
+    """Round holes.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of everything.
+        count: Range of the number of circles.
+        radius: Range of the radius relative to the shorter side.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    rng = np.random.default_rng(seed)
+    known = np.ones(shape, dtype=bool)
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    for _ in range(int(rng.integers(count[0], count[1] + 1))):
+        row, column = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
+        reach = max(0.5, rng.uniform(*radius) * min(shape))
+        known &= (rows + 0.5 - row) ** 2 + (columns + 0.5 - column) ** 2 > reach**2
+    return _with_both(known)
+
+
+def squares(
+    shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 8), side: tuple[float, float] = (0.08, 0.4)
+) -> NDArray[np.bool_]:
+    """Square holes with sides along the axes.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of everything.
+        count: Range of the number of squares.
+        side: Range of the side relative to the shorter side of the image.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    rng = np.random.default_rng(seed)
+    known = np.ones(shape, dtype=bool)
+    for _ in range(int(rng.integers(count[0], count[1] + 1))):
+        length = max(1, round(rng.uniform(*side) * min(shape)))
+        row = int(rng.integers(1 - length // 2, max(2 - length // 2, shape[0] - length // 2)))
+        column = int(rng.integers(1 - length // 2, max(2 - length // 2, shape[1] - length // 2)))
+        known[max(row, 0) : row + length, max(column, 0) : column + length] = False
+    return _with_both(known)
+
+
+def mixture(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
+    """One, two or three of strokes, circles and squares together, as DepthLab trains with.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of everything.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    rng = np.random.default_rng(seed)
+    kinds: list[Callable[[tuple[int, int], int], NDArray[np.bool_]]] = [strokes, circles, squares]
+    chosen = rng.permutation(3)[: int(rng.integers(1, 4))]
+    known = np.ones(shape, dtype=bool)
+    for kind in chosen:
+        known &= kinds[kind](shape, int(rng.integers(2**31)))
+    return _with_both(known)
+
+
+def silhouette(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest: float = 0.4) -> NDArray[np.bool_]:
+    """One hole with a smooth random outline, as if an object were removed.
+
+    The outline is r(angle) = exp of a random Fourier series of order 6 about a centre inside the image, stretched and
+    turned; the level whose area is the drawn share is cut out.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of outline, place and share.
+        smallest, largest: Range of the hole's share of the image.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    _check_range(smallest, largest)
+    rng = np.random.default_rng(seed)
+    share = rng.uniform(smallest, largest)
+    center = rng.uniform(0.25, 0.75, 2) * shape
+    turn, stretch = rng.uniform(0, math.pi), math.exp(rng.uniform(-0.5, 0.5))
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    y, x = rows + 0.5 - center[0], columns + 0.5 - center[1]
+    along, across = x * math.cos(turn) + y * math.sin(turn), (y * math.cos(turn) - x * math.sin(turn)) * stretch
+    angle = np.arctan2(across, along)
+    outline = sum(
+        rng.normal(0, 0.25 / order) * np.cos(order * angle) + rng.normal(0, 0.25 / order) * np.sin(order * angle)
+        for order in range(1, 7)
+    )
+    level = np.hypot(along, across) / np.exp(outline)
+    known = np.ones(shape, dtype=bool)
+    known.flat[np.argsort(level, axis=None, kind="stable")[: round(share * level.size)]] = False
+    return _with_both(known)
+
+
+def rectangle(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest: float = 0.4) -> NDArray[np.bool_]:
+    """One rectangular hole of a random share and aspect somewhere inside the image.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of place, share and aspect.
+        smallest, largest: Range of the hole's share of the image.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    _check_range(smallest, largest)
+    rng = np.random.default_rng(seed)
+    share = rng.uniform(smallest, largest)
+    aspect = math.exp(rng.uniform(-0.5, 0.5))
+    relative_height = min(0.95, math.sqrt(share * aspect))
+    relative_width = min(0.95, share / relative_height)
+    height, width = max(1, round(relative_height * shape[0])), max(1, round(relative_width * shape[1]))
+    row = int(rng.integers(0, shape[0] - height + 1))
+    column = int(rng.integers(0, shape[1] - width + 1))
+    known = np.ones(shape, dtype=bool)
+    known[row : row + height, column : column + width] = False
+    return _with_both(known)
+
+
+def half_image(shape: tuple[int, int], seed: int, side: str | None = None, share: float = 0.5) -> NDArray[np.bool_]:
+    """One side of the image is known, the other is to be outpainted.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of the side.
+        side: The known side: left, right, top or bottom; random by default (of those along which there is room).
+        share: Share of the image that is known, in (0, 1).
+
+    Returns:
+        True = known  # [H, W]
+    """
+    if side is not None and side not in SIDES:
+        raise InputError("side", repr(side), f"one of {', '.join(SIDES)}")
+    if not 0 < share < 1:
+        raise InputError("share", share, "a share in (0, 1)")
+    possible = SIDES if min(shape) > 1 else (SIDES[:2] if shape[1] > 1 else SIDES[2:])
+    side = side or possible[int(np.random.default_rng(seed).integers(len(possible)))]
+    known = np.zeros(shape, dtype=bool)
+    rows, columns = max(1, round(share * shape[0])), max(1, round(share * shape[1]))
+    window: tuple[slice, slice] = {
+        "left": np.s_[:, :columns],
+        "right": np.s_[:, shape[1] - columns :],
+        "top": np.s_[:rows, :],
+        "bottom": np.s_[shape[0] - rows :, :],
+    }[side]
+    known[window] = True
+    return _with_both(known)
+
+
+def training_mask(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
+    """One mask of DepthLab's training distribution: strokes, circles, squares, a mixture, random points or a silhouette.
+
+    The paper names the strategies and not their shares; here each is as likely as the others. Where instance labels
+    exist, ``instances`` replaces the silhouette.
+
+    Args:
+        shape: (H, W).
+        seed: Seed of everything.
+
+    Returns:
+        True = known  # [H, W]
+    """
+    rng = np.random.default_rng(seed)
+    strategies = (strokes, circles, squares, mixture, sparse_points, silhouette)
+    return strategies[int(rng.integers(len(strategies)))](shape, int(rng.integers(2**31)))
+
+
+def _with_both(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Strokes can miss the picture and large holes can swallow it; then the centre pixel, or a corner, is turned over."""
+    if known.all():
+        known[known.shape[0] // 2, known.shape[1] // 2] = False
+    if not known.any():
+        known[0, 0] = True
+    return known
+
+
+def _check_range(smallest: float, largest: float) -> None:
+    if not 0 < smallest <= largest < 1:
+        raise InputError("smallest, largest", f"{smallest}, {largest}", "shares with 0 < smallest <= largest < 1")
