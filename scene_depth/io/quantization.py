@@ -1,0 +1,103 @@
+"""What the packed splat formats share: bytes for opacities and colours, quaternions by their three smallest components."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.errors import InputError
+from scene_depth.splats import PARAMETERS, GaussianSplats
+
+Floats = NDArray[np.float32]
+
+
+def check_packable(splats: GaussianSplats, path: str | os.PathLike[str]) -> None:
+    """Checks that splats can be written in a quantised format at all.
+
+    Infinite opacities and scales of minus infinity have a nearest value in such formats, so they are accepted.
+
+    Raises:
+        InputError: If there are no splats, a value is NaN, a centre, quaternion, colour or size is infinite, or a
+            quaternion is zero.
+    """
+    if len(splats) == 0:
+        raise InputError("splats", "none", "one or more, as readers of this format refuse an empty file", file=path)
+    for name in PARAMETERS:
+        values = getattr(splats, name)
+        bad = torch.isnan(values) if name in ("logit_opacities", "log_scales") else ~torch.isfinite(values)
+        if name == "log_scales":
+            bad |= values == torch.inf
+        if count := int(bad.flatten(1).any(1).sum() if bad.ndim > 1 else bad.sum()):
+            accepted = "finite numbers (scene-depth inspect FILE --fix OUT repairs a file)"
+            raise InputError(name, f"NaN or infinity in {count} of {len(splats)} splats", accepted, file=path)
+    if count := int((splats.quats.abs().amax(1) == 0).sum()):
+        raise InputError("quats", f"zero in {count} of {len(splats)} splats", "quaternions of any length but zero", file=path)
+
+
+def arrays_of(splats: GaussianSplats) -> dict[str, Floats]:
+    """The parameters as float32 arrays."""
+    return {name: getattr(splats, name).detach().to("cpu", torch.float32).numpy() for name in PARAMETERS}
+
+
+def splats_of(means: NDArray, quats: NDArray, log_scales: NDArray, logit_opacities: NDArray, sh: NDArray) -> GaussianSplats:
+    """float32 splats of arrays."""
+    means_t, quats_t, log_scales_t, logits_t, sh_t = (
+        torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in (means, quats, log_scales, logit_opacities, sh)
+    )
+    return GaussianSplats(means_t, quats_t, log_scales_t, logits_t, sh_t)
+
+
+def to_bytes(values: NDArray, steps: int = 255) -> NDArray[np.int64]:
+    """Nearest of 0 to ``steps`` for values in [0, 1]; what is outside goes to the nearer end."""
+    return np.clip(np.floor(values.astype(np.float64) * steps + 0.5), 0, steps).astype(np.int64)
+
+
+def opacity_bytes(logits: Floats) -> NDArray[np.int64]:
+    """Opacities as bytes."""
+    return to_bytes(torch.from_numpy(logits).double().sigmoid().numpy())
+
+
+def opacity_logits(values: NDArray) -> Floats:
+    """Opacities of bytes before the sigmoid.
+
+    A byte stands for an interval of one step. Those of 0 and 255 are half as wide and end at 0 and 1, which no finite
+    logit reaches: they are decoded to their middle, a quarter of a step inside.
+    """
+    opacity = np.clip(np.asarray(values, np.float64), 0.25, 254.75) / 255
+    return np.log(opacity / (1 - opacity)).astype(np.float32)
+
+
+def split_largest(quats: Floats) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Index of the largest component of unit quaternions, and the other three in order, all with that one positive.
+
+    Args:
+        quats: Quaternions of any length but zero  # [N, 4]
+
+    Returns:
+        Index 0 to 3  # [N]
+        The others, at most sqrt(1/2) in size  # [N, 3]
+    """
+    unit = quats.astype(np.float64)
+    unit /= np.abs(unit).max(axis=1, keepdims=True)  # first, so that tiny and huge ones have a length in float64
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    largest = np.abs(unit).argmax(axis=1)
+    unit *= np.where(np.take_along_axis(unit, largest[:, None], 1) < 0, -1.0, 1.0)
+    return largest, np.take_along_axis(unit, _others(largest), 1)
+
+
+def join_largest(largest: NDArray, three: NDArray) -> Floats:
+    """Unit quaternions of the index and the three components that ``split_largest`` gives  # [N, 4]"""
+    quats = np.empty((len(three), 4), np.float32)
+    rest = np.sqrt(np.maximum(0.0, 1.0 - (three.astype(np.float64) ** 2).sum(axis=1)))
+    np.put_along_axis(quats, _others(largest), three.astype(np.float32), 1)
+    np.put_along_axis(quats, largest[:, None].astype(np.int64), rest[:, None].astype(np.float32), 1)
+    return quats
+
+
+def _others(largest: NDArray) -> NDArray[np.int64]:
+    """Indices of the components that are not the largest, in order  # [N, 3]"""
+    order = np.arange(3, dtype=np.int64)
+    return order + (order >= largest[:, None])
