@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,38 @@ def atomic_path(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary folder whose contents become those of ``path`` when the block ends without an error.
+
+    Since ``path`` must be new or empty, no input inside it can be overwritten.
+
+    Args:
+        path: Folder to write. Its parents are made if missing.
+
+    Raises:
+        InputError: If ``path`` is a file or a folder with something in it, or cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError("output folder", "a file", "a new or empty folder", file=path)
+    if path.is_dir() and any(path.iterdir()):
+        raise InputError("output folder", "a folder with files in it", "a new or empty folder, nothing is overwritten", file=path)
+    is_new = not path.exists()
+    check_writable(path.parent if is_new else path)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent if is_new else path, prefix=f".{path.name}-"))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if is_new:
+            os.replace(temporary, path)
+        else:  # the folder stays, it may be a mount point
+            for child in temporary.iterdir():
+                os.replace(child, path / child.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def check_writable(folder: str | os.PathLike[str]) -> Path:
     """Makes ``folder`` if missing; long work calls this first.
 
@@ -51,7 +84,9 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError("output folder", error.strerror or str(error), "a folder that can be made and written", file=folder) from error
+        raise InputError(
+            "output folder", error.strerror or str(error), "a folder that can be made and written", file=folder
+        ) from error
     return folder
 
 
