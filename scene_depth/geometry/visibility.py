@@ -1,0 +1,93 @@
+"""What a view has seen: points against the depth maps of other views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """How one view relates to a set of points. At most one of the three holds for a point.
+
+    Attributes:
+        seen: On the surface that the view sees there  # [P] bool
+        occluded: Behind that surface, or where the view is blocked  # [P] bool
+        floating: In front of that surface: the view looks through the point  # [P] bool
+    """
+
+    seen: Tensor
+    occluded: Tensor
+    floating: Tensor
+
+
+def sight(points: Tensor, camera: Cameras, depth: Tensor, blocked: Tensor | None = None, tolerance: float = 0.02) -> Sighting:
+    """Compares world points with what one view sees.
+
+    Points outside the image, behind the camera or on pixels of unknown depth belong to none of the three classes.
+    The depth is compared with the nearest of the four pixels around the projection, so that a surface seen at a slant
+    is not lost to rounding.
+
+    Args:
+        points: World points in scene units  # [P, 3]
+        camera: One camera.
+        depth: z-depth of that view, 0 = unknown  # [H, W]
+        blocked: Pixels where something that is to be removed stands before the scene  # [H, W] bool
+        tolerance: Relative depth difference that still counts as the same surface.
+
+    Raises:
+        InputError: If the depth map is not of the camera's size.
+    """
+    if len(camera) != 1 or depth.shape != (camera.height, camera.width):
+        raise InputError("depth", f"shape {tuple(depth.shape)}", f"({camera.height}, {camera.width}) and one camera")
+    pixels, z = camera.project(points)
+    pixels, z = pixels[0], z[0]
+    inside = (z > 0) & (pixels >= 0).all(1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
+    surface = _closest_of_four(depth.to(z), torch.where(inside[:, None], pixels, 0.0), z)
+    known = inside & (surface > 0)
+    if blocked is not None:
+        column, row = _pixel_indices(pixels, inside, camera)
+        hidden = inside & blocked[row, column]
+    else:
+        hidden = torch.zeros_like(inside)
+    difference = (z - surface) / z.clamp_min(1e-12)
+    seen = known & ~hidden & (difference.abs() <= tolerance)
+    return Sighting(seen, hidden | (known & (difference > tolerance)), known & ~hidden & (difference < -tolerance))
+
+
+def count_sightings(
+    points: Tensor, cameras: list[Cameras], depths: list[Tensor], blocked: list[Tensor], tolerance: float = 0.02
+) -> Tensor:
+    """In how many views each point is seen; arguments as for ``sight``, one of each a view.
+
+    Returns:
+        Counts  # [P] int64
+    """
+    count = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+    for camera, depth, mask in zip(cameras, depths, blocked, strict=True):
+        count += sight(points, camera, depth, mask, tolerance).seen
+    return count
+
+
+def _pixel_indices(pixels: Tensor, inside: Tensor, camera: Cameras) -> tuple[Tensor, Tensor]:
+    safe = torch.where(inside[:, None], pixels, 0.0)
+    return safe[:, 0].long().clamp(0, camera.width - 1), safe[:, 1].long().clamp(0, camera.height - 1)
+
+
+def _closest_of_four(depth: Tensor, pixels: Tensor, z: Tensor) -> Tensor:
+    """Of the known depths at the four pixels around each position, the one nearest to ``z``; 0 if none is known  # [P]"""
+    height, width = depth.shape
+    corner = (pixels - 0.5).floor().long()
+    best = torch.zeros_like(z)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            column, row = (corner[:, 0] + dx).clamp(0, width - 1), (corner[:, 1] + dy).clamp(0, height - 1)
+            candidate = depth[row, column]
+            better = (candidate > 0) & ((best == 0) | ((candidate - z).abs() < (best - z).abs()))
+            best = torch.where(better, candidate, best)
+    return best
