@@ -200,7 +200,9 @@ def _check_poses(poses: Tensor) -> None:
     if not bool(rigid.all()):
         index = int((~rigid).nonzero()[0])
         raise InputError(
-            f"camera_to_world[{index}]", poses[index].tolist(), "a finite rigid pose: rotation without scale or mirror, last row 0 0 0 1"
+            f"camera_to_world[{index}]",
+            poses[index].tolist(),
+            "a finite rigid pose: rotation without scale or mirror, last row 0 0 0 1",
         )
 
 

@@ -49,7 +49,11 @@ class GaussianSplats:
         for name, shape in expected.items():
             found = getattr(self, name)
             if tuple(found.shape) != shape or not found.is_floating_point() or found.device != self.means.device:
-                raise InputError(name, f"{found.dtype} {tuple(found.shape)} on {found.device}", f"floating point {shape} on {self.means.device}")
+                raise InputError(
+                    name,
+                    f"{found.dtype} {tuple(found.shape)} on {found.device}",
+                    f"floating point {shape} on {self.means.device}",
+                )
         if bands not in (1, 4, 9, 16):
             raise InputError("sh", f"{bands} coefficients", "1, 4, 9 or 16 (degree 0 to 3)")
         for name, values in self.extra.items():
@@ -146,6 +150,8 @@ def concatenate_splats(parts: Iterable[GaussianSplats]) -> GaussianSplats:
     for name in dict.fromkeys(name for part in parts for name in part.extra):
         template = next(part.extra[name] for part in parts if name in part.extra)
         extra[name] = torch.cat([part.extra.get(name, template.new_zeros(len(part), *template.shape[1:])) for part in parts])
-    joined = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(GaussianSplats) if f.name in PARAMETERS}
+    joined = {
+        f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(GaussianSplats) if f.name in PARAMETERS
+    }
     comments = tuple(dict.fromkeys(line for part in parts for line in part.comments))
     return GaussianSplats(**joined, extra=extra, antialiased=parts[0].antialiased, comments=comments)

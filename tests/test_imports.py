@@ -62,7 +62,9 @@ def imports(path: Path) -> list[tuple[str, bool]]:
             found += [(alias.name, node not in inner) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "scene_depth" else [node.module or ""]
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "scene_depth" else [node.module or ""]
+            )
             found += [(name, node not in inner) for name in names]
     return found
 
