@@ -1,0 +1,111 @@
+"""Frames in other sizes: pictures by area average, depth by its own samples, never by interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from scene_depth.datasets.frames.frame import DepthFrame
+from scene_depth.errors import InputError
+
+DENSE = 0.5
+"""From this share of valid pixels on, depth is sampled at pixel centres; sparser depth moves its points."""
+
+Array = TypeVar("Array", bound=NDArray)
+
+
+def resized_frame(frame: DepthFrame, width: int, height: int) -> DepthFrame:
+    """The frame with another number of pixels.
+
+    Dense depth takes the sample nearest to each new pixel's centre. Sparse depth moves its points; where two meet, the one nearer
+    to the camera wins.
+
+    Args:
+        frame: Any frame.
+        width, height: New size, at most the old one.
+    """
+    old_height, old_width = frame.truth.shape
+    if not (0 < width <= old_width and 0 < height <= old_height):
+        raise InputError("size", f"{width} x {height}", f"at least one pixel and at most {old_width} x {old_height}")
+    if (height, width) == frame.truth.shape:
+        return frame
+    return replace(
+        frame,
+        truth=resized_depth(frame.truth, width, height),
+        rgb=None if frame.rgb is None else _area_average(frame.rgb, width, height),
+        camera=None if frame.camera is None else frame.camera.resized(width, height),
+        measured={name: resized_depth(depth, width, height) for name, depth in frame.measured.items()},
+        object_mask=_maybe(frame.object_mask, lambda mask: sampled(mask, width, height)),
+        score_mask=_maybe(frame.score_mask, lambda mask: sampled(mask, width, height)),
+        prior=_maybe(frame.prior, lambda prior: sampled(prior, width, height)),
+    )
+
+
+def limited_frame(frame: DepthFrame, max_size: int | None) -> DepthFrame:
+    """The frame with its longer side at most ``max_size`` pixels; None keeps it."""
+    if max_size is not None and max_size < 1:
+        raise InputError("max-size", max_size, "at least 1 pixel")
+    height, width = frame.truth.shape
+    if max_size is None or max(height, width) <= max_size:
+        return frame
+    factor = max_size / max(height, width)
+    return resized_frame(frame, max(1, round(width * factor)), max(1, round(height * factor)))
+
+
+def cropped_frame(frame: DepthFrame, left: int, top: int, width: int, height: int) -> DepthFrame:
+    """A window of the frame, inside it."""
+    old_height, old_width = frame.truth.shape
+    if left < 0 or top < 0 or width < 1 or height < 1 or left + width > old_width or top + height > old_height:
+        raise InputError("window", f"{width} x {height} at ({left}, {top})", f"a window inside {old_width} x {old_height}")
+    window = np.s_[top : top + height, left : left + width]
+    return replace(
+        frame,
+        truth=frame.truth[window],
+        rgb=_maybe(frame.rgb, lambda rgb: rgb[window]),
+        camera=None if frame.camera is None else frame.camera.cropped(left, top, width, height),
+        measured={name: depth[window] for name, depth in frame.measured.items()},
+        object_mask=_maybe(frame.object_mask, lambda mask: mask[window]),
+        score_mask=_maybe(frame.score_mask, lambda mask: mask[window]),
+        prior=_maybe(frame.prior, lambda prior: prior[window]),
+    )
+
+
+def resized_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Depth on another grid of the same view, 0 = none: samples of dense depth, moved points of sparse depth.
+
+    Args:
+        depth: z-depth, 0 = none  # [H, W]
+        width, height: New size; may be larger, then every measurement stays one pixel.
+    """
+    old_height, old_width = depth.shape
+    smaller = width <= old_width and height <= old_height
+    if smaller and np.count_nonzero(depth) >= DENSE * depth.size:
+        return sampled(depth, width, height)
+    rows, columns = np.nonzero(depth)
+    values = depth[rows, columns]
+    target = ((rows + 0.5) * height / old_height).astype(int) * width + ((columns + 0.5) * width / old_width).astype(int)
+    moved = np.full(height * width, np.inf, np.float32)
+    np.minimum.at(moved, target, values)
+    return np.where(np.isfinite(moved), moved, 0).astype(np.float32).reshape(height, width)
+
+
+def sampled(array: Array, width: int, height: int) -> Array:
+    """The samples nearest to the new pixels' centres  # [height, width, ...]"""
+    rows = ((np.arange(height) + 0.5) * array.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * array.shape[1] / width).astype(int)
+    return array[rows[:, None], columns]
+
+
+def _area_average(rgb: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    channels = [Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3)]
+    smaller = [np.asarray(channel.resize((width, height), Image.Resampling.BOX)) for channel in channels]
+    return np.clip(np.stack(smaller, axis=-1), 0.0, 1.0)
+
+
+def _maybe(array: Array | None, change: Callable[[Array], Array]) -> Array | None:
+    return None if array is None else change(array)
