@@ -1,0 +1,205 @@
+"""COLMAP scenes: a folder with ``sparse/0`` and ``images``.
+
+Poses in files are world to camera with quaternions w first; axes and pixel centres are those of this package. Lens
+distortion is removed on reading, as COLMAP's image_undistorter does it.
+"""
+
+from __future__ import annotations
+
+import math
+from os import PathLike
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_folder
+from scene_depth.io.colmap_files import find_colmap_model, read_colmap_model, write_colmap_model
+from scene_depth.io.colmap_model import ColmapImage, ColmapModel, ColmapPoints, no_points
+from scene_depth.io.depth_images import DepthFile
+from scene_depth.io.distortion import LENS_MODELS, LensCamera
+from scene_depth.io.posed_views import ViewFiles, check_names, posed_view
+from scene_depth.io.scene_output import image_names, put_image, put_mask
+from scene_depth.io.undistortion import Undistorter
+from scene_depth.rotations import matrices_to_quaternions, quaternions_to_matrices
+from scene_depth.scene import PointCloud, Scene, View
+
+
+def read_colmap(
+    path: str | PathLike[str],
+    *,
+    images: str | None = "images",
+    masks: str = "masks",
+    depth_maps: str | None = None,
+    rescale_cameras: bool | None = None,
+    skip_missing: bool = False,
+) -> Scene:
+    """Reads a COLMAP scene.
+
+    The model is looked for in ``sparse/0``, ``sparse``, ``colmap/sparse/0`` and the folder itself; binary files are
+    preferred to text. Rigs and frames of newer versions need no reading: the images file has the composed poses.
+
+    Args:
+        path: Folder of the scene, or of the model itself.
+        images: Folder of the photos below the scene, such as "images_4"; None for cameras and points alone.
+        masks: Folder of masks, if there is one: for images/a/b.jpg it is asked for a/b.jpg.png, a/b.png and a/b.jpg.
+        depth_maps: "geometric" or "photometric" for the depth maps of ``stereo/depth_maps`` in an undistorted dense
+            workspace; None for no depth.
+        rescale_cameras: Let cameras follow photos that are uniformly rescaled; by default only for folders whose name
+            ends in a number after an underscore (images_4).
+        skip_missing: Leave out views whose photo is missing, in place of an error.
+
+    Returns:
+        Views in the order of their names and the points with the views that see them (None if the model has none).
+        The unit is not known to be the metre.
+
+    Raises:
+        InputError: If a file is missing or cut short, a camera model is not supported, a pose is singular, a number is
+            not finite, or a photo is missing or of another size than its camera.
+    """
+    path = Path(path)
+    folder = find_colmap_model(path)
+    model, source = read_colmap_model(folder)
+    root = _scene_root(path, folder, images)
+    if rescale_cameras is None:
+        rescale_cameras = images is not None and images.rpartition("_")[2].isdigit()
+    undistorter = Undistorter()
+    records = sorted(model.images, key=lambda image: image.name)
+    if skip_missing and images is not None:
+        records = [image for image in records if (root / images / image.name).is_file()]
+    check_names([image.name for image in records], source=source)
+    views = []
+    for image in records:
+        if image.camera_id not in model.cameras:
+            raise InputError(f"image {image.name!r}: camera", image.camera_id, f"one of {sorted(model.cameras)}", file=source)
+        photo = root / images / image.name if images is not None else None
+        depth = _depth_file(root, image.name, depth_maps) if depth_maps is not None else None
+        files = ViewFiles(photo, _mask_file(root / masks, image.name), depth)
+        pose = _camera_to_world(image, source)
+        lens = model.cameras[image.camera_id]
+        views.append(
+            posed_view(image.name, lens, pose, files, source=source, undistorter=undistorter, rescale_cameras=rescale_cameras)
+        )
+    points = _point_cloud(model.points, {image.id: image.name for image in records}, source)
+    return Scene(tuple(views), points, metric=False, source=path)
+
+
+def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True) -> None:
+    """Writes ``sparse/0``, ``images`` and ``masks`` (NAME.png, COLMAP's rule) that COLMAP and splat trainers read.
+
+    Cameras become PINHOLE, one for all views of equal intrinsics. Each observed point gets a key point where the view
+    projects it. Depth has no place in this format and is left out.
+
+    Args:
+        path: New or empty folder.
+        scene: Scene to write.
+        binary: Binary files, else text (names must then be free of spaces).
+
+    Raises:
+        InputError: If the folder is not empty or cannot be written, or if a name climbs out of it.
+    """
+    names = image_names(scene.views, file=path)
+    cameras, camera_ids = _distinct_cameras(scene.views)
+    images, points = _with_observations(scene, names, camera_ids)
+    with atomic_folder(path) as folder:
+        write_colmap_model(folder / "sparse" / "0", ColmapModel(cameras, images, points), binary=binary)
+        for view, name in zip(scene.views, names, strict=True):
+            if view.load_image is not None:
+                put_image(view, folder / "images" / name)
+            if view.load_mask is not None:
+                put_mask(view, folder / "masks" / f"{name}.png")
+
+
+def _scene_root(path: Path, folder: Path, images: str | None) -> Path:
+    """The folder that the image folder lies in: the one given, or for a model folder one above it."""
+    if images is None:
+        return path
+    for root in (path, *(folder.absolute().parents[:2] if folder == path else ())):
+        if (root / images).is_dir():
+            return root
+    raise InputError(
+        "image folder", f"no {images}", "a folder with the photos; the option images names it, or None for no photos", file=path
+    )
+
+
+def _mask_file(folder: Path, name: str) -> Path | None:
+    for candidate in (f"{name}.png", str(PurePosixPath(name).with_suffix(".png")), name):
+        if (folder / candidate).is_file():
+            return folder / candidate
+    return None
+
+
+def _depth_file(root: Path, name: str, kind: str) -> DepthFile:
+    return DepthFile(root / "stereo" / "depth_maps" / f"{name}.{kind}.bin", "colmap")
+
+
+def _camera_to_world(image: ColmapImage, source: Path) -> NDArray[np.float64]:
+    pose = np.concatenate([image.quat, image.translation])
+    if not np.isfinite(pose).all() or not math.isclose(float(np.linalg.norm(image.quat)), 1.0, abs_tol=0.01):
+        accepted = "a finite translation and a quaternion of length 1"
+        raise InputError(f"image {image.name!r}: pose", pose.tolist(), accepted, file=source)
+    rotation = quaternions_to_matrices(torch.from_numpy(image.quat)).numpy().T
+    camera_to_world = np.eye(4)
+    camera_to_world[:3, :3] = rotation
+    camera_to_world[:3, 3] = -rotation @ image.translation
+    return camera_to_world
+
+
+def _point_cloud(points: ColmapPoints, names: dict[int, str], source: Path) -> PointCloud | None:
+    if not len(points):
+        return None
+    finite = np.isfinite(points.xyz).all(axis=1) & np.isfinite(points.errors)
+    if not finite.all():
+        index = int(np.argmin(finite))
+        field = f"points3D: point {points.ids[index]}"
+        raise InputError(field, [*points.xyz[index].tolist(), float(points.errors[index])], "finite numbers", file=source)
+    track_points = np.repeat(np.arange(len(points)), np.diff(points.track_ends, prepend=0))
+    order = np.argsort(points.track_images, kind="stable")
+    image_ids, starts = np.unique(points.track_images[order], return_index=True)
+    groups = np.split(track_points[order], starts[1:])
+    seen = {int(number): np.unique(group) for number, group in zip(image_ids, groups, strict=False)}
+    observations = {name: seen[number].astype(np.int64) for number, name in names.items() if number in seen}
+    return PointCloud(points.xyz, points.rgb, points.errors, observations)
+
+
+def _distinct_cameras(views: tuple[View, ...]) -> tuple[dict[int, LensCamera], list[int]]:
+    numbers: dict[LensCamera, int] = {}
+    ids = []
+    for view in views:
+        K = view.camera.K[0].double()
+        values = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
+        lens = LensCamera(LENS_MODELS["PINHOLE"], *values, (), view.camera.width, view.camera.height)
+        ids.append(numbers.setdefault(lens, len(numbers) + 1))
+    return {number: lens for lens, number in numbers.items()}, ids
+
+
+def _with_observations(
+    scene: Scene, names: list[PurePosixPath], camera_ids: list[int]
+) -> tuple[tuple[ColmapImage, ...], ColmapPoints]:
+    """Images with a key point for each point that they see, and points whose tracks name those key points."""
+    cloud, images, tracks = scene.points, [], []
+    for index, (view, name, camera_id) in enumerate(zip(scene.views, names, camera_ids, strict=True)):
+        world_to_camera = view.camera.world_to_camera[0].double()
+        seen, keypoints = _key_points(view, cloud)
+        quat = matrices_to_quaternions(world_to_camera[:3, :3]).numpy()
+        images.append(ColmapImage(index + 1, str(name), quat, world_to_camera[:3, 3].numpy(), camera_id, keypoints, seen + 1))
+        tracks.append(np.stack([seen, np.full_like(seen, index + 1), np.arange(len(seen))], axis=-1))
+    if cloud is None:
+        return tuple(images), no_points()
+    track = np.concatenate(tracks)
+    track = track[np.argsort(track[:, 0], kind="stable")]
+    ends = np.searchsorted(track[:, 0], np.arange(len(cloud)), side="right")
+    errors = cloud.errors if cloud.errors is not None else np.zeros(len(cloud))
+    ids = np.arange(1, len(cloud) + 1)
+    return tuple(images), ColmapPoints(ids, cloud.xyz, cloud.rgb, errors, ends, track[:, 1], track[:, 2])
+
+
+def _key_points(view: View, cloud: PointCloud | None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    seen = cloud.observations.get(view.name, np.zeros(0, np.int64)) if cloud is not None else np.zeros(0, np.int64)
+    if cloud is None or not len(seen):
+        return np.zeros(0, np.int64), np.zeros((0, 2))
+    pixels, depth = view.camera.to("cpu", torch.float64).project(torch.from_numpy(cloud.xyz[seen]))
+    in_front = (depth[0] > 0).numpy()
+    return seen[in_front], pixels[0].numpy()[in_front]

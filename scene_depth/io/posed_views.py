@@ -1,0 +1,162 @@
+"""From what a scene file says about one frame to a view: everything checked from headers, nothing loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.errors import InputError
+from scene_depth.geometry.depth_resampling import move_sparse_depth
+from scene_depth.io.depth_images import DepthFile, depth_size
+from scene_depth.io.distortion import LensCamera
+from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, check_image_size, image_size
+from scene_depth.io.undistortion import UndistortedLoader, Undistorter, undistorted_camera
+from scene_depth.scene import Loader, View
+
+OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # turns camera axes x right, y up, z back into OpenCV's, and back
+
+
+@dataclass(frozen=True)
+class ViewFiles:
+    """Files of one frame.
+
+    Attributes:
+        image: Photo.
+        mask: Mask of the photo's size.
+        depth: Depth of the photo's field of view, of any size.
+        depth_K: Intrinsics of the depth image, if they are not those of the photo  # [3, 3]
+    """
+
+    image: Path | None = None
+    mask: Path | None = None
+    depth: DepthFile | None = None
+    depth_K: NDArray | None = None
+
+
+def one_camera(
+    camera_to_world: NDArray, K: NDArray, width: int, height: int, *, file: str | PathLike[str] | None, frame: str
+) -> Cameras:
+    """One camera in float64; an error names the file and the frame.
+
+    Raises:
+        InputError: If the pose is not rigid or not finite, or the intrinsics cannot be.
+    """
+    try:
+        return Cameras(
+            torch.tensor(camera_to_world, dtype=torch.float64)[None], torch.tensor(K, dtype=torch.float64)[None], width, height
+        )
+    except InputError as error:
+        raise InputError(f"{frame}: {error.field.replace('[0]', '')}", error.found, error.accepted, file=file) from None
+
+
+def posed_view(
+    name: str,
+    lens: LensCamera,
+    camera_to_world: NDArray,
+    files: ViewFiles,
+    *,
+    source: Path,
+    undistorter: Undistorter,
+    rescale_cameras: bool = False,
+    image_to_camera_size: bool = False,
+) -> View:
+    """A view whose loaders show the files through an undistorted pinhole camera.
+
+    Args:
+        name: Name of the view.
+        lens: Camera as the scene file describes it.
+        camera_to_world: Pose, OpenCV axes  # [4, 4]
+        files: Files of the frame; each is checked by its header.
+        source: Scene file, for errors.
+        undistorter: Shared by all views of the scene.
+        rescale_cameras: Let the camera follow a photo that is a uniform rescale of what the camera says.
+        image_to_camera_size: Let the photo follow the camera instead: it is resized when loaded.
+
+    Raises:
+        InputError: If a file is missing or of another size than the camera, or if the pose is not rigid.
+    """
+    if files.image is not None and rescale_cameras:
+        lens = rescaled_camera(lens, files.image)
+    elif files.image is not None and not image_to_camera_size:
+        check_image_size(files.image, lens.width, lens.height, what=f"{name} in {source.name}")
+    if files.mask is not None:
+        check_image_size(files.mask, lens.width, lens.height, what=f"the mask of {name} in {source.name}")
+    pinhole = undistorted_camera(lens, file=source, name=name)
+    camera = one_camera(camera_to_world, pinhole.K, pinhole.width, pinhole.height, file=source, frame=name)
+
+    def shown(load: Loader | None) -> Loader | None:
+        return load if load is None or lens.is_pinhole else UndistortedLoader(load, lens, pinhole, undistorter)
+
+    image: Loader | None = None
+    if files.image is not None:
+        as_stored = not image_to_camera_size or image_size(files.image) == (lens.width, lens.height)
+        image = ImageFile(files.image) if as_stored else ResizedImage(files.image, lens.width, lens.height)
+    mask = MaskFile(files.mask) if files.mask is not None else None
+    return View(name, camera, shown(image), shown(mask), shown(_depth_loader(files, lens)), files.image)
+
+
+def rescaled_camera(lens: LensCamera, image: Path) -> LensCamera:
+    """The camera at the size of its photo.
+
+    Raises:
+        InputError: If the photo is not the same picture with another number of pixels.
+    """
+    width, height = image_size(image)
+    check_uniform_rescale(width, height, lens, what="image size", file=image)
+    return lens if (width, height) == (lens.width, lens.height) else lens.resized(width, height)
+
+
+def check_uniform_rescale(width: int, height: int, lens: LensCamera, *, what: str, file: Path) -> None:
+    """Raises InputError unless a size is that of the camera or a uniform rescale of it, to within a pixel of rounding."""
+    if abs(width * lens.height - height * lens.width) > max(lens.width, lens.height):
+        raise InputError(what, f"{width} x {height}", f"{lens.width} x {lens.height} or a uniform rescale of it", file=file)
+
+
+def check_names(names: Sequence[str], *, source: Path) -> None:
+    """Raises InputError unless there are views and their names are unique."""
+    if not names:
+        raise InputError("frames", "none", "one or more posed images", file=source)
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError("frames", f"{repeated!r} more than once", "one frame an image", file=source)
+
+
+@dataclass(frozen=True, eq=False)
+class MovedDepth:
+    """Loader of a depth image that has another size, or other intrinsics, than the view: its points move there.
+
+    Attributes:
+        load: Loader of the depth image  # [H, W]
+        K: Its intrinsics, or None where it shows the same field of view  # [3, 3]
+        target: Camera of the view.
+    """
+
+    load: Loader
+    K: NDArray | None
+    target: LensCamera
+
+    def __call__(self) -> NDArray[np.float32]:
+        depth = self.load()
+        height, width = depth.shape
+        K = self.K if self.K is not None else self.target.resized(width, height).K
+        if (width, height) == (self.target.width, self.target.height) and np.array_equal(K, self.target.K):
+            return depth
+        return move_sparse_depth(depth, K, self.target.K, self.target.width, self.target.height)
+
+
+def _depth_loader(files: ViewFiles, lens: LensCamera) -> Loader | None:
+    if files.depth is None:
+        return None
+    size = depth_size(files.depth.path, files.depth.format)
+    if size is not None and files.depth_K is None:
+        check_uniform_rescale(*size, lens, what="depth size", file=files.depth.path)
+    if size == (lens.width, lens.height) and files.depth_K is None:
+        return files.depth
+    return MovedDepth(files.depth, files.depth_K, lens)
