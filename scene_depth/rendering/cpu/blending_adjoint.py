@@ -1,0 +1,187 @@
+"""The adjoint of blending: sums over pixels from which the gradients of the projected splats follow.
+
+A task is one tile. Entries are taken back to front, so that the transmittance before each is found by division and what
+lies behind it is already summed up. With alpha = opacity * exp(-sigma) and v = alpha * dL/dalpha, every gradient of a
+splat's shape is a linear combination of the six sums of v times powers of the offset from its mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scene_depth.rendering.cpu import layout
+from scene_depth.rendering.cpu.blending import NEVER, blocks_across, lane_offsets
+from scene_depth.rendering.cpu.compiling import device_function, kernel
+from scene_depth.rendering.cpu.layout import ALPHA_MAX, ALPHA_MIN, BLOCK, BLOCKS, RECORD, TILE
+from scene_depth.rendering.cpu.simd import (
+    absolute,
+    highest_lane,
+    minimum,
+    select,
+    trailing_zeros,
+    vector_of,
+)
+from scene_depth.rendering.cpu.simd_functions import exp2
+from scene_depth.rendering.cpu.simd_memory import load, prefetch, store, store_sums_of_lanes, take_ticket
+from scene_depth.rendering.cpu.simd_pixels import load_pixels, load_rgb
+
+_T, _BEHIND, _STOP, _RED, _GREEN, _BLUE, _DEPTH, _X, _Y = (16 * field for field in range(9))
+_FIELDS = 16 * 9
+
+
+@device_function
+def _open_block(  # type: ignore[no-untyped-def]
+    state, block, x, y, width, height, background, transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth
+):
+    """Reads the pixels of a block and their gradients; returns the number of entries that reach the block."""
+    base = _FIELDS * block
+    pixel = y * width + x
+    if x + BLOCK <= width and y + BLOCK <= height:
+        rest, stop = load_pixels(transmittance, pixel, width), load_pixels(stops, pixel, width)
+        mean_depth, by_depth = load_pixels(depth, pixel, width), load_pixels(grad_depth, pixel, width)
+        red, green, blue = load_rgb(grad_rgb, 3 * pixel, width)
+        by_alpha = load_pixels(grad_alpha, pixel, width)
+    else:
+        for field in range(0, _FIELDS, 16):
+            store(state, base + field, vector_of(np.float32(0)))
+        for lane in range(BLOCK * BLOCK):
+            column, row = lane % BLOCK, lane // BLOCK
+            if x + column < width and y + row < height:
+                place = pixel + row * width + column
+                state[base + _T + lane], state[base + _STOP + lane] = transmittance[place], stops[place]
+                state[base + _RED + lane] = grad_rgb[3 * place]
+                state[base + _GREEN + lane] = grad_rgb[3 * place + 1]
+                state[base + _BLUE + lane] = grad_rgb[3 * place + 2]
+                state[base + _DEPTH + lane] = grad_depth[place]
+                state[base + _X + lane], state[base + _Y + lane] = depth[place], grad_alpha[place]
+        rest, stop, by_depth = load(state, base + _T), load(state, base + _STOP), load(state, base + _DEPTH)
+        red, green, blue = load(state, base + _RED), load(state, base + _GREEN), load(state, base + _BLUE)
+        mean_depth, by_alpha = load(state, base + _X), load(state, base + _Y)
+    covered = 1.0 - rest
+    by_depth_sum = select(covered > np.float32(0), by_depth / covered, np.float32(0))  # depth = sum / alpha
+    by_alpha = by_alpha - mean_depth * by_depth_sum
+    store(state, base + _T, rest)
+    store(state, base + _BEHIND, rest * (red * background[0] + green * background[1] + blue * background[2] - by_alpha))
+    store(state, base + _STOP, stop)
+    store(state, base + _RED, red)
+    store(state, base + _GREEN, green)
+    store(state, base + _BLUE, blue)
+    store(state, base + _DEPTH, by_depth_sum)
+    columns, rows = lane_offsets()
+    store(state, base + _X, columns + np.float32(BLOCK * (block & 7)))
+    store(state, base + _Y, rows + np.float32(BLOCK * (block >> 3)))
+    return np.int64(min(highest_lane(stop), NEVER))
+
+
+@device_function
+def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot, absolute_sums):  # type: ignore[no-untyped-def]
+    """Sums of one entry over the blocks in ``bits``, written to its slot."""
+    shear, half_conic, half_row = (
+        records[record + layout.SHEAR],
+        records[record + layout.HALF_CONIC],
+        records[record + layout.HALF_ROW],
+    )
+    log2_opacity, depth = records[record + layout.LOG2_OPACITY], records[record + layout.DEPTH]
+    red, green, blue = records[record + layout.RED], records[record + layout.GREEN], records[record + layout.BLUE]
+    offset_x = np.float32(left) + np.float32(0.5) - records[record + layout.MEAN_X]
+    offset_y = np.float32(top) + np.float32(0.5) - records[record + layout.MEAN_Y]
+    number = np.float32(entry)
+    zero = vector_of(np.float32(0))
+    sum_v = sum_vu = sum_vy = sum_vuu = sum_vuy = sum_vyy = zero
+    sum_red = sum_green = sum_blue = sum_depth = zero
+    sum_x = sum_y = zero
+    while bits:
+        block = np.int64(trailing_zeros(bits))
+        bits &= bits - np.uint64(1)
+        if entry >= reach[block]:
+            continue
+        base = _FIELDS * block
+        dy = load(state, base + _Y) + offset_y
+        u = load(state, base + _X) + offset_x - dy * shear
+        density = exp2(log2_opacity - dy * dy * half_row - u * u * half_conic)
+        alpha = minimum(density, ALPHA_MAX)
+        alpha = select((alpha >= ALPHA_MIN) & (load(state, base + _STOP) > number), alpha, np.float32(0))
+        inverse = 1.0 / (1.0 - alpha)
+        transmittance = load(state, base + _T) * inverse
+        store(state, base + _T, transmittance)
+        weight = alpha * transmittance
+        by_red, by_green, by_blue = load(state, base + _RED), load(state, base + _GREEN), load(state, base + _BLUE)
+        by_depth = load(state, base + _DEPTH)
+        sum_red = sum_red + weight * by_red
+        sum_green = sum_green + weight * by_green
+        sum_blue = sum_blue + weight * by_blue
+        sum_depth = sum_depth + weight * by_depth
+        drawn = weight * (by_red * red + by_green * green + by_blue * blue + by_depth * depth)
+        behind = load(state, base + _BEHIND)
+        store(state, base + _BEHIND, behind + drawn)
+        v = select(density <= ALPHA_MAX, drawn - behind * (alpha * inverse), np.float32(0))
+        vu, vy = v * u, v * dy
+        sum_v = sum_v + v
+        sum_vu = sum_vu + vu
+        sum_vy = sum_vy + vy
+        sum_vuu = sum_vuu + vu * u
+        sum_vuy = sum_vuy + vu * dy
+        sum_vyy = sum_vyy + vy * dy
+        if absolute_sums is not None:
+            sum_x = sum_x + absolute(vu * half_conic)
+            sum_y = sum_y + absolute(vy * half_row - vu * (half_conic * shear))
+    if absolute_sums is not None:
+        totals = (
+            sum_v, sum_vu, sum_vy, sum_vuu, sum_vuy, sum_vyy, sum_red, sum_green, sum_blue, sum_depth, sum_x, sum_y,
+        )  # fmt: skip
+        store_sums_of_lanes(sums, RECORD * slot, totals)
+    else:
+        most = (sum_v, sum_vu, sum_vy, sum_vuu, sum_vuy, sum_vyy, sum_red, sum_green, sum_blue, sum_depth)
+        store_sums_of_lanes(sums, RECORD * slot, most)
+
+
+@kernel
+def blend_adjoint(  # type: ignore[no-untyped-def]
+    tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, width, height, background,
+    transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums,
+):  # fmt: skip
+    """Sums of all entries, see ``layout``.
+
+    Args:
+        tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background: As for ``blend``.
+        entry_slots: Place of each entry's sums  # [E]
+        transmittance, stops, depth: What ``blend`` wrote.
+        grad_rgb, grad_alpha, grad_depth: Gradients of the loss by the images, flat.
+        sums: Written  # [E, 16]
+        absolute_sums: Anything but None to sum the absolute values of the means' gradients too.
+    """
+    tiles_x = (width + TILE - 1) // TILE
+    state = np.empty(BLOCKS * _FIELDS, np.float32)
+    reach = np.empty(BLOCKS, np.int64)
+    zero = vector_of(np.float32(0))
+    while True:
+        ticket = take_ticket(tickets)
+        if ticket >= tiles.shape[0]:
+            break
+        tile = tiles[ticket]
+        start, end = starts[tile], starts[tile + 1]
+        if start == end:
+            continue
+        left, top = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
+        last, opened = start, np.uint64(0)
+        for block_y in range(blocks_across(height - top)):
+            for block_x in range(blocks_across(width - left)):
+                block = 8 * block_y + block_x
+                opened |= np.uint64(1) << np.uint64(block)
+                reach[block] = _open_block(
+                    state, block, left + BLOCK * block_x, top + BLOCK * block_y, width, height, background,
+                    transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth,
+                )  # fmt: skip
+                last = max(last, min(end, start + reach[block]))
+        for entry in range(last, end):
+            store(sums, RECORD * np.int64(entry_slots[entry]), zero)
+        for entry in range(last - 1, start - 1, -1):
+            if entry - 4 >= start:
+                prefetch(records, RECORD * np.int64(entry_splats[entry - 4]))
+            bits = entry_blocks[entry] & opened
+            slot = np.int64(entry_slots[entry])
+            if bits == np.uint64(0):
+                store(sums, RECORD * slot, zero)
+                continue
+            record = RECORD * np.int64(entry_splats[entry])
+            _add_entry(state, reach, entry - start, bits, records, record, left, top, sums, slot, absolute_sums)

@@ -1,0 +1,50 @@
+"""Compiling kernels: what they share, and a disk cache that notices every change of their sources."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+@functools.cache
+def sources_fingerprint() -> str:
+    """Hash of all sources that a kernel can be compiled from."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class _SourcesCache(FunctionCache):
+    """numba's cache, which alone would not see a change in a module that the kernel's module imports."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple:
+        return (*super()._index_key(sig, codegen), sources_fingerprint())
+
+
+def kernel(function: Callable) -> Any:
+    """Decorator of a compiled entry point: releases the GIL, is cached on disk.
+
+    The cache lies where numba puts it: in ``NUMBA_CACHE_DIR`` if that is set, else beside the module, else in the user's
+    cache folder. Where none of these can be written, the kernel is compiled again in every process.
+    """
+    compiled = numba.njit(**OPTIONS)(function)
+    try:
+        compiled._cache = _SourcesCache(function)
+    except RuntimeError:
+        warnings.warn("compiled kernels cannot be kept: no cache folder can be written; set NUMBA_CACHE_DIR", stacklevel=2)
+    return compiled
+
+
+def device_function(function: Callable) -> Any:
+    """Decorator of a function that kernels call; compiled into each of them."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)

@@ -1,0 +1,178 @@
+"""The call that renders splats, and what it returns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.errors import InputError
+from scene_depth.splats import GaussianSplats
+
+
+@dataclass(frozen=True)
+class Render:
+    """Images of splats from C cameras, and what density control reads.
+
+    Attributes:
+        rgb: Colour over the background, not clipped above 1  # [C, H, W, 3]
+        alpha: Opacity accumulated along the pixel's ray, 0 to 1  # [C, H, W]
+        depth: Expected z-depth in scene units: blended depth divided by alpha; 0 where alpha is 0  # [C, H, W]
+        depth_valid: Whether alpha reaches the threshold, so that the depth means something  # [C, H, W] bool
+        radii: Largest reach of each splat's footprint in whole pixels; 0 for one that is not drawn  # [C, N] int32
+        median_depth: z-depth of the splat at which the transmittance falls to 1/2, 0 where it does not; not
+            differentiable; None if it was not asked for  # [C, H, W]
+        median_valid: Whether there is a median depth; None if it was not asked for  # [C, H, W] bool
+        means2d: The tensor that was given as ``means2d``: after ``backward``, its ``grad`` holds the loss's gradient by
+            the splats' projected means in 1/px and, with ``absgrad``, its attribute ``absgrad`` the sum over pixels of
+            the gradient's absolute value  # [C, N, 2]
+    """
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+    depth_valid: Tensor
+    radii: Tensor
+    median_depth: Tensor | None = None
+    median_valid: Tensor | None = None
+    means2d: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """The options of ``render`` with every default settled; backends read nothing else."""
+
+    sh_degree: int
+    background: Tensor  # [C, 3]
+    near: float
+    far: float
+    antialiased: bool
+    median_depth: bool
+    absgrad: bool
+
+
+def render(
+    splats: GaussianSplats,
+    cameras: Cameras,
+    *,
+    sh_degree: int | None = None,
+    background: Tensor | None = None,  # [3] or [C, 3]
+    near: float = 0.01,
+    far: float = 1e10,
+    antialiased: bool | None = None,
+    median_depth: bool = False,
+    absgrad: bool = False,
+    means2d: Tensor | None = None,  # [C, N, 2]
+    depth_alpha_threshold: float = 0.5,
+    backend: Literal["cpu", "cuda"] | None = None,
+) -> Render:
+    """Renders colour, alpha and depth of splats from every camera.
+
+    Follows gsplat's ``rasterization`` (Kerbl et al. 2023; Ye et al. 2024): footprints are blurred by 0.3 px^2, splats
+    that cover a pixel by less than 1/255 are skipped, a ray ends when its transmittance falls to 1e-4, negative colours
+    are clamped to 0. Differentiable, once, in the five parameters of the splats and in ``cameras.camera_to_world``.
+
+    A splat with a parameter that is not a number, a quaternion of zero length, or a footprint wider than about 1e9
+    pixels is not drawn on the CPU: its radius is 0 and so is its gradient.
+
+    Args:
+        splats: The splats; other precisions than float32 are converted.
+        cameras: The cameras, of one image size, on any device.
+        sh_degree: Highest degree of spherical harmonics to use; None uses all.
+        background: Colour behind the splats; None is black.
+        near: z-depth in scene units up to which nothing is drawn.
+        far: z-depth in scene units from which nothing is drawn.
+        antialiased: Lower opacities as the blur widens the footprint (Mip-Splatting, Yu et al. 2024); None does what
+            the splats were trained for.
+        median_depth: Also find the median depth.
+        absgrad: Also sum the absolute gradients of the projected means (AbsGS, Ye et al. 2024) into ``means2d.absgrad``.
+        means2d: Zeros that require a gradient, to receive the gradient of the projected means.
+        depth_alpha_threshold: Least alpha of a pixel whose depth counts as valid.
+        backend: ``"cpu"`` or ``"cuda"``; None chooses by where the splats are.
+
+    Returns:
+        The images.
+
+    Raises:
+        InputError: If an option is out of range or tensors do not fit together.
+    """
+    chosen = _choose_backend(splats, backend)
+    options = _settle(splats, cameras, sh_degree, background, near, far, antialiased, median_depth, absgrad)
+    _check_probe(splats, cameras, means2d, absgrad)
+    if not 0 <= depth_alpha_threshold <= 1:
+        raise InputError("depth_alpha_threshold", depth_alpha_threshold, "0 to 1")
+    if chosen == "cpu":
+        from scene_depth.rendering.cpu.backend import draw_splats
+    else:
+        from scene_depth.rendering.cuda import draw_splats
+    rgb, alpha, depth, median, radii = draw_splats(splats, cameras, options, means2d)
+    return Render(
+        rgb=rgb,
+        alpha=alpha,
+        depth=depth,
+        depth_valid=alpha.detach() >= depth_alpha_threshold,
+        radii=radii,
+        median_depth=median,
+        median_valid=None if median is None else median > 0,
+        means2d=means2d,
+    )
+
+
+def _choose_backend(splats: GaussianSplats, backend: str | None) -> str:
+    kind = splats.device.type
+    if kind not in ("cpu", "cuda"):
+        raise InputError("splats", f"tensors on {splats.device}", "splats on a CPU or CUDA device")
+    if backend not in (None, "cpu", "cuda"):
+        raise InputError("backend", repr(backend), "'cpu', 'cuda' or None")
+    if backend is not None and backend != kind:
+        raise InputError(
+            "backend", f"{backend!r} for splats on {splats.device}", f"{kind!r}, or splats moved with .to({backend!r})"
+        )
+    return kind
+
+
+def _settle(
+    splats: GaussianSplats,
+    cameras: Cameras,
+    sh_degree: int | None,
+    background: Tensor | None,
+    near: float,
+    far: float,
+    antialiased: bool | None,
+    median_depth: bool,
+    absgrad: bool,
+) -> RenderOptions:
+    degree = splats.sh_degree if sh_degree is None else sh_degree
+    if not 0 <= degree <= splats.sh_degree:
+        raise InputError("sh_degree", sh_degree, f"0 to {splats.sh_degree}, the degree of the splats")
+    if not (0 < near < far and math.isfinite(near) and not math.isnan(far)):
+        raise InputError("near, far", f"{near}, {far}", "0 < near < far")
+    behind = torch.zeros(3) if background is None else background
+    if behind.shape not in {(3,), (len(cameras), 3)} or not behind.is_floating_point():
+        found = f"{behind.dtype} {tuple(behind.shape)}"
+        raise InputError("background", found, f"floating point (3,) or ({len(cameras)}, 3)")
+    behind = behind.detach().to(splats.device, torch.float32).expand(len(cameras), 3)
+    return RenderOptions(
+        sh_degree=degree,
+        background=behind,
+        near=near,
+        far=far,
+        antialiased=splats.antialiased if antialiased is None else antialiased,
+        median_depth=median_depth,
+        absgrad=absgrad,
+    )
+
+
+def _check_probe(splats: GaussianSplats, cameras: Cameras, means2d: Tensor | None, absgrad: bool) -> None:
+    if means2d is None:
+        if absgrad:
+            raise InputError("absgrad", "True without means2d", "means2d, the tensor that receives the gradients")
+        return
+    shape = (len(cameras), len(splats), 2)
+    if means2d.shape != shape or means2d.dtype != torch.float32 or means2d.device != splats.device or not means2d.requires_grad:
+        found = f"{means2d.dtype} {tuple(means2d.shape)} on {means2d.device}, requires_grad {means2d.requires_grad}"
+        raise InputError("means2d", found, f"torch.float32 {shape} on {splats.device} that requires a gradient")
