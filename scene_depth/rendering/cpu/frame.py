@@ -111,8 +111,8 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     chunk_slots, chunk_visible = np.empty(chunks, np.int64), np.empty(chunks, np.int64)
     padded_radii = np.empty(padded, np.int32)
     run_on_threads(
-        project, chunks, count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh, splats.bands, view.degree,
-        view.camera, view.antialiased, records, keys, rectangles, slots, chunk_slots, chunk_visible, padded_radii,
+        project, chunks, count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh, splats.bands,
+        view.degree, view.camera, view.antialiased, records, keys, rectangles, slots, chunk_slots, chunk_visible, padded_radii,
     )  # fmt: skip
     radii[:] = padded_radii[:count]
     visible = int(chunk_visible.sum())

@@ -98,6 +98,16 @@ def _quaternion_gradient(d, w, x, y, z, inverse_length):  # type: ignore[no-unty
 
 
 @device_function
+def _out_of_camera(x, y, z, camera):  # type: ignore[no-untyped-def]
+    """A vector in the camera's axes, in the world's."""
+    return (
+        camera[ROTATION] * x + camera[ROTATION + 3] * y + camera[ROTATION + 6] * z,
+        camera[ROTATION + 1] * x + camera[ROTATION + 4] * y + camera[ROTATION + 7] * z,
+        camera[ROTATION + 2] * x + camera[ROTATION + 5] * y + camera[ROTATION + 8] * z,
+    )
+
+
+@device_function
 def _color_gradient(  # type: ignore[no-untyped-def]
     sh, start, bands, degree, x, y, z, red, green, blue, coefficients, basis, slopes_x, slopes_y, slopes_z, rows
 ):
@@ -273,13 +283,7 @@ def project_adjoint(  # type: ignore[no-untyped-def]
             by_camera_x = select(visible, by_slope_x * inverse_z, _0)
             by_camera_y = select(visible, by_slope_y * inverse_z, _0)
             by_camera_z = select(visible, by_log_z * inverse_z + total[layout.SUM_DEPTH], _0)
-            by_mean_x = camera[ROTATION] * by_camera_x + camera[ROTATION + 3] * by_camera_y + camera[ROTATION + 6] * by_camera_z
-            by_mean_y = (
-                camera[ROTATION + 1] * by_camera_x + camera[ROTATION + 4] * by_camera_y + camera[ROTATION + 7] * by_camera_z
-            )
-            by_mean_z = (
-                camera[ROTATION + 2] * by_camera_x + camera[ROTATION + 5] * by_camera_y + camera[ROTATION + 8] * by_camera_z
-            )
+            by_mean_x, by_mean_y, by_mean_z = _out_of_camera(by_camera_x, by_camera_y, by_camera_z, camera)
 
             # colour
             record = load_transposed(records, RECORD * first, RECORD)
