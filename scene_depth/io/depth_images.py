@@ -6,7 +6,6 @@ writes it declares both.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -19,10 +18,10 @@ from PIL import Image
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.colmap_dense import colmap_map_size, read_colmap_map, write_colmap_map
-from scene_depth.io.exr import read_exr, write_exr
+from scene_depth.io.exr import exr_size, read_exr, write_exr
 from scene_depth.io.images import image_size, opened_image
-from scene_depth.io.input_files import check_input_file
-from scene_depth.io.pfm import read_pfm, write_pfm
+from scene_depth.io.numpy_maps import numpy_size, read_numpy_map
+from scene_depth.io.pfm import pfm_size, read_pfm, write_pfm
 
 Kind = Literal["z", "ray", "disparity"]
 BACKGROUND = 1e9  # render programs write about 1e10 where a ray hits nothing
@@ -215,18 +214,20 @@ def z_to_ray(depth: NDArray, K: NDArray) -> NDArray[np.float32]:
     return (depth * ray_lengths(np.asarray(K), depth.shape[1], depth.shape[0])).astype(np.float32)
 
 
-def depth_size(path: str | PathLike[str], format: str | None = None) -> tuple[int, int] | None:
-    """Width and height from the file's header, or None where only reading the whole file would tell."""
+def depth_size(path: str | PathLike[str], format: str | None = None) -> tuple[int, int]:
+    """Width and height from the file's header; its values are not read.
+
+    Raises:
+        InputError: If the file is missing or not of that format.
+    """
     entry = depth_format(path, format)
     if entry.sixteen_bit:
         return image_size(path)
+    if entry.name in ("npy", "npz"):
+        return numpy_size(path)
     if entry.name == "colmap":
         return colmap_map_size(path)[:2]
-    if entry.name == "npy":
-        shape = _load_numpy(Path(path), mapped=True).shape
-        return (shape[1], shape[0]) if len(shape) >= 2 else None
-    check_input_file(path, "a depth file")
-    return None
+    return exr_size(path) if entry.name == "exr" else pfm_size(path)
 
 
 def kind_arguments(kind: str, K: NDArray | None, stereo: StereoCalibration | None, path: Path) -> None:
@@ -260,35 +261,11 @@ def _read_stored(path: Path, entry: DepthFormat, unit: float | None) -> NDArray:
                 raise InputError("image mode", image.mode, "16-bit grey", file=path)
             return np.asarray(image)
     if entry.name in ("npy", "npz"):
-        values = _load_numpy(path)
-        if values.ndim == 3 and values.shape[2] == 1:
-            values = values[..., 0]
-        elif values.ndim == 3 and values.shape[0] == 1:
-            values = values[0]
-        if values.ndim != 2 or values.dtype.kind not in "fiu":
-            raise InputError("array", f"shape {values.shape}, {values.dtype}", "numbers (H, W)", file=path)
+        values = read_numpy_map(path)
         if values.dtype.kind in "iu" and unit is None:
             raise InputError("unit", f"none, with {values.dtype} values", "a unit, such as 0.001 for millimetres", file=path)
         return values
     return {"exr": read_exr, "pfm": read_pfm, "colmap": read_colmap_map}[entry.name](path)
-
-
-def _load_numpy(path: Path, mapped: bool = False) -> NDArray:
-    check_input_file(path, "a NumPy file")
-    try:
-        loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            names = loaded.files
-            name = "depth" if "depth" in names else names[0] if len(names) == 1 else None
-            if name is None:
-                raise InputError("arrays", ", ".join(names) or "none", "one named depth, or a single one", file=path)
-            return loaded[name]
-    except InputError:
-        raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError("file", str(error), "a whole NumPy file of plain numbers", file=path) from error
 
 
 def _integers(values: NDArray, known: NDArray[np.bool_], entry: DepthFormat, scale: float, path: Path) -> NDArray[np.uint16]:

@@ -50,6 +50,22 @@ def read_exr(path: str | PathLike[str], channel: str | None = None) -> NDArray[n
     return _in_display_window(header, pixels.astype(np.float32), path)
 
 
+def exr_size(path: str | PathLike[str]) -> tuple[int, int]:
+    """Width and height of the display window, from the header.
+
+    Raises:
+        InputError: If the file is missing or cannot be read, or if OpenEXR is not installed.
+    """
+    path = check_input_file(path, "an OpenEXR file")
+    openexr = _openexr(path)
+    try:
+        with openexr.File(str(path), header_only=True) as file:
+            (left, top), (right, bottom) = dict(file.header())["displayWindow"]
+    except Exception as error:
+        raise InputError("file", str(error) or type(error).__name__, "a whole OpenEXR file", file=path) from error
+    return int(right - left) + 1, int(bottom - top) + 1
+
+
 def write_exr(path: str | PathLike[str], values: NDArray[np.float32], channel: str = "Z") -> None:
     """Writes one float32 channel, compressed without loss  # [H, W]"""
     openexr = _openexr(path)

@@ -26,19 +26,35 @@ def read_pfm(path: str | PathLike[str]) -> NDArray[np.float32]:
     Raises:
         InputError: If the file is missing, cut short, in colour or not a PFM.
     """
-    path = check_input_file(path, "a PFM file")
-    data = path.read_bytes()
-    header = HEADER.match(data[:HEADER_BYTES])
-    if header is None:
-        raise InputError("header", repr(data[:16]), "'Pf', width, height, scale", file=path)
-    if header[1] == b"PF":
-        raise InputError("channels", "3 (PF)", "one channel (Pf)", file=path)
+    header, data = _header(path)
     width, height, scale = int(header[2]), int(header[3]), float(header[4])
     expected, found = 4 * width * height, len(data) - header.end()
     if found < expected or expected == 0:
         raise InputError("pixels", f"{found} bytes", f"{expected} bytes for {width} x {height}", file=path)
     values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", width * height, header.end())
     return np.ascontiguousarray(values.reshape(height, width)[::-1], np.float32)
+
+
+def pfm_size(path: str | PathLike[str]) -> tuple[int, int]:
+    """Width and height, from the header.
+
+    Raises:
+        InputError: If the file is missing, in colour or not a PFM.
+    """
+    header, _ = _header(path, HEADER_BYTES)
+    return int(header[2]), int(header[3])
+
+
+def _header(path: str | PathLike[str], limit: int = -1) -> tuple[re.Match[bytes], bytes]:
+    path = check_input_file(path, "a PFM file")
+    with path.open("rb") as file:
+        data = file.read(limit)
+    header = HEADER.match(data[:HEADER_BYTES])
+    if header is None:
+        raise InputError("header", repr(data[:16]), "'Pf', width, height, scale", file=path)
+    if header[1] == b"PF":
+        raise InputError("channels", "3 (PF)", "one channel (Pf)", file=path)
+    return header, data
 
 
 def write_pfm(path: str | PathLike[str], values: NDArray[np.float32]) -> None:

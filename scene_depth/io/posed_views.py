@@ -65,7 +65,7 @@ def posed_view(
     source: Path,
     undistorter: Undistorter,
     rescale_cameras: bool = False,
-    image_to_camera_size: bool = False,
+    target: LensCamera | None = None,
 ) -> View:
     """A view whose loaders show the files through an undistorted pinhole camera.
 
@@ -77,29 +77,43 @@ def posed_view(
         source: Scene file, for errors.
         undistorter: Shared by all views of the scene.
         rescale_cameras: Let the camera follow a photo that is a uniform rescale of what the camera says.
-        image_to_camera_size: Let the photo follow the camera instead: it is resized when loaded.
+        target: Pinhole camera to show a photo without distortion through, in place of its own: the photo is resized and
+            shifted when loaded.
 
     Raises:
         InputError: If a file is missing or of another size than the camera, or if the pose is not rigid.
     """
     if files.image is not None and rescale_cameras:
         lens = rescaled_camera(lens, files.image)
-    elif files.image is not None and not image_to_camera_size:
+    elif files.image is not None:
         check_image_size(files.image, lens.width, lens.height, what=f"{name} in {source.name}")
     if files.mask is not None:
         check_image_size(files.mask, lens.width, lens.height, what=f"the mask of {name} in {source.name}")
-    pinhole = undistorted_camera(lens, file=source, name=name)
+    pinhole = target if target is not None else undistorted_camera(lens, file=source, name=name)
     camera = one_camera(camera_to_world, pinhole.K, pinhole.width, pinhole.height, file=source, frame=name)
+    depth = _depth_loader(files, lens if target is None else target)
+    if target is not None:
+        image = None if files.image is None else _shown_through(files.image, lens, target, undistorter)
+        return View(name, camera, image, None, depth, files.image)
 
     def shown(load: Loader | None) -> Loader | None:
         return load if load is None or lens.is_pinhole else UndistortedLoader(load, lens, pinhole, undistorter)
 
-    image: Loader | None = None
-    if files.image is not None:
-        as_stored = not image_to_camera_size or image_size(files.image) == (lens.width, lens.height)
-        image = ImageFile(files.image) if as_stored else ResizedImage(files.image, lens.width, lens.height)
+    image = ImageFile(files.image) if files.image is not None else None
     mask = MaskFile(files.mask) if files.mask is not None else None
-    return View(name, camera, shown(image), shown(mask), shown(_depth_loader(files, lens)), files.image)
+    return View(name, camera, shown(image), shown(mask), shown(depth), files.image)
+
+
+def _shown_through(photo: Path, lens: LensCamera, target: LensCamera, undistorter: Undistorter) -> Loader:
+    """Loader of a photo as another pinhole camera at the same place sees it; averaged where it gets smaller."""
+    if lens == target:
+        return ImageFile(photo)
+    width, height = round(lens.width * min(1, target.fx / lens.fx)), round(lens.height * min(1, target.fy / lens.fy))
+    reduced = lens.resized(width, height)
+    resized = ResizedImage(photo, width, height)
+    if (width, height) == (target.width, target.height) and np.allclose(reduced.K, target.K, rtol=0, atol=1e-6):
+        return resized
+    return UndistortedLoader(resized, reduced, target, undistorter)
 
 
 def rescaled_camera(lens: LensCamera, image: Path) -> LensCamera:
@@ -155,7 +169,7 @@ def _depth_loader(files: ViewFiles, lens: LensCamera) -> Loader | None:
     if files.depth is None:
         return None
     size = depth_size(files.depth.path, files.depth.format)
-    if size is not None and files.depth_K is None:
+    if files.depth_K is None:
         check_uniform_rescale(*size, lens, what="depth size", file=files.depth.path)
     if size == (lens.width, lens.height) and files.depth_K is None:
         return files.depth

@@ -1,0 +1,33 @@
+"""Reading JSON files so that every mistake in them is one clear error."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from typing import Any
+
+from scene_depth.errors import InputError
+from scene_depth.io.input_files import check_input_file
+
+
+def read_json_object(path: str | PathLike[str]) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        InputError: If the file is missing, cut short, not JSON, or not an object.
+    """
+    path = check_input_file(path, "a JSON file")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {error.lineno}, column {error.colno}", error.msg, "valid JSON", file=path) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InputError("text", str(error), "JSON in UTF-8", file=path) from error
+    if not isinstance(value, dict):
+        raise InputError("JSON", type(value).__name__, "an object in braces", file=path)
+    return value
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number (true and false are not)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,264 @@
+"""Reading ``transforms.json``: nerfstudio, instant-ngp and the synthetic NeRF (Blender) scenes.
+
+Conventions, as nerfstudio 1.1's own data parser has them:
+
+- ``transform_matrix`` is camera to world with OpenGL camera axes; it is turned into OpenCV's here, in one place. The world
+  frame of the scene is that of the matrices in the file; ``applied_transform`` (already applied to them) is left alone.
+- ``cx``, ``cy`` count from the image corner, the centre of the first pixel is at (0.5, 0.5).
+- The points of ``ply_file_path`` live in the frame of the matrices (ns-process-data applies ``applied_transform`` to them
+  too) but without ``applied_scale``, by which nerfstudio, and this reader, multiplies points and depths.
+- ``depth_file_path`` holds z-depth times 1 / ``depth_unit_scale_factor``; the factor is 0.001 unless the file says otherwise.
+- Any of k1, k2, k3, k4, p1, p2 distorts, whatever ``camera_model`` says; undone as for COLMAP scenes.
+
+Other than in nerfstudio, an intrinsic given for a frame wins over the same one given for the file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.errors import InputError
+from scene_depth.io.depth_images import DepthFile
+from scene_depth.io.distortion import LENS_MODELS, POLYNOMIAL, LensCamera, LensModel, check_lens_camera
+from scene_depth.io.images import IMAGE_SUFFIXES, image_size
+from scene_depth.io.json_files import is_number, read_json_object
+from scene_depth.io.ply_header import read_ply_header
+from scene_depth.io.point_ply import read_point_ply
+from scene_depth.io.posed_views import OPENGL_AXES, ViewFiles, check_names, posed_view
+from scene_depth.io.tracked_points import read_tracked_points
+from scene_depth.io.undistortion import Undistorter
+from scene_depth.scene import PointCloud, Scene
+
+PERSPECTIVE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
+FISHEYE_MODELS = {"OPENCV_FISHEYE": "OPENCV_FISHEYE", "FISHEYE624": "RAD_TAN_THIN_PRISM_FISHEYE"}
+DEFAULT_DEPTH_UNIT = 0.001
+SPLITS = ("train", "val", "test")
+Json = Mapping[str, Any]
+
+
+def read_transforms(
+    path: str | PathLike[str],
+    *,
+    split: str | None = None,
+    images: str | None = None,
+    rescale_cameras: bool | None = None,
+    skip_missing: bool = False,
+) -> Scene:
+    """Reads a scene described by ``transforms.json``.
+
+    Args:
+        path: The file, or the folder with ``transforms.json`` (or ``transforms_train.json``, ``_val``, ``_test``).
+        split: "train", "val" or "test": the frames of ``<split>_filenames``, or the file ``transforms_<split>.json``.
+            By default all frames of ``transforms.json``, and the training frames where every split has its own file.
+        images: Another folder for the photos, such as "images_4"; file names stay.
+        rescale_cameras: Let cameras follow photos that are uniformly rescaled; by default only with ``images``.
+        skip_missing: Leave out frames whose photo is missing, in place of an error.
+
+    Returns:
+        Views in the order of the file, named by their path below the photos' common first folder. Points of
+        ``ply_file_path``, else of ``points3d.npz`` beside the file. The unit is known to be the metre where the file
+        states its ``depth_unit_scale_factor``.
+
+    Raises:
+        InputError: If a file is missing or broken, a field is missing or wrong, a pose is singular, a camera model is not
+            supported, or a photo is of another size than its camera.
+    """
+    file = transforms_file(Path(path), split)
+    meta = read_json_object(file)
+    frames = meta.get("frames")
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise InputError("frames", type(frames).__name__, "a list of frames", file=file)
+    frames = _frames_of_split(meta, frames, split, file)
+    photos = [_photo(file, frame, index, images) for index, frame in enumerate(frames)]
+    if skip_missing:
+        present = [index for index, photo in enumerate(photos) if photo.is_file()]
+        frames, photos = [frames[i] for i in present], [photos[i] for i in present]
+    paths = [_relative_path(frame["file_path"], photo) for frame, photo in zip(frames, photos, strict=True)]
+    names = view_names(paths)
+    check_names(names, source=file)
+    undistorter = Undistorter()
+    rescale = rescale_cameras if rescale_cameras is not None else images is not None
+    views = []
+    for index, (name, frame, photo) in enumerate(zip(names, frames, photos, strict=True)):
+        field = f"frames[{index}] {name!r}"
+        lens = frame_camera(frame, meta, photo, file=file, field=field)
+        pose = _camera_to_world(frame, file, field)
+        files = ViewFiles(photo, _side_file(frame, "mask_path", file, field), _depth_file(frame, meta, file, field))
+        views.append(posed_view(name, lens, pose, files, source=file, undistorter=undistorter, rescale_cameras=rescale))
+    points = _points(meta, file, {str(path): name for path, name in zip(paths, names, strict=True)})
+    return Scene(tuple(views), points, metric="depth_unit_scale_factor" in meta, source=Path(path))
+
+
+def transforms_file(path: Path, split: str | None = None) -> Path:
+    """The JSON file of a scene folder.
+
+    Raises:
+        InputError: If there is none, or none for that split.
+    """
+    if split is not None and split not in SPLITS:
+        raise InputError("split", split, ", ".join(SPLITS))
+    if not path.is_dir():
+        return path
+    candidates = [path / "transforms.json", path / f"transforms_{split or 'train'}.json"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise InputError("scene file", "none", " or ".join(candidate.name for candidate in candidates), file=path)
+
+
+def frame_camera(frame: Json, meta: Json, photo: Path, *, file: Path, field: str) -> LensCamera:
+    """Intrinsics of a frame: its own fields, else those of the file; size and principal point default to the photo's.
+
+    Raises:
+        InputError: If there is no focal length, a field is not a number, or the camera model is not supported.
+    """
+
+    def number(key: str) -> float | None:
+        value = frame.get(key, meta.get(key))
+        if value is not None and not is_number(value):
+            raise InputError(f"{field}: {key}", repr(value), "a number", file=file)
+        return None if value is None else float(value)
+
+    width, height = number("w"), number("h")
+    if width is None or height is None:
+        width, height = image_size(photo)
+    size = (int(width), int(height))
+    focal = [number("fl_x"), number("fl_y")]
+    for axis, key in enumerate(("camera_angle_x", "camera_angle_y")):
+        angle = number(key)
+        if focal[axis] is None and angle is not None:
+            if not 0 < angle < math.pi:
+                raise InputError(f"{field}: {key}", angle, "an angle between 0 and pi, in radians", file=file)
+            focal[axis] = 0.5 * size[axis] / math.tan(0.5 * angle)
+    fx, fy = focal[0] or focal[1], focal[1] or focal[0]
+    if fx is None or fy is None:
+        raise InputError(f"{field}: focal length", "none", "fl_x (and fl_y) or camera_angle_x", file=file)
+    cx, cy = number("cx"), number("cy")
+    lens, coefficients = _lens(frame, meta, number, file, field)
+    center = (0.5 * width if cx is None else cx, 0.5 * height if cy is None else cy)
+    camera = LensCamera(lens, fx, fy, *center, coefficients, *size)
+    check_lens_camera(camera, file=file, field=field)
+    return camera
+
+
+def _lens(
+    frame: Json, meta: Json, number: Callable[[str], float | None], file: Path, field: str
+) -> tuple[LensModel, tuple[float, ...]]:
+    name = frame.get("camera_model", meta.get("camera_model", "OPENCV_FISHEYE" if meta.get("is_fisheye") else "OPENCV"))
+    listed = frame.get("distortion_params", meta.get("distortion_params"))
+    if name not in PERSPECTIVE_MODELS and name not in FISHEYE_MODELS:
+        raise InputError(f"{field}: camera_model", repr(name), ", ".join([*PERSPECTIVE_MODELS, *FISHEYE_MODELS]), file=file)
+    lens = POLYNOMIAL if name in PERSPECTIVE_MODELS else LENS_MODELS[FISHEYE_MODELS[name]]
+    if listed is None:
+        if name == "FISHEYE624":
+            raise InputError(f"{field}: distortion_params", "none", "12 numbers, for FISHEYE624", file=file)
+        return lens, tuple(number(key) or 0.0 for key in lens.coefficients)
+    count = len(lens.coefficients)
+    accepted = len(POLYNOMIAL.coefficients) if name == "OPENCV_FISHEYE" else count  # nerfstudio pads fisheyes with p1, p2
+    if not isinstance(listed, list) or len(listed) not in (count, accepted) or not all(is_number(value) for value in listed):
+        raise InputError(
+            f"{field}: distortion_params", repr(listed), f"{count} numbers: {', '.join(lens.coefficients)}", file=file
+        )
+    return lens, tuple(float(value) for value in listed[:count])
+
+
+def _frames_of_split(meta: Json, frames: list[Json], split: str | None, file: Path) -> list[Json]:
+    for index, frame in enumerate(frames):
+        if not isinstance(frame.get("file_path"), str) or not frame["file_path"]:
+            raise InputError(f"frames[{index}]: file_path", repr(frame.get("file_path")), "the path of an image", file=file)
+    key = f"{split}_filenames"
+    if split is None or file.name == f"transforms_{split}.json":
+        return frames
+    if not isinstance(meta.get(key), list):
+        raise InputError(key, "none", f"a list of file names, or a file transforms_{split}.json", file=file)
+    wanted = {str(PurePosixPath(name)) for name in meta[key]}
+    chosen = [frame for frame in frames if str(PurePosixPath(frame["file_path"])) in wanted]
+    if len(chosen) < len(wanted):
+        unknown = min(wanted - {str(PurePosixPath(frame["file_path"])) for frame in frames})
+        raise InputError(key, repr(unknown), "file_path of a frame", file=file)
+    return chosen
+
+
+def _photo(file: Path, frame: Json, index: int, images: str | None) -> Path:
+    relative = PurePosixPath(frame["file_path"].replace("\\", "/"))
+    path = file.parent / (relative if images is None else PurePosixPath(images) / relative.name)
+    if path.suffix.lower() in IMAGE_SUFFIXES or path.is_file():
+        return path
+    endings = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
+    return next((candidate for candidate in endings if candidate.is_file()), path.with_name(path.name + ".png"))
+
+
+def _relative_path(file_path: str, photo: Path) -> PurePosixPath:
+    """The path in the file with the photo's real ending."""
+    path = PurePosixPath(file_path.replace("\\", "/"))
+    return path if path.suffix == photo.suffix else path.with_name(path.name + photo.suffix)
+
+
+def view_names(paths: Sequence[PurePosixPath]) -> list[str]:
+    """Names of views: paths without the first folder, if that is common to all (the image folder)."""
+    parts = [tuple(part for part in path.parts if part not in ("/", "..")) for path in paths]
+    if parts and all(len(path) > 1 and path[0] == parts[0][0] for path in parts):
+        absolute = any(path.is_absolute() for path in paths)
+        shared = 1
+        while absolute and all(len(path) > shared + 1 and path[shared] == parts[0][shared] for path in parts):
+            shared += 1
+        parts = [path[shared:] for path in parts]
+    return ["/".join(path) for path in parts]
+
+
+def _camera_to_world(frame: Json, file: Path, field: str) -> NDArray[np.float64]:
+    try:
+        matrix = np.array(frame.get("transform_matrix"), np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape not in ((4, 4), (3, 4)):
+        raise InputError(f"{field}: transform_matrix", f"shape {matrix.shape}", "4 x 4 (or 3 x 4) numbers", file=file)
+    return np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]]) @ OPENGL_AXES
+
+
+def _side_file(frame: Json, key: str, file: Path, field: str) -> Path | None:
+    value = frame.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{field}: {key}", repr(value), "a file name", file=file)
+    return file.parent / value.replace("\\", "/")
+
+
+def _depth_file(frame: Json, meta: Json, file: Path, field: str) -> DepthFile | None:
+    path = _side_file(frame, "depth_file_path", file, field)
+    if path is None:
+        return None
+    return DepthFile(path, unit=_positive(meta, "depth_unit_scale_factor", DEFAULT_DEPTH_UNIT, file) * _applied_scale(meta, file))
+
+
+def _points(meta: Json, file: Path, names: dict[str, str]) -> PointCloud | None:
+    ply = meta.get("ply_file_path")
+    if ply is None:
+        tracked = file.parent / "points3d.npz"
+        return read_tracked_points(tracked, names) if tracked.is_file() else None
+    if not isinstance(ply, str) or not ply:
+        raise InputError("ply_file_path", repr(ply), "a file name", file=file)
+    path = file.parent / ply
+    if read_ply_header(path).element("vertex").count == 0:
+        return None
+    points = read_point_ply(path)
+    return PointCloud(points.xyz * _applied_scale(meta, file), points.rgb)
+
+
+def _applied_scale(meta: Json, file: Path) -> float:
+    return _positive(meta, "applied_scale", 1.0, file)
+
+
+def _positive(meta: Json, key: str, default: float, file: Path) -> float:
+    value = meta.get(key, default)
+    if not is_number(value) or not 0 < value < math.inf:
+        raise InputError(key, repr(value), "a positive number", file=file)
+    return float(value)

@@ -1,0 +1,93 @@
+"""Writing ``transforms.json`` for nerfstudio; see ``transforms_json`` for the conventions."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_folder
+from scene_depth.io.depth_images import write_depth
+from scene_depth.io.point_ply import write_point_ply
+from scene_depth.io.posed_views import OPENGL_AXES
+from scene_depth.io.scene_output import check_distinct, image_names, put_image, put_mask
+from scene_depth.io.transforms_json import DEFAULT_DEPTH_UNIT
+from scene_depth.scene import Scene, View
+
+INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
+
+
+def write_transforms(path: str | PathLike[str], scene: Scene, *, masks: bool = True, depth: bool = True) -> None:
+    """Writes a folder with ``transforms.json``, ``images``, ``masks``, ``depths`` and ``sparse_pc.ply``.
+
+    Intrinsics common to all views stand once, others with each frame. Depth is written as float32 npy in thousandths of
+    the scene's unit, which nerfstudio's default factor 0.001 undoes; ``depth_unit_scale_factor`` is stated only where
+    the unit is the metre. Points keep positions and colours in float32; which view sees which is lost.
+
+    Args:
+        path: New or empty folder.
+        scene: Scene whose views all have photos.
+        masks, depth: Write them, if the views have them.
+
+    Raises:
+        InputError: If a view has no photo, if only some views have a mask or depth (nerfstudio takes all or none), or if
+            the folder is not empty or cannot be written.
+    """
+    for what, load in (("photo", "load_image"), ("mask", "load_mask"), ("depth", "load_depth")):
+        count = sum(getattr(view, load) is not None for view in scene.views)
+        if count < len(scene) and (what == "photo" or (count and {"mask": masks, "depth": depth}[what])):
+            option = (
+                "all views"
+                if what == "photo"
+                else f"all views or none; {what}{'s' if what == 'mask' else ''}=False leaves them out"
+            )
+            raise InputError(f"views with a {what}", f"{count} of {len(scene)}", option, file=path)
+    names = image_names(scene.views, file=path)
+    masks, depth = masks and scene.views[0].load_mask is not None, depth and scene.views[0].load_depth is not None
+    stems = [name.with_suffix("") for name in names] if masks or depth else []
+    check_distinct(stems, file=path)
+    with atomic_folder(path) as folder:
+        meta = _intrinsics(scene.views)
+        if depth and scene.metric:
+            meta["depth_unit_scale_factor"] = DEFAULT_DEPTH_UNIT
+        if scene.points is not None:
+            write_point_ply(folder / "sparse_pc.ply", scene.points)
+            meta["ply_file_path"] = "sparse_pc.ply"
+        meta["frames"] = [
+            _put_frame(folder, view, name, shared=set(meta), masks=masks, depth=depth)
+            for view, name in zip(scene.views, names, strict=True)
+        ]
+        (folder / "transforms.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _intrinsics(views: tuple[View, ...]) -> dict[str, Any]:
+    """Camera model and all intrinsics that every view has in common."""
+    first, *others = (_camera_fields(view) for view in views)
+    shared = {key: value for key, value in first.items() if all(fields[key] == value for fields in others)}
+    return {"camera_model": "PINHOLE", **shared}
+
+
+def _camera_fields(view: View) -> dict[str, float | int]:
+    K = view.camera.K[0].double()
+    values = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]), view.camera.width, view.camera.height)
+    return dict(zip(INTRINSICS, values, strict=True))
+
+
+def _put_frame(folder: Path, view: View, name: PurePosixPath, *, shared: set[str], masks: bool, depth: bool) -> dict[str, Any]:
+    frame: dict[str, Any] = {"file_path": f"images/{name}"}
+    put_image(view, folder / "images" / name)
+    if masks:
+        frame["mask_path"] = f"masks/{name.with_suffix('.png')}"
+        put_mask(view, folder / frame["mask_path"])
+    if depth:
+        frame["depth_file_path"] = f"depths/{name.with_suffix('.npy')}"
+        (folder / frame["depth_file_path"]).parent.mkdir(parents=True, exist_ok=True)
+        write_depth(folder / frame["depth_file_path"], view.depth(), unit=DEFAULT_DEPTH_UNIT)
+    frame.update({key: value for key, value in _camera_fields(view).items() if key not in shared})
+    pose = view.camera.camera_to_world[0].double().cpu().numpy() @ OPENGL_AXES
+    frame["transform_matrix"] = (pose + np.zeros_like(pose)).tolist()  # without minus zeros
+    return frame
