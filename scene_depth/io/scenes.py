@@ -1,0 +1,113 @@
+"""Reading and writing scenes of every format by one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from scene_depth.errors import InputError
+from scene_depth.io.colmap import read_colmap, write_colmap
+from scene_depth.io.colmap_files import has_colmap_model
+from scene_depth.io.rgbd_folder import read_rgbd_folder, write_rgbd_folder
+from scene_depth.io.rgbd_layouts import is_rgbd_folder
+from scene_depth.io.saved_scene import is_saved_scene, read_saved_scene, write_saved_scene
+from scene_depth.io.transforms_json import SPLITS, read_transforms
+from scene_depth.io.transforms_json_output import write_transforms
+from scene_depth.scene import Scene
+
+
+@dataclass(frozen=True)
+class SceneFormat:
+    """A way to keep a scene on disk.
+
+    Attributes:
+        name: Key in ``FORMATS``.
+        description: What it looks like, for messages.
+        detect: Whether a path looks like it.
+        read: Reads it; takes the path and the format's own options.
+        write: Writes it; takes the path, the scene and the format's own options.
+    """
+
+    name: str
+    description: str
+    detect: Callable[[Path], bool]
+    read: Callable[..., Scene]
+    write: Callable[..., None]
+
+
+def _is_transforms(path: Path) -> bool:
+    if path.is_dir():
+        return any((path / f"transforms{end}.json").is_file() for end in ("", *(f"_{split}" for split in SPLITS)))
+    return path.suffix == ".json" and path.is_file()
+
+
+# In the order of detection: a folder processed by nerfstudio has a COLMAP model beside its transforms.json.
+FORMATS = {
+    entry.name: entry
+    for entry in (
+        SceneFormat("scene", "a saved scene with scene.json", is_saved_scene, read_saved_scene, write_saved_scene),
+        SceneFormat(
+            "transforms", "transforms.json (nerfstudio, instant-ngp, Blender)", _is_transforms, read_transforms, write_transforms
+        ),
+        SceneFormat("colmap", "a COLMAP folder with sparse/0", has_colmap_model, read_colmap, write_colmap),
+        SceneFormat("rgbd", "a folder of RGB-D frames with poses", is_rgbd_folder, read_rgbd_folder, write_rgbd_folder),
+    )
+}
+
+
+def read_scene(path: str | PathLike[str], *, format: str | None = None, **options: Any) -> Scene:
+    """Reads a scene; photos stay on disk until a view is asked for them.
+
+    Args:
+        path: Folder, or the JSON file that describes the scene.
+        format: A key of ``FORMATS``; by default what the folder looks like.
+        options: Options of the format's reader: ``read_colmap``, ``read_transforms``, ``read_rgbd_folder``.
+
+    Returns:
+        The scene in the frame and unit of its files.
+
+    Raises:
+        InputError: If there is nothing at the path, no format fits, or the format's reader finds a fault.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("scene", "nothing at this path", "a folder or JSON file", file=path)
+    entry = _format(format, path) if format is not None else detect_format(path)
+    return entry.read(path, **options)
+
+
+def write_scene(path: str | PathLike[str], scene: Scene, *, format: str, **options: Any) -> None:
+    """Writes a scene into a new or empty folder, which appears whole or not at all.
+
+    Args:
+        path: The folder.
+        scene: Scene to write.
+        format: A key of ``FORMATS``.
+        options: Options of the format's writer.
+
+    Raises:
+        InputError: If the format does not exist or cannot hold the scene, or the folder cannot be written.
+    """
+    _format(format, path).write(path, scene, **options)
+
+
+def detect_format(path: str | PathLike[str]) -> SceneFormat:
+    """The format that a path looks like.
+
+    Raises:
+        InputError: If none does; the message lists what was looked for.
+    """
+    for entry in FORMATS.values():
+        if entry.detect(Path(path)):
+            return entry
+    kind = "a folder of another kind" if Path(path).is_dir() else "a file of another kind"
+    raise InputError("scene", kind, "; ".join(entry.description for entry in FORMATS.values()), file=path)
+
+
+def _format(name: str, path: str | PathLike[str]) -> SceneFormat:
+    if name not in FORMATS:
+        raise InputError("scene format", name, ", ".join(FORMATS), file=path)
+    return FORMATS[name]
