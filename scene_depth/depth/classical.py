@@ -1,0 +1,196 @@
+"""Classical ways to fill depth: the yardstick for everything else, and a choice where nothing may be learned.
+
+Each is a dataclass of its parameters that is called like every depth inpainter. All but IP-Basic work on inverse depth,
+in which a plane seen by a pinhole camera is exactly affine in the pixel. Their uncertainty is a rule of thumb: relative
+error grows with the distance to known depth, to 100 % at the length of the image's longer side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.levin import colorize
+from scene_depth.depth.membrane import solve_membrane
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.scattered import linear_fill, nearest_fill
+from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.geodesic import geodesic_map
+from scene_depth.errors import InputError
+
+Array = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class NearestInpainter:
+    """Each pixel takes the depth of the nearest known pixel in the image."""
+
+    name: ClassVar[str] = "nearest"
+    harmonize: ClassVar[bool] = False
+
+    def __call__(
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
+    ) -> DepthPrediction:
+        return _prediction(self, nearest_fill(depth, known), known)
+
+
+@dataclass(frozen=True)
+class LinearInpainter:
+    """Linear interpolation of inverse depth on the Delaunay triangles of the known pixels, nearest outside their hull."""
+
+    name: ClassVar[str] = "linear"
+    harmonize: ClassVar[bool] = False
+
+    def __call__(
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
+    ) -> DepthPrediction:
+        inverse, scale = _inverse(depth, known)
+        return _prediction(self, scale / linear_fill(inverse, known), known)
+
+
+@dataclass(frozen=True)
+class HarmonicInpainter:
+    """Harmonic filling of inverse depth: each pixel is the weighted mean of its four neighbours.
+
+    Attributes:
+        color_scale: Colour difference over which neighbours let go of each other, mean of the channels in [0, 1]; None
+            for equal weights. Without a picture weights are equal.
+        least_weight: Weight that remains across the strongest colour edge.
+        tolerance: Relative residual at which the solver stops.
+    """
+
+    color_scale: float | None = None
+    least_weight: float = 0.01
+    tolerance: float = 1e-5
+    name: ClassVar[str] = "harmonic"
+    harmonize: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if (self.color_scale is not None and not self.color_scale > 0) or not self.least_weight > 0 or not self.tolerance > 0:
+            raise InputError("harmonic", asdict(self), "positive parameters")
+
+    def __call__(
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
+    ) -> DepthPrediction:
+        inverse, scale = _inverse(depth, known)
+        right, down = np.ones(depth.shape), np.ones(depth.shape)
+        if rgb is not None and self.color_scale is not None:
+            right[:, :-1] = self.least_weight + np.exp(-np.abs(np.diff(rgb, axis=1)).mean(axis=2) / self.color_scale)
+            down[:-1] = self.least_weight + np.exp(-np.abs(np.diff(rgb, axis=0)).mean(axis=2) / self.color_scale)
+        start = nearest_fill(inverse, known)
+        return _prediction(self, scale / solve_membrane(right, down, inverse, known, start, self.tolerance).values, known)
+
+
+def harmonic_color(color_scale: float = 0.05, least_weight: float = 0.01, tolerance: float = 1e-5) -> HarmonicInpainter:
+    """Harmonic filling whose neighbours let go of each other across colour edges."""
+    return HarmonicInpainter(color_scale, least_weight, tolerance)
+
+
+@dataclass(frozen=True)
+class ColorizationInpainter:
+    """Levin et al. 2004, "Colorization using optimization", on inverse depth: the fill of the NYUv2 toolbox.
+
+    Each unknown pixel is the mean of its eight neighbours, weighted by how similar their grey value is. Without a
+    picture it is harmonic filling with eight neighbours.
+    """
+
+    name: ClassVar[str] = "colorization"
+    harmonize: ClassVar[bool] = False
+
+    def __call__(
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
+    ) -> DepthPrediction:
+        inverse, scale = _inverse(depth, known)
+        gray = np.zeros(depth.shape) if rgb is None else rgb.astype(np.float64) @ (0.2989, 0.587, 0.114)  # Rec. 601, as there
+        return _prediction(self, scale / colorize(gray, inverse, known), known)
+
+
+@dataclass(frozen=True)
+class GeodesicInpainter:
+    """Each pixel takes the depth of the known pixel that is cheapest to reach over similar colours.
+
+    Attributes:
+        color_price: Pixels of length that the step from black to white costs.
+    """
+
+    color_price: float = 500.0
+    name: ClassVar[str] = "geodesic"
+    harmonize: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.color_price >= 0:
+            raise InputError("color_price", self.color_price, "a number not below 0")
+
+    def __call__(
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
+    ) -> DepthPrediction:
+        inverse, _ = _inverse(depth, known)
+        paths = geodesic_map(color_guide(rgb, depth.shape), known, inverse.astype(np.float32), self.color_price)
+        return _prediction(self, depth.ravel()[paths.source], known)
+
+
+@dataclass(frozen=True)
+class IPBasicInpainter:
+    """Ku et al. 2018, "In defense of classical image processing": dilations, closings and blurs made for LiDAR.
+
+    The paper's steps with its kernels, on depth subtracted from a ceiling so that near wins. What the largest kernel
+    does not reach takes the nearest value.
+
+    Attributes:
+        diamond: Side of the first dilation's diamond kernel, odd.
+        extend_to_top: Whether the highest value of each column is continued to the upper border, as for road scenes.
+        ceiling: Depth to subtract from, relative to the largest known depth (100 m against 80 m of KITTI).
+    """
+
+    diamond: int = 5
+    extend_to_top: bool = False
+    ceiling: float = 1.25
+    name: ClassVar[str] = "ip_basic"
+    harmonize: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.diamond < 1 or self.diamond % 2 == 0 or not self.ceiling > 1:
+            raise InputError("ip_basic", asdict(self), "an odd diamond and a ceiling above 1")
+
+    def __call__(
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
+    ) -> DepthPrediction:
+        ceiling = self.ceiling * float(depth[known].max())
+        inverted = np.where(known, ceiling - depth.astype(np.float64), 0.0)  # 0 = empty from here on
+        radius = self.diamond // 2
+        rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+        inverted = ndimage.maximum_filter(inverted, footprint=abs(rows) + abs(columns) <= radius, mode="constant")
+        inverted = ndimage.minimum_filter(ndimage.maximum_filter(inverted, 5, mode="constant"), 5, mode="constant", cval=np.inf)
+        inverted = np.where(inverted > 0, inverted, ndimage.maximum_filter(inverted, 7, mode="constant"))
+        if self.extend_to_top:
+            inverted = _extended_to_top(inverted)
+        inverted = np.where(inverted > 0, inverted, ndimage.maximum_filter(inverted, 31, mode="constant"))
+        inverted = nearest_fill(inverted, inverted > 0)
+        inverted = ndimage.median_filter(inverted, 5, mode="nearest")
+        inverted = ndimage.gaussian_filter(inverted, 1.1, radius=2, mode="mirror")  # what a 5 x 5 kernel stands for in OpenCV
+        return _prediction(self, ceiling - inverted, known)
+
+
+def _inverse(depth: Array, known: Mask) -> tuple[NDArray[np.float64], float]:
+    """Inverse depth in units of its own size, 1 at unknown pixels, and the depth that it is 1 at."""
+    scale = float(np.median(depth[known]))
+    return np.divide(scale, depth, out=np.ones(depth.shape), where=known, dtype=np.float64), scale
+
+
+def _extended_to_top(inverted: NDArray[np.float64]) -> NDArray[np.float64]:
+    filled = inverted > 0
+    first = filled.argmax(axis=0)
+    value = inverted[first, np.arange(inverted.shape[1])]
+    above = np.arange(inverted.shape[0])[:, None] < first
+    return np.where(above & filled.any(axis=0), value, inverted)
+
+
+def _prediction(inpainter: object, depth: Array, known: Mask) -> DepthPrediction:
+    distance = ndimage.distance_transform_edt(~known)
+    return DepthPrediction(depth, (distance / max(known.shape)).astype(np.float32))
