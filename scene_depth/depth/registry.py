@@ -135,13 +135,17 @@ def make(found: Any, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _takes_view(function: Callable[..., Any]) -> bool:
-    """Whether it can be called with (rgb, depth, known) as they stand."""
+    """Whether it needs (rgb, depth, known) to be called; a function that needs nothing is a factory."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return True
+    return _binds(signature, 3) and not _binds(signature, 0)
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
     try:
-        signature.bind(None, None, None)
+        signature.bind(*[None] * count)
     except TypeError:
         return False
     return True
