@@ -75,8 +75,9 @@ def write_compressed_ply(
 ) -> None:
     """Writes a packed .ply file. Splats are put in Morton order, so that the 256 of a chunk lie close together.
 
-    The precision is 1/2047 (1/1023 for y) of the box of a chunk for centres and log scales, 0.09 degrees a quaternion
-    component, 1/255 of opacity, 1/255 of the chunk's range of base colour and 1/32 for higher bands, cut off at +-4.
+    The precision is 1/2047 (1/1023 for y) of the box of a chunk for centres and log scales, 0.16 degrees a component of
+    the rotation, 1/255 of opacity (from 1/255 to 254/255), 1/255 of the chunk's range of base colour, and 1/32 for higher
+    bands, cut off at +-4.
 
     Args:
         path: File to write.
@@ -97,7 +98,8 @@ def write_compressed_ply(
     packed = np.empty((count, 4), "<u4")
     packed[:, 0], packed[:, 2] = _pack_11_10_11(units[0]), _pack_11_10_11(units[1])
     packed[:, 1] = _pack_rotation(arrays["quats"])
-    rgba = np.concatenate([to_bytes(units[2]), opacity_bytes(arrays["logit_opacities"])[:, None]], axis=1)
+    opacity = np.clip(opacity_bytes(arrays["logit_opacities"]), 1, 254)  # other readers make infinite logits of 0 and 255
+    rgba = np.concatenate([to_bytes(units[2]), opacity[:, None]], axis=1)
     packed[:, 3] = (rgba << np.array([24, 16, 8, 0])).sum(axis=1)
     rest = rest_names(3 * (arrays["sh"].shape[1] - 1))
     elements = [
