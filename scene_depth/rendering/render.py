@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,8 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.splats import GaussianSplats
+
+_BACKENDS = {"cpu": "scene_depth.rendering.cpu.backend", "cuda": "scene_depth.rendering.cuda"}
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,8 @@ def render(
     _check_probe(splats, cameras, means2d, absgrad)
     if not 0 <= depth_alpha_threshold <= 1:
         raise InputError("depth_alpha_threshold", depth_alpha_threshold, "0 to 1")
-    if chosen == "cpu":
-        from scene_depth.rendering.cpu.backend import draw_splats
-    else:
-        from scene_depth.rendering.cuda import draw_splats
-    rgb, alpha, depth, median, radii = draw_splats(splats, cameras, options, means2d)
+    backend_module = importlib.import_module(_BACKENDS[chosen])  # gsplat and numba are imported when they are needed
+    rgb, alpha, depth, median, radii = backend_module.draw_splats(splats, cameras, options, means2d)
     return Render(
         rgb=rgb,
         alpha=alpha,

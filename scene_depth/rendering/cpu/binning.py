@@ -15,7 +15,7 @@ _MARGIN = np.float32(0.01)  # px; blocks are chosen generously, pixels are teste
 
 
 @device_function
-def _touched_blocks(records, base, left, top):  # type: ignore[no-untyped-def]
+def _touched_blocks(records, base, left, top):
     """Bits of the blocks of the tile at pixel (left, top) that the ellipse where the density is 1/255 overlaps."""
     mean_x, mean_y = records[base + layout.MEAN_X], records[base + layout.MEAN_Y]
     reach_y, reach_squared = records[base + layout.REACH_Y] + _MARGIN, records[base + layout.REACH_SQUARED]
@@ -35,7 +35,7 @@ def _touched_blocks(records, base, left, top):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):  # type: ignore[no-untyped-def]
+def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):
     """How many entries each part of the sorted splats adds to each tile; a task is one part.
 
     Args:
@@ -60,7 +60,7 @@ def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):  # type:
 
 
 @kernel
-def place_entries(counts, starts):  # type: ignore[no-untyped-def]
+def place_entries(counts, starts):
     """Turns counts into the place of each part's first entry in each tile, and finds where each tile's list starts."""
     place = 0
     for tile in range(counts.shape[1]):
@@ -73,7 +73,7 @@ def place_entries(counts, starts):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_entries(  # type: ignore[no-untyped-def]
+def fill_entries(
     tickets, parts, splats, rectangles, slots, chunk_slots, records, tiles_x, places, entry_splats, entry_slots, entry_blocks
 ):
     """Writes the lists; a task is one part of the sorted splats.

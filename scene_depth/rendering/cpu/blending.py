@@ -38,7 +38,7 @@ _HALF = np.float32(0.5)
 
 
 @device_function
-def lane_offsets():  # type: ignore[no-untyped-def]
+def lane_offsets():
     """Column and row of each lane's pixel in its block."""
     lanes = lane_numbers()
     rows = floor(lanes * np.float32(1 / BLOCK))
@@ -46,13 +46,13 @@ def lane_offsets():  # type: ignore[no-untyped-def]
 
 
 @device_function
-def blocks_across(pixels):  # type: ignore[no-untyped-def]
+def blocks_across(pixels):
     """Blocks that a tile has along an axis on which ``pixels`` are left."""
     return (min(TILE, pixels) + BLOCK - 1) // BLOCK
 
 
 @device_function
-def _transpose_bits(rows, start):  # type: ignore[no-untyped-def]
+def _transpose_bits(rows, start):
     """Transposes 64 words of 64 bits: swaps halves, quarters, ... of the bits between rows as far apart."""
     distance = 32
     kept = np.uint64(0x00000000FFFFFFFF)
@@ -67,7 +67,7 @@ def _transpose_bits(rows, start):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def _open_blocks(state, left, top, width, height):  # type: ignore[no-untyped-def]
+def _open_blocks(state, left, top, width, height):
     """Sets all pixels of the tile to empty, those outside the image to finished; returns a bit for each block."""
     zero = vector_of(np.float32(0))
     columns, rows = lane_offsets()
@@ -88,7 +88,7 @@ def _open_blocks(state, left, top, width, height):  # type: ignore[no-untyped-de
 
 
 @device_function
-def _blend_block(state, block, words, word_count, records, first_entry, median):  # type: ignore[no-untyped-def]
+def _blend_block(state, block, words, word_count, records, first_entry, median):
     """Adds the entries that touch one block to its pixels; returns whether all its pixels are finished."""
     base = _FIELDS * block
     transmittance, stop = load(state, base + _T), load(state, base + _STOP)
@@ -145,9 +145,7 @@ def _blend_block(state, block, words, word_count, records, first_entry, median):
 
 
 @device_function
-def _write_block(  # type: ignore[no-untyped-def]
-    state, block, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median
-):
+def _write_block(state, block, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median):
     """The finished pixels of a block into the images; the depth is divided by alpha."""
     base = _FIELDS * block
     rest = load(state, base + _T)
@@ -186,7 +184,7 @@ def _write_block(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def blend(  # type: ignore[no-untyped-def]
+def blend(
     tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background,
     rgb, alpha, depth, transmittance, stops, median,
 ):  # fmt: skip

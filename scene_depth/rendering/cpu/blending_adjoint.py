@@ -30,9 +30,7 @@ _FIELDS = 16 * 9
 
 
 @device_function
-def _open_block(  # type: ignore[no-untyped-def]
-    state, block, x, y, width, height, background, transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth
-):
+def _open_block(state, block, x, y, width, height, background, transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth):
     """Reads the pixels of a block and their gradients; returns the number of entries that reach the block."""
     base = _FIELDS * block
     pixel = y * width + x
@@ -74,7 +72,7 @@ def _open_block(  # type: ignore[no-untyped-def]
 
 
 @device_function
-def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot, absolute_sums):  # type: ignore[no-untyped-def]
+def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot, absolute_sums):
     """Sums of one entry over the blocks in ``bits``, written to its slot."""
     shear, half_conic, half_row = (
         records[record + layout.SHEAR],
@@ -136,7 +134,7 @@ def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot
 
 
 @kernel
-def blend_adjoint(  # type: ignore[no-untyped-def]
+def blend_adjoint(
     tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, width, height, background,
     transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums,
 ):  # fmt: skip

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numba.extending
 from numba.core.caching import FunctionCache
+
+intrinsic: Any = numba.extending.intrinsic  # kernels call intrinsics without the typing context
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 

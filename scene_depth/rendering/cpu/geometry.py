@@ -16,7 +16,7 @@ from scene_depth.rendering.cpu.simd import maximum, minimum, square_root
 
 
 @device_function
-def into_camera(x, y, z, camera):  # type: ignore[no-untyped-def]
+def into_camera(x, y, z, camera):
     """World offsets from the camera's position, in the camera's axes."""
     return (
         camera[ROTATION] * x + camera[ROTATION + 1] * y + camera[ROTATION + 2] * z,
@@ -26,7 +26,7 @@ def into_camera(x, y, z, camera):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def clamped_slopes(slope_x, slope_y, camera):  # type: ignore[no-untyped-def]
+def clamped_slopes(slope_x, slope_y, camera):
     """x/z and y/z as the Jacobian takes them: no further outside the image than 15 % of its size."""
     return (
         minimum(maximum(slope_x, camera[layout.LIMIT_LEFT]), camera[layout.LIMIT_RIGHT]),
@@ -35,7 +35,7 @@ def clamped_slopes(slope_x, slope_y, camera):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def projection_rows(inverse_z, slope_x, slope_y, camera):  # type: ignore[no-untyped-def]
+def projection_rows(inverse_z, slope_x, slope_y, camera):
     """J W, a 2 x 3 matrix row by row."""
     xx = camera[FOCAL_X] * inverse_z
     xz = -xx * slope_x
@@ -52,14 +52,14 @@ def projection_rows(inverse_z, slope_x, slope_y, camera):  # type: ignore[no-unt
 
 
 @device_function
-def unit_quaternion(w, x, y, z):  # type: ignore[no-untyped-def]
+def unit_quaternion(w, x, y, z):
     """The quaternion divided by its length, and one over that length."""
     inverse_length = 1.0 / square_root(w * w + x * x + y * y + z * z)
     return w * inverse_length, x * inverse_length, y * inverse_length, z * inverse_length, inverse_length
 
 
 @device_function
-def rotation_matrix(w, x, y, z):  # type: ignore[no-untyped-def]
+def rotation_matrix(w, x, y, z):
     """Rotation of a unit quaternion, row by row."""
     return (
         1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y),
@@ -69,7 +69,7 @@ def rotation_matrix(w, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def rows_times_matrix(t, r):  # type: ignore[no-untyped-def]
+def rows_times_matrix(t, r):
     """Product of a 2 x 3 and a 3 x 3 matrix."""
     return (
         t[0] * r[0] + t[1] * r[3] + t[2] * r[6],
@@ -82,7 +82,7 @@ def rows_times_matrix(t, r):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def footprint(u):  # type: ignore[no-untyped-def]
+def footprint(u):
     """Covariance U U^T + blur as xx, yy, xy, its determinant, and the determinant without the blur.
 
     The determinant comes from the cross product of U's rows, not from xx * yy - xy^2, which cancels for thin splats.
@@ -99,7 +99,7 @@ def footprint(u):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def unit_direction(x, y, z):  # type: ignore[no-untyped-def]
+def unit_direction(x, y, z):
     """The vector divided by its length, and one over that length."""
     inverse_length = 1.0 / square_root(x * x + y * y + z * z)
     return x * inverse_length, y * inverse_length, z * inverse_length, inverse_length

@@ -51,7 +51,7 @@ HIDDEN = np.uint32(0xFFFFFFFF)  # sort key of a splat out of view
 
 
 @device_function
-def copy_last_group(source, target, first, count, width):  # type: ignore[no-untyped-def]
+def copy_last_group(source, target, first, count, width):
     """Rows from ``first`` to ``count`` into a padded scratch array; the rest is filled with the last row."""
     for row in range(16):
         from_row = min(first + row, count - 1)
@@ -60,7 +60,7 @@ def copy_last_group(source, target, first, count, width):  # type: ignore[no-unt
 
 
 @device_function
-def colors(sh, start, bands, degree, x, y, z, coefficients, basis):  # type: ignore[no-untyped-def]
+def colors(sh, start, bands, degree, x, y, z, coefficients, basis):
     """Colours before the clamp at 0, of splats ``start`` to ``start + 16`` seen along unit vectors (x, y, z).
 
     Leaves the coefficients in ``coefficients``, a row of 16 lanes for each of 3 * bands, and the harmonics in ``basis``.
@@ -78,13 +78,13 @@ def colors(sh, start, bands, degree, x, y, z, coefficients, basis):  # type: ign
 
 
 @device_function
-def clamp_color(color):  # type: ignore[no-untyped-def]
+def clamp_color(color):
     """max(color, 0); -0.0 for a colour below 0, so that the adjoint can tell it from a colour of exactly 0."""
     return select(color >= np.float32(0), color, np.float32(-0.0))
 
 
 @device_function
-def _tile_range(low, high, tiles):  # type: ignore[no-untyped-def]
+def _tile_range(low, high, tiles):
     """First and last tile along one axis that pixels ``low`` to ``high`` touch, as whole floats."""
     last = np.float32(tiles - 1)
     return (
@@ -94,7 +94,7 @@ def _tile_range(low, high, tiles):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def project(  # type: ignore[no-untyped-def]
+def project(
     tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased,
     records, keys, rectangles, slots, chunk_slots, chunk_visible, radii,
 ):  # fmt: skip

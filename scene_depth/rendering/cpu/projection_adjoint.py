@@ -39,7 +39,7 @@ _0 = np.float32(0)
 
 
 @device_function
-def _gather_sums(first, count, records, rectangles, slots, chunk_slots, sums, rows):  # type: ignore[no-untyped-def]
+def _gather_sums(first, count, records, rectangles, slots, chunk_slots, sums, rows):
     """Adds up the sums of each splat's entries; returns them by field, zero for hidden splats."""
     for lane in range(16):
         total = vector_of(_0)
@@ -55,7 +55,7 @@ def _gather_sums(first, count, records, rectangles, slots, chunk_slots, sums, ro
 
 
 @device_function
-def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):  # type: ignore[no-untyped-def]
+def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):
     """Gradients by the mean (x, y) and the covariance (xx, yy, xy) in the image, in 1/px and 1/px^2.
 
     With conic = yy / det, shear = xy / yy and row = 1 / yy: sigma = (conic u^2 + row dy^2) / 2, u = dx - shear dy.
@@ -82,7 +82,7 @@ def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):  # type: ig
 
 
 @device_function
-def _quaternion_gradient(d, w, x, y, z, inverse_length):  # type: ignore[no-untyped-def]
+def _quaternion_gradient(d, w, x, y, z, inverse_length):
     """Gradient by the quaternion before it was normalised, from the one by its rotation matrix ``d``, row by row."""
     by_w = 2.0 * (x * (d[7] - d[5]) + y * (d[2] - d[6]) + z * (d[3] - d[1]))
     by_x = 2.0 * (w * (d[7] - d[5]) + y * (d[1] + d[3]) + z * (d[2] + d[6]) - 2.0 * x * (d[4] + d[8]))
@@ -98,7 +98,7 @@ def _quaternion_gradient(d, w, x, y, z, inverse_length):  # type: ignore[no-unty
 
 
 @device_function
-def _out_of_camera(x, y, z, camera):  # type: ignore[no-untyped-def]
+def _out_of_camera(x, y, z, camera):
     """A vector in the camera's axes, in the world's."""
     return (
         camera[ROTATION] * x + camera[ROTATION + 3] * y + camera[ROTATION + 6] * z,
@@ -108,9 +108,7 @@ def _out_of_camera(x, y, z, camera):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def _color_gradient(  # type: ignore[no-untyped-def]
-    sh, start, bands, degree, x, y, z, red, green, blue, coefficients, basis, slopes_x, slopes_y, slopes_z, rows
-):
+def _color_gradient(sh, start, bands, degree, x, y, z, red, green, blue, coefficients, basis, slopes_x, slopes_y, slopes_z, rows):
     """Gradient by SH coefficients, left in ``rows`` (48 floats a lane), and by the unit direction (x, y, z)."""
     for part in range((3 * bands + 15) // 16):
         copy_transposed(sh, 3 * bands * start + 16 * part, 3 * bands, coefficients, 256 * part, 16)
@@ -136,7 +134,7 @@ def _color_gradient(  # type: ignore[no-untyped-def]
 
 
 @device_function
-def _write_rows(rows, bands, first, amount, accumulate, out):  # type: ignore[no-untyped-def]
+def _write_rows(rows, bands, first, amount, accumulate, out):
     """The first 3 * bands floats of each of ``amount`` rows to or onto ``out``, from splat ``first`` on."""
     width = 3 * bands
     for lane in range(amount):
@@ -151,7 +149,7 @@ def _write_rows(rows, bands, first, amount, accumulate, out):  # type: ignore[no
 
 
 @kernel
-def project_adjoint(  # type: ignore[no-untyped-def]
+def project_adjoint(
     tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased, accumulate,
     records, rectangles, slots, chunk_slots, sums,
     grad_means, grad_quats, grad_scales, grad_logits, grad_sh, grad_means2d, absolute_means2d, camera_sums,

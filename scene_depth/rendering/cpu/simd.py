@@ -17,7 +17,9 @@ from typing import Any
 import llvmlite.ir as ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import signature
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.extending import lower_builtin, models, register_model, type_callable
+
+from scene_depth.rendering.cpu.compiling import intrinsic
 
 LANES = 16
 F32, I8, I16, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)

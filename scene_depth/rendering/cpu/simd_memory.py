@@ -11,8 +11,8 @@ from typing import Any
 import llvmlite.ir as ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import signature
-from numba.extending import intrinsic
 
+from scene_depth.rendering.cpu.compiling import intrinsic
 from scene_depth.rendering.cpu.simd import (
     F32,
     F32_LANES,

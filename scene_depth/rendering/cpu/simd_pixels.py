@@ -7,8 +7,8 @@ from typing import Any
 import llvmlite.ir as ir
 from numba.core import types
 from numba.core.typing.templates import signature
-from numba.extending import intrinsic
 
+from scene_depth.rendering.cpu.compiling import intrinsic
 from scene_depth.rendering.cpu.simd import (
     F32_LANES,
     I8,

@@ -13,7 +13,7 @@ _DIGIT_MASK = np.uint32(_DIGITS - 1)
 
 
 @kernel
-def sort_by_depth(keys, count, sorted_keys, sorted_splats, other_keys, other_splats):  # type: ignore[no-untyped-def]
+def sort_by_depth(keys, count, sorted_keys, sorted_splats, other_keys, other_splats):
     """Stable radix sort of the splats whose key is not HIDDEN.
 
     Args:

@@ -25,7 +25,7 @@ _3_2 = np.float32(1.445305721320277)  # sqrt(105 / (16 pi))
 
 
 @device_function
-def harmonics(x, y, z, degree, out):  # type: ignore[no-untyped-def]
+def harmonics(x, y, z, degree, out):
     """Values of the harmonics up to ``degree`` in unit directions (x, y, z); rows above are not written."""
     store(out, 0, vector_of(_0))
     if degree >= 1:
@@ -50,7 +50,7 @@ def harmonics(x, y, z, degree, out):  # type: ignore[no-untyped-def]
 
 
 @device_function
-def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):  # type: ignore[no-untyped-def]
+def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):
     """Derivatives by x, y and z of the polynomials in ``harmonics``, for harmonics 1 and up."""
     zero = vector_of(np.float32(0))
     if degree >= 1:
@@ -76,7 +76,7 @@ def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):  # type: ignore[no
 
 
 @device_function
-def _store_row(row, by_x, by_y, by_z, out_x, out_y, out_z):  # type: ignore[no-untyped-def]
+def _store_row(row, by_x, by_y, by_z, out_x, out_y, out_z):
     store(out_x, 16 * row, by_x)
     store(out_y, 16 * row, by_y)
     store(out_z, 16 * row, by_z)
