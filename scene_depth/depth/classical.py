@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.levin import colorize
-from scene_depth.depth.membrane import solve_membrane
+from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.scattered import linear_fill, nearest_fill
 from scene_depth.depth.solver.features import color_guide

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from scene_depth.depth.membrane import solve_membrane
+from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.depth.scattered import linear_fill
 from scene_depth.depth.seam import DIRECTIONS, continued, shifted
 
