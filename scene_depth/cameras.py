@@ -82,9 +82,8 @@ class Cameras:
 
     def pixel_centers(self) -> Tensor:
         """Continuous coordinates (x, y) of every pixel's centre  # [H, W, 2]"""
-        options = {"dtype": self.K.dtype, "device": self.K.device}
-        x = torch.arange(self.width, **options) + 0.5
-        y = torch.arange(self.height, **options) + 0.5
+        x = torch.arange(self.width, dtype=self.K.dtype, device=self.K.device) + 0.5
+        y = torch.arange(self.height, dtype=self.K.dtype, device=self.K.device) + 0.5
         return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
     def ray_directions(self) -> Tensor:

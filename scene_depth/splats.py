@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +90,7 @@ class GaussianSplats:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> GaussianSplats:
         """The splats with ``function`` applied to every tensor."""
-        changed = {name: function(getattr(self, name)) for name in PARAMETERS}
+        changed: dict[str, Any] = {name: function(getattr(self, name)) for name in PARAMETERS}
         return replace(self, **changed, extra={name: function(values) for name, values in self.extra.items()})
 
     def to(self, device: torch.device | str) -> GaussianSplats:

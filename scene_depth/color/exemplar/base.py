@@ -1,0 +1,93 @@
+"""The smooth part of a picture, carried into the hole along surfaces and not across their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.geometry.membrane import solve_membrane
+from scene_depth.geometry.normals import normals_from_depth
+
+PLANE_TOLERANCE = 0.01  # distance of a neighbour from the local plane, relative to the depth, that halves an edge's weight
+NORMAL_TOLERANCE = 0.1  # 1 - cos of the angle between neighbouring normals that halves it
+LEAST_WEIGHT = 1e-3  # keeps every pixel tied to the border of the hole
+SMOOTHING_STEPS = 40  # explicit diffusion steps of 0.2: a blur of about four pixels
+
+Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def surface_weights(shape: tuple[int, int], depth: NDArray[np.floating] | None, camera: Cameras | None) -> Weights:
+    """Weights of the edges to the right and lower neighbour: near 1 on one smooth surface, small across its edges.
+
+    Args:
+        shape: Height and width.
+        depth: z-depth, or None for weights of 1; where it is 0 (sky, unknown) a surface of its own  # [H, W]
+        camera: The camera of the view; without one depth is not used.
+    """
+    if depth is None or camera is None:
+        return np.ones(shape), np.ones(shape)
+    normals = normals_from_depth(depth, camera).astype(np.float64)
+    points = camera.unproject(_as_tensor(depth))[0].numpy() - camera.centers[0].numpy()
+    points = points @ camera.camera_to_world[0, :3, :3].numpy()
+    return _weights_along(1, depth, points, normals), _weights_along(0, depth, points, normals)
+
+
+def _weights_along(axis: int, depth: NDArray, points: NDArray, normals: NDArray) -> NDArray[np.float64]:
+    step = np.roll(points, -1, axis) - points
+    other_normals = np.roll(normals, -1, axis)
+    nearest = np.minimum(depth, np.roll(depth, -1, axis))
+    off_plane = np.maximum(np.abs((step * normals).sum(-1)), np.abs((step * other_normals).sum(-1)))
+    bend = 1 - (normals * other_normals).sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = 1 / (1 + (off_plane / nearest / PLANE_TOLERANCE) ** 2) / (1 + (bend / NORMAL_TOLERANCE) ** 2)
+    known, other_known = depth > 0, np.roll(depth, -1, axis) > 0
+    weights = np.where(known & other_known, weights, np.where(known ^ other_known, 0.0, 1.0))
+    return np.maximum(weights, LEAST_WEIGHT)
+
+
+def _as_tensor(depth: NDArray[np.floating]):
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(depth, dtype=np.float64))[None]
+
+
+def base_layer(rgb: NDArray[np.float32], hole: NDArray[np.bool_], weights: Weights) -> NDArray[np.float32]:
+    """Smoothed colour where it is known, and its harmonic continuation inside the hole.
+
+    Args:
+        rgb: sRGB  # [H, W, 3]
+        hole: True = to be filled  # [H, W]
+        weights: Edge weights of ``surface_weights``.
+
+    Returns:
+        Base colour everywhere  # [H, W, 3]
+    """
+    right, down = weights
+    known_right = right * ~hole * ~np.roll(hole, -1, 1)
+    known_down = down * ~hole * ~np.roll(hole, -1, 0)
+    smooth = _diffuse(rgb.astype(np.float64), known_right, known_down, SMOOTHING_STEPS)
+    channels = [solve_membrane(right, down, smooth[..., c], ~hole).values for c in range(3)]
+    return np.stack(channels, axis=-1).astype(np.float32)
+
+
+@njit(cache=True)
+def _diffuse(values, right, down, steps):
+    height, width, channels = values.shape
+    current = values.copy()
+    for _ in range(steps):
+        following = current.copy()
+        for y in range(height):
+            for x in range(width):
+                for c in range(channels):
+                    if x + 1 < width:
+                        flow = 0.2 * right[y, x] * (current[y, x + 1, c] - current[y, x, c])
+                        following[y, x, c] += flow
+                        following[y, x + 1, c] -= flow
+                    if y + 1 < height:
+                        flow = 0.2 * down[y, x] * (current[y + 1, x, c] - current[y, x, c])
+                        following[y, x, c] += flow
+                        following[y + 1, x, c] -= flow
+        current = following
+    return current

@@ -1,0 +1,100 @@
+"""What every image inpainter takes and gives, and the checks that all of them pass through."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.errors import InputError
+
+
+@runtime_checkable
+class ImageInpainter(Protocol):
+    """Invents colour where there is none."""
+
+    def __call__(
+        self,
+        rgb: NDArray[np.float32],
+        hole: NDArray[np.bool_],
+        *,
+        depth: NDArray[np.floating] | None = None,
+        camera: Cameras | None = None,
+        source: NDArray[np.bool_] | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
+        """Fills one picture.
+
+        Args:
+            rgb: sRGB in [0, 1]; values inside the hole are not read  # [H, W, 3]
+            hole: True = to be filled  # [H, W]
+            depth: Completed z-depth of the same view, if known, as a guide  # [H, W]
+            camera: The pinhole camera of the view, if known.
+            source: Pixels that may serve as an example; all known ones by default  # [H, W]
+            seed: Seed of everything random.
+
+        Returns:
+            The picture with the hole filled  # [H, W, 3]
+        """
+        ...
+
+
+PlainFunction = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.floating]]
+
+
+def inpaint_image(
+    inpainter: ImageInpainter | PlainFunction,
+    rgb: NDArray[np.floating],
+    hole: NDArray[np.bool_],
+    *,
+    depth: NDArray[np.floating] | None = None,
+    camera: Cameras | None = None,
+    source: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+) -> NDArray[np.float32]:
+    """Checks the input, calls the inpainter and gives back every pixel outside the hole bit for bit.
+
+    Args:
+        inpainter: Any ImageInpainter, or a plain function ``f(rgb, hole) -> rgb``.
+        rgb, hole, depth, camera, source, seed: See ImageInpainter.
+
+    Raises:
+        InputError: If shapes do not fit together, values are not finite in [0, 1], nothing is known, or if the inpainter
+            returns something that is not a finite picture of this size.
+    """
+    rgb = _checked_image(rgb, hole)
+    if not hole.any():
+        return rgb
+    if hole.all() or (source is not None and not (source & ~hole).any()):
+        raise InputError("hole", "the whole picture, or no pixel left as an example", "a hole with something known around it")
+    if isinstance(inpainter, ImageInpainter) and _takes_guides(inpainter):
+        filled = inpainter(rgb, hole, depth=depth, camera=camera, source=source, seed=seed)
+    else:
+        filled = inpainter(rgb, hole)
+    filled = np.asarray(filled, dtype=np.float32)
+    if filled.shape != rgb.shape or not np.isfinite(filled[hole]).all():
+        raise InputError(
+            "image inpainter", f"a result of shape {filled.shape}, or one that is not finite", f"a finite picture {rgb.shape}"
+        )
+    return np.where(hole[..., None], np.clip(filled, 0.0, 1.0), rgb)
+
+
+def _checked_image(rgb: NDArray[np.floating], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or not np.issubdtype(rgb.dtype, np.floating):
+        raise InputError("rgb", f"{rgb.dtype} {rgb.shape}", "floating point (H, W, 3)")
+    if hole.shape != rgb.shape[:2] or hole.dtype != np.bool_:
+        raise InputError("hole", f"{hole.dtype} {hole.shape}", f"bool {rgb.shape[:2]}")
+    known = rgb[~hole]
+    if not np.isfinite(known).all() or (known.size and (known.min() < 0 or known.max() > 1)):
+        raise InputError("rgb", "values outside [0, 1] or not finite", "sRGB in [0, 1] outside the hole")
+    return rgb.astype(np.float32, copy=False)
+
+
+def _takes_guides(inpainter: object) -> bool:
+    """Whether the callable names the keyword arguments of the protocol (every callable passes a runtime protocol check)."""
+    parameters = inspect.signature(inpainter).parameters  # type: ignore[arg-type]
+    return "seed" in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
