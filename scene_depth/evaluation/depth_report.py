@@ -1,0 +1,218 @@
+"""What a run of depth inpainting amounts to: summaries by mask and inpainter, as values and as JSON."""
+
+from __future__ import annotations
+
+import platform
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from scene_depth.evaluation.depth_metrics import DepthErrors
+from scene_depth.evaluation.depth_protocols import DepthProtocol, check_protocol
+from scene_depth.evaluation.depth_rows import DepthRow, row_to_json
+from scene_depth.evaluation.depth_runs import DepthRun
+from scene_depth.evaluation.depth_uncertainty import spearman
+from scene_depth.evaluation.summaries import Summary, geometric_mean, summarize
+
+MEASURES = tuple(name for name in DepthErrors.__dataclass_fields__ if name != "pixels")
+REGIONS = ("hidden", "known", "seam", "all")
+PACKAGES = ("scene-depth", "numpy", "scipy", "numba", "torch")
+
+
+@dataclass(frozen=True)
+class MaskSummary:
+    """One inpainter under one mask over all frames.
+
+    Attributes:
+        mask, inpainter: Names.
+        frames: Frames measured.
+        failures: Frames on which the inpainter failed.
+        hidden, known, seam, all: Every measure of ``DepthErrors`` by region.
+        edges, boundaries: Precision, recall and F1.
+        distances: AbsRel and RMSE by range of true depth, "near-far" in metres.
+        spearman, ause, ratio_of_thirds: Quality of the uncertainty, within frames.
+        seam_jump, seam_jump_beside: See ``SeamReport``.
+        seconds, cpu_seconds, peak_memory_mb: Cost of one frame.
+        known_exact: Whether known pixels came back bit for bit on every frame.
+    """
+
+    mask: str
+    inpainter: str
+    frames: int
+    failures: int
+    hidden: dict[str, Summary]
+    known: dict[str, Summary]
+    seam: dict[str, Summary]
+    all: dict[str, Summary]
+    edges: dict[str, Summary]
+    boundaries: dict[str, Summary]
+    distances: dict[str, dict[str, Summary]]
+    spearman: Summary
+    ause: Summary
+    ratio_of_thirds: Summary
+    seam_jump: Summary
+    seam_jump_beside: Summary
+    seconds: Summary
+    cpu_seconds: Summary
+    peak_memory_mb: Summary
+    known_exact: bool
+
+    def headline(self, protocol: DepthProtocol) -> dict[str, Summary]:
+        """The errors in the region that the protocol counts."""
+        return self.all if protocol.region == "all" else self.hidden
+
+
+@dataclass(frozen=True)
+class InpainterSummary:
+    """One inpainter over everything.
+
+    Attributes:
+        inpainter: Its name.
+        geometric_mean_abs_rel: Geometric mean over masks of the geometric mean over frames, headline region.
+        masks: Number of masks in it.
+        spearman: Rank correlation of uncertainty and error over samples of all frames and masks together.
+        ratio_of_thirds: By frame, all its masks together: error of each case's most uncertain third over that of its least
+            uncertain third; then the mean over frames.
+        failures: Number of failed rows.
+    """
+
+    inpainter: str
+    geometric_mean_abs_rel: float | None
+    masks: int
+    spearman: float | None
+    ratio_of_thirds: float | None
+    failures: int
+
+
+@dataclass(frozen=True)
+class DepthReport:
+    """Result of an evaluation of depth inpainting.
+
+    Attributes:
+        protocol: Name of the protocol.
+        settings: What was run.
+        complete: Whether every planned row is there.
+        planned: Number of planned rows.
+        summaries: By mask and inpainter.
+        inpainters: Over all masks.
+        skipped: By mask, the frames that lack what it needs.
+        versions: Of this package and what the figures depend on.
+        rows: Every single result, in the JSON file without its uncertainty samples.
+    """
+
+    protocol: str
+    settings: dict[str, Any]
+    complete: bool
+    planned: int
+    summaries: list[MaskSummary]
+    inpainters: list[InpainterSummary]
+    skipped: dict[str, list[str]]
+    versions: dict[str, str]
+    rows: list[DepthRow] = field(repr=False)
+
+    def summary(self, mask: str, inpainter: str) -> MaskSummary | None:
+        """The summary of that mask and inpainter, if there is one."""
+        return next((item for item in self.summaries if (item.mask, item.inpainter) == (mask, inpainter)), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values without NaN or infinity."""
+        plain = asdict(self)
+        plain["rows"] = [row_to_json(row) | {"uncertainty_samples": []} for row in self.rows]
+        return plain
+
+
+def report_of(run: DepthRun) -> DepthReport:
+    """Summarizes a run."""
+    protocol = check_protocol(run.settings.protocol)
+    masks, names = run.settings.all_masks, run.settings.inpainters
+    cells: dict[tuple[str, str], list[DepthRow]] = defaultdict(list)
+    for row in run.rows:
+        cells[row.mask, row.inpainter].append(row)
+    summaries = [summarize_mask(mask, name, cells[mask, name]) for mask in masks for name in names if cells[mask, name]]
+    return DepthReport(
+        protocol=protocol.name,
+        settings=asdict(run.settings),
+        complete=not run.interrupted and len(run.rows) == run.planned,
+        planned=run.planned,
+        summaries=summaries,
+        inpainters=[_over_all(name, protocol, summaries, run.rows) for name in names],
+        skipped=run.skipped,
+        versions={name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        rows=run.rows,
+    )
+
+
+def summarize_mask(mask: str, inpainter: str, rows: Sequence[DepthRow]) -> MaskSummary:
+    """Summary of the rows of one mask and inpainter, one row a frame."""
+    good = [row for row in rows if row.failure is None]
+    parts: dict[str, Any] = {}
+    for region in REGIONS:
+        parts[region] = {name: summarize([getattr(getattr(row, region), name) for row in good]) for name in MEASURES}
+    for kind in ("edges", "boundaries"):
+        scores = [getattr(row, kind) for row in good if getattr(row, kind) is not None]
+        parts[kind] = {name: summarize([getattr(score, name) for score in scores]) for name in ("precision", "recall", "f1")}
+    certain = [row.uncertainty for row in good if row.uncertainty is not None]
+    for name in ("spearman", "ause", "ratio_of_thirds"):
+        parts[name] = summarize([getattr(score, name) for score in certain])
+    for name in ("seam_jump", "seam_jump_beside", "seconds", "cpu_seconds", "peak_memory_mb"):
+        parts[name] = summarize([getattr(row, name) for row in good])
+    exact = all(row.known_exact is not False for row in good)
+    distances = _by_distance(good)
+    return MaskSummary(mask, inpainter, len(good), len(rows) - len(good), known_exact=exact, distances=distances, **parts)
+
+
+def pooled_spearman(rows: Sequence[DepthRow]) -> float | None:
+    """Rank correlation of uncertainty and relative error over the samples of all rows, as many of each."""
+    pairs = [np.array(row.uncertainty_samples) for row in rows if row.uncertainty_samples]
+    if not pairs:
+        return None
+    together = np.concatenate(pairs)
+    return spearman(together[:, 0], together[:, 1])
+
+
+def ratio_of_thirds(rows: Sequence[DepthRow]) -> float | None:
+    """Mean over frames of the error in the most over that in the least uncertain thirds of the frame's cases."""
+    most: dict[str, float] = defaultdict(float)
+    least: dict[str, float] = defaultdict(float)
+    for row in rows:
+        scores = row.uncertainty
+        if (
+            scores is not None
+            and scores.error_most_uncertain_third is not None
+            and scores.error_least_uncertain_third is not None
+        ):
+            most[row.frame] += scores.error_most_uncertain_third
+            least[row.frame] += scores.error_least_uncertain_third
+    ratios = [most[frame] / least[frame] for frame in most if least[frame] > 0]
+    return float(np.mean(ratios)) if ratios else None
+
+
+def _over_all(name: str, protocol: DepthProtocol, summaries: Sequence[MaskSummary], rows: Sequence[DepthRow]) -> InpainterSummary:
+    means = [item.headline(protocol)["abs_rel"].geometric_mean for item in summaries if item.inpainter == name]
+    present = [value for value in means if value is not None]
+    own = [row for row in rows if row.inpainter == name]
+    return InpainterSummary(
+        inpainter=name,
+        geometric_mean_abs_rel=geometric_mean(present) if present else None,
+        masks=len(present),
+        spearman=pooled_spearman(own),
+        ratio_of_thirds=ratio_of_thirds(own),
+        failures=sum(row.failure is not None for row in own),
+    )
+
+
+def _by_distance(rows: Sequence[DepthRow]) -> dict[str, dict[str, Summary]]:
+    found: dict[tuple[float, float | None], list[DepthErrors]] = defaultdict(list)
+    for row in rows:
+        for item in row.distances:
+            found[item.near, item.far].append(item.errors)
+    return {
+        f"{near:g}-{'' if far is None else f'{far:g}'}": {
+            measure: summarize([getattr(errors, measure) for errors in found[near, far]]) for measure in ("abs_rel", "rmse")
+        }
+        for near, far in sorted(found, key=lambda item: item[0])
+    }
