@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.depth.scattered import linear_fill
 from scene_depth.depth.seam import DIRECTIONS, continued, shifted
+from scene_depth.geometry.membrane import solve_membrane
 
 Array = NDArray[np.floating]
 EDGE = 0.05  # step of log depth between neighbours that counts as a depth edge

@@ -1,0 +1,192 @@
+"""Brings a monocular prediction of free scale and shift onto known depth, once for the whole view or pixel by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from scene_depth.errors import InputError
+
+Array = NDArray[np.floating]
+Space = Literal["inverse", "depth", "log"]
+SPACES: tuple[Space, ...] = ("inverse", "depth", "log")
+
+MOST_SAMPLES = 20000  # more pixels do not change two numbers
+STEPS = 25
+CAUCHY = 2.385  # 95 % efficiency for normal errors, in units of their standard deviation
+MAD_TO_SIGMA = 1.4826
+NEAREST, FARTHEST = 0.3, 3.0  # aligned depth stays within these factors of the known range
+NEIGHBOURS = 5  # of Prior Depth Anything
+RIDGE = 0.01  # pull of a local scale towards the global one, relative to the variance of the whole prediction
+
+
+@dataclass(frozen=True)
+class GlobalFit:
+    """``scale * prediction + shift`` is the depth, the inverse depth or the logarithm of the depth.
+
+    Attributes:
+        space: Which of the three.
+        scale: Positive factor, in the unit of the space.
+        shift: Offset in the same unit.
+        residual: Median of |fitted / known depth - 1| over known pixels.
+        two_parameters: False if only the scale (in log space the shift) could be told from the known depth.
+    """
+
+    space: Space
+    scale: float
+    shift: float
+    residual: float
+    two_parameters: bool
+
+
+def fit_globally(
+    prediction: Array, depth: Array, known: NDArray[np.bool_], space: Space | Literal["auto"] = "inverse"
+) -> GlobalFit:
+    """Robust scale and shift over all known pixels: iteratively reweighted least squares with Cauchy weights.
+
+    Residuals are relative to the known depth (in log space they are so by nature), as in the solver's own fit.
+
+    Args:
+        prediction: Monocular values, growing with the quantity of ``space``  # [H, W]
+        depth: z-depth, read where known  # [H, W]
+        known: True = measured, at least one  # [H, W]
+        space: What the prediction is up to scale and shift. "auto" takes the one that fits best.
+
+    Raises:
+        InputError: If the space is unknown or the prediction is not finite at any known pixel.
+    """
+    if space == "auto":
+        return min((fit_globally(prediction, depth, known, each) for each in SPACES), key=lambda fit: fit.residual)
+    if space not in SPACES:
+        raise InputError("space", repr(space), f"one of {', '.join(SPACES)}, auto")
+    usable = known & np.isfinite(prediction)
+    if not usable.any():
+        raise InputError("prediction", "no finite value at known pixels", "finite values")
+    stride = -(-int(usable.sum()) // MOST_SAMPLES)
+    x = prediction[usable][::stride].astype(np.float64)
+    y = _into(depth[usable][::stride].astype(np.float64), space)
+    precision = np.ones_like(y) if space == "log" else 1.0 / y
+    starts = [_least_squares(x, y, precision**2), _by_medians(x, y)]
+    scale, shift = min(
+        (_reweighted(x, y, precision, start) for start in starts), key=lambda ab: _median_residual(x, y, precision, *ab)
+    )
+    two = bool(np.isfinite(scale) and scale > 0)
+    if not two:
+        scale, shift = _one_parameter(x, y, space)
+    fit = GlobalFit(space, scale, shift, 0.0, two)
+    fitted = apply_fit(fit, x, _out_of(y, space))
+    return GlobalFit(space, scale, shift, float(np.median(np.abs(fitted / _out_of(y, space) - 1.0))), two)
+
+
+def apply_fit(fit: GlobalFit, prediction: Array, known_depth: Array) -> NDArray[np.float64]:
+    """Depth of a prediction under a fit, within 0.3 to 3 times the range of the known depth.
+
+    Args:
+        fit: From ``fit_globally``.
+        prediction: Monocular values  # [...]
+        known_depth: The known values  # [N]
+    """
+    return _bounded(fit.scale * prediction.astype(np.float64) + fit.shift, fit.space, known_depth)
+
+
+def align_locally(
+    prediction: Array, depth: Array, known: NDArray[np.bool_], fit: GlobalFit, neighbours: int = NEIGHBOURS, ridge: float = RIDGE
+) -> NDArray[np.float64]:
+    """Scale and shift for every unknown pixel from its nearest known pixels.
+
+    The coarse alignment of Prior Depth Anything (Wang et al., section 3.1): weighted least squares over the five nearest
+    known pixels, weight 1 / distance^2. Five neighbours on one surface say little about the scale, which the paper's
+    code leaves to chance; here a ridge pulls it towards the global one.
+
+    Args:
+        prediction: Monocular values  # [H, W]
+        depth: z-depth, read where known  # [H, W]
+        known: True = measured, at least one  # [H, W]
+        fit: The global fit, which also gives the space.
+        neighbours: Number of known pixels for each unknown one.
+        ridge: Strength of the pull, relative to the variance of the prediction.
+
+    Returns:
+        Aligned depth, known pixels as given  # [H, W]
+    """
+    if neighbours < 1 or not ridge > 0:
+        raise InputError("neighbours, ridge", f"{neighbours}, {ridge}", "at least one neighbour and a positive ridge")
+    points, holes = np.argwhere(known), np.argwhere(~known)
+    result = depth.astype(np.float64)
+    if len(holes) == 0:
+        return result
+    count = min(neighbours, len(points))
+    distance, index = cKDTree(points).query(holes, k=count)
+    distance, index = distance.reshape(-1, count), index.reshape(-1, count)
+    weight = 1.0 / distance**2
+    weight /= weight.sum(axis=1, keepdims=True)
+    x = prediction[known].astype(np.float64)[index]
+    y = _into(depth[known].astype(np.float64), fit.space)[index]
+    mean_x, mean_y = (weight * x).sum(axis=1), (weight * y).sum(axis=1)
+    dx, dy = x - mean_x[:, None], y - mean_y[:, None]
+    pull = ridge * max(float(np.var(prediction[known])), 1e-30)
+    scale = ((weight * dx * dy).sum(axis=1) + pull * fit.scale) / ((weight * dx * dx).sum(axis=1) + pull)
+    aligned = scale * (prediction[~known].astype(np.float64) - mean_x) + mean_y
+    result[~known] = _bounded(aligned, fit.space, depth[known])
+    return result
+
+
+def _into(depth: Array, space: Space) -> Array:
+    return 1.0 / depth if space == "inverse" else np.log(depth) if space == "log" else depth
+
+
+def _out_of(values: Array, space: Space) -> Array:
+    return 1.0 / values if space == "inverse" else np.exp(values) if space == "log" else values
+
+
+def _bounded(values: Array, space: Space, known_depth: Array) -> NDArray[np.float64]:
+    lowest, highest = NEAREST * float(known_depth.min()), FARTHEST * float(known_depth.max())
+    ends = sorted(float(end) for end in _into(np.array([lowest, highest], dtype=np.float64), space))
+    return _out_of(np.clip(values, ends[0], ends[1]), space).astype(np.float64)
+
+
+def _least_squares(x: Array, y: Array, weight: Array) -> tuple[float, float]:
+    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
+    variance = np.average((x - mean_x) ** 2, weights=weight)
+    if variance <= 1e-20 * max(mean_x**2, 1e-30):
+        return float("nan"), float("nan")  # a constant prediction says nothing about its scale
+    scale = np.average((x - mean_x) * (y - mean_y), weights=weight) / variance
+    return float(scale), float(mean_y - scale * mean_x)
+
+
+def _by_medians(x: Array, y: Array) -> tuple[float, float]:
+    """Positive scale from the spreads about the medians: withstands half of the pixels being wrong."""
+    middle_x, middle_y = np.median(x), np.median(y)
+    spread = np.median(np.abs(x - middle_x))
+    if spread == 0:
+        return _least_squares(x, y, np.ones_like(y))
+    scale = np.median(np.abs(y - middle_y)) / spread
+    return float(scale), float(middle_y - scale * middle_x)
+
+
+def _reweighted(x: Array, y: Array, precision: Array, start: tuple[float, float]) -> tuple[float, float]:
+    scale, shift = start
+    for _ in range(STEPS):
+        residual = np.abs(scale * x + shift - y) * precision
+        spread = CAUCHY * MAD_TO_SIGMA * float(np.median(residual))
+        if not np.isfinite(spread) or spread <= 1e-12:
+            break
+        scale, shift = _least_squares(x, y, precision**2 / (1.0 + (residual / spread) ** 2))
+    return scale, shift
+
+
+def _median_residual(x: Array, y: Array, precision: Array, scale: float, shift: float) -> float:
+    residual = float(np.median(np.abs(scale * x + shift - y) * precision))
+    return residual if np.isfinite(residual) else float("inf")
+
+
+def _one_parameter(x: Array, y: Array, space: Space) -> tuple[float, float]:
+    """The ratio of the medians; where the prediction is not positive, the known depth's median alone."""
+    if space == "log":
+        return 1.0, float(np.median(y - x))
+    middle = float(np.median(x))
+    return (float(np.median(y)) / middle, 0.0) if middle > 0 else (0.0, float(np.median(y)))

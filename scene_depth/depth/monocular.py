@@ -1,0 +1,187 @@
+"""Depth inpainters made from monocular models: predict from the picture, then bring the prediction onto known depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.alignment import SPACES, GlobalFit, Space, align_locally, apply_fit, fit_globally
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.errors import InputError
+
+Array = NDArray[np.floating]
+BackEnd = Literal["solver", "local", "global"]
+BACK_ENDS = ("solver", "local", "global")
+
+
+@dataclass(frozen=True)
+class MonocularMap:
+    """What a monocular model says about one picture.
+
+    Attributes:
+        values: Growing with the quantity of ``space``, scale and shift free, finite  # [H, W]
+        space: Whether ``values`` are inverse depth, depth or log depth up to scale and shift; "auto" if not known, then
+            the space that fits known depth best is taken.
+        uncertainty: In the unit of ``values``, if the model tells  # [H, W]
+    """
+
+    values: NDArray[np.float32]
+    space: Space | Literal["auto"]
+    uncertainty: NDArray[np.float32] | None = None
+
+
+MonocularModel = Callable[..., Any]  # (rgb [H, W, 3], *, seed) -> MonocularMap; or a plain function f(rgb) -> values [H, W]
+
+
+@dataclass(frozen=True)
+class MonocularInpainter:
+    """A depth inpainter that predicts from the picture alone and fits the prediction to known depth.
+
+    Attributes:
+        model: The monocular model, or a plain function f(rgb) -> values.
+        back_end: "solver" hands the prediction to the embedded solver as its prior: known depth is continued along the
+            prediction without a seam. "local" is the alignment of Prior Depth Anything, "global" one scale and shift.
+        space: Says what a plain function predicts; overrides what a model says of itself.
+        solver_options: Parameters of the solver.
+    """
+
+    model: MonocularModel
+    back_end: BackEnd = "solver"
+    space: Space | Literal["auto"] | None = None
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    name: ClassVar[str] = "monocular"
+
+    def __post_init__(self) -> None:
+        if self.back_end not in BACK_ENDS:
+            raise InputError("back_end", repr(self.back_end), f"one of {', '.join(BACK_ENDS)}")
+        if self.space is not None and self.space not in (*SPACES, "auto"):
+            raise InputError("space", repr(self.space), f"one of {', '.join(SPACES)}, auto")
+
+    def __call__(
+        self,
+        rgb: NDArray[np.float32] | None,
+        depth: Array,
+        known: NDArray[np.bool_],
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        if rgb is None:
+            raise InputError("rgb", None, "a picture, the model predicts from it")
+        predicted = predict(self.model, rgb, seed, self.space)
+        fit = fit_globally(predicted.values, depth, known, predicted.space)
+        details = {"model": model_name(self.model), "back_end": self.back_end, "fit": asdict(fit)}
+        if self.back_end == "solver":
+            prediction = _solved(
+                rgb, depth, known, relative_inverse_depth(predicted, fit, depth[known]), camera, seed, self.solver_options
+            )
+            return DepthPrediction(
+                prediction.depth, prediction.uncertainty, prediction.normals, None, details | {"solver": prediction.details}
+            )
+        if self.back_end == "local":
+            return DepthPrediction(align_locally(predicted.values, depth, known, fit), None, None, None, details)
+        return DepthPrediction(apply_fit(fit, predicted.values, depth[known]), None, None, None, details)
+
+
+def predict(
+    model: MonocularModel, rgb: NDArray[np.float32], seed: int = 0, space: Space | Literal["auto"] | None = None
+) -> MonocularMap:
+    """Runs a model or plain function and checks what it returns.
+
+    Args:
+        model: A monocular model.
+        rgb: sRGB in [0, 1]  # [H, W, 3]
+        seed: Seed, for models that take one.
+        space: Overrides the model's own statement; "auto" for a plain function by default.
+
+    Raises:
+        InputError: If the result has another size than the picture or no finite value.
+    """
+    result = model(rgb, seed=seed) if getattr(model, "takes_seed", False) else model(rgb)
+    if not isinstance(result, MonocularMap):
+        result = MonocularMap(np.asarray(result), "auto")
+    values = np.asarray(result.values, dtype=np.float32)
+    finite = np.isfinite(values)
+    if values.shape != rgb.shape[:2] or not finite.any():
+        found = f"shape {values.shape}" if values.shape != rgb.shape[:2] else "no finite value"
+        raise InputError(f"prediction of {model_name(model)}", found, f"finite values of shape {rgb.shape[:2]}")
+    if not finite.all():
+        values = np.where(finite, values, np.median(values[finite]))
+    return MonocularMap(values, space or result.space, result.uncertainty)
+
+
+def relative_inverse_depth(predicted: MonocularMap, fit: GlobalFit, known_depth: Array) -> NDArray[np.float32]:
+    """The prediction as inverse depth up to scale and shift, the form in which the solver takes a prior.
+
+    A prediction of inverse depth is passed on as it is, so that the solver fits it itself; others go through the fit.
+    """
+    if fit.space == "inverse":
+        return predicted.values
+    return (1.0 / apply_fit(fit, predicted.values, known_depth)).astype(np.float32)
+
+
+def model_name(model: MonocularModel) -> str:
+    """The name that reports give a model."""
+    return getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__
+
+
+def _solved(
+    rgb: NDArray[np.float32],
+    depth: Array,
+    known: NDArray[np.bool_],
+    prior: NDArray[np.float32],
+    camera: Cameras | None,
+    seed: int,
+    options: Mapping[str, Any],
+) -> DepthPrediction:
+    from scene_depth.depth.solver import SolverInpainter
+
+    return SolverInpainter(prior=prior, **options)(rgb, depth, known, camera=camera, seed=seed)
+
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "marigold": "scene_depth.depth.monocular_models:MarigoldModel",
+        "transformers": "scene_depth.depth.monocular_models:TransformersModel",
+    }
+)
+"""Name -> factory of the monocular models of this package."""
+
+GROUP = "scene_depth.monocular_models"
+
+
+def load_monocular_model(model: str, **options: Any) -> MonocularModel:
+    """Gives a monocular model by name.
+
+    Args:
+        model: ``marigold`` or ``transformers``, ``NAME:CHECKPOINT`` with a hub id or a local folder, a name that another
+            package registers, or ``module:function`` or ``file.py:function`` of a plain function f(rgb) -> values.
+        options: Parameters of the model.
+
+    Raises:
+        InputError: If there is no such model, or its packages or weights are missing.
+    """
+    from scene_depth.depth.registry import find_target, load_object, make
+
+    name, _, checkpoint = model.partition(":")
+    if name in MODELS and checkpoint:
+        return make(load_object(MODELS[name], name), name, {"checkpoint": checkpoint, **options})
+    target = find_target(model, MODELS, GROUP, "monocular model")
+    found = load_object(target, model)
+    return make(found, model, options) if isinstance(found, type) or options else found
+
+
+def marigold_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:
+    """Marigold (Ke et al. 2024) through diffusers, fitted to known depth; options are those of ``MarigoldModel``."""
+    return MonocularInpainter(load_monocular_model("marigold", **options), back_end)
+
+
+def transformers_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:
+    """Any depth-estimation model of transformers, fitted to known depth; options are those of ``TransformersModel``."""
+    return MonocularInpainter(load_monocular_model("transformers", **options), back_end)

@@ -1,0 +1,197 @@
+"""Monocular depth models of diffusers and transformers, imported when they are used.
+
+Weights come from a local folder or from the hub's local cache; what is missing is fetched unless ``download`` is off.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.depth.alignment import Space
+from scene_depth.depth.monocular import MonocularMap
+from scene_depth.errors import InputError
+
+MARIGOLD = "prs-eth/marigold-depth-v1-1"
+DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
+SIZES = {  # of the files fetched, from the parameter counts
+    MARIGOLD: "2.6 GB",
+    "prs-eth/marigold-depth-lcm-v1-0": "2.6 GB",
+    DEPTH_ANYTHING: "0.1 GB",
+    "depth-anything/Depth-Anything-V2-Base-hf": "0.4 GB",
+    "depth-anything/Depth-Anything-V2-Large-hf": "1.3 GB",
+    "Intel/dpt-large": "1.4 GB",
+    "Intel/zoedepth-nyu-kitti": "1.4 GB",
+    "apple/DepthPro-hf": "1.9 GB",
+}
+SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
+    "dpt": "inverse",
+    "glpn": "depth",
+    "zoedepth": "depth",
+    "depth_pro": "depth",
+    "prompt_depth_anything": "depth",
+}
+
+
+@dataclass(frozen=True)
+class MarigoldModel:
+    """Marigold depth (Ke et al. 2024) as diffusers ships it: affine-invariant depth by diffusion.
+
+    Attributes:
+        checkpoint: Hub id or local folder.
+        steps: Denoising steps; the checkpoint's own by default.
+        ensemble: Number of predictions that are averaged; from 3 on there is an uncertainty.
+        resolution: Longer side at which the network works; the checkpoint's own by default, 0 for the picture's.
+        device: "auto" takes CUDA if there is any.
+        download: Whether missing weights may be fetched.
+    """
+
+    checkpoint: str = MARIGOLD
+    steps: int | None = None
+    ensemble: int = 1
+    resolution: int | None = None
+    device: str = "auto"
+    download: bool = True
+    name: str = field(init=False, default="marigold")
+    takes_seed: ClassVar[bool] = True
+    _pipeline: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.ensemble < 1 or (self.steps is not None and self.steps < 1) or (self.resolution or 0) < 0:
+            raise InputError(
+                "marigold", f"ensemble {self.ensemble}, steps {self.steps}, resolution {self.resolution}", "positive numbers"
+            )
+        device = _device(self.device)
+        pipeline_class = _package("diffusers", "MarigoldDepthPipeline")
+        extra = {} if Path(self.checkpoint).is_dir() else {"variant": "fp16"}  # half the download, also for CPU
+
+        def load(local: bool) -> Any:
+            return pipeline_class.from_pretrained(self.checkpoint, local_files_only=local, **extra)
+
+        pipeline = _fetched(self.checkpoint, load, self.download).to(device)
+        if device.type == "cuda":
+            pipeline = pipeline.to(torch.float16)
+        pipeline.set_progress_bar_config(disable=True)
+        object.__setattr__(self, "_pipeline", pipeline)
+
+    def __call__(self, rgb: NDArray[np.float32], *, seed: int = 0) -> MonocularMap:
+        result = self._pipeline(
+            rgb,
+            num_inference_steps=self.steps,
+            ensemble_size=self.ensemble,
+            processing_resolution=self.resolution,
+            output_uncertainty=self.ensemble >= 3,
+            generator=torch.Generator("cpu").manual_seed(seed),
+        )
+        space: Space = "inverse" if self._pipeline.config.prediction_type == "disparity" else "depth"
+        uncertainty = None if result.uncertainty is None else np.asarray(result.uncertainty)[0, ..., 0]
+        return MonocularMap(np.asarray(result.prediction)[0, ..., 0], space, uncertainty)
+
+
+@dataclass(frozen=True)
+class TransformersModel:
+    """Any ``AutoModelForDepthEstimation`` of transformers: Depth Anything, DPT (MiDaS), ZoeDepth, Depth Pro, ...
+
+    Attributes:
+        checkpoint: Hub id or local folder.
+        device: "auto" takes CUDA if there is any.
+        download: Whether missing weights may be fetched.
+    """
+
+    checkpoint: str = DEPTH_ANYTHING
+    device: str = "auto"
+    download: bool = True
+    name: str = field(init=False, default="transformers")
+    takes_seed: ClassVar[bool] = False
+    _parts: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        processor_class = _package("transformers", "AutoImageProcessor")
+        model_class = _package("transformers", "AutoModelForDepthEstimation")
+
+        def load(local: bool) -> Any:
+            processor = processor_class.from_pretrained(self.checkpoint, local_files_only=local)
+            return processor, model_class.from_pretrained(self.checkpoint, local_files_only=local)
+
+        processor, model = _fetched(self.checkpoint, load, self.download)
+        object.__setattr__(self, "_parts", (processor, model.to(_device(self.device)).eval()))
+
+    @torch.no_grad()
+    def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
+        processor, model = self._parts
+        picture = np.rint(rgb * 255).astype(np.uint8)  # processors rescale by 1 / 255 by default
+        inputs = processor(images=picture, return_tensors="pt").to(model.device)
+        outputs = model(**inputs)
+        size = [rgb.shape[:2]]
+        if hasattr(processor, "post_process_depth_estimation"):
+            values = processor.post_process_depth_estimation(outputs, size)[0]["predicted_depth"]
+        else:
+            maps = outputs.predicted_depth[:, None].float()
+            values = torch.nn.functional.interpolate(maps, size=size[0], mode="bicubic", align_corners=False)[0, 0]
+        return MonocularMap(values.float().cpu().numpy(), _space_of(model.config))
+
+
+def _space_of(config: Any) -> Any:
+    if config.model_type == "depth_anything":
+        return "depth" if getattr(config, "depth_estimation_type", "relative") == "metric" else "inverse"
+    return SPACE_OF.get(config.model_type, "auto")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError("device", repr(name), "auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("device", repr(name), "cpu, no CUDA device was found")
+    return device
+
+
+def _package(package: str, attribute: str) -> Any:
+    try:
+        return getattr(importlib.import_module(package), attribute)
+    except (ImportError, AttributeError, RuntimeError) as error:
+        reason = f"not importable ({error})"
+        raise InputError(f"package {package}", reason, 'an installation, by pip install "scene-depth[diffusion]"') from error
+
+
+def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> Any:
+    """Loads what is on this machine, else fetches it; says what is missing and how large it is.
+
+    Everything is caught: the hub's, safetensors' and the network's own errors share no base.
+    """
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
+        raise InputError("weights", "no such folder", "a folder with a saved model, or a hub id", file=checkpoint)
+    try:
+        return load(True)
+    except Exception as error:
+        local = error
+    if download and not folder.is_dir():
+        try:
+            return load(False)
+        except Exception as error:
+            raise _missing(checkpoint, f"could not be fetched ({_first_line(error)})") from error
+    raise _missing(checkpoint, _first_line(local) if folder.is_dir() else "not on this machine") from local
+
+
+def _missing(checkpoint: str, reason: str) -> InputError:
+    size = f", about {SIZES[checkpoint]}" if checkpoint in SIZES else ""
+    return InputError(
+        f"weights {checkpoint}",
+        reason,
+        f"a local folder, or the hub's model {checkpoint!r}{size} in the local cache or within reach",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
