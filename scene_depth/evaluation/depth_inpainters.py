@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
 
-from scene_depth.depth.protocol import DepthInpainter
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.depth.inpaint import ExactInpainter
+from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_priors import PriorKind
 from scene_depth.evaluation.depth_protocols import DepthCase
 
+PRIOR_ALONE: Mapping[str, BackEnd] = MappingProxyType({"prior_global": "global", "prior_local": "local"})
+"""Names for the prior itself, fitted to the known depth as a whole or pixel by pixel: what the prior is worth alone."""
+
 
 def check_inpainters(names: Sequence[str], prior: PriorKind) -> None:
-    """Raises InputError if there is no such inpainter, it cannot be loaded, or none of them takes a prior that was asked for."""
+    """Checks names before a run.
+
+    Args:
+        names: Names of ``load_depth_inpainter``, or of ``PRIOR_ALONE`` with a prior.
+        prior: The prior of the run.
+
+    Raises:
+        InputError: If a name is unknown or cannot be loaded, or if none of the inpainters uses the prior.
+    """
     if not names:
         raise InputError("inpainter", "none", "one or more names")
     for name in names:
-        _loaded(name)
+        if name not in PRIOR_ALONE:
+            _loaded(name)
+        elif prior == "none":
+            raise InputError("inpainter", name, "an inpainter that needs no prior, or a prior")
+    if prior != "none" and not any(name in PRIOR_ALONE or _takes_prior(name) for name in names):
+        raise InputError("prior", prior, f"none, since {', '.join(names)} takes no prior")
 
 
-def case_inpainter(name: str, case: DepthCase) -> DepthInpainter:
-    """The inpainter for a case; one that takes a prior holds that of the case."""
-    return _loaded(name)
+def case_inpainter(name: str, case: DepthCase) -> ExactInpainter:
+    """The inpainter for a case; one that takes a prior is given that of the case."""
+    if case.prior is None:
+        return _loaded(name)
+    if name in PRIOR_ALONE:
+        return ExactInpainter(MonocularInpainter(_GivenPrior(case.prior), PRIOR_ALONE[name]), name)
+    return load_depth_inpainter(name, prior=case.prior) if _takes_prior(name) else _loaded(name)
+
+
+class _GivenPrior:
+    """A monocular model that has predicted already."""
+
+    name = "given"
+
+    def __init__(self, prior: NDArray[np.float32]):
+        self.prior = prior
+
+    def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
+        return MonocularMap(self.prior, "inverse")
 
 
 @lru_cache(maxsize=16)
-def _loaded(name: str) -> Any:
+def _loaded(name: str) -> ExactInpainter:
     return load_depth_inpainter(name)
+
+
+@lru_cache(maxsize=16)
+def _takes_prior(name: str) -> bool:
+    try:
+        load_depth_inpainter(name, prior=None)
+    except InputError:
+        return False
+    return True
