@@ -23,12 +23,7 @@ def atomic_path(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike
     Raises:
         InputError: If ``path`` is one of ``inputs``, is a folder, or if its folder cannot be written.
     """
-    path = Path(path)
-    if any(path.resolve() == Path(source).resolve() for source in inputs):
-        raise InputError("output", "the path of the input", "another file, the input is never overwritten", file=path)
-    if path.is_dir():
-        raise InputError("output", "a folder", "a file name", file=path)
-    check_writable(path.parent)
+    path = check_output(path, inputs=inputs)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -38,6 +33,25 @@ def atomic_path(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_output(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> Path:
+    """Checks that a file can be written, and makes its folder if missing; long work calls this first.
+
+    Args:
+        path: File to write.
+        inputs: Files that must not be overwritten.
+
+    Raises:
+        InputError: If ``path`` is one of ``inputs``, is a folder, or if its folder cannot be written.
+    """
+    path = Path(path)
+    if any(path.resolve() == Path(source).resolve() for source in inputs):
+        raise InputError("output", "the path of the input", "another file, the input is never overwritten", file=path)
+    if path.is_dir():
+        raise InputError("output", "a folder", "a file name", file=path)
+    check_writable(path.parent)
+    return path
 
 
 @contextmanager
