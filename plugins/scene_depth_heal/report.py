@@ -1,0 +1,73 @@
+"""What a heal did, as a value that saves as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scene_depth.io.atomic import atomic_path
+from scene_depth.optimization.report import versions
+
+
+@dataclass(frozen=True)
+class ReferenceReport:
+    """One reference that was filled.
+
+    Attributes:
+        view: Its name.
+        invented_pixels: Pixels whose depth and colour were invented.
+        splats: Splats made of them.
+        seam: Depth and normal jump at the border of the hole, beside the surface's own roughness.
+        depth_details: What the depth inpainter says of its work.
+    """
+
+    view: str
+    invented_pixels: int
+    splats: int
+    seam: dict[str, Any] | None
+    depth_details: dict[str, Any]
+
+
+@dataclass
+class HealReport:
+    """Record of a heal, filled in as it goes, so that an interrupted one says how far it came.
+
+    Attributes:
+        finished: Whether all stages were done.
+        removed_splats, kept_splats, new_splats: Counts.
+        floating_splats: New splats taken out because they stood before surfaces that other views know.
+        unseen_before: Truly unseen share of each view's picture after the deletion, by view name.
+        unseen_after: The same at the end: what no reference filled.
+        unseen_share_of_hole: Share of all object pixels of all views that are truly unseen, before anything is invented.
+        references: The fills, in order.
+        frozen_sha256_before, frozen_sha256_after: Hash of the kept splats' tensors.
+        seconds: Wall time of each stage.
+        parameters: All parameters, the seed among them.
+        versions: Of what decides the numbers.
+    """
+
+    finished: bool = False
+    removed_splats: int = 0
+    kept_splats: int = 0
+    new_splats: int = 0
+    floating_splats: int = 0
+    unseen_before: dict[str, float] = field(default_factory=dict)
+    unseen_after: dict[str, float] = field(default_factory=dict)
+    unseen_share_of_hole: float = 0.0
+    references: list[ReferenceReport] = field(default_factory=list)
+    frozen_sha256_before: str = ""
+    frozen_sha256_after: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=versions)
+
+    def as_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the report, whole or not at all."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.as_json() + "\n", encoding="utf-8")

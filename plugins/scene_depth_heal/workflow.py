@@ -1,0 +1,319 @@
+"""Heal: delete the object, find what is truly unseen, fill it reference by reference, fit the new splats, check."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.color.protocol import ImageInpainter
+from scene_depth.depth.protocol import DepthInpainter
+from scene_depth.errors import InputError
+from scene_depth.optimization.fit import FitProgress
+from scene_depth.rendering import render
+from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth_heal.fill import Filled, Reference, as_array, fill_reference
+from scene_depth_heal.hole import ViewState, dilate, opaque_depth, open_hole, weight_of
+from scene_depth_heal.refine import Supervision, floating, refine
+from scene_depth_heal.report import HealReport, ReferenceReport
+from scene_depth_heal.selection import check_selection
+
+COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
+
+
+@dataclass(frozen=True)
+class HealConfig:
+    """How a hole is healed."""
+
+    references: tuple[str, ...] = ()
+    """Names of the views to fill from, in order; by default those with the largest unseen area."""
+    most_references: int = 4
+    """Largest number of references."""
+    enough: float = 0.0005
+    """Unseen share of a picture below which a view needs no fill."""
+    widen: int = 2
+    """Pixels by which the object's pixels are widened, for its blurred rim."""
+    steps: int = 300
+    """Optimisation steps of the new splats; 0 leaves them as they are made."""
+    seed: int = 0
+    """Seed of everything random."""
+
+
+@dataclass(frozen=True)
+class HealView:
+    """A view to heal in.
+
+    Attributes:
+        name: Of the view.
+        camera: At the working size.
+        rgb: The photo  # [H, W, 3]
+        mask: Object mask if there is one  # [H, W] bool
+        painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
+    """
+
+    name: str
+    camera: Cameras
+    rgb: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None = None
+    painted: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class HealProgress:
+    """What a progress callback gets.
+
+    Attributes:
+        stage: "hole", "fill" or "fit".
+        done, total: Units of the stage.
+        message: One line for a person.
+        splats: Gives the scene as it stands, with the new splats.
+    """
+
+    stage: str
+    done: int
+    total: int
+    message: str
+    splats: Callable[[], GaussianSplats]
+
+
+@dataclass(frozen=True)
+class HealResult:
+    """Outcome of a heal.
+
+    Attributes:
+        splats: Kept splats, bit for bit and first, then the new ones.
+        new: How many of them are new.
+        fills: The filled references.
+        states: Every view before and after the deletion.
+        report: What was done.
+    """
+
+    splats: GaussianSplats
+    new: int
+    fills: tuple[Filled, ...]
+    states: tuple[ViewState, ...]
+    report: HealReport
+
+
+Tell = Callable[[HealProgress], bool | None]
+
+
+def heal(
+    splats: GaussianSplats,
+    removed: Tensor,
+    views: Sequence[HealView],
+    depth_inpainter: DepthInpainter,
+    image_inpainter: ImageInpainter,
+    config: HealConfig | None = None,
+    *,
+    progress: Tell | None = None,
+    dry_run: bool = False,
+) -> HealResult:
+    """Removes splats and repairs the hole that they leave.
+
+    Args:
+        splats: The scene with the object; never changed.
+        removed: The splats to delete  # [N] bool
+        views: Posed photos of the scene; they decide what is unseen and supervise the repair.
+        depth_inpainter: Fills depth; see ``load_depth_inpainter``.
+        image_inpainter: Fills colour.
+        config: Parameters.
+        progress: Called between steps; False stops, and the result holds what is done so far.
+        dry_run: Only delete, and report what is unseen.
+
+    Raises:
+        InputError: If the selection is empty or everything, there is no view, a named reference is not there, or no view
+            shows the object.
+    """
+    config = config or HealConfig()
+    _check(removed, views, config)
+    run = _Run(splats, removed, views, config, progress)
+    with run.timed("hole"):
+        run.open()
+    if not dry_run:
+        try:
+            with run.timed("fill"):
+                run.fill(depth_inpainter, image_inpainter)
+            if run.fills and config.steps:
+                with run.timed("fit"):
+                    run.fit()
+            run.report.finished = not run.stopped
+        except KeyboardInterrupt:
+            run.stopped = True
+    return run.result()
+
+
+def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> None:
+    check_selection(removed, "selection")
+    if not views:
+        raise InputError("views", "none", "one or more posed photos of the scene")
+    names = {view.name for view in views}
+    for name in config.references:
+        if name not in names:
+            raise InputError("references", repr(name), f"names of views: {', '.join(sorted(names)[:5])}, …")
+    for view in views:
+        for what, values in (("mask", view.mask), ("painted", view.painted)):
+            if values is not None and values.shape[:2] != (view.camera.height, view.camera.width):
+                raise InputError(
+                    f"view {view.name!r}: {what}", f"size {values.shape[:2]}", f"({view.camera.height}, {view.camera.width})"
+                )
+
+
+@dataclass
+class _Run:
+    """A heal under way."""
+
+    splats: GaussianSplats
+    removed: Tensor
+    views: Sequence[HealView]
+    config: HealConfig
+    progress: Tell | None
+    report: HealReport = field(default_factory=HealReport)
+    states: list[ViewState] = field(default_factory=list)
+    fills: list[Filled] = field(default_factory=list)
+    new: GaussianSplats | None = None
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.splats = self.splats.detach()
+        self.kept = self.splats.select(~self.removed.to(self.splats.device))
+        self.report.removed_splats = int(self.removed.sum())
+        self.report.kept_splats = len(self.kept)
+        self.report.frozen_sha256_before = self.kept.sha256()
+        self.report.parameters = asdict(self.config)
+
+    def open(self) -> None:
+        """Finds the hole and what is unseen in it."""
+        masks = [None if view.mask is None else torch.from_numpy(view.mask) for view in self.views]
+        names, cameras = [view.name for view in self.views], [view.camera for view in self.views]
+        self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
+        showing = sum(int(state.object_pixels.sum()) for state in self.states)
+        if showing == 0:
+            raise InputError("selection", "splats that show in no view", "an object that at least one view shows")
+        self.report.unseen_before = {state.name: state.unseen_share for state in self.states}
+        self.report.unseen_after = dict(self.report.unseen_before)
+        self.report.unseen_share_of_hole = sum(int(state.unseen.sum()) for state in self.states) / showing
+        self.tell("hole", 1, 1, f"{100 * self.report.unseen_share_of_hole:.0f} % of the hole was never seen")
+
+    def fill(self, depth_inpainter: DepthInpainter, image_inpainter: ImageInpainter) -> None:
+        """Fills reference after reference until little is unseen."""
+        remaining = {state.name: state.unseen for state in self.states}
+        waiting = list(self.config.references) or list(remaining)
+        limit = len(self.config.references) or self.config.most_references
+        while waiting and len(self.fills) < limit and not self.stopped:
+            name = waiting[0] if self.config.references else max(waiting, key=lambda key: float(remaining[key].float().mean()))
+            waiting.remove(name)
+            if float(remaining[name].float().mean()) < self.config.enough:
+                continue
+            filled = fill_reference(
+                self.reference(name, remaining[name]), depth_inpainter, image_inpainter, seed=self.config.seed
+            )
+            self.add(filled)
+            remaining = {state.name: self.uncovered(state) for state in self.states}
+            self.report.unseen_after = {key: float(value.float().mean()) for key, value in remaining.items()}
+            self.tell("fill", len(self.fills), limit, f"{len(filled.splats)} splats from {name}")
+
+    def reference(self, name: str, hole: Tensor) -> Reference:
+        """The view with what is known of it now."""
+        index = [state.name for state in self.states].index(name)
+        state, view = self.states[index], self.views[index]
+        now = render(self.scene(), state.camera)
+        beside = as_array(state.object_pixels)[..., None]
+        return Reference(
+            name=name,
+            camera=state.camera,
+            rgb=np.where(beside, as_array(now.rgb[0].clamp(0, 1)), view.rgb).astype(np.float32),
+            depth=as_array(opaque_depth(now)),
+            hole=as_array(dilate(hole, 1)),
+            painted=view.painted,
+        )
+
+    def add(self, filled: Filled) -> None:
+        made = replace(filled.splats.to(self.splats.device), antialiased=self.kept.antialiased)
+        self.new = made if self.new is None else concatenate_splats([self.new, made])
+        self.fills.append(filled)
+        seam = filled.prediction.seam
+        self.report.references.append(
+            ReferenceReport(
+                view=filled.reference.name,
+                invented_pixels=int(filled.reference.hole.sum()),
+                splats=len(filled.splats),
+                seam=None if seam is None else asdict(seam),
+                depth_details=filled.prediction.details,
+            )
+        )
+
+    def uncovered(self, state: ViewState) -> Tensor:
+        """Unseen pixels that the new splats do not cover yet  # [H, W] bool"""
+        assert self.new is not None
+        whole = self.scene()
+        chosen = torch.arange(len(whole), device=whole.device) >= len(self.kept)
+        return state.unseen & (weight_of(whole, chosen, state.camera) < COVERED)
+
+    def fit(self) -> None:
+        """Optimises the new splats and takes out what floats."""
+        assert self.new is not None
+
+        def tell(told: FitProgress) -> bool:
+            def current() -> GaussianSplats:
+                return told.splats()
+
+            if told.step % 10 == 0 or told.step == told.total:
+                return self.tell("fit", told.step, told.total, f"loss {told.loss:.4f}", current)
+            return not self.stopped
+
+        result = refine(self.new, self.kept, self.supervision(), steps=self.config.steps, seed=self.config.seed, progress=tell)
+        flying = floating(result.splats, self.states)
+        self.report.floating_splats = int(flying.sum())
+        self.new = result.splats.select(~flying)
+
+    def supervision(self) -> list[Supervision]:
+        """References count whole; of other views, the photo beside the object and what remains behind it, where that was seen."""
+        filled = {fill.reference.name: fill for fill in self.fills}
+        items = []
+        for view, state in zip(self.views, self.states, strict=True):
+            around, unseen = as_array(state.object_pixels), as_array(state.unseen)
+            fill = filled.get(view.name)
+            seen = np.where(around[..., None], as_array(state.rgb_after), view.rgb)
+            items.append(
+                Supervision(
+                    name=view.name,
+                    camera=view.camera,
+                    rgb=seen if fill is None else fill.rgb,
+                    counts=~unseen if fill is None else np.ones_like(unseen),
+                    depth=None if fill is None else np.where(fill.reference.hole, fill.prediction.depth, 0).astype(np.float32),
+                    around=around,
+                )
+            )
+        return items
+
+    def scene(self) -> GaussianSplats:
+        """Kept splats, then the new ones."""
+        return self.kept if self.new is None else concatenate_splats([self.kept, self.new])
+
+    def tell(self, stage: str, done: int, total: int, message: str, splats: Callable[[], GaussianSplats] | None = None) -> bool:
+        if self.progress is not None and self.progress(HealProgress(stage, done, total, message, splats or self.scene)) is False:
+            self.stopped = True
+        return not self.stopped
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.report.seconds[stage] = time.perf_counter() - started
+
+    def result(self) -> HealResult:
+        healed = self.scene()
+        new = 0 if self.new is None else len(self.new)
+        self.report.new_splats = new
+        self.report.frozen_sha256_after = healed.select(slice(0, len(self.kept))).with_sh_degree(self.kept.sh_degree).sha256()
+        return HealResult(healed, new, tuple(self.fills), tuple(self.states), self.report)
