@@ -83,6 +83,8 @@ def read_transforms(
     paths = [_relative_path(frame["file_path"], photo) for frame, photo in zip(frames, photos, strict=True)]
     names = view_names(paths)
     check_names(names, source=file)
+    depth_unit = _positive(meta, "depth_unit_scale_factor", DEFAULT_DEPTH_UNIT, file)
+    applied_scale = _positive(meta, "applied_scale", 1.0, file)
     undistorter = Undistorter()
     rescale = rescale_cameras if rescale_cameras is not None else images is not None
     views = []
@@ -90,9 +92,11 @@ def read_transforms(
         field = f"frames[{index}] {name!r}"
         lens = frame_camera(frame, meta, photo, file=file, field=field)
         pose = _camera_to_world(frame, file, field)
-        files = ViewFiles(photo, _side_file(frame, "mask_path", file, field), _depth_file(frame, meta, file, field))
+        depth = _side_file(frame, "depth_file_path", file, field)
+        depth_file = None if depth is None else DepthFile(depth, unit=depth_unit * applied_scale)
+        files = ViewFiles(photo, _side_file(frame, "mask_path", file, field), depth_file)
         views.append(posed_view(name, lens, pose, files, source=file, undistorter=undistorter, rescale_cameras=rescale))
-    points = _points(meta, file, {str(path): name for path, name in zip(paths, names, strict=True)})
+    points = _points(meta, file, applied_scale, {str(path): name for path, name in zip(paths, names, strict=True)})
     return Scene(tuple(views), points, metric="depth_unit_scale_factor" in meta, source=Path(path))
 
 
@@ -232,14 +236,7 @@ def _side_file(frame: Json, key: str, file: Path, field: str) -> Path | None:
     return file.parent / value.replace("\\", "/")
 
 
-def _depth_file(frame: Json, meta: Json, file: Path, field: str) -> DepthFile | None:
-    path = _side_file(frame, "depth_file_path", file, field)
-    if path is None:
-        return None
-    return DepthFile(path, unit=_positive(meta, "depth_unit_scale_factor", DEFAULT_DEPTH_UNIT, file) * _applied_scale(meta, file))
-
-
-def _points(meta: Json, file: Path, names: dict[str, str]) -> PointCloud | None:
+def _points(meta: Json, file: Path, applied_scale: float, names: dict[str, str]) -> PointCloud | None:
     ply = meta.get("ply_file_path")
     if ply is None:
         tracked = file.parent / "points3d.npz"
@@ -250,11 +247,7 @@ def _points(meta: Json, file: Path, names: dict[str, str]) -> PointCloud | None:
     if read_ply_header(path).element("vertex").count == 0:
         return None
     points = read_point_ply(path)
-    return PointCloud(points.xyz * _applied_scale(meta, file), points.rgb)
-
-
-def _applied_scale(meta: Json, file: Path) -> float:
-    return _positive(meta, "applied_scale", 1.0, file)
+    return PointCloud(points.xyz * applied_scale, points.rgb)
 
 
 def _positive(meta: Json, key: str, default: float, file: Path) -> float:
