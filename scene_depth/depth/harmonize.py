@@ -31,23 +31,23 @@ REPASTED = 1e-3  # largest relative difference at the border that counts as alre
 
 
 @dataclass(frozen=True)
-class SeamOffsets:
+class BorderOffsets:
     """What the border of the hole says about the prediction.
 
     Attributes:
-        values: log known depth - log predicted depth, read where ``trusted``  # [H, W]
-        trusted: Pixels whose offset is continued into the hole; known ones, or filled ones beside known ones  # [H, W]
+        values: log known depth - log predicted depth, read at the border  # [H, W]
+        border: Pixels whose offset can be told: known ones beside the hole, or filled ones beside known ones  # [H, W]
         moved: True where the prediction differs from known depth at known pixels; False if it had them pasted.
-        median: Median of |values| over the trusted pixels, 0 if there are none.
+        median: Median of |values| over the border, 0 if there is none.
     """
 
     values: Array
-    trusted: NDArray[np.bool_]
+    border: NDArray[np.bool_]
     moved: bool
     median: float
 
 
-def seam_offsets(prediction: Array, depth: Array, known: NDArray[np.bool_]) -> SeamOffsets:
+def border_offsets(prediction: Array, depth: Array, known: NDArray[np.bool_]) -> BorderOffsets:
     """Offsets at the border of the hole.
 
     Where the prediction differs from known depth, the offset is taken at the known border pixels. Where it had known
@@ -67,13 +67,11 @@ def seam_offsets(prediction: Array, depth: Array, known: NDArray[np.bool_]) -> S
     if not moved:
         expected, border = continued(np.where(known, np.exp(-log_known), 0.0), known)
         offset = np.where(border, -np.log(np.where(border, expected, 1.0)) - log_prediction, 0.0)
-    trusted = border & ~_at_edge(log_known, known, border)
-    trusted &= _agrees(offset, trusted)
-    median = float(np.median(np.abs(offset[trusted]))) if trusted.any() else 0.0
-    return SeamOffsets(offset, trusted, moved, median)
+    median = float(np.median(np.abs(offset[border]))) if border.any() else 0.0
+    return BorderOffsets(offset, border, moved, median)
 
 
-def harmonize(prediction: Array, known: NDArray[np.bool_], offsets: SeamOffsets) -> Array:
+def harmonize(prediction: Array, depth: Array, known: NDArray[np.bool_], offsets: BorderOffsets) -> Array:
     """The prediction with the offsets of the border continued into the hole.
 
     Known depth given as scattered points has no border that a membrane could hang on (harmonic functions have spikes at
@@ -81,23 +79,26 @@ def harmonize(prediction: Array, known: NDArray[np.bool_], offsets: SeamOffsets)
 
     Args:
         prediction: Predicted z-depth, finite and positive  # [H, W]
+        depth: z-depth, read where known  # [H, W]
         known: True = measured  # [H, W]
-        offsets: From ``seam_offsets`` of the same prediction.
+        offsets: From ``border_offsets`` of the same arrays.
 
     Returns:
         Corrected z-depth in the hole; known pixels are those of the prediction  # [H, W]
     """
-    if not offsets.trusted.any():
+    trusted = offsets.border & ~_at_edge(depth, known, offsets.border)
+    trusted &= _agrees(offsets.values, trusted)
+    if not trusted.any():
         return np.array(prediction)
     if offsets.moved and is_scattered(known):
-        correction = linear_fill(offsets.values, offsets.trusted)
+        correction = linear_fill(offsets.values, trusted)
     else:
         right, down = _conductance(np.log(np.asarray(prediction, dtype=np.float64)))
-        passable = ~known | offsets.trusted
+        passable = ~known | trusted
         right[:, :-1] *= passable[:, :-1] & passable[:, 1:]
         down[:-1] *= passable[:-1] & passable[1:]
-        start = np.where(passable, np.median(offsets.values[offsets.trusted]), 0.0)
-        correction = solve_membrane(right, down, offsets.values, offsets.trusted, start, tolerance=1e-4).values
+        start = np.where(passable, np.median(offsets.values[trusted]), 0.0)
+        correction = solve_membrane(right, down, offsets.values, trusted, start, tolerance=1e-4).values
     return np.where(known, prediction, prediction * np.exp(correction)).astype(prediction.dtype)
 
 
@@ -115,8 +116,9 @@ def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-def _at_edge(log_known: Array, known: NDArray[np.bool_], border: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _at_edge(depth: Array, known: NDArray[np.bool_], border: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Border pixels beside a depth edge of the known side."""
+    log_known = np.log(np.where(known, depth, 1.0).astype(np.float64))
     edge = np.zeros_like(known)
     for axis, way in DIRECTIONS:
         both = known & shifted(known, axis, way)

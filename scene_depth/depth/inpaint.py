@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.harmonize import border_offsets
 from scene_depth.depth.harmonize import harmonize as harmonized
-from scene_depth.depth.harmonize import seam_offsets
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.depth.seam import measure_seam
@@ -175,19 +175,18 @@ def _made_usable(depth: NDArray, view: InpaintingInput, notes: list[str]) -> Arr
 def _without_seam(whole: Array, view: InpaintingInput, wish: bool | None, details: dict[str, Any]) -> Array:
     if wish is False:
         return whole
-    offsets = seam_offsets(whole, view.depth, view.known)
+    offsets = border_offsets(whole, view.depth, view.known)
     needed = offsets.moved or offsets.median > max(VISIBLE_SEAM, ROUGHNESS_FACTOR * _roughness(view))
-    if not (needed if wish is None else wish) or not offsets.trusted.any():
+    if not (needed if wish is None else wish):
         return whole
-    corrected = harmonized(whole, view.known, offsets)
     before = measure_seam(np.where(view.known, view.depth, whole), view.known)
     details["harmonized"] = {
         "known_depth_moved": offsets.moved,
         "median_offset": offsets.median,
-        "border_pixels": int(offsets.trusted.sum()),
+        "border_pixels": int(offsets.border.sum()),
         "seam_before": asdict(before) if before is not None else None,
     }
-    return corrected
+    return harmonized(whole, view.depth, view.known, offsets)
 
 
 def _roughness(view: InpaintingInput) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -75,18 +75,42 @@ class MonocularInpainter:
         if rgb is None:
             raise InputError("rgb", None, "a picture, the model predicts from it")
         predicted = predict(self.model, rgb, seed, self.space)
-        fit = fit_globally(predicted.values, depth, known, predicted.space)
-        details = {"model": model_name(self.model), "back_end": self.back_end, "fit": asdict(fit)}
-        if self.back_end == "solver":
-            prediction = _solved(
-                rgb, depth, known, relative_inverse_depth(predicted, fit, depth[known]), camera, seed, self.solver_options
-            )
-            return DepthPrediction(
-                prediction.depth, prediction.uncertainty, prediction.normals, None, details | {"solver": prediction.details}
-            )
-        if self.back_end == "local":
-            return DepthPrediction(align_locally(predicted.values, depth, known, fit), None, None, None, details)
-        return DepthPrediction(apply_fit(fit, predicted.values, depth[known]), None, None, None, details)
+        found = inpaint_with_prior(
+            predicted, rgb, depth, known, back_end=self.back_end, camera=camera, seed=seed, solver_options=self.solver_options
+        )
+        return replace(found, details={"model": model_name(self.model), **found.details})
+
+
+def inpaint_with_prior(
+    predicted: MonocularMap,
+    rgb: NDArray[np.float32] | None,
+    depth: Array,
+    known: NDArray[np.bool_],
+    *,
+    back_end: BackEnd = "solver",
+    camera: Cameras | None = None,
+    seed: int = 0,
+    solver_options: Mapping[str, Any] | None = None,
+) -> DepthPrediction:
+    """Brings a monocular prediction onto known depth.
+
+    Args:
+        predicted: The prediction.
+        rgb: sRGB in [0, 1], or None  # [H, W, 3]
+        depth: z-depth, read where known  # [H, W]
+        known: True = measured  # [H, W]
+        back_end: As in ``MonocularInpainter``.
+        camera, seed, solver_options: For the solver.
+    """
+    fit = fit_globally(predicted.values, depth, known, predicted.space)
+    details: dict[str, Any] = {"back_end": back_end, "fit": asdict(fit)}
+    if back_end == "solver":
+        prior = relative_inverse_depth(predicted, fit, depth[known])
+        solved = _solved(rgb, depth, known, prior, camera, seed, solver_options or {})
+        return replace(solved, details=details | {"solver": solved.details})
+    if back_end == "local":
+        return DepthPrediction(align_locally(predicted.values, depth, known, fit), details=details)
+    return DepthPrediction(apply_fit(fit, predicted.values, depth[known]), details=details)
 
 
 def predict(
@@ -132,7 +156,7 @@ def model_name(model: MonocularModel) -> str:
 
 
 def _solved(
-    rgb: NDArray[np.float32],
+    rgb: NDArray[np.float32] | None,
     depth: Array,
     known: NDArray[np.bool_],
     prior: NDArray[np.float32],
