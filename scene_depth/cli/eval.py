@@ -151,11 +151,11 @@ def _with_progress(sources: list[FrameSource], settings: DepthSettings, processe
         return run_depth(sources, settings, processes=processes, journal=journal, progress=show)
 
 
-eval = tyro.extras.SubcommandApp()
-"""The command group; its single commands are registered below."""
+_Depth = Annotated[Depth, tyro.conf.subcommand("depth", prefix_name=False)]
+_Nothing = Annotated[None, tyro.conf.Suppress]  # tyro makes subcommands of two or more kinds only
 
 
-@eval.command(name="depth")
-def _depth(arguments: Annotated[Depth, tyro.conf.arg(name="")]) -> None:
-    """Measure depth inpainters on RGB-D frames with truth."""
-    arguments.run()
+def eval(measure: Annotated[_Depth | _Nothing, tyro.conf.arg(name="")]) -> None:
+    """Measures what this package makes, against truth."""
+    if measure is not None:
+        measure.run()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 from PIL import Image
 
 from scene_depth.cli.eval import eval
@@ -137,10 +138,11 @@ def test_bad_settings(data: Path, settings: DepthSettings, field: str) -> None:
 
 RUN = """
 import sys
+import tyro
 from scene_depth.cli.eval import eval
 if __name__ == "__main__":
     try:
-        eval.cli(args=sys.argv[1:])
+        tyro.cli(eval, args=sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -149,28 +151,28 @@ if __name__ == "__main__":
 def test_the_command_prints_tables_and_writes_a_report(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     arguments = ["depth", str(data), "--inpainter", "nearest", "linear", "--masks", "rand10", "rect", "--processes", "0"]
-    eval.cli(args=[*arguments, "--output", str(output)])
+    tyro.cli(eval, args=[*arguments, "--output", str(output)])
     printed = capsys.readouterr().out
     assert "AbsRel" in printed
     assert "rect" in printed
     content = json.loads((output / "report.json").read_text())
     assert content["complete"]
     assert len(content["rows"]) == 12
-    eval.cli(args=[*arguments, "--output", str(output), "--json", "--frames", "0", "2"])
+    tyro.cli(eval, args=[*arguments, "--output", str(output), "--json", "--frames", "0", "2"])
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["frame"] for row in rows] == ["0"] * 4 + ["2"] * 4
     assert rows[0]["seconds"] == content["rows"][0]["seconds"]  # from the journal
-    eval.cli(args=[*arguments, "--output", str(output), "--json", "--limit", "1", "--fresh"])
+    tyro.cli(eval, args=[*arguments, "--output", str(output), "--json", "--limit", "1", "--fresh"])
     assert json.loads(capsys.readouterr().out)["rows"][0]["seconds"] != content["rows"][0]["seconds"]
 
 
 def test_the_command_with_published_figures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--inpainter", "nearest", "--processes", "0", "--limit", "1"]
-    eval.cli(args=["depth", str(data), "--protocol", "depthlab-known-share", *arguments])
+    tyro.cli(eval, args=["depth", str(data), "--protocol", "depthlab-known-share", *arguments])
     printed = capsys.readouterr().out
     assert "3.3 %" in printed
     assert "patch50" in printed
-    eval.cli(args=["depth", str(data), "--protocol", "kitti", *arguments])
+    tyro.cli(eval, args=["depth", str(data), "--protocol", "kitti", *arguments])
     printed = capsys.readouterr().out
     assert "RMSE mm" in printed
     assert "iRMSE 1/km" in printed
@@ -192,7 +194,7 @@ def test_the_command_on_wrong_input(data: Path, arguments: list[str], message: s
     arguments = [argument.format(data=data) for argument in arguments]
     start = ["depth", str(data), *(["--inpainter", "nearest"] if "--inpainter" not in arguments else [])]
     with pytest.raises(InputError, match=message):
-        eval.cli(args=[*start, *arguments])
+        tyro.cli(eval, args=[*start, *arguments])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
