@@ -69,7 +69,7 @@ def read_image(path: str | PathLike[str]) -> NDArray[np.float32]:
             if image.mode == "F" or values.max(initial=0) > 65535:
                 raise InputError("image mode", image.mode, "8- or 16-bit colours", file=path)
             return np.repeat((values / np.float32(65535)).astype(np.float32)[..., None], 3, axis=2)
-        if image.has_transparency_data:
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             rgba = np.asarray(image.convert("RGBA")).astype(np.float32) / np.float32(255)
             return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
         return np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
