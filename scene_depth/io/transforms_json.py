@@ -63,8 +63,8 @@ def read_transforms(
 
     Returns:
         Views in the order of the file, named by their path below the photos' common first folder. Points of
-        ``ply_file_path``, else of ``points3d.npz`` beside the file (None if there are none). The unit is known to be the metre where the file
-        states its ``depth_unit_scale_factor``.
+        ``ply_file_path``, else of ``points3d.npz`` beside the file; None if there are none. The unit is known to be the
+        metre where the file states its ``depth_unit_scale_factor``.
 
     Raises:
         InputError: If a file is missing or broken, a field is missing or wrong, a pose is singular, a camera model is not
