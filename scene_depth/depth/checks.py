@@ -66,7 +66,7 @@ def check_input(
         mask &= usable
     if not mask.any():
         raise InputError("known", "no pixel with known depth", "at least one known pixel with finite positive depth")
-    lowest, highest = checked[mask].min(), checked[mask].max()
+    lowest, highest = float(checked[mask].min()), float(checked[mask].max())
     if lowest < DEPTH_RANGE[0] or highest > DEPTH_RANGE[1]:
         raise InputError("depth", f"known values from {lowest:.3g} to {highest:.3g}", "values from 1e-12 to 1e12, in any unit")
     checked[~mask] = 0

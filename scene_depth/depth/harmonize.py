@@ -6,7 +6,8 @@ membrane (Laplace's equation with the offsets as Dirichlet data). Two things kee
 - The membrane is cut where the prediction itself has a depth edge, so an object inside the hole does not take over the
   offset of the background that happens to touch the border beside it.
 - A border pixel gives no offset where the known depth has an edge, or where its offset is far from the median of the
-  border around it: there the step is an occlusion, not a fault of scale.
+  border around it. Where known depth was pasted over the prediction, a step may as well be the border of an object that
+  ends there; then offsets that are far from most of the border are left out too, however many agree.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def harmonize(prediction: Array, depth: Array, known: NDArray[np.bool_], offsets
     """
     trusted = offsets.border & ~_at_edge(depth, known, offsets.border)
     trusted &= _agrees(offsets.values, trusted)
+    if not offsets.moved:
+        trusted &= _is_common(offsets.values, trusted)
     if not trusted.any():
         return np.array(prediction)
     if offsets.moved and is_scattered(known):
@@ -137,6 +140,15 @@ def _agrees(offset: Array, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
     neighbours = cKDTree(points).query(points, k=count)[1].reshape(len(points), count)
     result[candidates] = np.abs(values - np.median(values[neighbours], axis=1)) <= OUTLIER
     return result
+
+
+def _is_common(offset: Array, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Candidates within three robust standard deviations of the median of all."""
+    if not candidates.any():
+        return candidates
+    deviation = np.abs(offset - np.median(offset[candidates]))
+    spread = 1.4826 * float(np.median(deviation[candidates]))
+    return candidates & (deviation <= max(3.0 * spread, OUTLIER))
 
 
 def _conductance(log_prediction: Array) -> tuple[Array, Array]:

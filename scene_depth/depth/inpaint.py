@@ -162,7 +162,8 @@ def _as_prediction(result: Any, view: InpaintingInput) -> DepthPrediction:
 def _made_usable(depth: NDArray, view: InpaintingInput, notes: list[str]) -> Array:
     """The prediction with values that cannot be depth replaced by the nearest usable one, predicted or known."""
     values = np.asarray(depth, dtype=np.float64)
-    lowest, highest = view.depth[view.known].min() / BEYOND_REASON, view.depth[view.known].max() * BEYOND_REASON
+    known = view.depth[view.known]
+    lowest, highest = float(known.min()) / BEYOND_REASON, float(known.max()) * BEYOND_REASON
     usable = np.isfinite(values) & (values > lowest) & (values < highest)
     bad = ~usable & ~view.known
     values = np.where(view.known & ~usable, view.depth, values)
