@@ -1,0 +1,144 @@
+"""The embedded depth inpainter: piecewise planar surfaces in inverse depth, guided by the picture. Needs no weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.alignment import Space
+from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.solver.bands import RowBands
+from scene_depth.depth.solver.completion import Solution, complete
+from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.minimize import Effort, EnergyParameters
+from scene_depth.depth.solver.prior import Prior, fitted_inverse, prior_values
+from scene_depth.depth.solver.problem import DataParameters, Problem, make_problem
+from scene_depth.depth.solver.uncertainty import relative_sigma
+from scene_depth.errors import InputError
+
+
+@dataclass(frozen=True)
+class SolverInpainter:
+    """Completes depth by a robust, piecewise planar energy in inverse depth; itself a ``DepthInpainter``.
+
+    Every pixel carries a plane in inverse depth, which is a plane in space under any pinhole camera. Planes of
+    neighbours are pulled together where the picture and the known depth let them, and break where they do not.
+
+    Attributes:
+        prior: Monocular prediction of any scale and shift, or a function rgb -> prediction. The known depth is then
+            continued along the prior's shape.
+        prior_space: What the prior is up to scale and shift: "inverse" depth, "depth", "log" depth, or "auto" for the
+            one that fits the known depth best.
+        threads: Number of threads; by default one a core, at most 8. The result does not depend on it.
+        price: Pixels of length that a colour difference of 1 (black to white) costs a geodesic path.
+        reach: Pixels over which a continued plane dies out.
+        passes: Minimisations; each later one takes its hint from the planes found before.
+        energy: Constants of the smoothness terms.
+        data: Constants of the data terms in the first pass.
+        second_hint: Weight of the hint in later passes.
+        effort: Iterations of the minimisation.
+    """
+
+    name: ClassVar[str] = "solver"
+
+    prior: Prior | None = None
+    prior_space: Space | Literal["auto"] = "auto"
+    threads: int | None = None
+    price: float = 500.0
+    reach: float = 100.0
+    passes: int = 2
+    energy: EnergyParameters = field(default_factory=EnergyParameters)
+    data: DataParameters = field(default_factory=DataParameters)
+    second_hint: float = 0.01
+    effort: Effort = field(default_factory=Effort)
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InputError("threads", self.threads, "at least 1, or None for one a core")
+        if self.passes < 1:
+            raise InputError("passes", self.passes, "at least 1")
+
+    def __call__(
+        self,
+        rgb: ArrayLike | None,
+        depth: ArrayLike,
+        known: ArrayLike | None = None,
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        """Fills one view; see ``DepthInpainter``. Nothing is random, and the camera is not needed."""
+        view = check_input(rgb, depth, known, camera)
+        if view.known.all():
+            return DepthPrediction(view.depth, np.zeros(view.known.shape, dtype=np.float32), details={"notes": view.notes})
+        if self.prior is None:
+            return self._without_prior(view)
+        return solve_with_prior(self, view)
+
+    def _without_prior(self, view: InpaintingInput) -> DepthPrediction:
+        inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
+        problem = make_problem(inverse, view.known, color_guide(view.rgb, view.known.shape))
+        solution = self._solve(problem)
+        details: dict[str, Any] = {"notes": view.notes}
+        return _prediction(view, solution.values * np.float64(problem.unit), relative_sigma(problem, solution), details)
+
+    def _solve(self, problem: Problem) -> Solution:
+        with RowBands(self.threads) as bands:
+            return complete(
+                problem,
+                price=self.price,
+                data=self.data,
+                second_hint=self.second_hint,
+                reach=self.reach,
+                energy=self.energy,
+                effort=self.effort,
+                passes=self.passes,
+                bands=bands,
+            )
+
+
+def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> DepthPrediction:
+    """Completes known depth along a monocular prior: fits it, completes the ratio of known to fitted, multiplies back.
+
+    The guide of the ratio is the fitted prior itself, so that the correction changes where the prior has a border.
+
+    Args:
+        inpainter: Parameters, with a prior.
+        view: Checked input.
+    """
+    assert inpainter.prior is not None
+    values = prior_values(inpainter.prior, view.rgb, (view.known.shape[0], view.known.shape[1]))
+    fitted, fit = fitted_inverse(values, view.depth, view.known, inpainter.prior_space)
+    ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)
+    guide = np.log(fitted)[None].astype(np.float32)
+    problem = make_problem(ratio, view.known, guide)
+    with RowBands(inpainter.threads) as bands:
+        solution = complete(
+            problem,
+            price=inpainter.price,
+            data=DataParameters(slope=(10.0 / 40.0) ** 2),
+            second_hint=inpainter.second_hint,
+            reach=inpainter.reach,
+            energy=inpainter.energy,
+            effort=inpainter.effort,
+            passes=1,
+            bands=bands,
+        )
+    details = {
+        "notes": view.notes,
+        "prior_fit": {"space": fit.space, "scale": fit.scale, "shift": fit.shift, "residual": fit.residual},
+    }
+    return _prediction(view, solution.values * problem.unit * fitted, relative_sigma(problem, solution), details)
+
+
+def _prediction(
+    view: InpaintingInput, inverse: NDArray[np.float64], sigma: NDArray[np.float32], details: dict[str, Any]
+) -> DepthPrediction:
+    depth = (1.0 / inverse).astype(view.depth.dtype)
+    depth[view.known] = view.depth[view.known]
+    return DepthPrediction(depth, sigma, details=details)

@@ -1,0 +1,131 @@
+"""Coarse-to-fine minimisation of the plane energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.depth.solver.bands import RowBands
+from scene_depth.depth.solver.prolongation import prolong_rows
+from scene_depth.depth.solver.pyramid import Level, build_pyramid
+from scene_depth.depth.solver.relaxation import chebyshev_steps, relax_rows
+from scene_depth.depth.solver.weights import block_rows, guide_rows, robust_rows
+
+
+@dataclass(frozen=True)
+class EnergyParameters:
+    """Constants of the plane energy; lengths in pixels of the finest level.
+
+    Attributes:
+        sigma: Difference of the guide at which an edge loses most of its weight.
+        floor: Weight that is left across the strongest difference of the guide.
+        tau_jump: Relative jump of inverse depth between neighbours at which the surface breaks.
+        tau_bend: Relative change of slope per pixel at which it creases.
+        tau_hint: Relative step of the hint at which edges are switched off beforehand.
+        floor_hint: Weight that is left across the strongest step of the hint.
+        stiffness: Length L over which the slope stays the same.
+    """
+
+    sigma: float = 0.02
+    floor: float = 0.002
+    tau_jump: float = 0.06
+    tau_bend: float = 0.06
+    tau_hint: float = 0.1
+    floor_hint: float = 0.01
+    stiffness: float = 10.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to minimise.
+
+    Attributes:
+        iterations: Steps between two updates of the robust weights, from the coarsest level on; the last holds for all finer.
+        reweightings: Updates of the robust weights a level.
+        smallest: Shorter side of the coarsest level in pixels.
+    """
+
+    iterations: tuple[int, ...] = (30, 20, 15, 12, 10, 8, 6)
+    reweightings: int = 4
+    smallest: int = 6
+
+
+def minimize(
+    finest: Level, limits: tuple[float, float], energy: EnergyParameters, effort: Effort, bands: RowBands
+) -> NDArray[np.float32]:
+    """Planes (u, a, b) of every pixel, slopes per pixel.
+
+    Args:
+        finest: Data terms and guidance.
+        limits: Smallest and largest inverse depth between levels.
+
+    Returns:
+        State  # [3, H, W]
+    """
+    levels = build_pyramid(finest, effort.smallest)
+    state = np.zeros((3, *levels[-1].shape), dtype=np.float32)
+    state[0] = levels[-1].hint
+    for number, level in enumerate(reversed(levels)):
+        if number > 0:
+            state = _prolong(state, levels[len(levels) - number], level, limits, energy, bands)
+        iterations = effort.iterations[min(number, len(effort.iterations) - 1)]
+        state = _relax_level(state, level, limits[0], energy, iterations, effort.reweightings, bands)
+    return state
+
+
+def _prolong(
+    coarse: NDArray[np.float32],
+    coarse_level: Level,
+    level: Level,
+    limits: tuple[float, float],
+    energy: EnergyParameters,
+    bands: RowBands,
+) -> NDArray[np.float32]:
+    height, width = level.shape
+    fine = np.empty((3, height, width), dtype=np.float32)
+    low, high = np.float32(limits[0]), np.float32(limits[1])
+    bands.run(
+        prolong_rows, 0, height, width, coarse, coarse_level.guide, coarse_level.hint, level.guide, level.hint,
+        np.float32(energy.sigma), np.float32(energy.tau_hint), low, high, fine,
+    )  # fmt: skip
+    return fine
+
+
+def _relax_level(
+    state: NDArray[np.float32],
+    level: Level,
+    lowest: float,
+    energy: EnergyParameters,
+    iterations: int,
+    reweightings: int,
+    bands: RowBands,
+) -> NDArray[np.float32]:
+    height, width = level.shape
+    now = framed(state)
+    before = now.copy()
+    matrix, linear = framed(level.matrix), framed(level.linear)
+    base, jump, bend = (np.zeros((4, height + 2, width + 2), dtype=np.float32) for _ in range(3))
+    inverse = np.zeros((6, height + 2, width + 2), dtype=np.float32)
+    f = np.float32
+    bands.run(
+        guide_rows, 0, height, width, level.guide, level.hint,
+        f(energy.sigma), f(energy.floor), f(energy.tau_hint), f(energy.floor_hint), base,
+    )  # fmt: skip
+    stiffness = f((energy.stiffness / level.scale) ** 2)
+    steps = chebyshev_steps(iterations, max(4.0, (iterations / 1.5) ** 2))
+    for _ in range(reweightings):
+        bands.run(
+            robust_rows, 1, height + 1, width, now, base, f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend
+        )
+        bands.run(block_rows, 1, height + 1, width, jump, bend, matrix, inverse)
+        for momentum, step in steps:
+            bands.run(relax_rows, 1, height + 1, width, now, before, jump, bend, matrix, linear, inverse, f(momentum), f(step))
+            now, before = before, now
+    return now[:, 1:-1, 1:-1].copy()
+
+
+def framed(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Planes with a frame of one pixel of zeros."""
+    return np.pad(planes, ((0, 0), (1, 1), (1, 1)))

@@ -1,0 +1,112 @@
+"""The embedded solver: exactness, symmetries, extremes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scene_depth.depth.protocol import DepthInpainter
+from scene_depth.depth.solver import SolverInpainter
+from scene_depth.errors import InputError
+
+
+def plane(height: int, width: int, slope_x: float = 0.4, slope_y: float = -0.3) -> np.ndarray:
+    """Depth of a plane: inverse depth is affine in the pixel coordinates."""
+    y, x = np.mgrid[:height, :width]
+    return 1.0 / (1.0 + slope_x * x / width + slope_y * y / height)
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((height, width, 3)).astype(np.float32)
+
+
+def two_boxes(height: int = 72, width: int = 96) -> tuple[np.ndarray, np.ndarray]:
+    """A near box before a slanted wall, and the picture in which both have their own colour."""
+    depth = 3.0 * plane(height, width)
+    rgb = np.full((height, width, 3), (0.7, 0.6, 0.5), dtype=np.float32)
+    box = np.s_[height // 4 : 3 * height // 4, width // 3 : 2 * width // 3]
+    depth[box] = 1.0
+    rgb[box] = (0.1, 0.2, 0.5)
+    return depth, rgb
+
+
+def test_is_a_depth_inpainter():
+    assert isinstance(SolverInpainter(), DepthInpainter)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("colors", [True, False])
+def test_known_depth_comes_back_bit_for_bit(dtype, colors):
+    depth, rgb = two_boxes()
+    depth = depth.astype(dtype)
+    known = np.random.default_rng(1).random(depth.shape) < 0.3
+    result = SolverInpainter()(rgb if colors else None, depth, known)
+    assert result.depth.dtype == dtype
+    assert np.array_equal(result.depth[known], depth[known])
+    assert np.isfinite(result.depth).all()
+    assert (result.depth > 0).all()
+
+
+def test_same_bits_on_any_number_of_threads():
+    height, width = 240, 400  # large enough to be split
+    depth, rgb = plane(height, width), picture(height, width)
+    depth[60:150, 100:220] *= 0.5
+    known = np.random.default_rng(2).random(depth.shape) < 0.05
+    one, two, three = (SolverInpainter(threads=count)(rgb, depth, known) for count in (1, 2, 3))
+    assert np.array_equal(one.depth, two.depth)
+    assert np.array_equal(one.depth, three.depth)
+    assert np.array_equal(one.uncertainty, two.uncertainty)
+
+
+@given(power=st.integers(-20, 20))
+@settings(max_examples=10, deadline=None)
+def test_depth_in_another_unit_gives_the_same_picture_in_that_unit(power):
+    depth, rgb = two_boxes(36, 48)
+    known = np.random.default_rng(3).random(depth.shape) < 0.1
+    usual = SolverInpainter()(rgb, depth, known)
+    other = SolverInpainter()(rgb, depth * 2.0**power, known)
+    assert np.array_equal(other.depth, usual.depth * 2.0**power)
+    assert np.array_equal(other.uncertainty, usual.uncertainty)
+
+
+@pytest.mark.parametrize("shape", [(1, 50), (50, 1), (1, 2), (2, 2), (7, 200)])
+@pytest.mark.parametrize("share", ["one known", "one missing"])
+@pytest.mark.parametrize("colors", [True, False])
+def test_small_and_thin_images(shape, share, colors):
+    depth = 1.0 + np.random.default_rng(4).random(shape)
+    known = np.zeros(shape, dtype=bool)
+    known[0, 0] = True
+    known = known if share == "one known" else ~known
+    result = SolverInpainter()(picture(*shape) if colors else None, depth, known)
+    assert np.isfinite(result.depth).all()
+    assert (result.depth > 0).all()
+    assert np.array_equal(result.depth[known], depth[known])
+    if share == "one known":
+        assert result.depth == pytest.approx(np.full(shape, depth[0, 0]), rel=2e-3)
+
+
+def test_constant_depth_stays_constant():
+    known = np.random.default_rng(5).random((60, 80)) < 0.02
+    result = SolverInpainter()(picture(60, 80), np.full((60, 80), 7.0), known)
+    assert result.depth == pytest.approx(np.full((60, 80), 7.0), rel=2e-3)
+
+
+def test_nothing_known_is_an_error():
+    with pytest.raises(InputError, match="at least one known pixel"):
+        SolverInpainter()(None, np.ones((4, 5)), np.zeros((4, 5), dtype=bool))
+
+
+def test_nothing_to_do_gives_the_input_back():
+    depth = plane(6, 8).astype(np.float32)
+    result = SolverInpainter()(None, depth, np.ones((6, 8), dtype=bool))
+    assert np.array_equal(result.depth, depth)
+    assert not result.uncertainty.any()
+
+
+def test_a_depth_edge_follows_the_colour_edge():
+    depth, rgb = two_boxes()
+    known = np.random.default_rng(6).random(depth.shape) < 0.02
+    result = SolverInpainter()(rgb, depth, known)
+    assert np.abs(result.depth / depth - 1)[~known].mean() < 0.02
