@@ -17,7 +17,7 @@ from scene_depth.geometry.depth_resampling import move_sparse_depth
 from scene_depth.io.depth_images import DepthFile, depth_size
 from scene_depth.io.distortion import LensCamera
 from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, check_image_size, image_size
-from scene_depth.io.undistortion import UndistortedLoader, Undistorter, undistorted_camera
+from scene_depth.io.undistortion import UndistortedLoader, Undistorter
 from scene_depth.scene import Loader, View
 
 OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # turns camera axes x right, y up, z back into OpenCV's, and back
@@ -89,7 +89,7 @@ def posed_view(
         check_image_size(files.image, lens.width, lens.height, what=f"{name} in {source.name}")
     if files.mask is not None:
         check_image_size(files.mask, lens.width, lens.height, what=f"the mask of {name} in {source.name}")
-    pinhole = target if target is not None else undistorted_camera(lens, file=source, name=name)
+    pinhole = target if target is not None else undistorter.camera(lens, file=source, name=name)
     camera = one_camera(camera_to_world, pinhole.K, pinhole.width, pinhole.height, file=source, frame=name)
     depth = _depth_loader(files, lens if target is None else target)
     if target is not None:

@@ -98,10 +98,20 @@ def _inside(positions: NDArray[np.float32], width: int, height: int) -> NDArray[
 
 
 class Undistorter:
-    """Computes sampling positions and remembers those of one camera, the usual case of one camera for many photos."""
+    """Undistorted cameras and sampling positions for the views of a scene.
+
+    Remembers every camera, and the positions of the last one: the usual scene has one camera for many photos.
+    """
 
     def __init__(self) -> None:
+        self._cameras: dict[LensCamera, LensCamera] = {}
         self._last: tuple[LensCamera, LensCamera, NDArray[np.float32]] | None = None
+
+    def camera(self, camera: LensCamera, *, file: str | PathLike[str], name: str) -> LensCamera:
+        """As ``undistorted_camera``."""
+        if camera not in self._cameras:
+            self._cameras[camera] = undistorted_camera(camera, file=file, name=name)
+        return self._cameras[camera]
 
     def positions(self, camera: LensCamera, pinhole: LensCamera) -> NDArray[np.float32]:
         """As ``sampling_positions``. Safe to call from several threads."""
@@ -112,8 +122,8 @@ class Undistorter:
         self._last = (camera, pinhole, positions)
         return positions
 
-    def __getstate__(self) -> dict[str, None]:
-        return {"_last": None}  # worker processes compute their own
+    def __getstate__(self) -> dict[str, object]:
+        return {"_cameras": self._cameras, "_last": None}  # other processes compute their own positions
 
 
 @dataclass(frozen=True)
