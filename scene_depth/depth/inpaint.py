@@ -24,8 +24,6 @@ from scene_depth.geometry.normals import normals_from_depth
 Array = NDArray[np.floating]
 PlainFunction = Callable[..., Any]  # f(rgb, depth, known) -> depth [H, W]
 
-VISIBLE_SEAM = 0.01  # relative step from which a pasted prediction is corrected without being asked
-ROUGHNESS_FACTOR = 3.0  # and how many times the surface's own roughness it must be
 BEYOND_REASON = 1e6  # predictions this many times beyond the known range are no depth
 
 
@@ -53,8 +51,8 @@ def inpaint_depth(
         camera: One pinhole camera of the same size; normals are given only with it.
         seed: Seed of everything random.
         harmonize: Whether to take the seam out of the hole (``scene_depth.depth.harmonize``). By default if the
-            inpainter moved known depth, or if a seam is visible; an inpainter with an attribute ``harmonize`` decides
-            for itself.
+            inpainter moved known depth, since pasting that back is what makes the seam; an inpainter with an attribute
+            ``harmonize`` decides for itself.
 
     Returns:
         The prediction. Its depth has the type of the input; integer depth becomes float32 (8, 16 bits) or float64.
@@ -177,8 +175,7 @@ def _without_seam(whole: Array, view: InpaintingInput, wish: bool | None, detail
     if wish is False:
         return whole
     offsets = border_offsets(whole, view.depth, view.known)
-    needed = offsets.moved or offsets.median > max(VISIBLE_SEAM, ROUGHNESS_FACTOR * _roughness(view))
-    if not (needed if wish is None else wish):
+    if not (offsets.moved if wish is None else wish):
         return whole
     before = measure_seam(np.where(view.known, view.depth, whole), view.known)
     details["harmonized"] = {
@@ -188,11 +185,6 @@ def _without_seam(whole: Array, view: InpaintingInput, wish: bool | None, detail
         "seam_before": asdict(before) if before is not None else None,
     }
     return harmonized(whole, view.depth, view.known, offsets)
-
-
-def _roughness(view: InpaintingInput) -> float:
-    report = measure_seam(np.where(view.known, view.depth, 1.0), view.known)
-    return report.depth_jump_beside if report is not None else 0.0
 
 
 def _finished(view: InpaintingInput, prediction: DepthPrediction, filled: NDArray, details: dict[str, Any]) -> DepthPrediction:

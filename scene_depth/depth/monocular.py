@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.alignment import SPACES, GlobalFit, Space, align_locally, apply_fit, fit_globally
+from scene_depth.depth.alignment import SPACES, Space, align_locally, apply_fit, fit_globally
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 
@@ -102,12 +102,14 @@ def inpaint_with_prior(
         back_end: As in ``MonocularInpainter``.
         camera, seed, solver_options: For the solver.
     """
-    fit = fit_globally(predicted.values, depth, known, predicted.space)
-    details: dict[str, Any] = {"back_end": back_end, "fit": asdict(fit)}
     if back_end == "solver":
-        prior = relative_inverse_depth(predicted, fit, depth[known])
-        solved = _solved(rgb, depth, known, prior, camera, seed, solver_options or {})
-        return replace(solved, details=details | {"solver": solved.details})
+        from scene_depth.depth.solver import SolverInpainter
+
+        solver = SolverInpainter(prior=predicted.values, prior_space=predicted.space, **(solver_options or {}))
+        solved = solver(rgb, depth, known, camera=camera, seed=seed)
+        return replace(solved, details={"back_end": back_end, **solved.details})
+    fit = fit_globally(predicted.values, depth, known, predicted.space)
+    details = {"back_end": back_end, "fit": asdict(fit)}
     if back_end == "local":
         return DepthPrediction(align_locally(predicted.values, depth, known, fit), details=details)
     return DepthPrediction(apply_fit(fit, predicted.values, depth[known]), details=details)
@@ -140,33 +142,9 @@ def predict(
     return MonocularMap(values, space or result.space, result.uncertainty)
 
 
-def relative_inverse_depth(predicted: MonocularMap, fit: GlobalFit, known_depth: Array) -> NDArray[np.float32]:
-    """The prediction as inverse depth up to scale and shift, the form in which the solver takes a prior.
-
-    A prediction of inverse depth is passed on as it is, so that the solver fits it itself; others go through the fit.
-    """
-    if fit.space == "inverse":
-        return predicted.values
-    return (1.0 / apply_fit(fit, predicted.values, known_depth)).astype(np.float32)
-
-
 def model_name(model: MonocularModel) -> str:
     """The name that reports give a model."""
     return getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__
-
-
-def _solved(
-    rgb: NDArray[np.float32] | None,
-    depth: Array,
-    known: NDArray[np.bool_],
-    prior: NDArray[np.float32],
-    camera: Cameras | None,
-    seed: int,
-    options: Mapping[str, Any],
-) -> DepthPrediction:
-    from scene_depth.depth.solver import SolverInpainter
-
-    return SolverInpainter(prior=prior, **options)(rgb, depth, known, camera=camera, seed=seed)
 
 
 MODELS: Mapping[str, str] = MappingProxyType(

@@ -117,16 +117,17 @@ def test_constant_depth_stays_constant(inpainter):
 
 
 @pytest.mark.parametrize("inpainter", INPAINTERS)
-@given(power=st.integers(-9, 9), seed=st.integers(0, 10**6))
+@given(power=st.integers(-30, 30), seed=st.integers(0, 10**6))
 @settings(max_examples=10, deadline=None)
 def test_the_unit_does_not_matter(inpainter, power, seed):
+    """Powers of two, which change no digit: random depth is rough, and a robust solver may take another turn for one."""
     rng = np.random.default_rng(seed)
     depth = 2 + rng.random((16, 18))
-    known, rgb, unit = rng.random((16, 18)) < 0.5, rng.random((16, 18, 3)), 10.0**power
+    known, rgb, unit = rng.random((16, 18)) < 0.5, rng.random((16, 18, 3)), 2.0**power
     known[0, 0] = True
     one = inpaint_depth(inpainter, rgb, depth, known).depth
     other = inpaint_depth(inpainter, rgb, depth * unit, known).depth / unit
-    np.testing.assert_allclose(other, one, rtol=2e-3)
+    np.testing.assert_allclose(other, one, rtol=1e-6)
 
 
 @pytest.mark.parametrize("inpainter", INPAINTERS)
