@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +38,24 @@ def check_inpainters(names: Sequence[str], prior: PriorKind) -> None:
             _loaded(name)
         elif prior == "none":
             raise InputError("inpainter", name, "an inpainter that needs no prior, or a prior")
-    if prior != "none" and not any(name in PRIOR_ALONE or _takes_prior(name) for name in names):
+    if prior != "none" and not any(name in PRIOR_ALONE or _takes(name, "prior") for name in names):
         raise InputError("prior", prior, f"none, since {', '.join(names)} takes no prior")
 
 
-def case_inpainter(name: str, case: DepthCase) -> ExactInpainter:
-    """The inpainter for a case; one that takes a prior is given that of the case."""
-    if case.prior is None:
-        return _loaded(name)
-    if name in PRIOR_ALONE:
+def case_inpainter(name: str, case: DepthCase, threads: int | None = None) -> ExactInpainter:
+    """The inpainter for a case; one that takes a prior is given that of the case.
+
+    Args:
+        name: Its name.
+        case: The case.
+        threads: Number of threads for inpainters that let it be chosen; None leaves it to them.
+    """
+    if name in PRIOR_ALONE and case.prior is not None:
         return ExactInpainter(MonocularInpainter(_GivenPrior(case.prior), PRIOR_ALONE[name]), name)
-    return load_depth_inpainter(name, prior=case.prior) if _takes_prior(name) else _loaded(name)
+    options: dict[str, Any] = {"threads": threads} if threads is not None and _takes(name, "threads") else {}
+    if case.prior is not None and _takes(name, "prior"):
+        return load_depth_inpainter(name, prior=case.prior, **options)
+    return _loaded(name, **options)
 
 
 class _GivenPrior:
@@ -63,14 +71,15 @@ class _GivenPrior:
 
 
 @lru_cache(maxsize=16)
-def _loaded(name: str) -> ExactInpainter:
-    return load_depth_inpainter(name)
+def _loaded(name: str, **options: Any) -> ExactInpainter:
+    return load_depth_inpainter(name, **options)
 
 
-@lru_cache(maxsize=16)
-def _takes_prior(name: str) -> bool:
+@lru_cache(maxsize=64)
+def _takes(name: str, option: str) -> bool:
+    """Whether an inpainter's factory has that option; None is its default for both that are asked for here."""
     try:
-        load_depth_inpainter(name, prior=None)
+        load_depth_inpainter(name, **{option: None})
     except InputError:
         return False
     return True

@@ -17,7 +17,7 @@ ERROR = 0.06
 """Mean of |factor - 1| of a simulated prior."""
 BLUR = 1 / 320
 """Standard deviation of the blur relative to the width: 2 pixels of 640."""
-WAVE = 1 / 6
+WAVE = 1 / 12
 """Standard deviation of the noise's smoothing relative to the shorter side: errors of the size of furniture."""
 
 

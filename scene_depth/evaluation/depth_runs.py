@@ -202,7 +202,7 @@ def _finished(
 def _as_completed(
     executor: ProcessPoolExecutor, tasks: Sequence[_Task], settings: DepthSettings
 ) -> Iterator[tuple[_Task, list[DepthRow]]]:
-    futures: dict[Future[list[DepthRow]], _Task] = {executor.submit(_run, task, settings): task for task in tasks}
+    futures: dict[Future[list[DepthRow]], _Task] = {executor.submit(_run, task, settings, 1): task for task in tasks}
     for future in as_completed(futures):
         try:
             yield futures[future], future.result()
@@ -212,7 +212,7 @@ def _as_completed(
             ) from error
 
 
-def _run(task: _Task, settings: DepthSettings) -> list[DepthRow]:
+def _run(task: _Task, settings: DepthSettings, threads: int | None = None) -> list[DepthRow]:
     """The rows of one frame under one mask; none if the frame lacks what the mask needs."""
     try:
         frame = limited_frame(task.source.load(), settings.max_size)
@@ -221,7 +221,7 @@ def _run(task: _Task, settings: DepthSettings) -> list[DepthRow]:
         return [_unreadable(task, name, error) for name in task.inpainters]
     if case is None:
         return []
-    return [evaluate_case(case, case_inpainter(name, case), name, settings.fit) for name in task.inpainters]
+    return [evaluate_case(case, case_inpainter(name, case, threads), name, settings.fit) for name in task.inpainters]
 
 
 def _unreadable(task: _Task, inpainter: str, error: InputError) -> DepthRow:
