@@ -16,6 +16,8 @@ Space = Literal["inverse", "depth", "log"]
 SPACES: tuple[Space, ...] = ("inverse", "depth", "log")
 
 MOST_SAMPLES = 20000  # more pixels do not change two numbers
+PAIRS = 300  # lines through two random pixels that the robust fit starts from
+JUDGES = 2000  # pixels that choose among them
 STEPS = 25
 CAUCHY = 2.385  # 95 % efficiency for normal errors, in units of their standard deviation
 MAD_TO_SIGMA = 1.4826
@@ -46,9 +48,10 @@ class GlobalFit:
 def fit_globally(
     prediction: Array, depth: Array, known: NDArray[np.bool_], space: Space | Literal["auto"] = "inverse"
 ) -> GlobalFit:
-    """Robust scale and shift over all known pixels: iteratively reweighted least squares with Cauchy weights.
+    """Robust scale and shift over all known pixels, by residuals relative to the known depth.
 
-    Residuals are relative to the known depth (in log space they are so by nature), as in the solver's own fit.
+    Least median of squares (Rousseeuw 1984) over lines through random pairs of pixels withstands predictions that are
+    wrong on nearly half of the view; iteratively reweighted least squares with Cauchy weights then uses all pixels.
 
     Args:
         prediction: Monocular values, growing with the quantity of ``space``  # [H, W]
@@ -70,7 +73,7 @@ def fit_globally(
     x = prediction[usable][::stride].astype(np.float64)
     y = _into(depth[usable][::stride].astype(np.float64), space)
     precision = np.ones_like(y) if space == "log" else 1.0 / y
-    starts = [_least_squares(x, y, precision**2), _by_medians(x, y)]
+    starts = [_least_squares(x, y, precision**2), _least_median(x, y, precision)]
     scale, shift = min(
         (_reweighted(x, y, precision, start) for start in starts), key=lambda ab: _median_residual(x, y, precision, *ab)
     )
@@ -158,14 +161,20 @@ def _least_squares(x: Array, y: Array, weight: Array) -> tuple[float, float]:
     return float(scale), float(mean_y - scale * mean_x)
 
 
-def _by_medians(x: Array, y: Array) -> tuple[float, float]:
-    """Positive scale from the spreads about the medians: withstands half of the pixels being wrong."""
-    middle_x, middle_y = np.median(x), np.median(y)
-    spread = np.median(np.abs(x - middle_x))
-    if spread == 0:
-        return _least_squares(x, y, np.ones_like(y))
-    scale = np.median(np.abs(y - middle_y)) / spread
-    return float(scale), float(middle_y - scale * middle_x)
+def _least_median(x: Array, y: Array, precision: Array) -> tuple[float, float]:
+    """Of the rising lines through random pairs the one whose median residual is least."""
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(len(x), size=(2, PAIRS))
+    rise, run = y[first] - y[second], x[first] - x[second]
+    rising = rise * run > 0
+    if not rising.any():
+        return float("nan"), float("nan")
+    scale = rise[rising] / run[rising]
+    shift = y[first][rising] - scale * x[first][rising]
+    judges = rng.integers(len(x), size=min(len(x), JUDGES))
+    residual = np.abs(scale[:, None] * x[judges] + shift[:, None] - y[judges]) * precision[judges]
+    best = int(np.argmin(np.median(residual, axis=1)))
+    return float(scale[best]), float(shift[best])
 
 
 def _reweighted(x: Array, y: Array, precision: Array, start: tuple[float, float]) -> tuple[float, float]:
