@@ -1,0 +1,209 @@
+"""An edited splat scene against truth: inside the hole, outside it, at its border, and between views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.seam import measure_seam
+from scene_depth.errors import InputError
+from scene_depth.evaluation.depth_metrics import depth_errors
+from scene_depth.evaluation.images import psnr, ssim
+from scene_depth.geometry.visibility import sight
+from scene_depth.optimization.training_views import TrainingViews
+from scene_depth.rendering import render
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+
+SURFACE = 0.5  # alpha from which a rendered depth counts
+SAME_SURFACE = 0.02  # relative depth difference between views on one surface
+
+
+@dataclass(frozen=True)
+class SceneScore:
+    """Measures of one view; None where there is nothing to measure.
+
+    Attributes:
+        name: Of the view.
+        hole_pixels: Pixels of the hole.
+        psnr_hole, ssim_hole: Render against truth inside the hole.
+        psnr_outside, ssim_outside: The same outside it.
+        depth_abs_rel: mean |d - g| / g of rendered depth inside the hole; pixels without an opaque surface count as 1.
+        depth_delta1: Share of the hole's pixels with max(d / g, g / d) < 1.25; those without a surface count as wrong.
+        seam_jump: Mean relative step of rendered depth across the hole's border.
+        seam_jump_beside: The same statistic beside the border.
+        consistency: Share of the hole's surface points that the nearest other views show at the same place, of those that
+            they could show.
+        floating: Share of those points that stand before what the other view shows.
+        preservation: PSNR outside the hole of the render after the edit against that before it.
+    """
+
+    name: str
+    hole_pixels: int
+    psnr_hole: float | None = None
+    ssim_hole: float | None = None
+    psnr_outside: float | None = None
+    ssim_outside: float | None = None
+    depth_abs_rel: float | None = None
+    depth_delta1: float | None = None
+    seam_jump: float | None = None
+    seam_jump_beside: float | None = None
+    consistency: float | None = None
+    floating: float | None = None
+    preservation: float | None = None
+
+
+def score_scene(
+    splats: GaussianSplats,
+    truth: Scene,
+    holes: Mapping[str, NDArray[np.bool_]],
+    *,
+    max_size: int = 640,
+    before: GaussianSplats | None = None,
+    neighbours: int = 3,
+) -> list[SceneScore]:
+    """Measures edited splats on views whose truth is known.
+
+    Args:
+        splats: The edited scene.
+        truth: Views as they should look, with depth where it is known.
+        holes: Where the removed object was, by view name, at the size of the view  # [H, W]
+        max_size: Longer side of the pictures that are compared.
+        before: The scene before the edit, to measure what the edit changed elsewhere.
+        neighbours: Number of nearest views for the consistency.
+
+    Returns:
+        One score a view of ``truth`` that has a hole.
+
+    Raises:
+        InputError: If no view has a hole, or a hole is not of its view's size.
+    """
+    chosen = [index for index, view in enumerate(truth.views) if view.name in holes and holes[view.name].any()]
+    if not chosen:
+        raise InputError("holes", "no hole in any view", "masks of the removed object for some of the views", file=truth.source)
+    views = TrainingViews(truth.views, max_size, with_depth=True)
+    shown = {index: _Shown.of(splats, views, index) for index in range(len(views))}
+    scores = []
+    for index in chosen:
+        view = truth.views[index]
+        hole = _resized_hole(holes[view.name], (view.camera.height, view.camera.width), shown[index].depth.shape, view.name)
+        close = _nearest(views, index, neighbours)
+        scores.append(_score(view.name, hole, shown[index], [shown[i] for i in close], views, index, before))
+    return scores
+
+
+def mean_scores(scores: Sequence[SceneScore]) -> dict[str, float]:
+    """Mean of every measure over the views that have it; PSNR as the mean of decibels, as the field reports it."""
+    means = {}
+    for entry in fields(SceneScore):
+        values = [getattr(score, entry.name) for score in scores]
+        present = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
+        if present:
+            means[entry.name] = float(np.mean(present))
+    return means
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the edited splats show in one view: colour [H, W, 3], depth with 0 where nothing is opaque [H, W]."""
+
+    camera: Cameras
+    rgb: NDArray[np.float32]
+    depth: Tensor
+
+    @classmethod
+    def of(cls, splats: GaussianSplats, views: TrainingViews, index: int) -> _Shown:
+        camera = views.camera(index)
+        with torch.no_grad():
+            image = render(splats.detach(), camera)
+        depth = torch.where(image.alpha[0] >= SURFACE, image.depth[0], 0.0).cpu()
+        return cls(camera, image.rgb[0].clamp(0, 1).cpu().numpy(), depth)
+
+
+def _score(
+    name: str,
+    hole: NDArray[np.bool_],
+    shown: _Shown,
+    others: Sequence[_Shown],
+    views: TrainingViews,
+    index: int,
+    before: GaussianSplats | None,
+) -> SceneScore:
+    target = views.target(index)
+    photo = target.image.numpy()
+    depth = shown.depth.numpy()
+    abs_rel, delta1 = _depth_in_hole(depth, None if target.depth is None else target.depth.numpy(), hole)
+    seam = measure_seam(np.where(depth > 0, depth, np.nanmax(depth)), ~hole) if (depth > 0).any() else None
+    consistency, floating = _agreement(shown, others, hole)
+    preservation = None
+    if before is not None:
+        preservation = _finite(psnr(shown.rgb, _Shown.of(before, views, index).rgb, ~hole))
+    return SceneScore(
+        name=name,
+        hole_pixels=int(hole.sum()),
+        psnr_hole=_finite(psnr(shown.rgb, photo, hole)),
+        ssim_hole=_finite(ssim(shown.rgb, photo, hole)),
+        psnr_outside=_finite(psnr(shown.rgb, photo, ~hole)),
+        ssim_outside=_finite(ssim(shown.rgb, photo, ~hole)),
+        depth_abs_rel=abs_rel,
+        depth_delta1=delta1,
+        seam_jump=None if seam is None else seam.depth_jump,
+        seam_jump_beside=None if seam is None else seam.depth_jump_beside,
+        consistency=consistency,
+        floating=floating,
+        preservation=preservation,
+    )
+
+
+def _depth_in_hole(depth: NDArray, truth: NDArray | None, hole: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+    """AbsRel and delta1 over the hole's pixels with truth, those without a rendered surface counted as fully wrong."""
+    if truth is None or not (hole & (truth > 0)).any():
+        return None, None
+    wanted = hole & (truth > 0)
+    shown = wanted & (depth > 0)
+    share = shown.sum() / wanted.sum()
+    errors = depth_errors(depth, truth, shown)
+    if errors.abs_rel is None or errors.delta1 is None:
+        return 1.0, 0.0
+    return float(share * errors.abs_rel + (1 - share)), float(share * errors.delta1)
+
+
+def _agreement(shown: _Shown, others: Sequence[_Shown], hole: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+    wanted = torch.from_numpy(hole) & (shown.depth > 0)
+    if not wanted.any() or not others:
+        return None, None
+    points = shown.camera.unproject(shown.depth[None])[0][wanted]
+    seen = before = compared = 0
+    for other in others:
+        sighting = sight(points, other.camera, other.depth, None, SAME_SURFACE)
+        seen += int(sighting.seen.sum())
+        before += int(sighting.floating.sum())
+        compared += int((sighting.seen | sighting.floating).sum())
+    return (None, None) if compared == 0 else (seen / compared, before / compared)
+
+
+def _nearest(views: TrainingViews, index: int, count: int) -> list[int]:
+    centers = torch.stack([views.camera(i).centers[0] for i in range(len(views))])
+    order = (centers - centers[index]).norm(dim=1).argsort().tolist()
+    return [i for i in order if i != index][:count]
+
+
+def _resized_hole(hole: NDArray[np.bool_], native: tuple[int, int], size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
+    """The hole at the size of comparison: pixels that touch it."""
+    if hole.shape != native:
+        raise InputError(f"hole of view {name!r}", f"size {hole.shape}", f"{native}, the size of the view")
+    if hole.shape == tuple(size):
+        return hole
+    covered = torch.nn.functional.adaptive_max_pool2d(torch.from_numpy(hole)[None, None].float(), tuple(size))
+    return covered[0, 0].numpy() > 0
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,115 @@
+"""Heal on a scene whose hidden part is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from room_scene import Room, room, wall
+from scene_depth_heal.hole import open_hole
+from scene_depth_heal.selection import select_by_masks
+from scene_depth_heal.workflow import HealConfig, HealProgress, HealView, heal
+
+from scene_depth.color.exemplar.inpainter import ExemplarInpainter
+from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.errors import InputError
+from scene_depth.evaluation.images import psnr
+from scene_depth.rendering import render
+
+
+@pytest.fixture(scope="module")
+def scene() -> Room:
+    return room()
+
+
+def views_of(scene: Room) -> list[HealView]:
+    return [HealView(f"{index}.png", camera, scene.picture(index)) for index, camera in enumerate(scene.cameras)]
+
+
+def healed(scene: Room, **options):
+    config = HealConfig(steps=60, most_references=2, **options)
+    return heal(scene.splats, scene.ball, views_of(scene), load_depth_inpainter("harmonic"), ExemplarInpainter(), config)
+
+
+def test_the_hole_is_repaired_and_the_rest_untouched(scene: Room) -> None:
+    result = healed(scene)
+    assert result.report.finished
+    assert result.report.frozen_sha256_before == result.report.frozen_sha256_after
+    kept = scene.splats.select(~scene.ball)
+    assert torch.equal(result.splats.means[: len(kept)], kept.means)
+    truth, delete_only = wall(with_hole=False), kept
+    for index, state in enumerate(result.states):
+        hole = state.unseen.numpy()
+        wanted = scene.truth(index, truth)
+        after = render(result.splats, scene.cameras[index])
+        repaired = psnr(after.rgb[0].clamp(0, 1).numpy(), wanted, hole)
+        deleted = psnr(render(delete_only, scene.cameras[index]).rgb[0].numpy(), wanted, hole)
+        assert repaired > deleted + 10
+        assert repaired > 25
+        depth = after.depth[0].numpy()[hole]
+        true_depth = render(truth, scene.cameras[index]).depth[0].numpy()[hole]
+        assert np.mean(np.abs(depth - true_depth) / true_depth) < 0.03
+
+
+def test_unseen_is_what_no_camera_sees_past_the_ball(scene: Room) -> None:
+    states = open_hole(scene.splats, scene.ball, ["v"] * 6, scene.cameras, [None] * 6)
+    for state in states:
+        points = state.camera.unproject(torch.full((1, 72, 96), 1.0, dtype=torch.float64))[0] - state.camera.centers[0]
+        scale = (4.0 - state.camera.centers[0, 2]) / points[..., 2]
+        on_wall = state.camera.centers[0, :2] + points[..., :2] * scale[..., None]
+        inside = on_wall.norm(dim=-1) < 0.65
+        assert state.unseen[inside & state.object_pixels].float().mean() > 0.95
+        outside = on_wall.norm(dim=-1) > 0.95
+        assert state.unseen[outside].float().mean() < 0.02
+
+
+def test_a_dry_run_invents_nothing(scene: Room) -> None:
+    result = heal(scene.splats, scene.ball, views_of(scene), load_depth_inpainter("nearest"), ExemplarInpainter(), dry_run=True)
+    assert result.new == 0
+    assert not result.fills
+    assert len(result.splats) == int((~scene.ball).sum())
+    assert 0 < result.report.unseen_share_of_hole <= 1
+
+
+def test_masks_select_the_ball(scene: Room) -> None:
+    everything = open_hole(scene.splats, scene.ball, ["v"] * 6, scene.cameras, [None] * 6, widen=0)
+    masks = [state.object_pixels for state in everything]
+    selected = select_by_masks(scene.splats, scene.cameras, masks)
+    visible = scene.splats.means[:, 2] < 2.5
+    assert selected[scene.ball & visible].float().mean() > 0.95
+    assert selected[~scene.ball].float().mean() < 0.02
+
+
+def test_a_stopped_heal_keeps_what_was_done(scene: Room) -> None:
+    def stop_in_the_fit(now: HealProgress) -> bool:
+        return now.stage != "fit"
+
+    config = HealConfig(steps=60, most_references=1)
+    result = heal(
+        scene.splats,
+        scene.ball,
+        views_of(scene),
+        load_depth_inpainter("nearest"),
+        ExemplarInpainter(),
+        config,
+        progress=stop_in_the_fit,
+    )
+    assert not result.report.finished
+    assert result.new > 0
+    assert result.report.frozen_sha256_before == result.report.frozen_sha256_after
+
+
+def test_the_same_seed_gives_the_same_bits(scene: Room) -> None:
+    assert healed(scene, seed=1).splats.sha256() == healed(scene, seed=1).splats.sha256()
+
+
+def test_bad_input_is_named(scene: Room) -> None:
+    views, nearest = views_of(scene), load_depth_inpainter("nearest")
+    with pytest.raises(InputError, match="selection: found a selection of no splat"):
+        heal(scene.splats, torch.zeros_like(scene.ball), views, nearest, ExemplarInpainter())
+    with pytest.raises(InputError, match=r"references: found 'x\.png'"):
+        heal(scene.splats, scene.ball, views, nearest, ExemplarInpainter(), HealConfig(references=("x.png",)))
+    with pytest.raises(InputError, match="views: found none"):
+        heal(scene.splats, scene.ball, [], nearest, ExemplarInpainter())
+    with pytest.raises(InputError, match=r"masks\[0\]: found size"):
+        select_by_masks(scene.splats, scene.cameras[:1], [torch.zeros(3, 3, dtype=torch.bool)])
