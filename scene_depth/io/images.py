@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,11 +155,13 @@ def opened_image(path: str | PathLike[str]) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError("image", "not an image, or cut short in its header", ", ".join(IMAGE_SUFFIXES), file=path) from error
     except Image.DecompressionBombError as error:
         raise InputError("image", str(error), "an image of reasonable size", file=path) from error
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:  # whatever Pillow's plugins let through
         raise InputError("image", str(error), "a whole, readable image file", file=path) from error
 
 

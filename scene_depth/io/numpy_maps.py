@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
+from tokenize import TokenError
 from typing import IO
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.input_files import check_input_file
+
+# What NumPy and zipfile raise on files cut short or altered; a header is parsed as Python text.
+BROKEN = (
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    SyntaxError,
+    TokenError,
+    BadZipFile,
+    zlib.error,
+)
 
 
 def read_numpy_map(path: str | PathLike[str], name: str = "depth") -> NDArray:
@@ -60,7 +77,7 @@ def _array_file(path: str | PathLike[str], name: str) -> Iterator[IO[bytes]]:
                 yield member
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise InputError("file", str(error), "a whole NumPy file of plain numbers", file=path) from error
 
 

@@ -6,7 +6,6 @@ and ``image_names``: point p is seen by the images ``image_names[track_image[tra
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from os import PathLike
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.input_files import check_input_file
+from scene_depth.io.numpy_maps import BROKEN
 from scene_depth.scene import PointCloud
 
 TRACKS = ("track_ptr", "track_image", "image_names")
@@ -66,7 +66,7 @@ def _load(path: str | PathLike[str]) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except (AttributeError, *BROKEN) as error:
         raise InputError("file", str(error), "a whole npz file", file=path) from error
     for name in ("xyz", "rgb"):
         if name not in arrays:

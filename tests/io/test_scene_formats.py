@@ -136,3 +136,36 @@ def test_a_thousand_photos_do_not_fill_the_memory(tmp_path: Path) -> None:
     assert len(read) == 1000
     assert held < 20e6  # all photos together would be 1.4 GB
     assert peak < 40e6
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_files_give_one_kind_of_error(name: str, tmp_path: Path) -> None:
+    """Bytes cut off, changed or put in anywhere: the scene still reads, or the error is ours."""
+    scene = sample_scene(tmp_path / "photos")
+    write_scene(tmp_path / "whole", scene, format=name)
+    files = sorted(file for file in (tmp_path / "whole").rglob("*") if file.is_file())
+    random = np.random.default_rng(11)
+    faults = 0
+    for _ in range(60):
+        file = files[random.integers(len(files))]
+        whole = file.read_bytes()
+        data = bytearray(whole)
+        place = int(random.integers(len(data)))
+        kind = random.integers(3)
+        if kind == 0:
+            del data[place:]
+        elif kind == 1:
+            data[place] = int(random.integers(256))
+        else:
+            data[place:place] = random.bytes(4)
+        file.write_bytes(bytes(data))
+        try:
+            for view in read_scene(tmp_path / "whole", format=name).views:
+                for load in (view.load_image, view.load_mask, view.load_depth):
+                    if load is not None:
+                        load()
+        except InputError:
+            faults += 1
+        file.write_bytes(whole)
+    assert faults > 15
+    assert_same_cameras(scene, read_scene(tmp_path / "whole"), tolerance=1e-14)

@@ -179,6 +179,27 @@ def test_photos_and_depth_of_two_sizes(tmp_path: Path) -> None:
     assert np.abs(shown - np.roll(expected, 3, axis=1)).mean() > 0.1
 
 
+def test_small_depth_without_a_camera_of_its_own(tmp_path: Path) -> None:
+    frames = Frames()
+    redwood(tmp_path, frames)
+    halves = [depth[::2, ::2] for depth in frames.depths]
+    for index, half in enumerate(halves):
+        write_depth(tmp_path / "depth" / f"{index:05d}.png", half)
+    view = read_rgbd_folder(tmp_path).views[2]
+    np.testing.assert_allclose(view.depth()[1::2, 1::2], halves[2], atol=1e-6)
+    assert (view.depth() > 0).sum() == (halves[2] > 0).sum()
+    small = read_rgbd_folder(tmp_path, size="depth").views[2]
+    np.testing.assert_allclose(small.depth(), halves[2], atol=1e-6)
+    np.testing.assert_allclose(small.camera.K[0], [[10, 0, 5.75], [0, 10.5, 4.75], [0, 0, 1]])
+    mean = frames.photos[2].reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(small.image(), mean, atol=0.006)
+    write_depth(tmp_path / "depth" / "00001.png", halves[1][:, :7])
+    with pytest.raises(InputError, match=r"00001\.png: depth size: found 7 x 9; accepted: 24 x 18 or a uniform rescale"):
+        read_rgbd_folder(tmp_path)
+    with pytest.raises(InputError, match="size: found both; accepted: color, depth"):
+        read_rgbd_folder(tmp_path, size="both")
+
+
 def test_ray_distances(tmp_path: Path) -> None:
     frames = Frames()
     matrices_in_lines(tmp_path, frames)

@@ -183,6 +183,28 @@ def test_distortion_is_undone_whatever_the_model_is_called(lens: dict[str, Any],
     assert view.image().shape == (theirs.height, theirs.width, 3)
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+def test_masks_and_depth_are_undistorted_with_the_photo(factor: int, tmp_path: Path) -> None:
+    """Depth that counts pixels tells from where each pixel of the undistorted view was taken."""
+    lens = {"fl_x": 200.0, "fl_y": 204.0, "cx": 122.0, "cy": 87.0, "w": 240, "h": 180, "k1": -0.2, "camera_model": "OPENCV"}
+    scene_folder(tmp_path, frame(mask_path="mask.png", depth_file_path="depth.npy"), size=(240, 180), **lens)
+    mask = write_test_mask(tmp_path / "mask.png", 240, 180)
+    height, width = 180 // factor, 240 // factor
+    np.save(tmp_path / "depth.npy", (np.arange(height * width).reshape(height, width) + 1).astype(np.float32) * 1000)
+    view = read_transforms(tmp_path).views[0]
+    row, column = np.mgrid[5 : view.camera.height : 13, 5 : view.camera.width : 17].reshape(2, -1)
+    camera = view.camera.K[0].numpy()
+    x, y = (column + 0.5 - camera[0, 2]) / camera[0, 0], (row + 0.5 - camera[1, 2]) / camera[1, 1]
+    bend = 1 - 0.2 * (x * x + y * y)
+    source_x, source_y = (200 * x * bend + 122).astype(int), (204 * y * bend + 87).astype(int)
+    np.testing.assert_array_equal(view.mask()[row, column], mask[source_y, source_x])
+    depth = view.depth()[row, column]
+    known = depth > 0
+    assert known.mean() == (1 if factor == 1 else pytest.approx(1 / factor**2, abs=0.15))
+    expected = source_y // factor * width + source_x // factor + 1
+    np.testing.assert_array_equal(depth[known], expected[known])
+
+
 def test_fisheyes(tmp_path: Path) -> None:
     pycolmap = pytest.importorskip("pycolmap")
     intrinsics = {"fl_x": 200.0, "fl_y": 204.0, "cx": 122.0, "cy": 87.0, "w": 240, "h": 180}
