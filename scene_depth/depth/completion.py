@@ -159,6 +159,7 @@ def complete_frames(
         InputError: If the folder cannot be written, or the only frame cannot be completed.
     """
     started = time.perf_counter()
+    _refuse_inputs(frames, output)
     check_writable(output)
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(completer.settings).items()}
     report = CompletionReport(settings, _version(), planned=len(frames))
@@ -268,7 +269,6 @@ def _write(
 ) -> dict[str, str]:
     files = {"depth": Path("depth") / frame.depth.name, "preview": Path("preview") / f"{frame.name}.png"}
     K = camera.K[0].numpy() if settings.kind == "ray" else None
-    _refuse_inputs(output / files["depth"], frame)
     write_depth(output / files["depth"], completed, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
     write_image(output / files["preview"], preview(rgb, completed, known, prediction.uncertainty))
     if prediction.uncertainty is not None:
@@ -290,9 +290,12 @@ def frame_points(depth: NDArray[np.floating], rgb: NDArray[np.float32] | None, c
     return PointCloud(xyz, colors)
 
 
-def _refuse_inputs(path: Path, frame: FrameFiles) -> None:
-    if any(path.resolve() == source.resolve() for source in frame.inputs):
-        raise InputError("output", "the folder of the input", "another folder, the input is never overwritten", file=path)
+def _refuse_inputs(frames: Sequence[FrameFiles], output: Path) -> None:
+    sources = {path.resolve() for frame in frames for path in frame.inputs}
+    for frame in frames:
+        for path in (output / "depth" / frame.depth.name, output / "preview" / f"{frame.name}.png"):
+            if path.resolve() in sources:
+                raise InputError("output", "the folder of the input", "another folder, the input is never overwritten", file=path)
 
 
 def _fingerprint(frame: FrameFiles, settings: dict[str, Any]) -> str:
