@@ -77,7 +77,10 @@ def _convert_splats(
         names = ", ".join(SPZ_OPTIONS[name] for name in options)
         raise InputError(names, f"given for a {kind} file", "a written .spz file: no other format has this choice", file=output)
     check_output(output, inputs=(source,))
-    splats = transform_splats(read_splats(source, axes=axes), matrix)
+    splats = read_splats(source, axes=axes)
+    if len(splats) == 0:
+        raise InputError("splats", "none", "one or more", file=source)
+    splats = transform_splats(splats, matrix)
     dropped = sh_degree is not None and sh_degree < splats.sh_degree
     splats = splats.with_sh_degree(sh_degree) if sh_degree is not None else splats
     lost = lost_in(kind, splats)

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from scene_depth.cameras import Cameras, concatenate_cameras
+from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import SH_COUNT, SplatRepair, SplatReport, check_keep, lint_file, repair_splats
 from scene_depth.io.atomic import check_output
 from scene_depth.io.scenes import read_scene
@@ -45,6 +46,8 @@ def inspect(
     lost: list[str] = []
     if fix is not None:
         splats, repairs = repair_splats(splats, cameras=batch, keep=keep)
+        if len(splats) == 0:
+            raise InputError("splats", f"none left of {report.splats} after the repair", "some that can be kept", file=file)
         repairs = (*(SplatRepair(f.name, f.count, f.repair or "") for f in report.findings if f.name == SH_COUNT), *repairs)
         lost = lost_in(splat_format(fix), splats)
         write_splats(fix, splats, inputs=(file,))

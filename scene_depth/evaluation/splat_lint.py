@@ -132,6 +132,8 @@ def lint_splats(splats: GaussianSplats, *, cameras: Cameras | None = None) -> Sp
     usable = measures.means[measures.usable].astype(np.float64)
     order = ("error", "warning", "note")
     findings = [Finding(c.name, c.severity, n, c.message, c.advice, c.action or None) for c, n in hits]
+    if len(splats) == 0:
+        findings.append(Finding("empty", "error", 0, "splats are in it: it is empty", "export it again", None))
     return SplatReport(
         file=None,
         format=None,

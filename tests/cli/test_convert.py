@@ -122,6 +122,7 @@ def test_we_convert_what_splat_transform_writes(ply: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["empty.ply", "b.ply"], r"empty\.ply: splats: found none; accepted: one or more"),
         (["a.ply", "a.ply"], "output: found the path of the input"),
         (["a.ply", "b.ksplat"], r"extension: found '.ksplat'; accepted: .ply, .compressed.ply, .spz, .splat"),
         (["a.png", "b.ply"], "extension: found '.png'"),
@@ -142,12 +143,13 @@ def test_we_convert_what_splat_transform_writes(ply: Path) -> None:
 def test_bad_input_is_one_clear_error(tmp_path: Path, monkeypatch, arguments: list[str], message: str) -> None:
     monkeypatch.chdir(tmp_path)
     write_ply(tmp_path / "a.ply", random_splats(3, 0))
+    write_ply(tmp_path / "empty.ply", random_splats(0))
     before = read_ply(tmp_path / "a.ply")
     Path("folder.ply").mkdir()
     with pytest.raises(InputError, match=message) as caught:
         run(*arguments)
     assert "\n" not in str(caught.value)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.ply", "folder.ply"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.ply", "empty.ply", "folder.ply"}
     assert same_bits(read_ply(tmp_path / "a.ply"), before)
 
 

@@ -134,6 +134,13 @@ def test_a_wrong_number_of_harmonics_is_repaired(tmp_path: Path, capsys) -> None
     assert read_ply(tmp_path / "b.ply").sh_degree == 0
 
 
+def test_an_empty_file_is_an_error(tmp_path: Path, capsys) -> None:
+    write_splats(tmp_path / "a.ply", random_splats(0, 0))
+    with pytest.raises(SystemExit):
+        run(tmp_path / "a.ply", "--strict")
+    assert "error: empty: 0 (0 %) splats are in it" in capsys.readouterr().out
+
+
 def test_strict_fails_by_the_exit_code(broken: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         run(broken, "--strict")
@@ -172,6 +179,8 @@ def test_cameras_tell_fog_and_up(tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["empty.ply", "--fix", "b.ply"], "splats: found none left of 0 after the repair"),
+        (["nan.ply", "--fix", "b.ply"], "splats: found none left of 3 after the repair"),
         (["a.ply", "--fix", "a.ply"], "output: found the path of the input"),
         (["a.ply", "--fix", "b.obj"], "extension: found '.obj'"),
         (["a.ply", "--fix", "folder.ply"], "output: found a folder"),
@@ -188,6 +197,8 @@ def test_cameras_tell_fog_and_up(tmp_path: Path, capsys) -> None:
 def test_bad_input_is_one_clear_error(tmp_path: Path, monkeypatch, arguments: list[str], message: str) -> None:
     monkeypatch.chdir(tmp_path)
     write_splats("a.ply", random_splats(3, 0))
+    write_splats("empty.ply", random_splats(0, 0))
+    write_splats("nan.ply", replace(random_splats(3, 0), means=torch.full((3, 3), math.nan)))
     Path("folder.ply").mkdir()
     Path("cut.ply").write_bytes(Path("a.ply").read_bytes()[:-5])
     Path("garbage.ply").write_bytes(b"\x00\x01" * 400)
