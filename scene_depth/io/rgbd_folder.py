@@ -69,6 +69,8 @@ def read_rgbd_folder(
     path = Path(path)
     if size not in ("color", "depth"):
         raise InputError("size", size, "color, depth")
+    if depth_kind not in ("z", "ray"):
+        raise InputError("depth_kind", depth_kind, "z, ray")
     layout = find_frames(path, max_time_difference=max_time_difference)
     frames = [frame for frame in layout.frames if not skip_lost or np.isfinite(frame.camera_to_world).all()]
     check_names([frame.name for frame in frames], source=layout.source)

@@ -198,6 +198,8 @@ def test_small_depth_without_a_camera_of_its_own(tmp_path: Path) -> None:
         read_rgbd_folder(tmp_path)
     with pytest.raises(InputError, match="size: found both; accepted: color, depth"):
         read_rgbd_folder(tmp_path, size="both")
+    with pytest.raises(InputError, match="depth_kind: found disparity; accepted: z, ray"):
+        read_rgbd_folder(tmp_path, depth_kind="disparity")
 
 
 def test_ray_distances(tmp_path: Path) -> None:
