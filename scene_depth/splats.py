@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from scene_depth.errors import InputError
+from scene_depth.spherical_harmonics import C0 as SH_C0
 
-SH_C0 = 0.28209479177387814
 PARAMETERS = ("means", "quats", "log_scales", "logit_opacities", "sh")
 
 
