@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scene_depth.errors import InputError
-from scene_depth.io.images import IMAGE_SUFFIXES, read_image, read_mask
+from scene_depth.io.images import images_named_like, read_image, read_mask
 from scene_depth.optimization.training_views import TrainingViews, resized_image
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
@@ -56,7 +56,7 @@ def load_views(scene: Scene, max_size: int, source: SelectionSource, painted: Ma
     """
     painted = dict(painted or {})
     use_masks = source.by_masks
-    masks = {} if source.masks is None else _mask_files(source.masks, scene)
+    masks = {} if source.masks is None else images_named_like(source.masks, [view.name for view in scene.views], what="masks")
     if use_masks and source.masks is None and all(view.load_mask is None for view in scene.views):
         raise InputError("masks", "a scene without masks", "--masks DIR, --box, --sphere or --indices", file=scene.source)
     sized = TrainingViews(scene.views, max_size, mask_use="keep")
@@ -132,24 +132,6 @@ def _from_indices(path: Path, count: int) -> Tensor:
     selected = torch.zeros(count, dtype=torch.bool)
     selected[torch.from_numpy(values.ravel().astype(np.int64))] = True
     return check_selection(selected, "indices")
-
-
-def _mask_files(folder: Path, scene: Scene) -> dict[str, Path]:
-    """Mask of each view, found by the image's name with any image extension, or with one more (``a.jpg.png``)."""
-    if not folder.is_dir():
-        raise InputError("masks", "no folder", "a folder of masks named like the images", file=folder)
-    found = {}
-    for view in scene.views:
-        stem, name = Path(view.name).stem, Path(view.name).name
-        options = [folder / f"{base}{suffix}" for base in (stem, name) for suffix in IMAGE_SUFFIXES]
-        match = next((path for path in options if path.is_file()), None)
-        if match is not None:
-            found[view.name] = match
-    if not found:
-        raise InputError(
-            "masks", "no file named like any view", f"files such as {Path(scene.views[0].name).stem}.png", file=folder
-        )
-    return found
 
 
 def _resized_mask(path: Path, native: tuple[int, int], size: tuple[int, int]) -> np.ndarray:

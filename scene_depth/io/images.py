@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -147,6 +147,34 @@ class ResizedImage:
             filter_ = Image.Resampling.BOX if self.width <= image.width else Image.Resampling.BILINEAR
             resized = image.convert("RGB").resize((self.width, self.height), filter_)
             return np.asarray(resized).astype(np.float32) / np.float32(255)
+
+
+def images_named_like(folder: str | PathLike[str], names: Iterable[str], *, what: str) -> dict[str, Path]:
+    """The files of a folder that belong to views: of the image's name with any image extension, or one more (a.jpg.png).
+
+    Args:
+        folder: Where to look.
+        names: Names of the views; their folders are not looked at.
+        what: Name of the option, for the error.
+
+    Returns:
+        File of each view that has one, by view name.
+
+    Raises:
+        InputError: If there is no such folder, or no file of any view.
+    """
+    folder, names, found = Path(folder), list(names), {}
+    if not folder.is_dir():
+        raise InputError(what, "no folder", "a folder of images named like the views", file=folder)
+    for name in names:
+        bases = (Path(name).stem, Path(name).name)
+        files = [folder / f"{base}{suffix}" for base in bases for suffix in IMAGE_SUFFIXES]
+        match = next((file for file in files if file.is_file()), None)
+        if match is not None:
+            found[name] = match
+    if not found:
+        raise InputError(what, "no file named like any view", f"files such as {Path(names[0]).stem}.png", file=folder)
+    return found
 
 
 @contextmanager
