@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     path = Path(path)
     if not path.is_file():
         raise InputError("checkpoint", "no such file", "a file that a fit wrote", file=path)
+    if not zipfile.is_zipfile(path):  # the shape of every file that torch writes
+        raise InputError("checkpoint", "unreadable (no archive)", "a whole file that a fit wrote", file=path)
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,13 +78,24 @@ class DensityControl:
 
     def _grow_and_prune(self, trainable: Trainable, step: int, seen: Seen) -> None:
         strategy, config = self._strategy, self.config
-        full = len(trainable) >= config.max_splats
-        strategy.grow_grad2d = math.inf if full else config.grow_gradient  # gsplat knows no limit; pruning goes on
+        strategy.grow_grad2d = config.grow_gradient
+        if step % config.refine_every == 0:  # gsplat knows no limit, but adds one splat for each gradient above this
+            strategy.grow_grad2d = max(config.grow_gradient, self._threshold(seen, config.max_splats - len(trainable)))
         strategy.step_post_backward(trainable.parameters, trainable.optimizers, self.state, step, _info(seen))
         if _resets_never() and step % config.reset_every == 0 and step < strategy.refine_stop_iter:
             from gsplat.strategy.ops import reset_opa
 
             reset_opa(trainable.parameters, trainable.optimizers, self.state, value=2 * config.min_opacity)
+
+    def _threshold(self, seen: Seen, room: int) -> float:
+        """Gradient that at most ``room`` splats are above, on average over what was seen of them up to this step."""
+        sightings, pull = seen.radii > 0, seen.gradients.norm(dim=-1)
+        total, count = torch.where(sightings, pull, torch.zeros_like(pull)).sum(0), sightings.sum(0)
+        if self.state["grad2d"] is not None:
+            total, count = total + self.state["grad2d"], count + self.state["count"]
+        if room >= len(total):
+            return 0.0
+        return float((total / count.clamp_min(1)).sort(descending=True).values[max(room, 0)])
 
     def _guide(self, trainable: Trainable, step: int, means_lr: float, seen: Seen) -> None:
         """3DGS-MCMC, but splats that take in others are drawn by how strongly the pictures pull at them.

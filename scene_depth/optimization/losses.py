@@ -67,7 +67,7 @@ class _FusedL1SSIM(torch.autograd.Function):
 def l1_ssim_in_torch(rendered: Tensor, target: Tensor, *, weight: Tensor | None = None, ssim_weight: float = 0.2) -> Tensor:
     """:func:`photometric_loss` in torch operations, for any device and precision; the truth of the compiled kernel."""
     if weight is not None:
-        rendered = target + weight[..., None] * (rendered - target)
+        rendered, target = rendered * weight[..., None], target * weight[..., None]
     share = torch.ones_like(rendered[..., :1]) if weight is None else weight[..., None]
     total = (3 * share.sum()).clamp_min(1)
     loss = (1 - ssim_weight) * (rendered - target).abs().sum() / total

@@ -38,8 +38,8 @@ def l1_ssim_with_gradient(
 ) -> tuple[float, NDArray[np.float32]]:
     """Part of one image in (1 - s) * mean |x - y| + s * (1 - mean SSIM(x, y)), and its gradient in x.
 
-    With a weight, x is first replaced by y + weight * (x - y), so that pixels of weight 0 neither count nor reach their
-    neighbours through the window, and the means are weighted.
+    With a weight, x and y are multiplied by it and the means are weighted, so that pixels of weight 0 neither count nor
+    reach their neighbours through the window.
 
     Args:
         image: x, float32, contiguous  # [H, W, 3]
@@ -58,7 +58,7 @@ def l1_ssim_with_gradient(
     gradient = np.empty_like(x)
     distances, similarities = np.empty(height), np.zeros(height)
     if masked:
-        x = y + w * (x - y)
+        x, y = x * w, y * w
     if ssim_weight == 0:
         _distance(x, y, np.float32(1 / total), gradient, distances)
         counted = total

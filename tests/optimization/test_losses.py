@@ -74,8 +74,10 @@ def test_masked_kernel_matches_torch_and_ignores_what_is_masked() -> None:
     assert loss == pytest.approx(expected.item(), rel=2e-5)
     assert (gradient - expected_gradient).abs().max() <= 2e-4 * expected_gradient.abs().max()
     assert bool((gradient[~weight] == 0).all())
-    vandalised = torch.where(weight[..., None], rendered.detach(), torch.full_like(target, 7.0))
-    assert loss_and_gradient(vandalised, target, weight=weight)[0] == loss
+    vandalised = [torch.where(weight[..., None], values.detach(), torch.full_like(values, 7.0)) for values in (rendered, target)]
+    again, gradient_again = loss_and_gradient(*vandalised, weight=weight)
+    assert again == loss
+    assert torch.equal(gradient_again, gradient)
 
 
 def test_nothing_counts_gives_zero() -> None:
