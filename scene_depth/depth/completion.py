@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space
 from scene_depth.depth.completion_files import FrameFiles, frame_camera, known_pixels
-from scene_depth.depth.inpaint import inpaint_depth
+from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, inpaint_with_prior, predict
 from scene_depth.depth.preview import preview
 from scene_depth.depth.protocol import DepthPrediction
@@ -102,7 +103,7 @@ class Completer:
     """
 
     settings: CompletionSettings
-    inpainter: Any
+    inpainter: ExactInpainter
     model: MonocularModel | None = None
 
 
@@ -236,11 +237,11 @@ def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32
     space = completer.settings.prior_space
     if frame.prior is not None:
         predicted = MonocularMap(_read_prior(frame.prior), space or "auto")
-        return lambda rgb, depth, known, camera, seed: inpaint_with_prior(predicted, rgb, depth, known, camera=camera, seed=seed)
-    if completer.model is not None and rgb is not None:
+    elif completer.model is not None and rgb is not None:
         predicted = predict(completer.model, rgb, completer.settings.seed, space)
-        return lambda rgb, depth, known, camera, seed: inpaint_with_prior(predicted, rgb, depth, known, camera=camera, seed=seed)
-    return completer.inpainter
+    else:
+        return completer.inpainter
+    return ExactInpainter(partial(inpaint_with_prior, predicted), completer.inpainter.name)
 
 
 def _read_prior(path: Path) -> NDArray[np.float32]:

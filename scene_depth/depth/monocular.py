@@ -173,10 +173,9 @@ def load_monocular_model(model: str, **options: Any) -> MonocularModel:
 
     name, _, checkpoint = model.partition(":")
     if name in MODELS and checkpoint:
-        return make(load_object(MODELS[name], name), name, {"checkpoint": checkpoint, **options})
+        return make(load_object(MODELS[name], name), name, {"checkpoint": checkpoint, **options}, arguments=1)
     target = find_target(model, MODELS, GROUP, "monocular model")
-    found = load_object(target, model)
-    return make(found, model, options) if isinstance(found, type) or options else found
+    return make(load_object(target, model), model, options, arguments=1)
 
 
 def marigold_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:

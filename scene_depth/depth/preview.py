@@ -51,7 +51,7 @@ def preview(
     """Four panels: picture and completed depth above, known depth and uncertainty below.
 
     Depth has one colour scale in both panels; uncertainty goes from 0 (blue) to 30 % and more (red). What is not there
-    stays grey. Large frames are shown at every n-th pixel.
+    stays grey. Large frames are shown at every n-th pixel, known depth by the nearest of n x n.
 
     Args:
         rgb: sRGB in [0, 1]  # [H, W, 3]
@@ -64,10 +64,19 @@ def preview(
     """
     stride = -(-max(depth.shape) // LONGEST_SIDE)
     near, far = depth_range(depth, known)
-    shown, mask = depth[::stride, ::stride], known[::stride, ::stride]
+    shown, measured = depth[::stride, ::stride], _thinned(np.where(known, depth, 0), stride)
     empty = np.broadcast_to(UNKNOWN, (*shown.shape, 3))
     picture = empty if rgb is None else rgb[::stride, ::stride]
     doubt = empty if uncertainty is None else turbo(uncertainty[::stride, ::stride] / LARGEST_UNCERTAINTY)
     above = np.concatenate([picture, color_depth(shown, near, far)], axis=1)
-    below = np.concatenate([color_depth(np.where(mask, shown, 0), near, far), doubt], axis=1)
+    below = np.concatenate([color_depth(measured, near, far), doubt], axis=1)
     return np.concatenate([above, below]).astype(np.float32)
+
+
+def _thinned(depth: Array, stride: int) -> Array:
+    """Every n-th pixel, or the nearest depth of its block, so that scattered points are not lost; 0 = none."""
+    height, width = (-(-size // stride) for size in depth.shape)
+    padded = np.pad(depth, ((0, height * stride - depth.shape[0]), (0, width * stride - depth.shape[1])))
+    blocks = padded.reshape(height, stride, width, stride)
+    nearest = np.where(blocks > 0, blocks, np.inf).min(axis=(1, 3))
+    return np.where(np.isfinite(nearest), nearest, 0.0)

@@ -115,13 +115,18 @@ def load_object(target: str, name: str) -> Any:
     return found
 
 
-def make(found: Any, name: str, options: Mapping[str, Any]) -> Any:
-    """Calls a factory with the options; a function that already takes (rgb, depth, known), or an object, is used as it is."""
+def make(found: Any, name: str, options: Mapping[str, Any], arguments: int = 3) -> Any:
+    """Calls a factory with the options; a function that needs so many arguments itself, or an object, is used as it is.
+
+    Args:
+        found: Class, function or object.
+        name: Its name in errors.
+        options: Parameters of the factory.
+        arguments: 3 for inpainters, f(rgb, depth, known); 1 for monocular models, f(rgb).
+    """
     if not callable(found):
-        raise InputError(
-            name, f"{type(found).__name__} {found!r}", "an inpainter, a factory of one or a function f(rgb, depth, known)"
-        )
-    is_factory = isinstance(found, type) or (inspect.isroutine(found) and not _takes_view(found))
+        raise InputError(name, f"{type(found).__name__} {found!r}", f"something to call, or a function of {arguments} arguments")
+    is_factory = isinstance(found, type) or (inspect.isroutine(found) and not _needs(found, arguments))
     if not is_factory:
         if options:
             raise InputError(name, f"options {', '.join(options)}", "no options, this one is used as it is")
@@ -134,13 +139,13 @@ def make(found: Any, name: str, options: Mapping[str, Any]) -> Any:
     return found(**options)
 
 
-def _takes_view(function: Callable[..., Any]) -> bool:
-    """Whether it needs (rgb, depth, known) to be called; a function that needs nothing is a factory."""
+def _needs(function: Callable[..., Any], arguments: int) -> bool:
+    """Whether it can be called with so many arguments and not without any; a function that needs none is a factory."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return True
-    return _binds(signature, 3) and not _binds(signature, 0)
+    return _binds(signature, arguments) and not _binds(signature, 0)
 
 
 def _binds(signature: inspect.Signature, count: int) -> bool:

@@ -131,9 +131,12 @@ def test_missing_packages_are_named(monkeypatch):
 
 
 def test_functions_of_a_file(tmp_path):
-    (tmp_path / "mine.py").write_text("def model(rgb):\n    return rgb[..., 0] + 1\n")
-    model = load_monocular_model(f"{tmp_path / 'mine.py'}:model")
-    assert predict(model, np.zeros((2, 3, 3), dtype=np.float32)).values.tolist() == [[1, 1, 1], [1, 1, 1]]
+    code = "def model(rgb):\n    return rgb[..., 0] + 1\n\ndef factory(value=5):\n    return lambda rgb: rgb[..., 0] + value\n"
+    (tmp_path / "mine.py").write_text(code)
+    picture = np.zeros((1, 3, 3), dtype=np.float32)
+    for name, options, value in (("model", {}, 1), ("factory", {}, 5), ("factory", {"value": 2}, 2)):
+        model = load_monocular_model(f"{tmp_path / 'mine.py'}:{name}", **options)
+        assert predict(model, picture).values.tolist() == [[value] * 3]
 
 
 @pytest.fixture(scope="session")

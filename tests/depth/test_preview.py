@@ -45,4 +45,9 @@ def test_panels():
 
 def test_large_frames_are_thinned():
     depth = np.ones((10, 2 * LONGEST_SIDE + 1))
-    assert preview(None, depth, depth > 0, None).shape[1] <= 2 * LONGEST_SIDE
+    known = np.zeros(depth.shape, dtype=bool)
+    known[7, 101] = True  # between the pixels that are shown
+    picture = preview(None, depth, known, None)
+    assert picture.shape[1] <= 2 * LONGEST_SIDE
+    measured = picture[picture.shape[0] // 2 :, : picture.shape[1] // 2]
+    assert np.argwhere((measured != UNKNOWN).any(-1)).tolist() == [[7 // 3, 101 // 3]]

@@ -67,7 +67,7 @@ def test_options_reach_the_factory():
         ("harmonic", {"tolerance": -1}, "positive parameters"),
         ("no.such.module:thing", {}, "ModuleNotFoundError"),
         ("scene_depth.depth.classical:Thing", {}, "AttributeError"),
-        ("scene_depth.depth.registry:GROUP", {}, "accepted: an inpainter, a factory"),
+        ("scene_depth.depth.registry:GROUP", {}, "accepted: something to call"),
         ("missing.py:fill", {}, "no file missing.py"),
     ],
 )
