@@ -66,7 +66,7 @@ def fit(
     everything = read_scene(scene)
     train, test = everything.split(test_every) if test_every > 0 else (everything, None)
     sources = tuple(path for path in (initial, frozen) if path is not None)
-    with _progress_bar(config.steps) as show, _stopped_by_signal() as stopped:
+    with _progress_bar() as show, _stopped_by_signal() as stopped:
         result = fit_splats(
             train,
             initial=None if initial is None else read_splats(initial),
@@ -117,15 +117,15 @@ def _measures(scores: Iterator[ViewScore], folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress_bar(total: int) -> Iterator[Callable[[FitProgress], bool]]:
+def _progress_bar() -> Iterator[Callable[[FitProgress], bool]]:
     """A bar on the terminal's error stream; nothing where there is no terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task: TaskID = bar.add_task("fitting", total=total)
+        task: TaskID = bar.add_task("fitting", total=None)
 
         def show(now: FitProgress) -> bool:
-            bar.update(task, completed=now.step, description=f"loss {now.loss:.4f}, {now.splats_count} splats")
+            bar.update(task, completed=now.step, total=now.total, description=f"loss {now.loss:.4f}, {now.splats_count} splats")
             return True
 
         yield show

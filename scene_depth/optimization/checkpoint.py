@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
-from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.config import SettledConfig
 
 FORMAT = 1
 
@@ -38,7 +38,7 @@ class FitState:
 
     step: int
     seed: int
-    config: FitConfig
+    config: SettledConfig
     views: tuple[str, ...]
     trainable: dict[str, dict[str, Tensor]]
     density: dict[str, Any]
@@ -75,13 +75,13 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise InputError("checkpoint", "another format", f"a checkpoint of format {FORMAT}", file=path)
     try:
-        config = FitConfig(**{**content["config"], "background": tuple(content["config"]["background"])})
+        config = SettledConfig(**{**content["config"], "background": tuple(content["config"]["background"])})
         return FitState(**{**content, "config": config, "views": tuple(content["views"]), "losses": tuple(content["losses"])})
     except (TypeError, KeyError) as error:
         raise InputError("checkpoint", f"other fields ({error})", "a checkpoint of this version", file=path) from error
 
 
-def check_same_fit(state: FitState, config: FitConfig, seed: int, views: tuple[str, ...], frozen_sha256: str | None) -> None:
+def check_same_fit(state: FitState, config: SettledConfig, seed: int, views: tuple[str, ...], frozen_sha256: str | None) -> None:
     """Refuses to go on with a fit of something else.
 
     Raises:

@@ -10,6 +10,11 @@ from scene_depth.errors import InputError
 from scene_depth.optimization.initialization import Start
 from scene_depth.optimization.training_views import MaskUse
 
+DEFAULTS = {
+    "cpu": {"steps": 6000, "max_size": 480, "max_splats": 20_000},
+    "cuda": {"steps": 30_000, "max_size": 1600, "max_splats": 1_000_000},
+}
+
 Density = Literal["guided", "mcmc", "default", "none"]
 
 
@@ -18,8 +23,8 @@ class FitConfig:
     """How splats are fitted to a scene. Learning rates and schedules are those of the reference trainer where not said
     otherwise (Kerbl et al. 2023); densities that of 3DGS-MCMC (Kheradmand et al. 2024)."""
 
-    steps: int = 6000
-    """Number of optimisation steps; all schedules end with the last one."""
+    steps: int | None = None
+    """Number of optimisation steps, which all schedules end with; by default 6000 on a CPU and 30000 on CUDA."""
     max_size: int | None = None
     """Longer side of the pictures in pixels, at most; by default 480 on a CPU and 1600 on CUDA."""
     batch: int = 1
@@ -35,8 +40,8 @@ class FitConfig:
 
     start: Start = "auto"
     """Where splats start: at the scene's points, on the depth of its views, or scattered where the cameras look."""
-    start_splats: int = 10_000
-    """Number of splats to start with, at most."""
+    start_splats: int | None = None
+    """Number of splats to start with, at most; by default half of max_splats."""
     start_opacity: float = 0.5
     """Opacity of the first splats."""
     start_scale: float = 0.3
@@ -45,8 +50,8 @@ class FitConfig:
     density: Density = "guided"
     """Density control: "guided" (3DGS-MCMC that adds splats where the pictures pull), gsplat's "mcmc" or "default"
     strategy, or "none"."""
-    max_splats: int = 20_000
-    """Number of splats that density control may reach, besides frozen ones."""
+    max_splats: int | None = None
+    """Number of splats that density control may reach, besides frozen ones; by default 20000 on a CPU and 1000000 on CUDA."""
     refine_every: int = 100
     """Steps between changes of the number of splats."""
     refine_start: int = 300
@@ -99,8 +104,9 @@ class FitConfig:
     """Memory for loaded pictures; what is above it is loaded at each use."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "sh_every", "refine_every", "reset_every", "start_splats", "max_splats"):
-            self._require(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("steps", "max_splats", "start_splats", "batch", "sh_every", "refine_every", "reset_every"):
+            value = getattr(self, name)
+            self._require(name, value is None or value >= 1, "1 or more")
         self._require("max_size", self.max_size is None or self.max_size >= 16, "16 or more")
         self._require("sh_degree", self.sh_degree in (0, 1, 2, 3), "0, 1, 2 or 3")
         self._require("low_resolution_steps", 0 <= self.low_resolution_steps <= 0.5, "0 to 0.5")
@@ -118,7 +124,31 @@ class FitConfig:
         background_ok = len(self.background) == 3 and all(0 <= value <= 1 for value in self.background)
         self._require("background", background_ok, "three numbers from 0 to 1")
 
+    def settled(self, device: str) -> SettledConfig:
+        """The parameters with those that depend on the device decided.
+
+        Args:
+            device: "cpu" or "cuda".
+        """
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        for name, value in DEFAULTS["cpu" if device == "cpu" else "cuda"].items():
+            if values[name] is None:
+                values[name] = value
+        if values["start_splats"] is None:
+            values["start_splats"] = max(1, values["max_splats"] // 2)
+        return SettledConfig(**values)
+
     def _require(self, name: str, good: bool, accepted: str) -> None:
         if not good:
             found = ", ".join(str(getattr(self, part)) for part in name.split(", "))
             raise InputError(name, found, accepted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledConfig(FitConfig):
+    """Parameters of a fit on a known kind of device; none is left open."""
+
+    steps: int
+    max_size: int
+    start_splats: int
+    max_splats: int

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.config import SettledConfig
 from scene_depth.optimization.parameters import Trainable
 from scene_depth.optimization.relocation import add_copies, relocate_dead, shake_faint
 
@@ -40,7 +40,7 @@ class DensityControl:
         state: What the strategy remembers, tensors with one row a splat among it.
     """
 
-    config: FitConfig
+    config: SettledConfig
     extent: float
     seed: int
     state: dict[str, Any] = field(default_factory=dict)
@@ -128,7 +128,7 @@ def growth(count: int, limit: int) -> int:
     return max(0, min(limit, int(1.05 * count)) - count)
 
 
-def default_strategy(config: FitConfig) -> Any:
+def default_strategy(config: SettledConfig) -> Any:
     """gsplat's DefaultStrategy, which is the density control of the reference trainer."""
     from gsplat import DefaultStrategy
 
@@ -143,7 +143,7 @@ def default_strategy(config: FitConfig) -> Any:
     )
 
 
-def mcmc_strategy(config: FitConfig) -> Any:
+def mcmc_strategy(config: SettledConfig) -> Any:
     """gsplat's MCMCStrategy with the parts that call CUDA done in torch, so that it runs on any device."""
     from gsplat import MCMCStrategy
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.optimization.checkpoint import FitState, check_same_fit
-from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.config import FitConfig, SettledConfig
 from scene_depth.optimization.density import DensityControl, Seen
 from scene_depth.optimization.initialization import initial_splats, viewing_distance
 from scene_depth.optimization.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
@@ -32,7 +32,6 @@ from scene_depth.rendering import Render, render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
-CPU_SIZE, CUDA_SIZE = 480, 1600  # default longer side of pictures
 LOSSES_KEPT = 100
 
 
@@ -108,21 +107,20 @@ def fit(
     Raises:
         InputError: If views lack images, sizes differ from their cameras', or parameters do not fit together.
     """
-    config = config or FitConfig()
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    config = replace(config, max_size=config.max_size or (CPU_SIZE if device.type == "cpu" else CUDA_SIZE))
-    run = _prepare(scene, initial, config, frozen, resume, seed, device)
+    settled = (config or FitConfig()).settled(device.type)
+    run = _prepare(scene, initial, settled, frozen, resume, seed, device)
     started, cpu_started = time.perf_counter(), time.process_time()
     seconds, cpu_seconds = (resume.seconds, resume.cpu_seconds) if resume else (0.0, 0.0)
     whole = True
     try:
-        while run.step < config.steps:
+        while run.step < settled.steps:
             loss = run.forward_backward()
             whole = False
             run.update()
             whole = True
             run.losses.append(loss)
-            told = FitProgress(run.step, config.steps, loss, len(run.trainable), run.trainable, run.frozen)
+            told = FitProgress(run.step, settled.steps, loss, len(run.trainable), run.trainable, run.frozen)
             if progress is not None and progress(told) is False:
                 break
     except KeyboardInterrupt:
@@ -137,7 +135,7 @@ def fit(
 class _Run:
     """A fit under way; ``forward_backward`` and ``update`` together are one step."""
 
-    config: FitConfig
+    config: SettledConfig
     views: TrainingViews
     frozen: GaussianSplats | None
     frozen_sha256: str | None
@@ -266,13 +264,12 @@ def scene_extent(views: TrainingViews) -> float:
 def _prepare(
     scene: Scene,
     initial: GaussianSplats | None,
-    config: FitConfig,
+    config: SettledConfig,
     frozen: GaussianSplats | None,
     resume: FitState | None,
     seed: int,
     device: torch.device,
 ) -> _Run:
-    assert config.max_size is not None
     if frozen is not None and frozen.antialiased != config.antialiased:
         raise InputError("antialiased", config.antialiased, f"{frozen.antialiased}, as the frozen splats are")
     views = TrainingViews(scene.views, config.max_size, config.mask_use, config.depth_weight > 0, config.cache_bytes)
@@ -300,7 +297,7 @@ def _prepare(
 
 
 def _first_splats(
-    scene: Scene, views: TrainingViews, initial: GaussianSplats | None, config: FitConfig, seed: int
+    scene: Scene, views: TrainingViews, initial: GaussianSplats | None, config: SettledConfig, seed: int
 ) -> GaussianSplats:
     if initial is None:
         return initial_splats(

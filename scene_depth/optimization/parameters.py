@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.config import SettledConfig
 from scene_depth.splats import GaussianSplats, concatenate_splats
 
 NAMES = ("means", "scales", "quats", "opacities", "sh0", "shN")  # gsplat's; scales and opacities before activation
@@ -66,7 +66,7 @@ class Trainable:
             optimizer.zero_grad(set_to_none=True)
 
 
-def trainable_splats(splats: GaussianSplats, config: FitConfig) -> Trainable:
+def trainable_splats(splats: GaussianSplats, config: SettledConfig) -> Trainable:
     """Parameters that start as copies of the given splats, with new optimizers."""
     copy = splats.detach().map(lambda values: values.float().clone().contiguous())
     if copy.sh_degree > config.sh_degree:
@@ -75,7 +75,7 @@ def trainable_splats(splats: GaussianSplats, config: FitConfig) -> Trainable:
     return _trainable(dict(zip(NAMES, values, strict=True)), config.antialiased)
 
 
-def learning_rates(config: FitConfig, extent: float, step: int) -> dict[str, float]:
+def learning_rates(config: SettledConfig, extent: float, step: int) -> dict[str, float]:
     """Learning rates of a step, by parameter.
 
     Args:

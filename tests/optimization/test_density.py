@@ -9,15 +9,15 @@ import pytest
 import torch
 from fit_scenes import blobs
 
-from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.config import FitConfig, SettledConfig
 from scene_depth.optimization.density import DensityControl, Seen, growth, seeded
 from scene_depth.optimization.parameters import Trainable, trainable_splats
 from scene_depth.optimization.relocation import add_copies, relocate_dead, shake_faint, share_opacity_and_scale
 
 
-def trained(count: int = 40, density: str = "guided", **options: object) -> tuple[Trainable, FitConfig]:
+def trained(count: int = 40, density: str = "guided", **options: object) -> tuple[Trainable, SettledConfig]:
     """Trainable splats whose optimizers remember something."""
-    config = FitConfig(density=density, steps=1000, sh_degree=1, refine_every=10, refine_start=0, **options)  # type: ignore[arg-type]
+    config = FitConfig(density=density, steps=1000, sh_degree=1, refine_every=10, refine_start=0, **options).settled("cpu")  # type: ignore[arg-type]
     trainable = trainable_splats(blobs(count).with_sh_degree(1), config)
     for parameter in trainable.parameters.values():
         parameter.grad = torch.ones_like(parameter)

@@ -202,7 +202,7 @@ def test_views_come_in_rounds_of_random_order() -> None:
 
 
 def test_learning_rates_follow_the_schedule() -> None:
-    config = FitConfig(steps=100)
+    config = FitConfig(steps=100).settled("cpu")
     first, middle, last = (learning_rates(config, 2.0, step) for step in (0, 50, 100))
     assert first["means"] == pytest.approx(2 * config.means_lr)
     assert last["means"] == pytest.approx(2 * config.means_lr * config.means_lr_final)
