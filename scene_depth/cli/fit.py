@@ -26,6 +26,7 @@ from scene_depth.optimization.checkpoint import load_state, save_state
 from scene_depth.optimization.config import FitConfig
 from scene_depth.optimization.fit import FitProgress, FitResult
 from scene_depth.optimization.fit import fit as fit_splats
+from scene_depth.optimization.frozen import join_frozen
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
@@ -96,8 +97,6 @@ def _kept(
     else:
         (folder / CHECKPOINT).unlink(missing_ok=True)  # it would be that of an earlier fit
     if test is not None:
-        from scene_depth.optimization.parameters import join_frozen
-
         config = result.report.config
         scores = score_views(join_frozen(frozen, result.splats), test, max_size=config["max_size"], mask_use=config["mask_use"])
         result = replace(result, report=replace(result.report, **_measures(scores, folder / TEST_RENDERS)))

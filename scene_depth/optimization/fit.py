@@ -16,11 +16,11 @@ from scene_depth.errors import InputError
 from scene_depth.optimization.checkpoint import FitState, check_same_fit
 from scene_depth.optimization.config import FitConfig, SettledConfig
 from scene_depth.optimization.density import DensityControl, Seen
+from scene_depth.optimization.frozen import FrozenNeighbours, join_frozen
 from scene_depth.optimization.initialization import initial_splats, viewing_distance
 from scene_depth.optimization.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
 from scene_depth.optimization.parameters import (
     Trainable,
-    join_frozen,
     learning_rates,
     load_trainable,
     save_trainable,
@@ -149,6 +149,9 @@ class _Run:
     losses: deque[float]
     seen: Seen | None = None
 
+    def __post_init__(self) -> None:
+        self.neighbours = None if self.frozen is None else FrozenNeighbours(self.frozen)
+
     def forward_backward(self) -> float:
         """Loss of the next step; gradients are left in the parameters."""
         config, step = self.config, self.step + 1
@@ -158,8 +161,9 @@ class _Run:
         for index in views_of_step(len(self.views), config.batch, step, self.seed):
             target = self.views.target(index, reduction=self._reduction(step), device=self.device)
             probe = self._probe() if self.density.wants_gradients else None
+            splats = self.trainable.splats()
             image = render(
-                join_frozen(self.frozen, self.trainable.splats()),
+                splats if self.neighbours is None else self.neighbours.join(splats),
                 target.camera,
                 background=self._background(step, index),
                 means2d=probe,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scene_depth.optimization.config import SettledConfig
-from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.splats import GaussianSplats
 
 NAMES = ("means", "scales", "quats", "opacities", "sh0", "shN")  # gsplat's; scales and opacities before activation
 
@@ -112,11 +112,6 @@ def load_trainable(saved: dict[str, dict[str, Tensor]], antialiased: bool) -> Tr
         if remembered:
             trainable.optimizers[name].state[parameter] = remembered
     return trainable
-
-
-def join_frozen(frozen: GaussianSplats | None, changing: GaussianSplats) -> GaussianSplats:
-    """Frozen and changing splats as one set for rendering, the frozen ones first; they get no gradient."""
-    return changing if frozen is None else concatenate_splats([frozen, changing])
 
 
 def _trainable(values: dict[str, Tensor], antialiased: bool) -> Trainable:

@@ -1,0 +1,69 @@
+"""Splats that never change beside splats that do: one set for rendering, gradients for the changing ones alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
+
+
+def join_frozen(frozen: GaussianSplats | None, changing: GaussianSplats) -> GaussianSplats:
+    """A new set of the frozen splats, if there are any, and after them the changing ones."""
+    return changing if frozen is None else concatenate_splats([frozen, changing])
+
+
+@dataclass
+class FrozenNeighbours:
+    """Joins frozen with changing splats once a step, in memory that is kept from step to step.
+
+    A scene of some 100,000 frozen splats would else be copied at every step, which costs as much as rendering it. The
+    frozen splats themselves are only read.
+
+    Attributes:
+        frozen: Splats that never change.
+    """
+
+    frozen: GaussianSplats
+    _joined: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def join(self, changing: GaussianSplats) -> GaussianSplats:
+        """Frozen splats, then changing ones; gradients flow into the changing ones.
+
+        The result is valid until the next call, which writes into the same memory.
+        """
+        if not self._fits(changing):
+            joined = concatenate_splats([self.frozen, changing.detach()])
+            self._joined = {name: getattr(joined, name) for name in PARAMETERS}
+        first = len(self.frozen)
+        rows = {name: _PutRows.apply([self._joined[name]], first, getattr(changing, name)) for name in PARAMETERS}
+        return GaussianSplats(**rows, antialiased=self.frozen.antialiased)
+
+    def _fits(self, changing: GaussianSplats) -> bool:
+        if not self._joined:
+            return False
+        sh = self._joined["sh"]
+        return len(sh) == len(self.frozen) + len(changing) and sh.shape[1] >= changing.sh.shape[1]
+
+
+class _PutRows(torch.autograd.Function):
+    """Writes values over the last rows of a buffer and gives the whole; only the values have a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, holder: list[Tensor], first: int, values: Tensor) -> Tensor:
+        (buffer,) = holder  # in a list, so that autograd does not take it for an input
+        ctx.first, ctx.bands = first, values.shape[1] if values.ndim == 3 else None  # spherical harmonics may have fewer
+        if ctx.bands is None:
+            buffer[first:] = values
+        else:
+            buffer[first:, : ctx.bands] = values
+            buffer[first:, ctx.bands :] = 0
+        return buffer.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Any) -> tuple[None, None, Tensor]:
+        rows = outer[0][ctx.first :]
+        return None, None, rows if ctx.bands is None else rows[:, : ctx.bands]
