@@ -1,0 +1,58 @@
+"""``scene-depth view``: the live editor in a browser."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from scene_depth.errors import InputError
+
+
+def view(
+    scene: tyro.conf.Positional[Path],
+    splats: Path | None = None,
+    edited: Path | None = None,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    max_size: int = 640,
+    picture_size: int = 960,
+    undo_gb: float = 2.0,
+    device: str | None = None,
+) -> None:
+    """See a splat scene in the browser, select, delete, heal, and export it. Ctrl-C ends it.
+
+    A file of splats alone can be viewed and edited; to heal, the photos are needed too.
+
+    Args:
+        scene: Posed photos (COLMAP folder, transforms.json, RGB-D folder or saved scene) or a file of splats.
+        splats: Splats of the scene; by default the splats.ply that lies with it.
+        edited: Edited splats of the same scene, such as the healed.ply of heal: undo and "Before" show the two.
+        port: Port of the page; the next free one if it is taken.
+        host: Address to listen on. Others than 127.0.0.1 let everybody who reaches it edit, and write files.
+        max_size: Longer side of the photos that heals work on, in pixels.
+        picture_size: Longer side of pictures that are rendered for the page, in pixels.
+        undo_gb: Memory for undo, in gigabytes.
+        device: "cpu" or "cuda"; by default CUDA if it is there.
+    """
+    try:
+        from scene_depth_viewer.viewer import Viewer
+    except ModuleNotFoundError as error:
+        if error.name != "viser":
+            raise
+        raise InputError("viser", "not installed", "pip install 'scene-depth[viewer]'") from error
+    from scene_depth_viewer.opening import open_session
+
+    for name, size in (("max_size", max_size), ("picture_size", picture_size)):
+        if size < 16:
+            raise InputError(name, size, "16 pixels or more")
+    session = open_session(scene, splats, edited, max_size, device)
+    session.history.limit_bytes = int(undo_gb * (1 << 30))
+    viewer = Viewer(session, host, port, picture_size)
+    Console().print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False)
+    try:
+        threading.Event().wait()
+    finally:
+        viewer.stop()

@@ -1,0 +1,153 @@
+"""One browser: its camera, the picture behind its 3D scene, and the photo that it stands at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import viser
+
+from scene_depth.cameras import Cameras
+from scene_depth_viewer.camera_path import Key, camera_of
+from scene_depth_viewer.compare import Comparison, compared, photo_seen_by, side_by_side
+from scene_depth_viewer.newest import NewestWorker
+from scene_depth_viewer.page_frame import PageFrame, PagePose, orbit_distance
+from scene_depth_viewer.pictures import BACKGROUND, Channel, PhotoDepths, Picture, coarse_to_fine, picture, to_bytes
+from scene_depth_viewer.session import EditSession
+
+AT_PHOTO = 1e-3  # distance from a photo's place, in radii of the scene, at which a browser still stands there
+
+
+@dataclass
+class ViewSettings:
+    """What the page shows; shared by all browsers.
+
+    Attributes:
+        channel: "splats" lets the browser draw, anything else is rendered here.
+        comparison: How a photo is laid over the scene.
+        share: Of the photo, 0 to 1.
+        size: Longer side of rendered pictures in pixels.
+    """
+
+    channel: Literal["splats"] | Channel = "splats"
+    comparison: Comparison = "off"
+    share: float = 0.5
+    size: int = 960
+
+    @property
+    def by_browser(self) -> bool:
+        """Whether the browser's own splats are what is seen."""
+        return self.channel == "splats" and self.comparison == "off"
+
+    @property
+    def rendered(self) -> Channel:
+        """The channel of rendered pictures."""
+        return "colour" if self.channel == "splats" else self.channel
+
+
+class ClientView:
+    """A browser that looks at the scene. Rendering happens in a thread of its own, always for the newest camera.
+
+    Args:
+        client: The browser.
+        session: The scene.
+        frame: The page's frame.
+        settings: What to show.
+        photos: What the photos have seen.
+        failed: Gets errors of rendering.
+    """
+
+    def __init__(
+        self,
+        client: viser.ClientHandle,
+        session: EditSession,
+        frame: PageFrame,
+        settings: ViewSettings,
+        photos: PhotoDepths,
+        failed: Callable[[Exception], None],
+    ):
+        self.client, self._session, self._frame, self._settings, self._photos = client, session, frame, settings, photos
+        self.photo: int | None = None
+        self._arrived, self._plain = False, False
+        self._worker: NewestWorker[Cameras] = NewestWorker(self._draw, failed)
+        client.camera.on_update(lambda _: self.moved())
+
+    def camera(self) -> Cameras:
+        """The browser's camera, in the scene's frame, of the size of rendered pictures."""
+        page: Any = self.client.camera
+        pose = PagePose(tuple(page.wxyz), tuple(page.position), float(page.fov))
+        return self._frame.camera(pose, float(page.aspect), self._settings.size)
+
+    def moved(self) -> None:
+        """Follows the browser's camera."""
+        camera = self.camera()
+        if self.photo is not None:
+            place = self._session.photos[self.photo].camera.centers[0].double()
+            near = float((camera.centers[0] - place).norm()) <= AT_PHOTO * self._frame.radius
+            if self._arrived and not near:
+                self.photo = None
+            self._arrived = self._arrived or near
+        self._worker.submit(camera)
+
+    def redraw(self) -> None:
+        """Draws again, because the scene or the settings changed."""
+        self._worker.submit(self.camera())
+
+    def jump(self, camera: Cameras, photo: int | None = None) -> None:
+        """Moves the browser to where a camera of the scene stands.
+
+        Args:
+            camera: The camera.
+            photo: Number of the photo that it belongs to, to compare with.
+        """
+        self.photo, self._arrived = photo, False
+        self._place(camera, orbit_distance(self._frame, camera, self._session.splats))
+        self.redraw()
+
+    def follow(self, key: Key) -> None:
+        """Moves the browser to a frame of a path."""
+        self.photo = None
+        self._place(camera_of(key, 16, 9), self._frame.radius)
+
+    def stop(self) -> None:
+        """Ends the rendering for a browser that is gone."""
+        self._worker.stop()
+
+    def _place(self, camera: Cameras, distance: float) -> None:
+        pose, page = self._frame.pose(camera), self.client.camera
+        forward = camera.camera_to_world[0, :3, 2].cpu().double().numpy()
+        position = np.asarray(pose.position)
+        with self.client.atomic():
+            page.position = position
+            page.look_at = position + forward * distance * self._frame.ratio
+            page.wxyz = np.asarray(pose.wxyz)
+            page.fov = pose.fov
+
+    def _draw(self, camera: Cameras, outdated: Callable[[], bool]) -> None:
+        if self._settings.by_browser:
+            if not self._plain:
+                self._show(np.full((1, 1, 3), BACKGROUND, dtype=np.float32))
+            self._plain = True
+            return
+        self._plain = False
+        splats, selection = self._session.shown()
+        channel, how, share = self._settings.rendered, self._settings.comparison, self._settings.share
+        photo = None if self.photo is None or how == "off" else self._session.photos[self.photo]
+
+        def draw(sized: Cameras) -> Picture:
+            if photo is None:
+                return picture(splats, selection, sized, channel, self._photos)
+            if how == "side by side":
+                return side_by_side(
+                    picture(splats, selection, photo.camera, channel, self._photos), photo.rgb, sized.width, sized.height
+                )
+            seen, reaches = photo_seen_by(photo.rgb, photo.camera, sized)
+            return compared(picture(splats, selection, sized, channel, self._photos), seen, reaches, how, share)
+
+        coarse_to_fine(camera, draw, self._show, outdated)
+
+    def _show(self, image: Picture) -> None:
+        self.client.scene.set_background_image(to_bytes(image), format="jpeg", jpeg_quality=85)
+        self.client.flush()

@@ -1,0 +1,99 @@
+"""The tab that says what is shown: channels, the photos' cameras, comparison with a photo, before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scene_depth_viewer.page_frame import frustum_size
+
+if TYPE_CHECKING:
+    from scene_depth_viewer.viewer import Viewer
+
+CHANNELS = {"Splats": "splats", "Colour": "colour", "Depth": "depth", "Alpha": "alpha", "Unseen": "unseen"}
+COMPARISONS = {"Off": "off", "Blend": "blend", "Split": "split", "Side by side": "side by side"}
+
+
+@dataclass
+class ViewPanel:
+    """Handles that others set.
+
+    Attributes:
+        photo: Dropdown of the photos; None if there are none.
+    """
+
+    photo: Any = None
+
+
+def add_view_panel(viewer: Viewer) -> ViewPanel:
+    """Adds the tab's contents."""
+    panel = ViewPanel()
+    _add_channels(viewer)
+    if viewer.session.photos:
+        _add_cameras(viewer, panel)
+        _add_comparison(viewer, panel)
+    reset = viewer.server.gui.add_button("Reset view", hint="Back to where the page began")
+    reset.on_click(viewer.guarded(lambda event: viewer.view_of(event).jump(viewer.start)))
+    return panel
+
+
+def _add_channels(viewer: Viewer) -> None:
+    gui = viewer.server.gui
+    names = [name for name in CHANNELS if viewer.session.photos or name != "Unseen"]
+    hint = "Splats are drawn by the browser; the others are rendered here. Unseen is what no photo shows."
+    channel = gui.add_dropdown("Show", options=names, initial_value="Splats", hint=hint)
+    before = gui.add_checkbox("Before", initial_value=False, hint="The scene as it was opened")
+
+    def change_channel(event: Any) -> None:
+        viewer.settings.channel = CHANNELS[channel.value]  # type: ignore[assignment]
+        viewer.refresh()
+
+    def change_before(event: Any) -> None:
+        viewer.session.before = before.value
+
+    channel.on_update(viewer.guarded(change_channel))
+    before.on_update(viewer.guarded(change_before))
+
+
+def _add_cameras(viewer: Viewer, panel: ViewPanel) -> None:
+    usual = frustum_size(viewer.frame, [view.camera for view in viewer.session.photos])
+    size = viewer.server.gui.add_slider("Cameras", min=0.0, max=3.0, step=0.1, initial_value=1.0, hint="Size; 0 hides them")
+
+    def go(number: int, event: Any) -> None:
+        panel.photo.value = viewer.session.photos[number].name
+        viewer.view_of(event).jump(viewer.session.photos[number].camera, number)
+
+    def draw(event: Any) -> None:
+        viewer.drawing.draw_frusta(
+            viewer.session.photos, usual * size.value, lambda n, e: viewer.guarded(lambda each: go(n, each))(e)
+        )
+
+    draw(None)
+    size.on_update(viewer.guarded(draw))
+
+
+def _add_comparison(viewer: Viewer, panel: ViewPanel) -> None:
+    gui, photos = viewer.server.gui, viewer.session.photos
+    names = [view.name for view in photos]
+    with gui.add_folder("Photo"):
+        panel.photo = gui.add_dropdown("Photo", options=names, initial_value=names[0])
+        how = gui.add_dropdown("Compare", options=list(COMPARISONS), initial_value="Off")
+        share = gui.add_slider("Share", min=0.0, max=1.0, step=0.05, initial_value=0.5, hint="Of the photo")
+
+    def go(event: Any) -> None:
+        number = names.index(panel.photo.value)
+        viewer.view_of(event).jump(photos[number].camera, number)
+
+    def compare(event: Any) -> None:
+        viewer.settings.comparison = COMPARISONS[how.value]  # type: ignore[assignment]
+        if viewer.settings.comparison != "off" and viewer.view_of(event).photo is None:
+            go(event)
+        viewer.refresh()
+
+    def mix(event: Any) -> None:
+        viewer.settings.share = share.value
+        viewer.redraw()
+
+    panel.photo.on_update(viewer.guarded(go))
+    how.on_update(viewer.guarded(compare))
+    share.on_update(viewer.guarded(mix))

@@ -1,0 +1,160 @@
+"""Which splats a rectangle or a click on the screen means."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.rendering import render
+from scene_depth.rotations import quaternions_to_matrices
+from scene_depth.splats import GaussianSplats
+
+Mode = Literal["set", "add", "remove", "intersect"]
+FRONT_TOLERANCE = 0.03  # relative depth behind the front surface that still belongs to it
+FAINT = 0.1  # opacity below which a splat neither stops a click nor is flooded
+LINKS = 12  # neighbours that a flood may pass to
+
+
+def combine(old: Tensor, new: Tensor, mode: Mode) -> Tensor:
+    """The selection after a tool has chosen ``new``  # [N] bool"""
+    if mode == "add":
+        return old | new
+    if mode == "remove":
+        return old & ~new
+    if mode == "intersect":
+        return old & new
+    return new
+
+
+def in_rectangle(
+    splats: GaussianSplats, camera: Cameras, corners: tuple[tuple[float, float], tuple[float, float]], *, front_only: bool
+) -> Tensor:
+    """Splats whose centre falls into a rectangle of the screen.
+
+    Args:
+        splats: The scene.
+        camera: The camera of the screen.
+        corners: Two opposite corners as fractions of the screen, (0, 0) at the top left.
+        front_only: Only those on the first surface that the pixel shows.
+
+    Returns:
+        Mask  # [N] bool
+    """
+    pixels, z = camera.project(splats.means.detach().cpu().double())
+    place = pixels[0] / torch.tensor([camera.width, camera.height], dtype=pixels.dtype)
+    both = place.new_tensor(corners)
+    inside = (z[0] > 0) & (place >= both.amin(0)).all(1) & (place <= both.amax(0)).all(1)
+    return inside & on_front(splats, camera) if front_only else inside
+
+
+def on_front(splats: GaussianSplats, camera: Cameras) -> Tensor:
+    """Splats on the first surface of their pixel, by median depth, or before it; none outside the picture  # [N] bool"""
+    with torch.no_grad():
+        image = render(splats.detach(), camera, median_depth=True)
+    assert image.median_depth is not None
+    surface = image.median_depth[0].cpu().double()
+    pixels, z = camera.project(splats.means.detach().cpu().double())
+    pixels, z = pixels[0], z[0]
+    inside = (z > 0) & (pixels >= 0).all(1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
+    column, row = torch.where(inside[:, None], pixels, 0.0).long().unbind(1)
+    front = surface[row, column]
+    return inside & (front > 0) & (z <= front * (1 + FRONT_TOLERANCE))
+
+
+def screen_ray(camera: Cameras, place: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """Ray through a place on the screen.
+
+    Args:
+        camera: The camera of the screen.
+        place: Fractions of the screen's width and height, (0, 0) at the top left.
+
+    Returns:
+        Origin and unit direction in the world, float64  # [3] each
+    """
+    K, pose = camera.K[0].double(), camera.camera_to_world[0].double()
+    x = (place[0] * camera.width - K[0, 2]) / K[0, 0]
+    y = (place[1] * camera.height - K[1, 2]) / K[1, 1]
+    direction = pose[:3, :3] @ torch.stack([x, y, torch.ones_like(x)])
+    return pose[:3, 3], torch.nn.functional.normalize(direction, dim=0)
+
+
+def flood(
+    splats: GaussianSplats, origin: Tensor, direction: Tensor, *, color_tolerance: float = 0.15, reach: float = 2.0
+) -> Tensor:
+    """The connected patch of similar colour around the splat that a click hits.
+
+    Args:
+        splats: The scene.
+        origin, direction: Ray of the click in the world  # [3]
+        color_tolerance: Largest difference of base colour from the splat that was hit, per channel.
+        reach: Distance to the next splat, in local spacings, that still connects.
+
+    Returns:
+        Mask; all False if the ray hits nothing  # [N] bool
+    """
+    selected = torch.zeros(len(splats), dtype=torch.bool)
+    seed = hit(splats, origin, direction)
+    if seed is None:
+        return selected
+    colors = splats.base_colors.detach().cpu()
+    similar = (colors - colors[seed]).abs().amax(1) <= color_tolerance
+    similar &= splats.opacities.detach().cpu() > FAINT
+    similar[seed] = True
+    candidates = similar.nonzero()[:, 0]
+    patch = _patches(splats.means.detach().cpu().double()[candidates].numpy(), reach)
+    selected[candidates] = torch.from_numpy(patch == patch[int((candidates == seed).nonzero()[0, 0])])
+    return selected
+
+
+def _patches(points: np.ndarray, reach: float) -> np.ndarray:
+    """Number of the connected patch of each point  # [P, 3] -> [P]"""
+    count = len(points)
+    neighbours = min(LINKS + 1, count)
+    if neighbours < 2:
+        return np.zeros(count, dtype=np.int64)
+    distance, index = cKDTree(points).query(points, k=neighbours)
+    spacing = distance[:, 1:4].mean(axis=1)
+    near = distance[:, 1:] <= reach * spacing[:, None]
+    start = np.repeat(np.arange(count), near.sum(axis=1))
+    links = coo_matrix((np.ones(len(start), dtype=bool), (start, index[:, 1:][near])), shape=(count, count))
+    return connected_components(links, directed=False)[1]
+
+
+def hit(splats: GaussianSplats, origin: Tensor, direction: Tensor) -> int | None:
+    """The splat at which a ray has lost half of its light; the one that stops most if it never does.
+
+    Each splat is met at the point of the ray where it is densest; there it stops its opacity times its Gaussian.
+
+    Args:
+        splats: The scene.
+        origin, direction: Ray in the world  # [3]
+
+    Returns:
+        Index; None if nothing stops a tenth of the light.
+    """
+    plain = splats.detach().to("cpu")
+    turn = quaternions_to_matrices(plain.quats.double()).transpose(1, 2)
+    inverse = 1 / plain.scales.double().clamp_min(1e-12)
+    start = torch.einsum("nij,nj->ni", turn, origin.double() - plain.means.double()) * inverse
+    along = (turn @ direction.double()) * inverse
+    length = along.square().sum(1)
+    distance = -(start * along).sum(1) / length  # along the ray, in lengths of ``direction``
+    nearest = (start + distance[:, None] * along).square().sum(1)
+    stopped = plain.opacities.double() * torch.exp(-0.5 * nearest)
+    met = ((distance > 0) & (stopped > 1 / 255)).nonzero()[:, 0]
+    order = met[distance[met].argsort()]
+    left = torch.cumprod(1 - stopped[order], dim=0)
+    if not len(order) or left[-1] > 1 - FAINT:
+        return None
+    below = (left < 0.5).nonzero()
+    if len(below):
+        return int(order[below[0, 0]])
+    weight = torch.cat([left.new_ones(1), left[:-1]]) * stopped[order]
+    return int(order[weight.argmax()])

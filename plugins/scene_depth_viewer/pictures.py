@@ -1,0 +1,133 @@
+"""Pictures that the server renders for the page: colour, depth, alpha, and what no photo has seen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scene_depth_heal.fill import as_array
+from scene_depth_heal.hole import TOLERANCE, opaque_depth
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.preview import color_depth
+from scene_depth.geometry.visibility import sight
+from scene_depth.optimization.training_views import fitted_camera
+from scene_depth.rendering import Render, render
+from scene_depth.splats import SH_C0, GaussianSplats
+
+Channel = Literal["colour", "depth", "alpha", "unseen"]
+Picture = NDArray[np.float32]
+
+TINT = (1.0, 0.45, 0.0)  # of selected splats
+TINT_SHARE = 0.65
+UNSEEN = np.array([1.0, 0.0, 1.0], dtype=np.float32)
+UNSEEN_SHARE = 0.75
+BACKGROUND = 0.10  # grey behind the splats
+PHOTO_SIZE = 256  # longer side of the depth maps that say what photos have seen
+
+
+class PhotoDepths:
+    """What the photos have seen: the depth of the scene as it was captured, rendered once, when it is asked for.
+
+    Args:
+        splats: The scene that the photos show.
+        cameras: Of the photos.
+    """
+
+    def __init__(self, splats: GaussianSplats, cameras: Sequence[Cameras]):
+        self._splats = splats
+        self._cameras = [fitted_camera(camera, PHOTO_SIZE) for camera in cameras]
+        self._depths: list[Tensor] = []
+        self._lock = threading.Lock()
+
+    def unseen(self, depth: Tensor, camera: Cameras) -> Tensor:
+        """Pixels whose surface no photo shows, and those without a surface  # [H, W] bool
+
+        Args:
+            depth: z-depth of the scene as it is now, 0 where there is none  # [H, W]
+            camera: Its camera.
+        """
+        self._render()
+        unseen = torch.ones_like(depth, dtype=torch.bool)
+        surface = depth > 0
+        points = camera.unproject(depth[None])[0][surface]
+        seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        for photo, photo_depth in zip(self._cameras, self._depths, strict=True):
+            seen |= sight(points, photo, photo_depth, None, TOLERANCE).seen
+        unseen[surface] = ~seen
+        return unseen
+
+    def _render(self) -> None:
+        with self._lock, torch.no_grad():
+            while len(self._depths) < len(self._cameras):
+                self._depths.append(opaque_depth(render(self._splats, self._cameras[len(self._depths)])).cpu())
+
+
+def picture(
+    splats: GaussianSplats, selection: Tensor | None, camera: Cameras, channel: Channel, photos: PhotoDepths | None = None
+) -> Picture:
+    """A picture of the scene as it is shown.
+
+    Args:
+        splats: The scene.
+        selection: Its chosen splats, which are tinted; in the unseen channel they are left out, so that it shows what a
+            deletion would open  # [N] bool
+        camera: Where from.
+        channel: What to show.
+        photos: What the photos have seen; needed for the unseen channel.
+
+    Returns:
+        sRGB in [0, 1]  # [H, W, 3]
+    """
+    chosen = selection is not None and bool(selection.any()) and not bool(selection.all())
+    with torch.no_grad():
+        if channel == "unseen" and photos is not None:
+            image = _drawn(splats.select(~selection) if chosen and selection is not None else splats, camera)
+            unseen = photos.unseen(opaque_depth(image).cpu(), camera).numpy()[..., None]
+            colors = as_array(image.rgb[0].clamp(0, 1))
+            return np.where(unseen, (1 - UNSEEN_SHARE) * colors + UNSEEN_SHARE * UNSEEN, colors).astype(np.float32)
+        image = _drawn(tinted(splats, selection) if chosen and selection is not None else splats, camera)
+    if channel == "alpha":
+        return np.repeat(as_array(image.alpha[0])[..., None], 3, axis=2)
+    if channel == "depth":
+        return _depth_picture(as_array(torch.where(image.depth_valid[0], image.depth[0], 0.0)))
+    return as_array(image.rgb[0].clamp(0, 1))
+
+
+def tinted(splats: GaussianSplats, selection: Tensor) -> GaussianSplats:
+    """The splats with the chosen ones blended towards the colour of selections."""
+    tint = splats.sh.new_tensor([(value - 0.5) / SH_C0 for value in TINT])
+    toward = splats.sh * (1 - TINT_SHARE)
+    toward[:, 0] += TINT_SHARE * tint
+    return replace(splats, sh=torch.where(selection.to(splats.device)[:, None, None], toward, splats.sh))
+
+
+def coarse_to_fine(camera: Cameras, draw: Callable[[Cameras], Picture], show: Callable[[Picture], None], outdated) -> None:
+    """Shows a quick picture of a quarter of the size, then the full one, unless a newer request waits by then."""
+    width, height = max(1, camera.width // 4), max(1, camera.height // 4)
+    show(draw(camera.resized(width, height)))
+    if not outdated():
+        show(draw(camera))
+
+
+def to_bytes(picture: Picture) -> NDArray[np.uint8]:
+    """8-bit values of a picture  # [H, W, 3]"""
+    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+def _drawn(splats: GaussianSplats, camera: Cameras) -> Render:
+    return render(splats, camera, background=torch.full((3,), BACKGROUND))
+
+
+def _depth_picture(depth: NDArray) -> Picture:
+    known = depth > 0
+    if not known.any():
+        return color_depth(depth, 1.0, 2.0)
+    near, far = (float(np.quantile(depth[known], share)) for share in (0.02, 0.98))
+    return color_depth(depth, near, max(far, 1.001 * near))

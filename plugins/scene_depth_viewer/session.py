@@ -1,0 +1,281 @@
+"""What the viewer edits: the scene's present state, its selection, its history, and the heal that runs beside the page."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scene_depth_heal.fill import as_array
+from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
+from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
+from torch import Tensor
+
+from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.errors import InputError
+from scene_depth.io.splat_files import write_splats
+from scene_depth.rendering import render
+from scene_depth.splats import GaussianSplats
+from scene_depth_viewer.history import History, Hole, Step
+from scene_depth_viewer.picking import Mode, combine
+
+Listener = Callable[[], None]
+Tell = Callable[[HealProgress], None]
+
+
+class EditSession:
+    """An open scene. All changes go through here, under one lock; values are replaced, never edited.
+
+    Args:
+        splats: The scene to edit.
+        views: Posed photos; without them splats can be deleted but not healed. Their masks select, they do not widen holes.
+        source: File that the splats come from; it is never written.
+        undo_bytes: Memory for undo.
+    """
+
+    def __init__(
+        self,
+        splats: GaussianSplats,
+        views: Sequence[HealView] = (),
+        source: Path | None = None,
+        undo_bytes: int = 2 << 30,
+    ):
+        self.source = source
+        self.original = splats.detach()
+        self.masks = {view.name: view.mask for view in views if view.mask is not None}
+        self.lock = threading.RLock()
+        self.history = History(undo_bytes)
+        self.photos = tuple(replace(view, mask=None) for view in views)
+        self.history.push(Step("open", self.original, _none(self.original), self.photos))
+        self.preview: GaussianSplats | None = None
+        self._before = False
+        self._listeners: list[Listener] = []
+        self._stop = threading.Event()
+        self._busy = threading.Lock()
+
+    @property
+    def splats(self) -> GaussianSplats:
+        """The present scene."""
+        return self.history.present.splats
+
+    @property
+    def selection(self) -> Tensor:
+        """The present selection  # [N] bool"""
+        return self.history.present.selection
+
+    @property
+    def views(self) -> tuple[HealView, ...]:
+        """The photos as heals use them: where an object was healed away, they show the healed scene."""
+        return self.history.present.views
+
+    @property
+    def busy(self) -> bool:
+        """Whether a heal is running."""
+        return self._busy.locked()
+
+    @property
+    def before(self) -> bool:
+        """Whether the scene is shown as it was opened; set it to compare."""
+        return self._before
+
+    @before.setter
+    def before(self, value: bool) -> None:
+        self._before = value
+        self._tell()
+
+    def shown(self) -> tuple[GaussianSplats, Tensor | None]:
+        """What to draw, and which of it is selected; None where no selection applies."""
+        with self.lock:
+            if self._before:
+                return self.original, None
+            if self.preview is not None:
+                return self.preview, None
+            return self.splats, self.selection
+
+    def listen(self, listener: Listener) -> None:
+        """Calls ``listener`` after every change, from the thread that made it; it must not take long."""
+        self._listeners.append(listener)
+
+    def select(self, chosen: Tensor, mode: Mode = "set", label: str = "select") -> None:
+        """Changes the selection  # [N] bool"""
+        with self.lock:
+            self._check_idle()
+            if len(chosen) != len(self.splats):
+                raise InputError("selection", f"{len(chosen)} splats", f"{len(self.splats)}: the scene has changed meanwhile")
+            self._push(label, selection=combine(self.selection, chosen.cpu(), mode))
+
+    def select_masked(self, mode: Mode = "set") -> None:
+        """Selects what the scene's own masks show.
+
+        Raises:
+            InputError: If the scene has no masks, or they select nothing or everything.
+        """
+        if not self.masks:
+            raise InputError("masks", "none", "a scene with masks")
+        with self.lock:
+            splats, views = self.splats, [view for view in self.views if view.name in self.masks]
+        masks = [torch.from_numpy(self.masks[view.name]).to(splats.device) for view in views]
+        chosen = select_by_masks(splats, [view.camera for view in views], masks)
+        self.select(without_leftovers(splats, chosen), mode, "select by masks")
+
+    def grow_selection(self, steps: int) -> None:
+        """Grows the selection by the splats that touch it; shrinks it if ``steps`` is negative."""
+        with self.lock:
+            self._check_idle()
+            changed = grow(self.splats, self.selection, steps) if steps > 0 else shrink(self.splats, self.selection, -steps)
+            self._push("grow" if steps > 0 else "shrink", selection=changed)
+
+    def invert_selection(self) -> None:
+        """Selects what was not selected."""
+        with self.lock:
+            self._check_idle()
+            self._push("invert", selection=~self.selection)
+
+    def delete(self) -> None:
+        """Removes the selected splats and leaves the hole, for a heal to repair.
+
+        Raises:
+            InputError: If nothing or everything is selected.
+        """
+        with self.lock:
+            self._check_idle()
+            check_selection(self.selection, "selection")
+            hole = self._hole()
+            kept = self.splats.select(~self.selection)
+            self._push("delete", splats=kept, selection=_none(kept), hole=hole)
+
+    def heal(self, inpainter: str, color: str, config: HealConfig, tell: Tell) -> HealResult:
+        """Removes the selected splats and repairs the hole, with what was deleted since the last heal; blocks.
+
+        Args:
+            inpainter: Depth inpainter by name.
+            color: Image inpainter by name.
+            config: Parameters.
+            tell: Gets every progress report.
+
+        Returns:
+            The result, which is the new state. A cancelled heal leaves the state as it was.
+
+        Raises:
+            InputError: If one is running, there are no photos, or there is nothing to heal.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise InputError("heal", "another heal that is still running", "one at a time")
+        try:
+            self._stop.clear()
+            hole, views = self._healable()
+            depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
+
+            def watched(now: HealProgress) -> bool:
+                tell(now)
+                return not self._stop.is_set()
+
+            result = heal(hole.base, hole.removed, views, depth_inpainter, image_inpainter, config, progress=watched)
+            repainted = _repainted(views, result) if result.report.finished else views
+            with self.lock:
+                self.preview = None
+                if result.report.finished:
+                    self._push("heal", splats=result.splats, selection=_none(result.splats), views=repainted, hole=None)
+            return result
+        finally:
+            self.preview = None
+            self._busy.release()
+            self._tell()
+
+    def show_preview(self, splats: GaussianSplats) -> None:
+        """Shows the scene of a running heal in place of the present one."""
+        self.preview = splats.detach()
+        self._tell()
+
+    def cancel(self) -> None:
+        """Asks a running heal to stop."""
+        self._stop.set()
+
+    def replace(self, splats: GaussianSplats, label: str) -> None:
+        """Makes another scene the present state, such as an edited copy that was saved before."""
+        with self.lock:
+            self._check_idle()
+            self._push(label, splats=splats.detach(), selection=_none(splats), hole=None)
+
+    def undo(self) -> bool:
+        """Goes one state back; False if there is none."""
+        with self.lock:
+            self._check_idle()
+            return self._moved(self.history.undo())
+
+    def redo(self) -> bool:
+        """Goes one state forward; False if there is none."""
+        with self.lock:
+            self._check_idle()
+            return self._moved(self.history.redo())
+
+    def export(self, path: Path) -> Path:
+        """Writes the present scene; the format follows the extension.
+
+        Raises:
+            InputError: If the path is that of the input, or cannot be written.
+        """
+        inputs = () if self.source is None else (self.source,)
+        write_splats(path, self.splats.to("cpu"), inputs=inputs)
+        return path
+
+    def exported(self, name: str) -> bytes:
+        """The file that ``export`` would write under this name, for a download."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.export(Path(folder) / Path(name).name).read_bytes()
+
+    def _healable(self) -> tuple[Hole, tuple[HealView, ...]]:
+        with self.lock:
+            if not self.views:
+                raise InputError("views", "no posed photos", "a scene with photos: scene-depth view SCENE --splats FILE")
+            if self.history.present.hole is None or bool(self.selection.all()):
+                check_selection(self.selection, "selection")
+            return self._hole(), self.views
+
+    def _hole(self) -> Hole:
+        """What was deleted so far and what is selected now, in the scene before the first deletion."""
+        hole = self.history.present.hole
+        if hole is None:
+            return Hole(self.splats, self.selection)
+        removed = hole.removed.clone()
+        removed[~hole.removed] = self.selection
+        return Hole(hole.base, removed)
+
+    def _check_idle(self) -> None:
+        if self.busy:
+            raise InputError("edit", "a heal that is still running", "edits after it has ended or was cancelled")
+
+    def _push(self, label: str, **changes) -> None:
+        self.history.push(replace(self.history.present, label=label, **changes))
+        self._tell()
+
+    def _moved(self, step: Step | None) -> bool:
+        if step is not None:
+            self._tell()
+        return step is not None
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+def _none(splats: GaussianSplats) -> Tensor:
+    return torch.zeros(len(splats), dtype=torch.bool)
+
+
+def _repainted(views: Sequence[HealView], result: HealResult) -> tuple[HealView, ...]:
+    """The photos with the healed object replaced, so that the next heal does not bring it back."""
+    changed = []
+    for view, state in zip(views, result.states, strict=True):
+        gone = as_array(state.object_pixels)[..., None]
+        if gone.any():
+            with torch.no_grad():
+                now = as_array(render(result.splats, view.camera).rgb[0].clamp(0, 1))
+            view = replace(view, rgb=np.where(gone, now, view.rgb).astype(np.float32))
+        changed.append(view)
+    return tuple(changed)
