@@ -91,7 +91,7 @@ def fit(
 
     Args:
         scene: Views with images. All of them are fitted to; hold out test views with ``scene.split``.
-        initial: Splats to start from; None starts as ``config.start`` says.
+        initial: Splats to start from, without their extra values; None starts as ``config.start`` says.
         config: Parameters; None takes the defaults.
         frozen: Splats that are rendered with the fitted ones and never change, by no bit: they have neither gradient
             nor optimizer, and density control does not see them.
@@ -274,8 +274,9 @@ def _prepare(
     seed: int,
     device: torch.device,
 ) -> _Run:
-    if frozen is not None and frozen.antialiased != config.antialiased:
-        raise InputError("antialiased", config.antialiased, f"{frozen.antialiased}, as the frozen splats are")
+    for name, splats in (("initial", initial), ("frozen", frozen)):
+        if splats is not None and splats.antialiased != config.antialiased:
+            raise InputError("antialiased", config.antialiased, f"{splats.antialiased}, as the {name} splats are")
     views = TrainingViews(scene.views, config.max_size, config.mask_use, config.depth_weight > 0, config.cache_bytes)
     extent, frozen_sha256 = scene_extent(views), None if frozen is None else frozen.sha256()
     if resume is not None:

@@ -230,7 +230,8 @@ def test_bad_input() -> None:
         ({"scene": Scene(tuple(replace(v, load_image=lambda: np.zeros((3, 3, 3), np.float32)) for v in TRAIN.views))}, "shape"),
         ({"initial": TRUTH.select([])}, "initial: found no splats"),
         ({"initial": nan}, r"initial\.means"),
-        ({"frozen": replace(TRUTH, antialiased=True)}, "antialiased"),
+        ({"initial": replace(TRUTH, antialiased=True)}, "antialiased.*initial"),
+        ({"frozen": replace(TRUTH, antialiased=True)}, "antialiased.*frozen"),
     ]
     for changes, found in cases:
         arguments = {"scene": TRAIN, "config": QUICK, **changes}
@@ -247,3 +248,11 @@ def test_bad_input() -> None:
     for option in options:
         with pytest.raises(InputError, match=next(iter(option))):
             FitConfig(**option)  # type: ignore[arg-type]
+
+
+@pytest.mark.cuda
+def test_fits_on_cuda() -> None:
+    config = replace(SHORT, steps=250, refine_stop=0.6)
+    result = fit(TRAIN, config=config, frozen=TRUTH.select(slice(0, 10)), device="cuda")
+    joined = concatenate_splats([TRUTH.select(slice(0, 10)), result.splats.to("cpu")])
+    assert mean_psnr(joined, TEST) > 25
