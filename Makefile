@@ -43,7 +43,7 @@ $(BIN)/python:
 		|| { echo "this Python has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.core: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install -c constraints.txt -e ".[viewer]"
 	@touch $@
 
 # Beside the package and its tools: the programs that tests and benchmarks compare with. gsplat 1.5 stands apart because

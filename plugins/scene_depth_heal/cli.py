@@ -25,7 +25,7 @@ from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.optimization.config import FitConfig
-from scene_depth.optimization.fit import fit
+from scene_depth.optimization.fit import FitProgress, fit
 from scene_depth.rendering import render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
@@ -112,7 +112,11 @@ def _trained(scene: Scene, given: Path | None, folder: Path, steps: int, max_siz
     size = min(max_size, 480) if device == "cpu" else max_size
     with progress_bar() as show:
         config = FitConfig(steps=steps, max_size=size)
-        told = fit(scene, config=config, seed=seed, device=device, progress=lambda now: show(now.step, now.total, "fitting"))
+
+        def tell(now: FitProgress) -> None:
+            show(now.step, now.total, "fitting")
+
+        told = fit(scene, config=config, seed=seed, device=device, progress=tell)
     write_splats(folder / SPLATS, told.splats)
     if not told.report.finished:
         raise KeyboardInterrupt

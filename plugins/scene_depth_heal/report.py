@@ -63,9 +63,13 @@ class HealReport:
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return json.loads(json.dumps(asdict(self), default=str))
+
     def as_json(self) -> str:
         """The report as JSON text."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the report, whole or not at all."""

@@ -1,0 +1,151 @@
+"""``scene-depth demo``: heals a sample scene on this machine and measures it against the known truth."""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from scene_depth.cli.eval_scene import COLUMNS, holes_of
+from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.datasets.samples.writer import sample_scene, write_sample_scene
+from scene_depth.evaluation.scene_scores import mean_scores, score_scene
+from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.images import write_image
+from scene_depth.io.scenes import read_scene
+from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.fit import FitProgress, fit
+from scene_depth.rendering import render
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+
+SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
+FIT_STEPS, MAX_SIZE = 3000, 480
+UNSEEN_COLOR = np.array([1, 0, 1], dtype=np.float32)
+SHOWN = ("psnr_hole", "ssim_hole", "psnr_outside", "depth_abs_rel", "seam_jump", "consistency")
+Show = Callable[[int, int, str], None]
+
+
+def demo(
+    output: Path = Path("out/demo"), scene: str = "table", headless: bool = False, port: int = 8080, json: bool = False
+) -> None:
+    """Heal a sample scene: remove its object, repair the hole, measure against the truth, look at it.
+
+    Args:
+        output: Folder for healed.ply, measures.json and demo.png.
+        scene: Sample scene: table, room or street.
+        headless: End after the pictures; do not open the viewer.
+        port: Port of the viewer.
+        json: Print the measures as JSON to standard output.
+    """
+    started = time.perf_counter()
+    folder = check_writable(output)
+    with progress_bar() as show, stopped_by_signal() as stopped:
+        samples = _sample(scene, folder, show)
+        train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
+        before = _splats(train, samples / SPLATS, folder / SPLATS, show, stopped)
+        results = _heals(before, train, show, stopped)
+    write_splats(folder / HEALED, results["heal"].splats, inputs=(samples / SPLATS,))
+    holes = holes_of(truth, samples / "masks")
+    measures = {name: mean_scores(score_scene(result.splats, truth, holes)) for name, result in results.items()}
+    content = {
+        "scene": scene,
+        "seconds": time.perf_counter() - started,
+        "measures": measures,
+        "report": results["heal"].report.as_dict(),
+    }
+    with atomic_path(folder / MEASURES) as temporary:
+        temporary.write_text(json_module.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_image(folder / PICTURE, _picture(before, results["heal"]))
+    if json:
+        print(json_module.dumps(content))
+    else:
+        _tell(content, folder)
+    if not headless:
+        from scene_depth_viewer.cli import view
+
+        view(samples, folder / SPLATS, folder / HEALED, port=port)
+
+
+def _sample(name: str, folder: Path, show: Show) -> Path:
+    """The sample scene of the checkout, or the same one drawn here."""
+    sample = sample_scene(name)
+    shipped = Path(__file__).resolve().parents[2] / "scenes" / name
+    if (shipped / "transforms.json").is_file():
+        return shipped
+    write_sample_scene(folder / name, sample, progress=show)
+    return folder / name
+
+
+def _splats(scene: Scene, given: Path, kept: Path, show: Show, stopped: Callable[[], bool]) -> GaussianSplats:
+    """The sample's own splats if it has some, else a fit; either way they lie in the output folder for the viewer."""
+    if given.is_file():
+        splats = read_splats(given)
+    else:
+        config = FitConfig(steps=FIT_STEPS, max_size=MAX_SIZE)
+
+        def tell(now: FitProgress) -> bool:
+            show(now.step, now.total, "fitting")
+            return not stopped()
+
+        result = fit(scene, config=config, progress=tell)
+        if not result.report.finished:
+            raise KeyboardInterrupt
+        splats = result.splats
+    write_splats(kept, splats, inputs=(given,))
+    return splats
+
+
+def _heals(before: GaussianSplats, scene: Scene, show: Show, stopped: Callable[[], bool]) -> dict[str, Any]:
+    """The scene with the object deleted only, healed with the nearest known depth, and healed."""
+    from scene_depth_heal.inputs import SelectionSource, load_views, select
+    from scene_depth_heal.workflow import HealConfig, HealProgress, heal
+
+    from scene_depth.color.registry import load_image_inpainter
+    from scene_depth.depth.registry import load_depth_inpainter
+
+    views = load_views(scene, MAX_SIZE, SelectionSource())
+    removed = select(before, views, SelectionSource())
+    color, config = load_image_inpainter("exemplar"), HealConfig()
+
+    def tell(now: HealProgress) -> bool:
+        show(now.done, now.total, f"{now.stage}: {now.message}")
+        return not stopped()
+
+    found = {}
+    for name, inpainter, dry_run in (
+        ("delete only", "nearest", True),
+        ("nearest depth", "nearest", False),
+        ("heal", "solver", False),
+    ):
+        depth = load_depth_inpainter(inpainter)
+        found[name] = heal(before, removed, views, depth, color, replace(config), progress=tell, dry_run=dry_run)
+        if stopped():
+            raise KeyboardInterrupt
+    return found
+
+
+def _picture(before: GaussianSplats, result: Any) -> np.ndarray:
+    """The view with the most to repair: before, the hole with its unseen part marked, healed."""
+    state = max(result.states, key=lambda state: state.unseen_share)
+    shown = [render(splats, state.camera).rgb[0].clamp(0, 1).cpu().numpy() for splats in (before, result.splats)]
+    hole = np.where(state.unseen.cpu().numpy()[..., None], UNSEEN_COLOR, state.rgb_after.cpu().numpy())
+    return np.concatenate([shown[0], hole, shown[1]], axis=1).astype(np.float32)
+
+
+def _tell(content: dict[str, Any], folder: Path) -> None:
+    console = Console()
+    columns = [column for column in COLUMNS if column[0] in SHOWN]
+    table = Table("", *(title for _, title, _ in columns), title="held-out views against the truth")
+    for name, measures in content["measures"].items():
+        table.add_row(name, *("" if field not in measures else form.format(measures[field]) for field, _, form in columns))
+    console.print(table)
+    console.print(f"{content['seconds']:.0f} s. {folder / PICTURE}  {folder / HEALED}", highlight=False)
