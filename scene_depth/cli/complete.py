@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scene_depth.cli.progress import progress_bar
 from scene_depth.depth.completion import (
     REPORT,
     Completer,
@@ -111,14 +111,7 @@ class Complete:
         return path if path is not None and path.exists() else None
 
     def _with_progress(self, frames: list[FrameFiles], completer: Completer) -> CompletionReport:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("starting", total=len(frames))
-
-            def show(done: int, planned: int, name: str) -> None:
-                bar.update(task, completed=done, total=planned, description=name)
-
+        with progress_bar() as show:
             return complete_frames(frames, completer, self.output, fresh=self.fresh, progress=show)
 
     def _show(self, report: CompletionReport) -> None:

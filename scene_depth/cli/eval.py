@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scene_depth.cli.eval_scene import SceneEvaluation
+from scene_depth.cli.progress import progress_bar
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_fit import Freedom
@@ -140,22 +141,18 @@ def chosen_frames(
 
 
 def _with_progress(sources: list[FrameSource], settings: DepthSettings, processes: int | None, journal: Path | None) -> DepthRun:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=len(sources) * len(settings.all_masks) * len(settings.inpainters))
+    with progress_bar() as show:
 
-        def show(done: int, planned: int, row: DepthRow) -> None:
-            bar.update(task, completed=done, total=planned, description=f"{row.frame} {row.mask} {row.inpainter}")
+        def tell(done: int, planned: int, row: DepthRow) -> None:
+            show(done, planned, f"{row.frame} {row.mask} {row.inpainter}")
 
-        return run_depth(sources, settings, processes=processes, journal=journal, progress=show)
+        return run_depth(sources, settings, processes=processes, journal=journal, progress=tell)
 
 
 _Depth = Annotated[Depth, tyro.conf.subcommand("depth", prefix_name=False)]
-_Nothing = Annotated[None, tyro.conf.Suppress]  # tyro makes subcommands of two or more kinds only
+_Scene = Annotated[SceneEvaluation, tyro.conf.subcommand("scene", prefix_name=False)]
 
 
-def eval(measure: Annotated[_Depth | _Nothing, tyro.conf.arg(name="")]) -> None:
+def eval(measure: Annotated[_Depth | _Scene, tyro.conf.arg(name="")]) -> None:
     """Measures what this package makes, against truth."""
-    if measure is not None:
-        measure.run()
+    measure.run()

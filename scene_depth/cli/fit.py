@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +12,8 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from scene_depth.cli.progress import progress_bar, stopped_by_signal
 from scene_depth.evaluation.view_scores import ViewScore, score_views
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
@@ -67,13 +64,18 @@ def fit(
     everything = read_scene(scene)
     train, test = everything.split(test_every) if test_every > 0 else (everything, None)
     sources = tuple(path for path in (initial, frozen) if path is not None)
-    with _progress_bar() as show, _stopped_by_signal() as stopped:
+    with progress_bar("fitting") as show, stopped_by_signal() as stopped:
+
+        def tell(now: FitProgress) -> bool:
+            show(now.step, now.total, f"loss {now.loss:.4f}, {now.splats_count} splats")
+            return not stopped()
+
         result = fit_splats(
             train,
             initial=None if initial is None else read_splats(initial),
             config=config,
             frozen=None if frozen is None else read_splats(frozen),
-            progress=lambda now: show(now) and not stopped(),
+            progress=tell,
             resume=load_state(folder / CHECKPOINT) if resume else None,
             seed=seed,
             device=device,
@@ -113,43 +115,6 @@ def _measures(scores: Iterator[ViewScore], folder: Path) -> dict[str, Any]:
             write_image(folder / f"{name}.png", np.concatenate([score.photo, score.rendered], axis=1))
     means = {f"{key}_test": float(np.nanmean([row[key] for row in rows])) for key in ("psnr", "ssim")}
     return {"test": rows, **means}
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[FitProgress], bool]]:
-    """A bar on the terminal's error stream; nothing where there is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task: TaskID = bar.add_task("fitting", total=None)
-
-        def show(now: FitProgress) -> bool:
-            bar.update(task, completed=now.step, total=now.total, description=f"loss {now.loss:.4f}, {now.splats_count} splats")
-            return True
-
-        yield show
-
-
-@contextmanager
-def _stopped_by_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether Ctrl-C was pressed; pressed again, it interrupts at once."""
-    pressed: list[int] = []
-
-    def press(number: int, frame: object) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-        print("ending after this step; press Ctrl-C again to end at once", file=sys.stderr)
-
-    try:
-        former = signal.signal(signal.SIGINT, press)
-    except ValueError:  # not the main thread: its signals are handled elsewhere
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def _tell(result: FitResult, folder: Path) -> None:
