@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from scene_depth.cameras import Cameras, camera_from_fov
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.camera_paths import OPENGL_TO_OPENCV, read_camera_path
+from scene_depth.io.json_files import is_number, read_json_object
 
 MOST_FRAMES = 20_000
 
@@ -86,40 +87,59 @@ def camera_of(key: Key, width: int, height: int) -> Cameras:
     return camera_from_fov(torch.from_numpy(np.ascontiguousarray(key.camera_to_world)), key.fov, width, height)
 
 
-def write_path(path: str | PathLike[str], keys: Sequence[Key], fps: float, width: int, height: int) -> None:
-    """Writes frames as nerfstudio's camera path, which ``scene-depth render --path`` and ``ns-render`` read.
+def write_path(path: str | PathLike[str], along: CameraPath, width: int, height: int) -> None:
+    """Writes a path with its key frames as nerfstudio does; ``scene-depth render --path`` and ``ns-render`` read it.
 
     Args:
         path: JSON file.
-        keys: The frames, or the key frames alone.
-        fps: Frames a second.
+        along: The path.
         width, height: Of the pictures in pixels.
+
+    Raises:
+        InputError: If the path has no two key frames, or the file cannot be written.
     """
-    to_opengl = OPENGL_TO_OPENCV.numpy()
+    frames = along.frames()
+    aspect = width / height
     content = {
         "camera_type": "perspective",
         "render_width": width,
         "render_height": height,
-        "fps": fps,
-        "seconds": len(keys) / fps,
-        "camera_path": [
-            {
-                "camera_to_world": (key.camera_to_world @ to_opengl).ravel().tolist(),
-                "fov": math.degrees(key.fov),
-                "aspect": width / height,
-            }
-            for key in keys
-        ],
+        "fps": along.fps,
+        "seconds": len(frames) / along.fps,
+        "default_transition_sec": along.seconds,
+        "is_cycle": along.closed,
+        "keyframes": [{"matrix": _opengl(key), "fov": math.degrees(key.fov), "aspect": aspect} for key in along.keys],
+        "camera_path": [{"camera_to_world": _opengl(key), "fov": math.degrees(key.fov), "aspect": aspect} for key in frames],
     }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def read_keys(path: str | PathLike[str]) -> list[Key]:
-    """Reads the cameras of a path as key frames.
+def read_path(path: str | PathLike[str]) -> CameraPath:
+    """Reads a path; where the file names no key frames, every camera of it is one.
 
     Raises:
         InputError: If the file is no camera path.
     """
-    cameras, _ = read_camera_path(path)
-    return [key_of(cameras[index]) for index in range(len(cameras))]
+    content = read_json_object(path)
+    cameras, fps = read_camera_path(path)
+    keys = [key_of(cameras[index]) for index in range(len(cameras))]
+    found: Any = content.get("keyframes")
+    seconds: Any = content.get("default_transition_sec")
+    if not found or not is_number(seconds) or seconds <= 0:
+        return CameraPath(keys, seconds=1 / fps, fps=fps)
+    try:
+        keys = [_key(frame["matrix"], frame["fov"]) for frame in found]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        accepted = "keyframes of matrix, 16 numbers, and fov in degrees"
+        raise InputError("keyframes", f"unusable ({error})", accepted, file=path) from error
+    return CameraPath(keys, seconds=float(seconds), fps=fps, closed=content.get("is_cycle") is True)
+
+
+def _opengl(key: Key) -> list[float]:
+    return (key.camera_to_world @ OPENGL_TO_OPENCV.numpy()).ravel().tolist()
+
+
+def _key(matrix: list[float], degrees: float) -> Key:
+    pose = torch.tensor(matrix, dtype=torch.float64).reshape(4, 4) @ OPENGL_TO_OPENCV
+    return key_of(camera_from_fov(pose, math.radians(degrees), 16, 9))  # checks the pose

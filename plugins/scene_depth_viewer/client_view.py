@@ -12,6 +12,7 @@ import viser
 from scene_depth.cameras import Cameras
 from scene_depth_viewer.camera_path import Key, camera_of
 from scene_depth_viewer.compare import Comparison, compared, photo_seen_by, side_by_side
+from scene_depth_viewer.frusta import Frusta
 from scene_depth_viewer.newest import NewestWorker
 from scene_depth_viewer.page_frame import PageFrame, PagePose, orbit_distance
 from scene_depth_viewer.pictures import BACKGROUND, Channel, PhotoDepths, Picture, coarse_to_fine, picture, to_bytes
@@ -29,12 +30,14 @@ class ViewSettings:
         comparison: How a photo is laid over the scene.
         share: Of the photo, 0 to 1.
         size: Longer side of rendered pictures in pixels.
+        frusta: Size of the photos' frusta in page units; 0 hides them.
     """
 
     channel: Literal["splats"] | Channel = "splats"
     comparison: Comparison = "off"
     share: float = 0.5
     size: int = 960
+    frusta: float = 0.0
 
     @property
     def by_browser(self) -> bool:
@@ -57,6 +60,7 @@ class ClientView:
         settings: What to show.
         photos: What the photos have seen.
         failed: Gets errors of rendering.
+        came: Gets the number of a photo whose frustum was clicked.
     """
 
     def __init__(
@@ -67,9 +71,18 @@ class ClientView:
         settings: ViewSettings,
         photos: PhotoDepths,
         failed: Callable[[Exception], None],
+        came: Callable[[int], None],
     ):
         self.client, self._session, self._frame, self._settings, self._photos = client, session, frame, settings, photos
         self.photo: int | None = None
+        cameras = [view.camera for view in session.photos]
+
+        def clicked(number: int) -> None:
+            self.jump(cameras[number], number)
+            came(number)
+
+        self.frusta = Frusta(client.scene, frame, cameras, clicked)
+        self.frusta.draw(settings.frusta)
         self._arrived, self._plain = False, False
         self._worker: NewestWorker[Cameras] = NewestWorker(self._draw, failed)
         client.camera.on_update(lambda _: self.moved())
@@ -83,6 +96,7 @@ class ClientView:
     def moved(self) -> None:
         """Follows the browser's camera."""
         camera = self.camera()
+        self.frusta.hide_around(np.asarray(self.client.camera.position))
         if self.photo is not None:
             place = self._session.photos[self.photo].camera.centers[0].double()
             near = float((camera.centers[0] - place).norm()) <= AT_PHOTO * self._frame.radius

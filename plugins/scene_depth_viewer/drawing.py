@@ -1,29 +1,25 @@
-"""What stands in the page's 3D scene: splats, the photos' cameras, the key frames of a path."""
+"""What stands in the page's 3D scene for all browsers: splats, the key frames of a path."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import viser
 from numpy.typing import NDArray
-from scene_depth_heal.workflow import HealView
 
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
-from scene_depth_viewer.camera_path import Key, camera_of
+from scene_depth_viewer.camera_path import Key
 from scene_depth_viewer.page_frame import PageFrame
 from scene_depth_viewer.viser_versions import add_splats
 
 LARGEST_SIGMA = 200.0  # page units; its square still is a float16, in which viser sends covariances
 LEAST_OPACITY = 1 / 255
-FRUSTUM_COLOR = (60, 120, 200)
 KEY_COLOR = (255, 140, 0)
+KEY_RADIUS = 0.04  # page units
 PATH_PRECISION = 200  # points at most of the path's line
 
 
@@ -75,9 +71,9 @@ class Drawing:
     """
 
     def __init__(self, server: viser.ViserServer, frame: PageFrame):
-        self._scene, self._frame = server.scene, frame
+        self._server, self._scene, self._frame = server, server.scene, frame
+        self._drawn = 0
         self._splats: Any = None
-        self._frusta: list[Any] = []
         self._keys: list[Any] = []
         self._visible = True
         self._scene.set_up_direction(tuple(frame.up.tolist()))
@@ -90,7 +86,11 @@ class Drawing:
                 self._splats.visible = False
             return
         arrays = (page.centers, page.covariances, page.rgbs, page.opacities)
-        self._splats = add_splats(self._scene, "/splats", *arrays, visible=self._visible)
+        former, self._drawn = self._splats, self._drawn + 1
+        with self._server.atomic():
+            self._splats = add_splats(self._scene, f"/splats{self._drawn}", *arrays, visible=self._visible)
+            if former is not None:
+                former.remove()
 
     def show_splats(self, visible: bool) -> None:
         """Shows or hides the splats, which the browser draws."""
@@ -98,44 +98,21 @@ class Drawing:
         if self._splats is not None:
             self._splats.visible = visible
 
-    def draw_frusta(self, views: tuple[HealView, ...], size: float, clicked: Callable[[int, Any], None]) -> None:
-        """Draws the photos' cameras, without their pictures, which would hide the scene from whoever stands at one.
-
-        Args:
-            views: The photos.
-            size: Depth of the frusta in page units; 0 draws none.
-            clicked: Gets the number of a photo that was clicked and the event.
-        """
-        for node in self._frusta:
-            node.remove()
-        self._frusta = []
-        for number, view in enumerate(views if size > 0 else ()):
-            pose = self._frame.pose(view.camera)
-            node = self._scene.add_camera_frustum(
-                f"/photos/{number:04d}",
-                fov=pose.fov,
-                aspect=view.camera.width / view.camera.height,
-                scale=size,
-                color=FRUSTUM_COLOR,
-                wxyz=pose.wxyz,
-                position=pose.position,
-            )
-            node.on_click(partial(clicked, number))
-            self._frusta.append(node)
-
     def draw_path(self, keys: list[Key], frames: list[Key]) -> None:
-        """Draws key frames as frusta and the path as a line."""
+        """Draws key frames as balls, which do not hide the view from inside, and the path as a line."""
         for node in self._keys:
             node.remove()
         self._keys = []
-        for number, key in enumerate(keys):
-            pose = self._frame.pose(camera_of(key, 16, 9))
-            options: dict[str, Any] = {"fov": min(key.fov, math.radians(60)), "aspect": 16 / 9, "scale": 0.3, "color": KEY_COLOR}
-            node = self._scene.add_camera_frustum(f"/path/key{number}", wxyz=pose.wxyz, position=pose.position, **options)
+        for number, place in enumerate(self._frame.to_page(_places(keys))):
+            node = self._scene.add_icosphere(f"/path/key{number}", radius=KEY_RADIUS, color=KEY_COLOR, position=place)
             self._keys.append(node)
         line = frames[:: max(1, len(frames) // PATH_PRECISION)]
         if len(line) >= 2:
-            points = self._frame.to_page(np.stack([key.camera_to_world[:3, 3] for key in line])).astype(np.float32)
+            points = self._frame.to_page(_places(line)).astype(np.float32)
             if np.ptp(points, axis=0).max() > 1e-4:
                 positions: Any = tuple(map(tuple, points.tolist()))
                 self._keys.append(self._scene.add_spline_catmull_rom("/path/line", positions=positions, color=KEY_COLOR))
+
+
+def _places(keys: list[Key]) -> NDArray[np.float64]:
+    return np.array([key.camera_to_world[:3, 3] for key in keys]).reshape(-1, 3)

@@ -27,7 +27,7 @@ from scene_depth_viewer.viser_versions import dress, make_server
 
 log = logging.getLogger(__name__)
 BRAND = (230, 110, 20)
-Callback = Callable[[Any], None]
+Callback = Callable[..., None]
 
 
 class Viewer:
@@ -71,10 +71,13 @@ class Viewer:
 
     def redraw(self) -> None:
         """Renders the pictures of all browsers again."""
-        with self._lock:
-            views = list(self.clients.values())
-        for view in views:
+        for view in self.views():
             view.redraw()
+
+    def views(self) -> list[ClientView]:
+        """All browsers that are connected."""
+        with self._lock:
+            return list(self.clients.values())
 
     def view_of(self, event: Any) -> ClientView:
         """The browser that an event comes from."""
@@ -86,11 +89,11 @@ class Viewer:
     def guarded(self, callback: Callback) -> Callback:
         """The callback for acts of a person: errors are shown on the page; changes that the program makes are ignored."""
 
-        def run(event: Any) -> None:
-            if getattr(event, "client_id", None) is None:
+        def run(event: Any, *details: Any) -> None:
+            if event.client_id is None:
                 return
             try:
-                callback(event)
+                callback(event, *details)
             except Exception as error:  # whatever an act raises, the page must go on and say so
                 self.complain(error, event.client)
 
@@ -120,7 +123,7 @@ class Viewer:
         add_status_panel(self)
         tabs = self.server.gui.add_tab_group()
         with tabs.add_tab("View"):
-            self.view_panel = add_view_panel(self)
+            self._photo = add_view_panel(self)
         with tabs.add_tab("Select"):
             add_select_panel(self)
         with tabs.add_tab("Edit"):
@@ -135,8 +138,11 @@ class Viewer:
     def _failed(self, error: Exception) -> None:
         self.complain(error)
 
+    def _came(self, number: int) -> None:
+        self._photo.value = self.session.photos[number].name
+
     def _connected(self, client: viser.ClientHandle) -> None:
-        view = ClientView(client, self.session, self.frame, self.settings, self.photo_depths, self._failed)
+        view = ClientView(client, self.session, self.frame, self.settings, self.photo_depths, self._failed, self._came)
         with self._lock:
             self.clients[client.client_id] = view
         view.jump(self.start)

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -29,10 +29,33 @@ def dress(gui: viser.GuiApi, title: str, brand: tuple[int, int, int]) -> None:
     gui.set_panel_label(title)
 
 
+def add_buttons(
+    gui: viser.GuiApi, label: str, options: Sequence[str], clicked: Callable[[Any, str], None], hint: str | None = None
+) -> None:
+    """Adds buttons in a row and calls ``clicked(event, option)``, also when the same one is clicked again.
+
+    A group of 0.2.7 tells only of clicks that change its value, so the value is cleared after each.
+    """
+    group: Any = gui.add_button_group(label, options=tuple(options), hint=hint)
+    old = version("viser").startswith("0.")
+
+    def run(event: Any) -> None:
+        if event.client_id is None:
+            return
+        option = group.value
+        if old:
+            group.value = ""
+        clicked(event, option)
+
+    if old:
+        group.value = ""
+    group.on_click(run)
+
+
 def add_splats(
     scene: viser.SceneApi, name: str, centers: NDArray, covariances: NDArray, rgbs: NDArray, opacities: NDArray, visible: bool
 ) -> Any:
-    """Draws splats; under a name that is there already it replaces them. Private in 0.2.7, public in 1.x.
+    """Draws splats, under a name that is not there yet: 0.2.7 keeps those of an earlier node. Private in 0.2.7, public in 1.x.
 
     Args:
         scene: Of the server or of a client.

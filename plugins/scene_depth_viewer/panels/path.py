@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scene_depth.errors import InputError
-from scene_depth_viewer.camera_path import CameraPath, Key, camera_of, key_of, read_keys, write_path
+from scene_depth_viewer.camera_path import CameraPath, Key, camera_of, key_of, read_path, write_path
 from scene_depth_viewer.pictures import picture, to_bytes
 from scene_depth_viewer.video import Frame, check_video, video_suffixes, write_video
+from scene_depth_viewer.viser_versions import add_buttons
 
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
@@ -33,14 +34,14 @@ class PathPanel:
         self._playing, self._rendering, self._stop = threading.Event(), threading.Lock(), threading.Event()
         gui = viewer.server.gui
         self.text = gui.add_markdown(self._summary())
-        self.edit = gui.add_button_group("Keys", ["Add", "Drop", "Clear"], hint="Add takes this view, drop the last key")
+        add_buttons(gui, "Keys", ["Add", "Drop", "Clear"], viewer.guarded(self._edit), "Add takes this view; drop, the last key")
         self.seconds = gui.add_number("Seconds", initial_value=2.0, min=0.1, max=60.0, step=0.1, hint="Between two keys")
         self.closed = gui.add_checkbox("Closed", initial_value=False, hint="Back to the first key")
-        self.play = gui.add_button_group("Play", ["Play", "Stop"])
+        add_buttons(gui, "Play", ["Play", "Stop"], viewer.guarded(self._play))
         with gui.add_folder("Video"):
             self.width = gui.add_number("Width", initial_value=960, min=16, max=7680, step=2)
             self.height = gui.add_number("Height", initial_value=540, min=16, max=4320, step=2)
-            self.fps = gui.add_number("Frames/s", initial_value=24, min=1, max=120, step=1)
+            self.fps = gui.add_number("Frames/s", initial_value=24.0, min=1, max=120, step=1)
             kinds = ", ".join(suffix or "a folder" for suffix in video_suffixes())
             self.video = gui.add_text("Video file", initial_value=f"path{video_suffixes()[0]}", hint=kinds)
             self.render = gui.add_button("Render video", hint="What View shows, along the path")
@@ -48,25 +49,22 @@ class PathPanel:
             self.cancel = gui.add_button("Cancel video", visible=False)
         with gui.add_folder("File", expand_by_default=False):
             self.file = gui.add_text("Path file", initial_value="camera_path.json", hint="scene-depth render --path reads it")
-            self.keep = gui.add_button_group("Path", ["Save", "Load"])
+            add_buttons(gui, "Path", ["Save", "Load"], viewer.guarded(self._keep))
         self._connect()
 
     def _connect(self) -> None:
         guarded = self._viewer.guarded
-        self.edit.on_click(guarded(self._edit))
-        self.play.on_click(guarded(self._play))
         self.render.on_click(guarded(self._render))
         self.cancel.on_click(guarded(lambda event: self._stop.set()))
-        self.keep.on_click(guarded(lambda event: self._save() if self.keep.value == "Save" else self._load()))
         for field in (self.seconds, self.closed, self.fps):
             field.on_update(guarded(lambda event: self._changed()))
 
-    def _edit(self, event: Any) -> None:
+    def _edit(self, event: Any, what: str) -> None:
         keys = self._path.keys
-        if self.edit.value == "Add":
+        if what == "Add":
             self._path.keys = [*keys, key_of(self._viewer.view_of(event).camera())]
         else:
-            self._path.keys = keys[:-1] if self.edit.value == "Drop" else []
+            self._path.keys = keys[:-1] if what == "Drop" else []
         self._changed()
 
     def _changed(self) -> None:
@@ -79,9 +77,9 @@ class PathPanel:
     def _summary(self, frames: int = 0) -> str:
         return f"**{len(self._path.keys)}** keys, {frames} frames, {frames / self._path.fps:.1f} s"
 
-    def _play(self, event: Any) -> None:
+    def _play(self, event: Any, what: str) -> None:
         self._playing.clear()
-        if self.play.value == "Stop":
+        if what == "Stop":
             return
         view, frames, fps = self._viewer.view_of(event), self._path.frames(), self._path.fps
         self._playing.set()
@@ -119,13 +117,13 @@ class PathPanel:
             yield to_bytes(picture(splats, None, camera, viewer.settings.rendered, viewer.photo_depths))
             self.bar.value = 100 * (number + 1) / len(frames)
 
-    def _save(self) -> None:
-        write_path(
-            Path(self.file.value).expanduser(), self._path.keys, self._path.fps, int(self.width.value), int(self.height.value)
-        )
-
-    def _load(self) -> None:
-        self._path.keys = read_keys(Path(self.file.value).expanduser())
+    def _keep(self, event: Any, what: str) -> None:
+        file = Path(self.file.value).expanduser()
+        if what == "Save":
+            write_path(file, self._path, int(self.width.value), int(self.height.value))
+            return
+        self._path = read_path(file)
+        self.seconds.value, self.fps.value, self.closed.value = self._path.seconds, self._path.fps, self._path.closed
         self._changed()
 
 

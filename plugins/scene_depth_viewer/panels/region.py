@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
 from scene_depth_viewer.picking import Mode
+from scene_depth_viewer.viser_versions import add_buttons
 from scene_depth_viewer.wireframes import region_mesh
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ class RegionFolder:
             self.radius = gui.add_number("Radius", initial_value=size, step=step, hint="Of the sphere")
             self.apply = gui.add_button("Select region", color="orange")
             self.file = gui.add_text("File", initial_value="region.json", hint="scene-depth heal --box FILE reads it")
-            self.keep = gui.add_button_group("Region", ["Save", "Load"])
+            add_buttons(
+                gui, "Region", ["Save", "Load"], viewer.guarded(lambda _, what: self.save() if what == "Save" else self.load())
+            )
         for field in (self.shape, self.center, self.size, self.turn, self.radius):
             field.on_update(viewer.guarded(lambda event: self.draw()))
         self.apply.on_click(viewer.guarded(lambda event: self.select()))
-        self.keep.on_click(viewer.guarded(lambda event: self.save() if self.keep.value == "Save" else self.load()))
 
     def region(self) -> Region:
         """The region that the numbers say; a box while hidden.

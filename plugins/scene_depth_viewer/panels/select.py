@@ -8,7 +8,7 @@ import torch
 
 from scene_depth_viewer.panels.region import add_region_folder
 from scene_depth_viewer.picking import Mode, flood, in_rectangle, screen_ray
-from scene_depth_viewer.viser_versions import Corners, on_click, on_rectangle, stop_pointer
+from scene_depth_viewer.viser_versions import Corners, add_buttons, on_click, on_rectangle, stop_pointer
 
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
@@ -43,9 +43,9 @@ def add_select_panel(viewer: Viewer) -> None:
         scene = viewer.server.scene
         stop_pointer(scene)
         if tool.value == "Rectangle":
-            on_rectangle(scene, lambda sent, corners: viewer.guarded(lambda each: rectangle(each, corners))(sent))
+            on_rectangle(scene, viewer.guarded(rectangle))
         elif tool.value == "Flood":
-            on_click(scene, lambda sent, place: viewer.guarded(lambda each: click(each, place))(sent))
+            on_click(scene, viewer.guarded(click))
 
     tool.on_update(viewer.guarded(arm))
     add_region_folder(viewer, chosen_mode)
@@ -54,20 +54,18 @@ def add_select_panel(viewer: Viewer) -> None:
 
 def _add_changes(viewer: Viewer, chosen_mode: Any) -> None:
     gui, session = viewer.server.gui, viewer.session
-    extent = gui.add_button_group("Extent", ["Grow", "Shrink"], hint="By the splats that touch")
-    change = gui.add_button_group("Change", ["All", "None", "Invert"])
 
-    def resize(event: Any) -> None:
-        session.grow_selection(1 if extent.value == "Grow" else -1)
+    def resize(event: Any, what: str) -> None:
+        session.grow_selection(1 if what == "Grow" else -1)
 
-    def replace(event: Any) -> None:
-        if change.value == "Invert":
+    def replace(event: Any, what: str) -> None:
+        if what == "Invert":
             session.invert_selection()
         else:
-            session.select(torch.full((len(session.splats),), change.value == "All"), "set", change.value.lower())
+            session.select(torch.full((len(session.splats),), what == "All"), "set", what.lower())
 
-    extent.on_click(viewer.guarded(resize))
-    change.on_click(viewer.guarded(replace))
+    add_buttons(gui, "Extent", ["Grow", "Shrink"], viewer.guarded(resize), "By the splats that touch")
+    add_buttons(gui, "Change", ["All", "None", "Invert"], viewer.guarded(replace))
     if session.masks:
         masks = gui.add_button("Select by masks", hint="What the scene's own masks show")
         masks.on_click(viewer.guarded(lambda event: session.select_masked(chosen_mode())))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scene_depth.errors import InputError
+from scene_depth_viewer.viser_versions import add_buttons
+
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
 
@@ -12,16 +15,15 @@ def add_status_panel(viewer: Viewer) -> None:
     """Adds the counts of splats and the undo buttons."""
     gui, session = viewer.server.gui, viewer.session
     text = gui.add_markdown(_status(viewer))
-    steps = gui.add_button_group("History", ["Undo", "Redo"])
 
-    def step(event: Any) -> None:
-        if not (session.undo() if steps.value == "Undo" else session.redo()):
-            event.client.add_notification(steps.value, f"Nothing to {steps.value.lower()}.", auto_close=3000)
+    def step(event: Any, what: str) -> None:
+        if not (session.undo() if what == "Undo" else session.redo()):
+            raise InputError(what.lower(), "no further step", "a step in the history")
 
     def refresh() -> None:
         text.content = _status(viewer)
 
-    steps.on_click(viewer.guarded(step))
+    add_buttons(gui, "History", ["Undo", "Redo"], viewer.guarded(step))
     session.listen(refresh)
 
 
@@ -30,4 +32,4 @@ def _status(viewer: Viewer) -> str:
     splats, selection = session.shown()
     chosen = 0 if selection is None else int(selection.sum())
     what = "as opened" if session.before else "healing" if session.busy else session.history.labels[-1]
-    return f"**{len(splats):,}** splats, **{chosen:,}** selected · *{what}*"
+    return f"**{len(splats):,}** splats, **{chosen:,}** selected  \n*{what}*"

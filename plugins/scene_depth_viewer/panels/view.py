@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scene_depth_viewer.page_frame import frustum_size
@@ -14,27 +13,16 @@ CHANNELS = {"Splats": "splats", "Colour": "colour", "Depth": "depth", "Alpha": "
 COMPARISONS = {"Off": "off", "Blend": "blend", "Split": "split", "Side by side": "side by side"}
 
 
-@dataclass
-class ViewPanel:
-    """Handles that others set.
-
-    Attributes:
-        photo: Dropdown of the photos; None if there are none.
-    """
-
-    photo: Any = None
-
-
-def add_view_panel(viewer: Viewer) -> ViewPanel:
-    """Adds the tab's contents."""
-    panel = ViewPanel()
+def add_view_panel(viewer: Viewer) -> Any:
+    """Adds the tab's contents and gives the dropdown of the photos; None if there are none."""
+    photo = None
     _add_channels(viewer)
     if viewer.session.photos:
-        _add_cameras(viewer, panel)
-        _add_comparison(viewer, panel)
+        _add_cameras(viewer)
+        photo = _add_comparison(viewer)
     reset = viewer.server.gui.add_button("Reset view", hint="Back to where the page began")
     reset.on_click(viewer.guarded(lambda event: viewer.view_of(event).jump(viewer.start)))
-    return panel
+    return photo
 
 
 def _add_channels(viewer: Viewer) -> None:
@@ -55,33 +43,29 @@ def _add_channels(viewer: Viewer) -> None:
     before.on_update(viewer.guarded(change_before))
 
 
-def _add_cameras(viewer: Viewer, panel: ViewPanel) -> None:
+def _add_cameras(viewer: Viewer) -> None:
     usual = frustum_size(viewer.frame, [view.camera for view in viewer.session.photos])
+    viewer.settings.frusta = usual
     size = viewer.server.gui.add_slider("Cameras", min=0.0, max=3.0, step=0.1, initial_value=1.0, hint="Size; 0 hides them")
 
-    def go(number: int, event: Any) -> None:
-        panel.photo.value = viewer.session.photos[number].name
-        viewer.view_of(event).jump(viewer.session.photos[number].camera, number)
-
     def draw(event: Any) -> None:
-        viewer.drawing.draw_frusta(
-            viewer.session.photos, usual * size.value, lambda n, e: viewer.guarded(lambda each: go(n, each))(e)
-        )
+        viewer.settings.frusta = usual * size.value
+        for view in viewer.views():
+            view.frusta.draw(viewer.settings.frusta)
 
-    draw(None)
     size.on_update(viewer.guarded(draw))
 
 
-def _add_comparison(viewer: Viewer, panel: ViewPanel) -> None:
+def _add_comparison(viewer: Viewer) -> Any:
     gui, photos = viewer.server.gui, viewer.session.photos
     names = [view.name for view in photos]
     with gui.add_folder("Photo"):
-        panel.photo = gui.add_dropdown("Photo", options=names, initial_value=names[0])
+        photo = gui.add_dropdown("Photo", options=names, initial_value=names[0])
         how = gui.add_dropdown("Compare", options=list(COMPARISONS), initial_value="Off")
         share = gui.add_slider("Share", min=0.0, max=1.0, step=0.05, initial_value=0.5, hint="Of the photo")
 
     def go(event: Any) -> None:
-        number = names.index(panel.photo.value)
+        number = names.index(photo.value)
         viewer.view_of(event).jump(photos[number].camera, number)
 
     def compare(event: Any) -> None:
@@ -94,6 +78,7 @@ def _add_comparison(viewer: Viewer, panel: ViewPanel) -> None:
         viewer.settings.share = share.value
         viewer.redraw()
 
-    panel.photo.on_update(viewer.guarded(go))
+    photo.on_update(viewer.guarded(go))
     how.on_update(viewer.guarded(compare))
     share.on_update(viewer.guarded(mix))
+    return photo
