@@ -19,7 +19,7 @@ from scene_depth.splats import GaussianSplats
 Mode = Literal["set", "add", "remove", "intersect"]
 FRONT_TOLERANCE = 0.03  # relative depth behind the front surface that still belongs to it
 FAINT = 0.1  # opacity below which a splat neither stops a click nor is flooded
-LINKS = 12  # neighbours that a flood may pass to
+LINKS = 16  # neighbours that a flood may pass to
 
 
 def combine(old: Tensor, new: Tensor, mode: Mode) -> Tensor:
@@ -86,7 +86,7 @@ def screen_ray(camera: Cameras, place: tuple[float, float]) -> tuple[Tensor, Ten
 
 
 def flood(
-    splats: GaussianSplats, origin: Tensor, direction: Tensor, *, color_tolerance: float = 0.15, reach: float = 2.0
+    splats: GaussianSplats, origin: Tensor, direction: Tensor, *, color_tolerance: float = 0.15, reach: float = 3.0
 ) -> Tensor:
     """The connected patch of similar colour around the splat that a click hits.
 

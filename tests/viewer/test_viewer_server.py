@@ -1,0 +1,177 @@
+"""The page without a browser: it is served, its panels are there, and browsers are followed in threads of their own."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from room_scene import Room
+from scene_depth_viewer.newest import NewestWorker
+from scene_depth_viewer.page_frame import page_frame
+from scene_depth_viewer.pictures import PhotoDepths
+from scene_depth_viewer.session import EditSession
+
+from scene_depth.errors import InputError
+
+viser = pytest.importorskip("viser", reason="viser is not installed")
+
+from scene_depth_viewer.client_view import ClientView, ViewSettings  # noqa: E402
+
+
+@pytest.fixture
+def labels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Labels of everything that is put on panels."""
+    found: list[str] = []
+    kinds = [name for name in dir(viser.GuiApi) if name.startswith("add_") and name not in ("add_markdown", "add_progress_bar")]
+    for name in kinds:
+        plain = getattr(viser.GuiApi, name)
+
+        def recorded(self, *args, plain=plain, **options):
+            found.extend(arg for arg in args[:1] if isinstance(arg, str))
+            return plain(self, *args, **options)
+
+        monkeypatch.setattr(viser.GuiApi, name, recorded)
+    return found
+
+
+def test_the_page_is_served_with_its_panels(serve: Callable, session: EditSession, labels: list[str]) -> None:
+    viewer = serve(session)
+    assert viewer.address.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(viewer.address, timeout=20) as answer:
+        assert answer.status == 200
+        assert b"<html" in answer.read()
+    for label in ("Show", "Before", "Compare", "Mode", "Tool", "Region", "Delete", "Heal", "Export", "Keys", "Render video"):
+        assert label in labels
+
+
+def test_splats_alone_have_no_photos_to_compare_with(serve: Callable, the_room: Room, labels: list[str]) -> None:
+    serve(EditSession(the_room.splats))
+    assert "Compare" not in labels
+    assert "Heal" in labels
+    assert "Select by masks" not in labels
+
+
+class Browser:
+    """Stands for a client of viser: it keeps what it is sent."""
+
+    def __init__(self):
+        self.pictures: list[np.ndarray] = []
+        self.camera = SimpleNamespace(
+            wxyz=np.array([1.0, 0, 0, 0]), position=np.zeros(3), fov=1.0, aspect=1.5, look_at=np.ones(3), on_update=self._listen
+        )
+        self.scene = SimpleNamespace(set_background_image=self._show, add_camera_frustum=self._frustum)
+        self.frusta: list[SimpleNamespace] = []
+
+    def _listen(self, callback) -> None:
+        self.moved = callback
+
+    def _show(self, image: np.ndarray, **_) -> None:
+        self.pictures.append(image)
+
+    def _frustum(self, name: str, **options) -> SimpleNamespace:
+        node = SimpleNamespace(name=name, visible=True, remove=lambda: None, on_click=lambda callback: None, **options)
+        self.frusta.append(node)
+        return node
+
+    def flush(self) -> None:
+        pass
+
+    @contextmanager
+    def atomic(self):
+        yield
+
+
+@pytest.fixture
+def view(session: EditSession, the_room: Room):
+    browser, errors = Browser(), []
+    settings = ViewSettings(channel="colour", size=96, frusta=0.01)
+    frame = page_frame(the_room.splats, the_room.cameras)
+    depths = PhotoDepths(the_room.splats, the_room.cameras)
+    view = ClientView(browser, session, frame, settings, depths, errors.append, lambda number: None)  # type: ignore[arg-type]
+    yield SimpleNamespace(view=view, browser=browser, settings=settings, frame=frame, errors=errors, session=session)
+    view.stop()
+    assert not errors
+
+
+def settle(view) -> np.ndarray:
+    assert view.view._worker.wait(60)
+    return view.browser.pictures[-1]
+
+
+def test_a_browser_gets_a_quick_picture_then_a_full_one(view, the_room: Room) -> None:
+    view.view.jump(the_room.cameras[2])
+    settle(view)
+    assert [image.shape[:2] for image in view.browser.pictures[-2:]] == [(16, 24), (64, 96)]
+    middle = view.browser.pictures[-1][32, 48].astype(float)
+    assert middle[0] > 2 * middle[1]  # the red ball
+
+
+def test_what_the_browser_draws_itself_needs_no_picture(view, the_room: Room) -> None:
+    view.settings.channel = "splats"
+    for camera in the_room.cameras:
+        view.view.jump(camera)
+        settle(view)
+    assert [image.shape for image in view.browser.pictures] == [(1, 1, 3)]  # once, plain
+
+
+def test_a_photo_is_compared_until_the_browser_leaves_it(view, the_room: Room) -> None:
+    view.settings.comparison, view.settings.share = "blend", 1.0
+    view.view.jump(the_room.cameras[4], 4)
+    view.browser.moved(None)
+    photo = settle(view)
+    assert view.view.photo == 4
+    scene_fov = 2 * math.atan(72 / 2 / 92)
+    assert view.browser.camera.fov == pytest.approx(scene_fov)
+    column, row = 48, 32  # the photo's principal point is off its centre, so it lies where its pixel's ray goes
+    sized = view.view.camera()
+    ray = sized.ray_directions()[0, row, column].double()
+    own = the_room.cameras[4]
+    in_photo = own.K[0] @ own.camera_to_world[0, :3, :3].T @ ray
+    x, y = (in_photo[:2] / in_photo[2]).tolist()
+    assert np.allclose(photo[row, column] / 255, view.session.photos[4].rgb[int(y), int(x)], atol=0.06)
+    view.browser.camera.position = view.browser.camera.position + 0.5
+    view.browser.moved(None)
+    settle(view)
+    assert view.view.photo is None
+
+
+def test_frusta_hide_where_the_browser_stands(view, the_room: Room) -> None:
+    assert len(view.browser.frusta) == len(the_room.cameras)
+    view.view.jump(the_room.cameras[1])
+    view.browser.moved(None)
+    assert [node.visible for node in view.browser.frusta] == [True, False, True, True, True, True]
+    settle(view)
+
+
+def test_the_newest_request_wins_and_errors_do_not_end_the_work() -> None:
+    begun, done, errors = threading.Event(), [], []
+    go = threading.Event()
+
+    def work(number: int, outdated: Callable[[], bool]) -> None:
+        begun.set()
+        go.wait(20)
+        if number == 3:
+            raise InputError("three", 3, "others")
+        done.append((number, outdated()))
+
+    worker: NewestWorker[int] = NewestWorker(work, errors.append)
+    worker.submit(0)
+    assert begun.wait(20)
+    started = time.monotonic()
+    for number in range(1, 4):
+        worker.submit(number)
+    assert time.monotonic() - started < 1  # asking never waits for the work
+    go.set()
+    assert worker.wait(20)
+    worker.submit(4)
+    assert worker.wait(20)
+    assert done == [(0, True), (4, False)]
+    assert [error.field for error in errors] == ["three"]
+    worker.stop()

@@ -1,0 +1,196 @@
+"""What a session does to a scene: select, delete, heal, undo, export."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from room_scene import Room, wall
+from scene_depth_heal.workflow import HealConfig, HealProgress, HealView
+from scene_depth_viewer.opening import open_session
+from scene_depth_viewer.session import EditSession
+
+from scene_depth.errors import InputError
+from scene_depth.evaluation.images import psnr
+from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.rendering import render
+
+QUICK = HealConfig(steps=40, most_references=2)
+
+
+def quiet(_: HealProgress) -> None:
+    return None
+
+
+def test_selections_combine_grow_and_can_be_undone(session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball)
+    half = the_room.splats.means[:, 0] > 0
+    session.select(half, "intersect")
+    assert torch.equal(session.selection, the_room.ball & half)
+    before = int(session.selection.sum())
+    session.grow_selection(1)
+    assert int(session.selection.sum()) > before
+    session.undo()
+    assert int(session.selection.sum()) == before
+    session.grow_selection(-1)
+    assert int(session.selection.sum()) < before
+    session.invert_selection()
+    assert session.history.labels == ["open", "select", "select", "shrink", "invert"]
+
+
+def test_delete_and_undo_give_the_same_bits(session: EditSession, the_room: Room) -> None:
+    told = []
+    session.listen(lambda: told.append(len(session.shown()[0])))
+    session.select(the_room.ball)
+    session.delete()
+    assert session.splats.sha256() == the_room.splats.select(~the_room.ball).sha256()
+    session.undo()
+    assert session.splats.sha256() == the_room.splats.sha256()
+    assert torch.equal(session.selection, the_room.ball)
+    assert told == [29836, 26836, 29836]
+
+
+def test_a_heal_repairs_what_was_deleted_before(session: EditSession, the_room: Room, photos: list[HealView]) -> None:
+    front = the_room.ball & (the_room.splats.means[:, 2] < 2.4)
+    session.select(front)
+    session.delete()
+    session.select(the_room.ball[~front])
+    stages = []
+    result = session.heal("harmonic", "exemplar", QUICK, lambda now: stages.append(now.stage))
+    assert set(stages) == {"hole", "fill", "fit"}
+    assert result.report.removed_splats == int(the_room.ball.sum())
+    kept = the_room.splats.select(~the_room.ball)
+    assert session.splats.select(slice(0, len(kept))).sha256() == kept.sha256()
+    hole = result.states[2].unseen.numpy()
+    truth = the_room.truth(2, wall(with_hole=False))
+    assert psnr(render(session.splats, the_room.cameras[2]).rgb[0].clamp(0, 1).numpy(), truth, hole) > 22
+    red = session.photos[2].rgb[..., 0] - session.photos[2].rgb[..., 1] > 0.5
+    assert red.any()
+    assert np.array_equal(session.photos[2].rgb, photos[2].rgb)
+    assert (session.views[2].rgb[red][:, 0] - session.views[2].rgb[red][:, 1]).max() < 0.4  # the ball is gone from it
+    session.undo()
+    assert session.history.present.hole is not None
+    session.redo()
+    assert session.history.present.hole is None
+
+
+def test_edits_wait_for_a_heal_and_a_cancelled_one_changes_nothing(session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball)
+    before, refused = session.splats, []
+
+    def meddle(now: HealProgress) -> None:
+        for act in (session.delete, session.undo, session.invert_selection):
+            with pytest.raises(InputError, match="still running"):
+                act()
+        with pytest.raises(InputError, match="one at a time"):
+            session.heal("nearest", "exemplar", QUICK, quiet)
+        refused.append(now.stage)
+        if now.stage == "fill":
+            session.show_preview(now.splats())
+            assert len(session.shown()[0]) > len(before) - int(the_room.ball.sum())
+            session.cancel()
+
+    result = session.heal("nearest", "exemplar", QUICK, meddle)
+    assert "fill" in refused
+    assert not result.report.finished
+    assert session.splats is before
+    assert session.preview is None
+    assert torch.equal(session.selection, the_room.ball)
+    session.delete()  # edits go on
+
+
+def test_a_heal_that_fails_frees_the_session(session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball)
+    with pytest.raises(InputError, match="one of"):
+        session.heal("no such inpainter", "exemplar", QUICK, quiet)
+    assert not session.busy
+    session.delete()
+
+
+def test_masks_select(the_room: Room, photos: list[HealView]) -> None:
+    masked = [HealView(v.name, v.camera, v.rgb, mask=v.rgb[..., 0] - v.rgb[..., 1] > 0.4) for v in photos]
+    session = EditSession(the_room.splats, masked)
+    session.select_masked()
+    visible = the_room.ball & (the_room.splats.means[:, 2] < 2.5)
+    assert session.selection[visible].float().mean() > 0.95
+    assert session.selection[~the_room.ball].float().mean() < 0.03
+    assert all(view.mask is None for view in session.views)
+
+
+def test_before_shows_the_scene_as_opened(session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball)
+    session.delete()
+    session.before = True
+    assert session.shown() == (session.original, None)
+    session.before = False
+    assert len(session.shown()[0]) == 26836
+
+
+def test_nothing_and_everything_are_refused(session: EditSession, the_room: Room) -> None:
+    with pytest.raises(InputError, match="no splat"):
+        session.delete()
+    with pytest.raises(InputError, match="no splat"):
+        session.heal("nearest", "exemplar", QUICK, quiet)
+    session.invert_selection()
+    with pytest.raises(InputError, match="all"):
+        session.delete()
+    with pytest.raises(InputError, match="the scene has changed"):
+        session.select(torch.ones(3, dtype=torch.bool))
+    alone = EditSession(the_room.splats)
+    alone.select(the_room.ball)
+    with pytest.raises(InputError, match=r"no posed photos; accepted: .*--splats"):
+        alone.heal("nearest", "exemplar", QUICK, quiet)
+    with pytest.raises(InputError, match="masks"):
+        alone.select_masked()
+
+
+@pytest.mark.parametrize("name", ["out.ply", "out.compressed.ply", "out.spz", "out.splat"])
+def test_exports_are_read_back(session: EditSession, the_room: Room, tmp_path: Path, name: str) -> None:
+    session.select(the_room.ball)
+    session.delete()
+    path = session.export(tmp_path / name)
+    assert len(read_splats(path)) == len(session.splats)
+    assert session.exported(name) == path.read_bytes()
+
+
+def test_the_input_is_never_overwritten(the_room: Room, tmp_path: Path) -> None:
+    path = tmp_path / "scene.ply"
+    write_splats(path, the_room.splats)
+    content = path.read_bytes()
+    session = open_session(path, None, None, 640, "cpu")
+    with pytest.raises(InputError, match="never overwritten"):
+        session.export(path)
+    with pytest.raises(InputError, match="extension"):
+        session.export(tmp_path / "scene.obj")
+    assert path.read_bytes() == content
+
+
+def test_opening_splats_alone_and_with_their_edited_copy(the_room: Room, tmp_path: Path) -> None:
+    before, after = tmp_path / "a.ply", tmp_path / "b.ply"
+    write_splats(before, the_room.splats)
+    write_splats(after, the_room.splats.select(~the_room.ball))
+    session = open_session(before, None, after, 640, "cpu")
+    assert session.history.labels == ["open", "b.ply"]
+    assert len(session.original) == len(the_room.splats)
+    assert not session.photos
+    with pytest.raises(InputError, match="nothing at this path"):
+        open_session(tmp_path / "c.ply", None, None, 640, "cpu")
+    with pytest.raises(InputError, match="splats"):
+        open_session(before, after, None, 640, "cpu")
+
+
+def test_threads_cannot_tear_a_session(session: EditSession, the_room: Room) -> None:
+    def meddle() -> None:
+        for _ in range(30):
+            session.invert_selection()
+
+    workers = [threading.Thread(target=meddle) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(session.history.labels) == 121
+    assert not session.selection.any()  # an even number of inversions
