@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import device_function, kernel
-from scene_depth.rendering.cpu.layout import CHUNK, RECORD, TILE
+from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel
+from scene_depth.rendering.cpu.layout import RECORD, TILE
 from scene_depth.rendering.cpu.simd import lane_numbers, maximum, minimum, square_root
 from scene_depth.rendering.cpu.simd_memory import prefetch, take_ticket
 from scene_depth.rendering.cpu.simd_pixels import block_bits
 
+_AHEAD = 16  # splats between a prefetch and the use
 _MARGIN = np.float32(0.01)  # px; blocks are chosen generously, pixels are tested exactly when they are blended
 
 
-@device_function
+@bare_function
 def _touched_blocks(records, base, left, top):
     """Bits of the blocks of the tile at pixel (left, top) that the ellipse where the density is 1/255 overlaps."""
     mean_x, mean_y = records[base + layout.MEAN_X], records[base + layout.MEAN_Y]
@@ -34,7 +35,7 @@ def _touched_blocks(records, base, left, top):
     return block_bits(maximum(first, np.float32(0)), minimum(last, np.float32(TILE - 1)), filled)
 
 
-@kernel
+@bare_kernel
 def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):
     """How many entries each part of the sorted splats adds to each tile; a task is one part.
 
@@ -53,13 +54,15 @@ def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):
             break
         counts[part] = 0
         for index in range(visible * part // parts, visible * (part + 1) // parts):
-            splat = splats[index]
+            splat = np.int64(splats[index])
+            if index + _AHEAD < visible:
+                prefetch(rectangles, 4 * np.int64(splats[index + _AHEAD]))
             for tile_y in range(rectangles[splat, 1], rectangles[splat, 3] + 1):
                 for tile_x in range(rectangles[splat, 0], rectangles[splat, 2] + 1):
                     counts[part, tile_y * tiles_x + tile_x] += 1
 
 
-@kernel
+@bare_kernel
 def place_entries(counts, starts):
     """Turns counts into the place of each part's first entry in each tile, and finds where each tile's list starts."""
     place = 0
@@ -72,10 +75,8 @@ def place_entries(counts, starts):
     starts[counts.shape[1]] = place
 
 
-@kernel
-def fill_entries(
-    tickets, parts, splats, rectangles, slots, chunk_slots, records, tiles_x, places, entry_splats, entry_slots, entry_blocks
-):
+@bare_kernel
+def fill_entries(tickets, parts, splats, rectangles, slots, records, tiles_x, places, entry_splats, entry_slots, entry_blocks):
     """Writes the lists; a task is one part of the sorted splats.
 
     Args:
@@ -83,7 +84,7 @@ def fill_entries(
         parts: Number of parts.
         splats: Visible splats in the order of depth  # [V]
         rectangles: First and last tile touched  # [N, 4]
-        slots, chunk_slots: Number of tiles touched by earlier splats, within the chunk and by earlier chunks.
+        slots: Number of tiles touched by the splats before  # [N]
         records: Projected splats, flat.
         tiles_x: Tiles in a row.
         places: Where each part's next entry goes, by tile; changed  # [parts, tiles]
@@ -98,9 +99,12 @@ def fill_entries(
             break
         for index in range(visible * part // parts, visible * (part + 1) // parts):
             splat = np.int64(splats[index])
-            if index + 8 < visible:
-                prefetch(records, RECORD * np.int64(splats[index + 8]))
-            slot = chunk_slots[splat // CHUNK] + slots[splat]
+            if index + _AHEAD < visible:
+                ahead = np.int64(splats[index + _AHEAD])
+                prefetch(records, RECORD * ahead)
+                prefetch(rectangles, 4 * ahead)
+                prefetch(slots, ahead)
+            slot = slots[splat]
             for tile_y in range(rectangles[splat, 1], rectangles[splat, 3] + 1):
                 for tile_x in range(rectangles[splat, 0], rectangles[splat, 2] + 1):
                     tile = tile_y * tiles_x + tile_x

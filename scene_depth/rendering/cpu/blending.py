@@ -13,31 +13,34 @@ from __future__ import annotations
 import numpy as np
 
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import device_function, kernel
-from scene_depth.rendering.cpu.layout import ALPHA_MAX, ALPHA_MIN, BLOCK, BLOCKS, RECORD, TILE, TRANSMITTANCE_MIN
+from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel
+from scene_depth.rendering.cpu.layout import ALPHA_MAX, BLOCK, BLOCKS, LOG2_ALPHA_MIN, RECORD, TILE, TRANSMITTANCE_MIN
 from scene_depth.rendering.cpu.simd import (
-    and_not,
-    any_lane,
+    all_lanes,
     floor,
     lane_numbers,
+    maximum,
     minimum,
+    multiply_add,
     select,
     trailing_zeros,
     vector_of,
 )
-from scene_depth.rendering.cpu.simd_functions import exp2
-from scene_depth.rendering.cpu.simd_memory import broadcast_load, load, prefetch, store, take_ticket
+from scene_depth.rendering.cpu.simd_functions import exp2, load_exp2_table
+from scene_depth.rendering.cpu.simd_memory import broadcast_load, load, prefetch, stack_floats, stack_words, store, take_ticket
 from scene_depth.rendering.cpu.simd_pixels import store_pixels, store_rgb
 
 WORDS = 4  # entries are taken 64 * WORDS at a time
 ENTRIES = 64 * WORDS
-_T, _RED, _GREEN, _BLUE, _DEPTH, _STOP, _MEDIAN = (16 * field for field in range(7))
-_FIELDS = 16 * 7
-NEVER = np.float32(1e9)  # the stop of a pixel that no entry has finished
+_NEAR = ENTRIES * RECORD
+_T, _LAST, _RED, _GREEN, _BLUE, _DEPTH, _STOP, _MEDIAN = (16 * field for field in range(8))
+_FIELDS = 16 * 8
+_STATE = BLOCKS * _FIELDS
 _HALF = np.float32(0.5)
+_LEAST = np.float32(1e-30)  # keeps products of transmittances from becoming denormal, which is slow
 
 
-@device_function
+@bare_function
 def lane_offsets():
     """Column and row of each lane's pixel in its block."""
     lanes = lane_numbers()
@@ -45,13 +48,21 @@ def lane_offsets():
     return lanes - rows * np.float32(BLOCK), rows
 
 
-@device_function
+@bare_function
+def tile_start(records, record, left, top):
+    """v and w of a splat, see ``layout``, at the centre of a tile's first pixel."""
+    dx = np.float32(left) + _HALF - records[record + layout.MEAN_X]
+    dy = np.float32(top) + _HALF - records[record + layout.MEAN_Y]
+    return records[record + layout.ACROSS] * dx - records[record + layout.SLANT] * dy, records[record + layout.DOWN] * dy
+
+
+@bare_function
 def blocks_across(pixels):
     """Blocks that a tile has along an axis on which ``pixels`` are left."""
     return (min(TILE, pixels) + BLOCK - 1) // BLOCK
 
 
-@device_function
+@bare_function
 def _transpose_bits(rows, start):
     """Transposes 64 words of 64 bits: swaps halves, quarters, ... of the bits between rows as far apart."""
     distance = 32
@@ -66,7 +77,7 @@ def _transpose_bits(rows, start):
         kept ^= kept << np.uint64(distance)
 
 
-@device_function
+@bare_function
 def _open_blocks(state, left, top, width, height):
     """Sets all pixels of the tile to empty, those outside the image to finished; returns a bit for each block."""
     zero = vector_of(np.float32(0))
@@ -79,61 +90,63 @@ def _open_blocks(state, left, top, width, height):
             x, y = left + BLOCK * block_x, top + BLOCK * block_y
             inside = (columns < np.float32(width - x)) & (rows < np.float32(height - y))
             base = _FIELDS * block
-            store(state, base + _T, vector_of(np.float32(1)))
+            store(state, base + _T, select(inside, vector_of(np.float32(1)), zero))
+            store(state, base + _LAST, vector_of(np.float32(1)))
             for field in range(_RED, _STOP, 16):
                 store(state, base + field, zero)
-            store(state, base + _STOP, select(inside, vector_of(NEVER), zero))
+            store(state, base + _STOP, zero)
             store(state, base + _MEDIAN, zero)
     return opened
 
 
-@device_function
-def _blend_block(state, block, words, word_count, records, first_entry, median):
-    """Adds the entries that touch one block to its pixels; returns whether all its pixels are finished."""
+@bare_function
+def _blend_block(state, block, words, word_count, records, median, exp2_table):
+    """Adds the entries that touch one block to its pixels; returns whether all its pixels are finished.
+
+    The transmittance of a finished pixel goes on falling, which tells that it is finished without a dependence of each
+    entry on the test of the one before; ``last`` keeps the value that counts.
+    """
     base = _FIELDS * block
-    transmittance, stop = load(state, base + _T), load(state, base + _STOP)
+    transmittance, last, stop = load(state, base + _T), load(state, base + _LAST), load(state, base + _STOP)
     red, green, blue = load(state, base + _RED), load(state, base + _GREEN), load(state, base + _BLUE)
     depth, middle = load(state, base + _DEPTH), load(state, base + _MEDIAN)
-    alive = stop >= NEVER
     columns, rows = lane_offsets()
     pixel_x, pixel_y = columns + np.float32(BLOCK * (block & 7)), rows + np.float32(BLOCK * (block >> 3))
+    table = load_exp2_table(exp2_table)
     finished = False
     for word in range(word_count):
         bits = words[64 * word + block]
+        transmittance = maximum(transmittance, _LEAST)
         while bits:
             entry = 64 * word + np.int64(trailing_zeros(bits))
             bits &= bits - np.uint64(1)
             record = RECORD * entry
-            dy = pixel_y - broadcast_load(records, record + layout.MEAN_Y)
-            u = pixel_x - broadcast_load(records, record + layout.MEAN_X) - dy * broadcast_load(records, record + layout.SHEAR)
-            exponent = broadcast_load(records, record + layout.LOG2_OPACITY)
-            exponent = exponent - dy * dy * broadcast_load(records, record + layout.HALF_ROW)
-            exponent = exponent - u * u * broadcast_load(records, record + layout.HALF_CONIC)
-            alpha = minimum(exp2(exponent), ALPHA_MAX)
-            alpha = select((alpha >= ALPHA_MIN) & alive, alpha, np.float32(0))
-            rest = transmittance - alpha * transmittance
+            w = pixel_y * broadcast_load(records, record + layout.DOWN) + broadcast_load(records, record + layout.START_W)
+            v = pixel_x * broadcast_load(records, record + layout.ACROSS) + broadcast_load(records, record + layout.START_V)
+            v = v - pixel_y * broadcast_load(records, record + layout.SLANT)
+            exponent = broadcast_load(records, record + layout.LOG2_OPACITY) - w * w - v * v
+            alpha = minimum(exp2(exponent, table), ALPHA_MAX)
+            alpha = select(exponent >= LOG2_ALPHA_MIN, alpha, np.float32(0))
+            rest = multiply_add(-alpha, transmittance, transmittance)
             spent = rest <= TRANSMITTANCE_MIN
-            if any_lane(spent):
-                alive = and_not(alive, spent)
-                stop = select(spent, np.float32(first_entry + entry), stop)
-                alpha = select(spent, np.float32(0), alpha)
-                rest = select(spent, transmittance, rest)
-                if not any_lane(alive):
-                    finished = True
-            weight = alpha * transmittance
+            last = select(spent, last, rest)
+            stop = select(spent, stop, broadcast_load(records, record + layout.NUMBER))
+            weight = select(spent, np.float32(0), alpha * transmittance)
             red = red + weight * broadcast_load(records, record + layout.RED)
             green = green + weight * broadcast_load(records, record + layout.GREEN)
             blue = blue + weight * broadcast_load(records, record + layout.BLUE)
             depth = depth + weight * broadcast_load(records, record + layout.DEPTH)
             if median is not None:
-                crossing = (transmittance > _HALF) & (rest <= _HALF)
+                crossing = (transmittance > _HALF) & (rest <= _HALF) & (weight > np.float32(0))
                 middle = select(crossing, broadcast_load(records, record + layout.DEPTH), middle)
             transmittance = rest
-            if finished:
+            if all_lanes(spent):
+                finished = True
                 break
         if finished:
             break
     store(state, base + _T, transmittance)
+    store(state, base + _LAST, last)
     store(state, base + _STOP, stop)
     store(state, base + _RED, red)
     store(state, base + _GREEN, green)
@@ -144,11 +157,11 @@ def _blend_block(state, block, words, word_count, records, first_entry, median):
     return finished
 
 
-@device_function
+@bare_function
 def _write_block(state, block, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median):
     """The finished pixels of a block into the images; the depth is divided by alpha."""
     base = _FIELDS * block
-    rest = load(state, base + _T)
+    rest = load(state, base + _LAST)
     red = load(state, base + _RED) + rest * background[0]
     green = load(state, base + _GREEN) + rest * background[1]
     blue = load(state, base + _BLUE) + rest * background[2]
@@ -175,18 +188,18 @@ def _write_block(state, block, x, y, width, height, background, rgb, alpha, dept
             rgb[3 * place] = state[base + _RED + lane]
             rgb[3 * place + 1] = state[base + _GREEN + lane]
             rgb[3 * place + 2] = state[base + _BLUE + lane]
-            alpha[place] = np.float32(1) - state[base + _T + lane]
+            alpha[place] = np.float32(1) - state[base + _LAST + lane]
             depth[place] = state[base + _DEPTH + lane]
-            transmittance[place] = state[base + _T + lane]
+            transmittance[place] = state[base + _LAST + lane]
             stops[place] = state[base + _STOP + lane]
             if median is not None:
                 median[place] = state[base + _MEDIAN + lane]
 
 
-@kernel
+@bare_kernel
 def blend(
     tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background,
-    rgb, alpha, depth, transmittance, stops, median,
+    rgb, alpha, depth, transmittance, stops, median, exp2_table,
 ):  # fmt: skip
     """Blends all tiles.
 
@@ -200,13 +213,14 @@ def blend(
         background: Red, green and blue behind the splats  # [3]
         rgb, alpha, depth: Images, flat; written. The depth is the mean z-depth, 0 where alpha is 0.
         transmittance: 1 - alpha before rounding, flat; written.
-        stops: Number in its tile's list of the entry that finished the pixel, NEVER if none did, flat; written.
+        stops: Number in its tile's list, from 1, of the last entry that the pixel has seen, flat; written.
         median: Depth of the splat at which the transmittance falls to 1/2, 0 if it does not, flat; written. Or None.
+        exp2_table: ``EXP2_TABLE``.
     """
     tiles_x = (width + TILE - 1) // TILE
-    state = np.empty(BLOCKS * _FIELDS, np.float32)
-    words = np.empty(ENTRIES, np.uint64)
-    near = np.empty(ENTRIES * RECORD, np.float32)  # records of the entries at hand, means relative to the tile
+    state = stack_floats(_STATE)
+    words = stack_words(ENTRIES)
+    near = stack_floats(_NEAR)  # records of the entries at hand, means relative to the tile
     while True:
         ticket = take_ticket(tickets)
         if ticket >= tiles.shape[0]:
@@ -226,16 +240,19 @@ def blend(
             for entry in range(amount):
                 if entry + 8 < amount:
                     prefetch(records, RECORD * np.int64(entry_splats[first + entry + 8]))
-                store(near, RECORD * entry, load(records, RECORD * np.int64(entry_splats[first + entry])))
-                near[RECORD * entry + layout.MEAN_X] -= np.float32(left) + _HALF
-                near[RECORD * entry + layout.MEAN_Y] -= np.float32(top) + _HALF
+                record = RECORD * np.int64(entry_splats[first + entry])
+                place = RECORD * entry
+                store(near, place, load(records, record))
+                start_v, start_w = tile_start(records, record, left, top)
+                near[place + layout.START_V], near[place + layout.START_W] = start_v, start_w
+                near[place + layout.NUMBER] = np.float32(first - start + entry + 1)
             for word in range(word_count):
                 _transpose_bits(words, 64 * word)
             blocks = remaining
             while blocks:
                 block = np.int64(trailing_zeros(blocks))
                 blocks &= blocks - np.uint64(1)
-                if _blend_block(state, block, words, word_count, near, first - start, median):
+                if _blend_block(state, block, words, word_count, near, median, exp2_table):
                     remaining &= ~(np.uint64(1) << np.uint64(block))
         for block_y in range(blocks_across(height - top)):
             for block_x in range(blocks_across(width - left)):

@@ -1,8 +1,8 @@
 """The adjoint of blending: sums over pixels from which the gradients of the projected splats follow.
 
 A task is one tile. Entries are taken back to front, so that the transmittance before each is found by division and what
-lies behind it is already summed up. With alpha = opacity * exp(-sigma) and v = alpha * dL/dalpha, every gradient of a
-splat's shape is a linear combination of the six sums of v times powers of the offset from its mean.
+lies behind it is already summed up. With alpha = opacity * 2**-(v^2 + w^2), see ``layout``, and g = alpha * dL/dalpha,
+every gradient of a splat's shape is a linear combination of the six sums of g times powers of v and w.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.blending import NEVER, blocks_across, lane_offsets
-from scene_depth.rendering.cpu.compiling import device_function, kernel
-from scene_depth.rendering.cpu.layout import ALPHA_MAX, ALPHA_MIN, BLOCK, BLOCKS, RECORD, TILE
+from scene_depth.rendering.cpu.blending import blocks_across, lane_offsets, tile_start
+from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel
+from scene_depth.rendering.cpu.layout import ALPHA_MAX, BLOCK, BLOCKS, LOG2_ALPHA_MIN, RECORD, TILE
 from scene_depth.rendering.cpu.simd import (
     absolute,
     highest_lane,
@@ -21,15 +21,26 @@ from scene_depth.rendering.cpu.simd import (
     trailing_zeros,
     vector_of,
 )
-from scene_depth.rendering.cpu.simd_functions import exp2
-from scene_depth.rendering.cpu.simd_memory import load, prefetch, store, store_sums_of_lanes, take_ticket
+from scene_depth.rendering.cpu.simd_functions import exp2, load_exp2_table
+from scene_depth.rendering.cpu.simd_memory import (
+    broadcast_load,
+    load,
+    prefetch,
+    stack_floats,
+    stack_integers,
+    store,
+    store_sums_of_lanes,
+    take_ticket,
+)
 from scene_depth.rendering.cpu.simd_pixels import load_pixels, load_rgb
 
 _T, _BEHIND, _STOP, _RED, _GREEN, _BLUE, _DEPTH, _X, _Y = (16 * field for field in range(9))
 _FIELDS = 16 * 9
+_ENTRY = BLOCKS * _FIELDS  # the record of the entry at hand; beside the state, so that it is read from memory at each use
+_STATE = _ENTRY + RECORD
 
 
-@device_function
+@bare_function
 def _open_block(state, block, x, y, width, height, background, transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth):
     """Reads the pixels of a block and their gradients; returns the number of entries that reach the block."""
     base = _FIELDS * block
@@ -68,24 +79,19 @@ def _open_block(state, block, x, y, width, height, background, transmittance, st
     columns, rows = lane_offsets()
     store(state, base + _X, columns + np.float32(BLOCK * (block & 7)))
     store(state, base + _Y, rows + np.float32(BLOCK * (block >> 3)))
-    return np.int64(min(highest_lane(stop), NEVER))
+    return np.int64(highest_lane(stop))
 
 
-@device_function
-def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot, absolute_sums):
+@bare_function
+def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot, absolute_sums, exp2_table):
     """Sums of one entry over the blocks in ``bits``, written to its slot."""
-    shear, half_conic, half_row = (
-        records[record + layout.SHEAR],
-        records[record + layout.HALF_CONIC],
-        records[record + layout.HALF_ROW],
-    )
-    log2_opacity, depth = records[record + layout.LOG2_OPACITY], records[record + layout.DEPTH]
-    red, green, blue = records[record + layout.RED], records[record + layout.GREEN], records[record + layout.BLUE]
-    offset_x = np.float32(left) + np.float32(0.5) - records[record + layout.MEAN_X]
-    offset_y = np.float32(top) + np.float32(0.5) - records[record + layout.MEAN_Y]
-    number = np.float32(entry)
+    start_v, start_w = tile_start(records, record, left, top)
+    store(state, _ENTRY, load(records, record))
+    state[_ENTRY + layout.START_V], state[_ENTRY + layout.START_W] = start_v, start_w
+    state[_ENTRY + layout.NUMBER] = np.float32(entry + 1)
+    table = load_exp2_table(exp2_table)
     zero = vector_of(np.float32(0))
-    sum_v = sum_vu = sum_vy = sum_vuu = sum_vuy = sum_vyy = zero
+    sum_g = sum_v = sum_w = sum_vv = sum_vw = sum_ww = zero
     sum_red = sum_green = sum_blue = sum_depth = zero
     sum_x = sum_y = zero
     while bits:
@@ -94,49 +100,56 @@ def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot
         if entry >= reach[block]:
             continue
         base = _FIELDS * block
-        dy = load(state, base + _Y) + offset_y
-        u = load(state, base + _X) + offset_x - dy * shear
-        density = exp2(log2_opacity - dy * dy * half_row - u * u * half_conic)
+        pixel_x, pixel_y = load(state, base + _X), load(state, base + _Y)
+        w = pixel_y * broadcast_load(state, _ENTRY + layout.DOWN) + broadcast_load(state, _ENTRY + layout.START_W)
+        v = pixel_x * broadcast_load(state, _ENTRY + layout.ACROSS) + broadcast_load(state, _ENTRY + layout.START_V)
+        v = v - pixel_y * broadcast_load(state, _ENTRY + layout.SLANT)
+        exponent = broadcast_load(state, _ENTRY + layout.LOG2_OPACITY) - w * w - v * v
+        density = exp2(exponent, table)
         alpha = minimum(density, ALPHA_MAX)
-        alpha = select((alpha >= ALPHA_MIN) & (load(state, base + _STOP) > number), alpha, np.float32(0))
-        inverse = 1.0 / (1.0 - alpha)
-        transmittance = load(state, base + _T) * inverse
-        store(state, base + _T, transmittance)
-        weight = alpha * transmittance
+        seen = load(state, base + _STOP) >= broadcast_load(state, _ENTRY + layout.NUMBER)
+        alpha = select((exponent >= LOG2_ALPHA_MIN) & seen, alpha, np.float32(0))
+        ratio = alpha / (1.0 - alpha)
         by_red, by_green, by_blue = load(state, base + _RED), load(state, base + _GREEN), load(state, base + _BLUE)
         by_depth = load(state, base + _DEPTH)
+        color = by_red * broadcast_load(state, _ENTRY + layout.RED)
+        color = color + by_green * broadcast_load(state, _ENTRY + layout.GREEN)
+        color = color + by_blue * broadcast_load(state, _ENTRY + layout.BLUE)
+        color = color + by_depth * broadcast_load(state, _ENTRY + layout.DEPTH)
+        after, behind = load(state, base + _T), load(state, base + _BEHIND)
+        weight = ratio * after  # alpha times the transmittance before, which is after / (1 - alpha)
+        store(state, base + _T, after + weight)
+        store(state, base + _BEHIND, weight * color + behind)
         sum_red = sum_red + weight * by_red
         sum_green = sum_green + weight * by_green
         sum_blue = sum_blue + weight * by_blue
         sum_depth = sum_depth + weight * by_depth
-        drawn = weight * (by_red * red + by_green * green + by_blue * blue + by_depth * depth)
-        behind = load(state, base + _BEHIND)
-        store(state, base + _BEHIND, behind + drawn)
-        v = select(density <= ALPHA_MAX, drawn - behind * (alpha * inverse), np.float32(0))
-        vu, vy = v * u, v * dy
-        sum_v = sum_v + v
-        sum_vu = sum_vu + vu
-        sum_vy = sum_vy + vy
-        sum_vuu = sum_vuu + vu * u
-        sum_vuy = sum_vuy + vu * dy
-        sum_vyy = sum_vyy + vy * dy
+        g = select(density <= ALPHA_MAX, ratio * (after * color - behind), np.float32(0))
+        gv, gw = g * v, g * w
+        sum_g = sum_g + g
+        sum_v = sum_v + gv
+        sum_w = sum_w + gw
+        sum_vv = sum_vv + gv * v
+        sum_vw = sum_vw + gv * w
+        sum_ww = sum_ww + gw * w
         if absolute_sums is not None:
-            sum_x = sum_x + absolute(vu * half_conic)
-            sum_y = sum_y + absolute(vy * half_row - vu * (half_conic * shear))
+            sum_x = sum_x + absolute(gv * broadcast_load(state, _ENTRY + layout.ACROSS))
+            by_y = gw * broadcast_load(state, _ENTRY + layout.DOWN) - gv * broadcast_load(state, _ENTRY + layout.SLANT)
+            sum_y = sum_y + absolute(by_y)
     if absolute_sums is not None:
         totals = (
-            sum_v, sum_vu, sum_vy, sum_vuu, sum_vuy, sum_vyy, sum_red, sum_green, sum_blue, sum_depth, sum_x, sum_y,
+            sum_g, sum_v, sum_w, sum_vv, sum_vw, sum_ww, sum_red, sum_green, sum_blue, sum_depth, sum_x, sum_y,
         )  # fmt: skip
         store_sums_of_lanes(sums, RECORD * slot, totals)
     else:
-        most = (sum_v, sum_vu, sum_vy, sum_vuu, sum_vuy, sum_vyy, sum_red, sum_green, sum_blue, sum_depth)
+        most = (sum_g, sum_v, sum_w, sum_vv, sum_vw, sum_ww, sum_red, sum_green, sum_blue, sum_depth)
         store_sums_of_lanes(sums, RECORD * slot, most)
 
 
-@kernel
+@bare_kernel
 def blend_adjoint(
     tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, width, height, background,
-    transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums,
+    transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums, exp2_table,
 ):  # fmt: skip
     """Sums of all entries, see ``layout``.
 
@@ -147,10 +160,11 @@ def blend_adjoint(
         grad_rgb, grad_alpha, grad_depth: Gradients of the loss by the images, flat.
         sums: Written  # [E, 16]
         absolute_sums: Anything but None to sum the absolute values of the means' gradients too.
+        exp2_table: ``EXP2_TABLE``.
     """
     tiles_x = (width + TILE - 1) // TILE
-    state = np.empty(BLOCKS * _FIELDS, np.float32)
-    reach = np.empty(BLOCKS, np.int64)
+    state = stack_floats(_STATE)
+    reach = stack_integers(BLOCKS)
     zero = vector_of(np.float32(0))
     while True:
         ticket = take_ticket(tickets)
@@ -182,4 +196,4 @@ def blend_adjoint(
                 store(sums, RECORD * slot, zero)
                 continue
             record = RECORD * np.int64(entry_splats[entry])
-            _add_entry(state, reach, entry - start, bits, records, record, left, top, sums, slot, absolute_sums)
+            _add_entry(state, reach, entry - start, bits, records, record, left, top, sums, slot, absolute_sums, exp2_table)

@@ -12,11 +12,13 @@ from scene_depth.rendering.cpu.blending_adjoint import blend_adjoint
 from scene_depth.rendering.cpu.layout import CAMERA_SUMS, CHUNK, RECORD, TILE
 from scene_depth.rendering.cpu.projection import project
 from scene_depth.rendering.cpu.projection_adjoint import project_adjoint
+from scene_depth.rendering.cpu.simd_functions import EXP2_TABLE
 from scene_depth.rendering.cpu.sorting import sort_by_depth
 from scene_depth.rendering.cpu.threads import run_on_threads
 
 _SPLATS_A_PART = 8192  # sorted splats of one binning task; the lists come out the same for any number
 _MOST_PARTS = 64
+_CACHE = 16 << 20  # bytes of SH gradients that will not stay in the cache until they are used
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,8 @@ class Frame:
     """What the gradients need from the drawing of one image; see the kernels for the arrays."""
 
     records: np.ndarray
-    rectangles: np.ndarray
+    flags: np.ndarray
     slots: np.ndarray
-    chunk_slots: np.ndarray
     tiles: np.ndarray
     starts: np.ndarray
     entry_splats: np.ndarray
@@ -106,23 +107,26 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     chunks = (count + CHUNK - 1) // CHUNK
     records = np.empty(padded * RECORD, np.float32)
     keys = np.empty(padded, np.uint32)
+    flags = np.empty(padded, np.int32)
     rectangles = np.empty((padded, 4), np.int16)
-    slots = np.empty(padded, np.int32)
+    slots = np.empty(chunks * CHUNK + 1, np.int32)
     chunk_slots, chunk_visible = np.empty(chunks, np.int64), np.empty(chunks, np.int64)
     padded_radii = np.empty(padded, np.int32)
     run_on_threads(
         project, chunks, count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh, splats.bands,
-        view.degree, view.camera, view.antialiased, records, keys, rectangles, slots, chunk_slots, chunk_visible, padded_radii,
+        view.degree, view.camera, view.antialiased, records, flags, keys, rectangles, slots, chunk_slots,
+        chunk_visible, padded_radii,
     )  # fmt: skip
     radii[:] = padded_radii[:count]
     visible = int(chunk_visible.sum())
-    first_slots = np.cumsum(chunk_slots) - chunk_slots
+    entries = int(chunk_slots.sum())
+    slots[:-1].reshape(chunks, CHUNK)[:] += (np.cumsum(chunk_slots) - chunk_slots).astype(np.int32)[:, None]
+    slots[-1] = entries
     work = np.empty((4, visible), np.uint32)
     sort_by_depth(keys, count, work[0], work[1], work[2], work[3])
     order = work[3].view(np.int32)
 
     tiles_x, tiles_y = (view.width + TILE - 1) // TILE, (view.height + TILE - 1) // TILE
-    entries = int(chunk_slots.sum())
     parts = min(_MOST_PARTS, visible // _SPLATS_A_PART + 1)
     counts = np.empty((parts, tiles_x * tiles_y), np.int64)
     starts = np.empty(tiles_x * tiles_y + 1, np.int64)
@@ -131,7 +135,7 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     entry_splats, entry_slots = np.empty(entries, np.int32), np.empty(entries, np.int32)
     entry_blocks = np.empty(entries, np.uint64)
     run_on_threads(
-        fill_entries, parts, parts, order, rectangles, slots, first_slots, records, tiles_x, counts,
+        fill_entries, parts, parts, order, rectangles, slots, records, tiles_x, counts,
         entry_splats, entry_slots, entry_blocks,
     )  # fmt: skip
 
@@ -141,9 +145,10 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     run_on_threads(
         blend, len(tiles), tiles, starts, entry_splats, entry_blocks, records, view.width, view.height, view.background,
         images.rgb, images.alpha, images.depth, transmittance, stops, images.median,
+        EXP2_TABLE,
     )  # fmt: skip
     return Frame(
-        records, rectangles, slots, first_slots, tiles, starts, entry_splats, entry_slots, entry_blocks, transmittance, stops,
+        records, flags, slots, tiles, starts, entry_splats, entry_slots, entry_blocks, transmittance, stops,
         images.depth,
     )  # fmt: skip
 
@@ -183,15 +188,16 @@ def draw_adjoint(
     run_on_threads(
         blend_adjoint, len(frame.tiles), frame.tiles, frame.starts, frame.entry_splats, frame.entry_slots, frame.entry_blocks,
         frame.records, view.width, view.height, view.background, frame.transmittance, frame.stops, frame.depth,
-        grad_images.rgb, grad_images.alpha, grad_images.depth, sums, gradients.absolute_means2d,
+        grad_images.rgb, grad_images.alpha, grad_images.depth, sums, gradients.absolute_means2d, EXP2_TABLE,
     )  # fmt: skip
-    chunks = len(frame.chunk_slots)
+    chunks = (splats.count + CHUNK - 1) // CHUNK
+    streaming = not accumulate and splats.sh.nbytes > _CACHE and gradients.splats.sh.ctypes.data % 64 == 0
     camera_sums = np.empty((chunks, CAMERA_SUMS), np.float32)
     out = gradients.splats
     run_on_threads(
         project_adjoint, chunks, splats.count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh,
-        splats.bands, view.degree, view.camera, view.antialiased, accumulate, frame.records, frame.rectangles, frame.slots,
-        frame.chunk_slots, sums, out.means, out.quats, out.log_scales, out.logits, out.sh,
+        splats.bands, view.degree, view.camera, view.antialiased, accumulate, streaming, frame.flags, frame.slots, sums,
+        out.means, out.quats, out.log_scales, out.logits, out.sh,
         gradients.means2d, gradients.absolute_means2d, camera_sums,
     )  # fmt: skip
     totals = camera_sums.sum(axis=0, dtype=np.float64)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import device_function, kernel
+from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel, bare_subroutine
 from scene_depth.rendering.cpu.geometry import (
     clamped_slopes,
     footprint,
@@ -35,7 +35,11 @@ from scene_depth.rendering.cpu.simd_memory import (
     load,
     load_columns3,
     load_columns4,
+    pointer_to,
+    prefetch,
+    stack_floats,
     store_bits,
+    store_flags,
     store_int16_rows,
     store_int32,
     store_transposed,
@@ -50,7 +54,14 @@ _LARGEST_RADIUS = np.float32(1e9)
 HIDDEN = np.uint32(0xFFFFFFFF)  # sort key of a splat out of view
 
 
-@device_function
+@bare_subroutine
+def prefetch_floats(array, start, count):
+    """A hint that floats will be read soon; they may lie beyond the array's end."""
+    for offset in range(0, count + 15, 16):
+        prefetch(array, start + offset)
+
+
+@bare_subroutine
 def copy_last_group(source, target, first, count, width):
     """Rows from ``first`` to ``count`` into a padded scratch array; the rest is filled with the last row."""
     for row in range(16):
@@ -59,14 +70,14 @@ def copy_last_group(source, target, first, count, width):
             target[row * width + column] = source[from_row * width + column]
 
 
-@device_function
-def colors(sh, start, bands, degree, x, y, z, coefficients, basis):
-    """Colours before the clamp at 0, of splats ``start`` to ``start + 16`` seen along unit vectors (x, y, z).
+@bare_function
+def colors(sh, bands, degree, x, y, z, coefficients, basis):
+    """Colours before the clamp at 0, of 16 splats seen along unit vectors (x, y, z).
 
     Leaves the coefficients in ``coefficients``, a row of 16 lanes for each of 3 * bands, and the harmonics in ``basis``.
     """
     for part in range((3 * bands + 15) // 16):
-        copy_transposed(sh, 3 * bands * start + 16 * part, 3 * bands, coefficients, 256 * part, 16)
+        copy_transposed(sh, 16 * part, 3 * bands, coefficients, 256 * part, 16)
     harmonics(x, y, z, degree, basis)
     red = green = blue = vector_of(np.float32(0.5))
     for k in range((degree + 1) * (degree + 1)):
@@ -77,13 +88,7 @@ def colors(sh, start, bands, degree, x, y, z, coefficients, basis):
     return red, green, blue
 
 
-@device_function
-def clamp_color(color):
-    """max(color, 0); -0.0 for a colour below 0, so that the adjoint can tell it from a colour of exactly 0."""
-    return select(color >= np.float32(0), color, np.float32(-0.0))
-
-
-@device_function
+@bare_function
 def _tile_range(low, high, tiles):
     """First and last tile along one axis that pixels ``low`` to ``high`` touch, as whole floats."""
     last = np.float32(tiles - 1)
@@ -93,10 +98,10 @@ def _tile_range(low, high, tiles):
     )
 
 
-@kernel
+@bare_kernel
 def project(
     tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased,
-    records, keys, rectangles, slots, chunk_slots, chunk_visible, radii,
+    records, flags, keys, rectangles, slots, chunk_slots, chunk_visible, radii,
 ):  # fmt: skip
     """Projects all splats; a task is one chunk.
 
@@ -108,10 +113,11 @@ def project(
         degree: SH degree to use.
         camera: See ``layout``.
         antialiased: Whether opacities are lowered as the blur widens the footprint.
-        records: Projected splats; written, with REACH_X = 0 for hidden splats  # [N, 16]
+        records: Projected splats; written where they are visible  # [N, 16]
+        flags: See ``layout``; written  # [N]
         keys: Bits of the depth, or HIDDEN; written  # [N]
         rectangles: First and last tile touched, x0, y0, x1, y1; written  # [N, 4]
-        slots: Number of tiles touched by the splats before this one in its chunk; written  # [N]
+        slots: Number of tiles touched by the splats before this one in its chunk; written  # [chunks * 1024]
         chunk_slots: Number of tiles touched by the splats of each chunk; written.
         chunk_visible: Number of visible splats of each chunk; written.
         radii: Largest reach in whole pixels, 0 for hidden splats; written  # [N]
@@ -120,10 +126,10 @@ def project(
     chunks = (groups + GROUPS_A_CHUNK - 1) // GROUPS_A_CHUNK
     tiles_x = (int(camera[layout.WIDTH]) + TILE - 1) // TILE
     tiles_y = (int(camera[layout.HEIGHT]) + TILE - 1) // TILE
-    coefficients, basis = np.empty(768, np.float32), np.empty(256, np.float32)
-    last_means, last_quats = np.empty(48, np.float32), np.empty(64, np.float32)
-    last_scales, last_logits = np.empty(48, np.float32), np.empty(16, np.float32)
-    last_sh = np.empty(16 * 48 + 16, np.float32)
+    coefficients, basis = stack_floats(768), stack_floats(256)
+    last_means, last_quats = stack_floats(48), stack_floats(64)
+    last_scales, last_logits = stack_floats(48), stack_floats(16)
+    last_sh = stack_floats(784)
     zero = vector_of(np.float32(0))
     while True:
         chunk = take_ticket(tickets)
@@ -131,42 +137,42 @@ def project(
             break
         for group in range(chunk * GROUPS_A_CHUNK, min((chunk + 1) * GROUPS_A_CHUNK, groups)):
             first = 16 * group
-            if group < groups - 1:
-                start = first
-                means_, quats_, scales_, logits_, sh_ = means, quats, log_scales, logits, sh
-            else:  # vectors would read beyond the arrays' ends
-                start = 0
+            means_, quats_ = pointer_to(means, 3 * first), pointer_to(quats, 4 * first)
+            scales_, logits_ = pointer_to(log_scales, 3 * first), pointer_to(logits, first)
+            sh_ = pointer_to(sh, 3 * bands * first)
+            if group == groups - 1:  # vectors would read beyond the arrays' ends
+                copy_last_group(means, last_means, first, count, 3)
+                copy_last_group(quats, last_quats, first, count, 4)
+                copy_last_group(log_scales, last_scales, first, count, 3)
+                copy_last_group(logits, last_logits, first, count, 1)
+                copy_last_group(sh, last_sh, first, count, 3 * bands)
                 means_, quats_, scales_, logits_, sh_ = last_means, last_quats, last_scales, last_logits, last_sh
-                copy_last_group(means, means_, first, count, 3)
-                copy_last_group(quats, quats_, first, count, 4)
-                copy_last_group(log_scales, scales_, first, count, 3)
-                copy_last_group(logits, logits_, first, count, 1)
-                copy_last_group(sh, sh_, first, count, 3 * bands)
-            x, y, z = load_columns3(means_, 3 * start)
+            prefetch_floats(means_, 48, 48)
+            prefetch_floats(quats_, 64, 64)
+            prefetch_floats(scales_, 48, 48)
+            prefetch_floats(sh_, 48 * bands, 48 * bands)
+            x, y, z = load_columns3(means_, 0)
             x, y, z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
             camera_x, camera_y, depth = into_camera(x, y, z, camera)
             visible = (depth > camera[layout.NEAR]) & (depth < camera[layout.FAR])
             if not any_lane(visible):
                 store_bits(keys, first, visible, zero)
-                store_transposed(
-                    records, RECORD * first, RECORD,
-                    (zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero),
-                )  # fmt: skip
                 store_int32(radii, first, zero)
+                store_flags(flags, first, (visible, visible, visible, visible))
                 continue
             inverse_z = 1.0 / depth
             slope_x, slope_y = camera_x * inverse_z, camera_y * inverse_z
             mean_x = camera[layout.FOCAL_X] * slope_x + camera[layout.CENTER_X]
             mean_y = camera[layout.FOCAL_Y] * slope_y + camera[layout.CENTER_Y]
             slope_x, slope_y = clamped_slopes(slope_x, slope_y, camera)
-            quat = load_columns4(quats_, 4 * start)
+            quat = load_columns4(quats_, 0)
             qw, qx, qy, qz, _ = unit_quaternion(quat[0], quat[1], quat[2], quat[3])
             p = rows_times_matrix(projection_rows(inverse_z, slope_x, slope_y, camera), rotation_matrix(qw, qx, qy, qz))
-            log_s = load_columns3(scales_, 3 * start)
+            log_s = load_columns3(scales_, 0)
             s = (exp(log_s[0]), exp(log_s[1]), exp(log_s[2]))
             xx, yy, xy, blurred, sharp = footprint((p[0] * s[0], p[1] * s[1], p[2] * s[2], p[3] * s[0], p[4] * s[1], p[5] * s[2]))
 
-            log2_opacity = -log2(1.0 + exp(-load(logits_, start)))
+            log2_opacity = -log2(1.0 + exp(-load(logits_, 0)))
             if antialiased:
                 log2_opacity = log2_opacity + 0.5 * log2(sharp / blurred)
             reach_squared = _TWO_LN2 * (log2_opacity + _LOG2_255)
@@ -176,17 +182,20 @@ def project(
             visible = visible & (mean_y + reach_y > np.float32(0)) & (mean_y - reach_y < camera[layout.HEIGHT])
 
             direction_x, direction_y, direction_z, _ = unit_direction(x, y, z)
-            red, green, blue = colors(sh_, start, bands, degree, direction_x, direction_y, direction_z, coefficients, basis)
+            red, green, blue = colors(sh_, bands, degree, direction_x, direction_y, direction_z, coefficients, basis)
             energy = red * red + green * green + blue * blue
             visible = visible & (energy < _LARGEST_DETERMINANT)  # false for NaN
             reach_x = select(visible, reach_x, np.float32(0))
+            black = np.float32(0)
+            store_flags(flags, first, (visible, red >= black, green >= black, blue >= black))
             row = 1.0 / yy
+            shear, across = xy * row, square_root(HALF_LOG2_E * (yy / blurred))
             store_transposed(
                 records, RECORD * first, RECORD,
                 (
-                    mean_x, mean_y, HALF_LOG2_E * (yy / blurred), xy * row, HALF_LOG2_E * row, log2_opacity,
-                    clamp_color(red), clamp_color(green), clamp_color(blue), depth,
-                    reach_x, reach_y, xy / xx * reach_x, blurred * row, reach_squared, row,
+                    mean_x, mean_y, across, across * shear, square_root(HALF_LOG2_E * row), log2_opacity,
+                    maximum(red, black), maximum(green, black), maximum(blue, black), depth,
+                    shear, reach_y, xy / xx * reach_x, blurred * row, reach_squared, row,
                 ),
             )  # fmt: skip
             store_bits(keys, first, visible, depth)
@@ -197,9 +206,9 @@ def project(
             right, bottom = select(visible, right, np.float32(0)), select(visible, bottom, np.float32(0))
             store_int16_rows(rectangles, 4 * first, left, top, right, bottom)
         slot, seen = 0, 0
-        for splat in range(chunk * CHUNK, min((chunk + 1) * CHUNK, count)):
+        for splat in range(chunk * CHUNK, (chunk + 1) * CHUNK):
             slots[splat] = slot
-            if keys[splat] != HIDDEN:
+            if splat < count and keys[splat] != HIDDEN:
                 seen += 1
                 slot += (rectangles[splat, 2] - rectangles[splat, 0] + 1) * (rectangles[splat, 3] - rectangles[splat, 1] + 1)
         chunk_slots[chunk], chunk_visible[chunk] = slot, seen

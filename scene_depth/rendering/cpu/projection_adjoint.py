@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import device_function, kernel
+from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel, bare_subroutine
 from scene_depth.rendering.cpu.geometry import (
     clamped_slopes,
     footprint,
@@ -16,21 +16,26 @@ from scene_depth.rendering.cpu.geometry import (
     unit_direction,
     unit_quaternion,
 )
-from scene_depth.rendering.cpu.layout import CAMERA_SUMS, CHUNK, GROUPS_A_CHUNK, LOG2_E, POSITION, RECORD, ROTATION
-from scene_depth.rendering.cpu.projection import copy_last_group
-from scene_depth.rendering.cpu.simd import any_lane, has_sign, select, sum_of_lanes, vector_of
+from scene_depth.rendering.cpu.layout import CAMERA_SUMS, GROUPS_A_CHUNK, HALF_LOG2_E, LOG2_E, POSITION, RECORD, ROTATION
+from scene_depth.rendering.cpu.projection import copy_last_group, prefetch_floats
+from scene_depth.rendering.cpu.simd import any_lane, select, square_root, sum_of_lanes, vector_of
 from scene_depth.rendering.cpu.simd_functions import exp
 from scene_depth.rendering.cpu.simd_memory import (
     copy_transposed,
     load,
     load_columns3,
     load_columns4,
+    load_flags,
     load_transposed,
+    pointer_to,
+    stack_floats,
     store,
     store_columns2,
     store_columns3,
     store_columns4,
+    store_past_cache,
     take_ticket,
+    wait_for_stores,
 )
 from scene_depth.rendering.cpu.spherical_harmonics import harmonics, harmonics_gradient
 
@@ -38,42 +43,39 @@ _TWO_LN2 = np.float32(2 / LOG2_E)
 _0 = np.float32(0)
 
 
-@device_function
-def _gather_sums(first, count, records, rectangles, slots, chunk_slots, sums, rows):
+@bare_function
+def _gather_sums(first, slots, sums, rows):
     """Adds up the sums of each splat's entries; returns them by field, zero for hidden splats."""
     for lane in range(16):
         total = vector_of(_0)
-        splat = first + lane
-        if splat < count and records[RECORD * splat + layout.REACH_X] > _0:
-            slot = chunk_slots[splat // CHUNK] + slots[splat]
-            across = np.int64(rectangles[splat, 2]) - np.int64(rectangles[splat, 0]) + 1
-            down = np.int64(rectangles[splat, 3]) - np.int64(rectangles[splat, 1]) + 1
-            for place in range(slot, slot + across * down):
-                total = total + load(sums, RECORD * place)
+        for place in range(slots[first + lane], slots[first + lane + 1]):
+            total = total + load(sums, RECORD * place)
         store(rows, 16 * lane, total)
     return load_transposed(rows, 0, 16)
 
 
-@device_function
+@bare_function
 def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):
     """Gradients by the mean (x, y) and the covariance (xx, yy, xy) in the image, in 1/px and 1/px^2.
 
-    With conic = yy / det, shear = xy / yy and row = 1 / yy: sigma = (conic u^2 + row dy^2) / 2, u = dx - shear dy.
+    With conic = yy / det, shear = xy / yy and row = 1 / yy: -log(density) = (conic (dx - shear dy)^2 + row dy^2) / 2, and
+    v, w are dx - shear dy, dy in the unit in which their squares are base 2 logarithms.
     """
     inverse = 1.0 / blurred
     row, conic = 1.0 / yy, yy * inverse
     shear = xy * row
-    by_x = conic * total[layout.SUM_V_U]
-    by_y = row * total[layout.SUM_V_Y] - shear * by_x
-    by_conic = -0.5 * total[layout.SUM_V_UU]
-    by_shear = conic * total[layout.SUM_V_UY]
-    by_row = -0.5 * total[layout.SUM_V_YY]
-    across = xy * inverse
+    across, down = square_root(HALF_LOG2_E * conic), square_root(HALF_LOG2_E * row)
+    by_x = _TWO_LN2 * across * total[layout.SUM_V]
+    by_y = _TWO_LN2 * down * total[layout.SUM_W] - shear * by_x
+    by_conic = -0.5 * _TWO_LN2 * total[layout.SUM_VV] / conic
+    by_shear = _TWO_LN2 * across / down * total[layout.SUM_VW]
+    by_row = -0.5 * _TWO_LN2 * total[layout.SUM_WW] * yy
+    slope = xy * inverse
     by_xx = -by_conic * conic * conic
-    by_yy = -by_conic * across * across - row * row * (by_shear * xy + by_row)
-    by_xy = 2.0 * by_conic * conic * across + by_shear * row
+    by_yy = -by_conic * slope * slope - row * row * (by_shear * xy + by_row)
+    by_xy = 2.0 * by_conic * slope * conic + by_shear * row
     if antialiased:  # opacity * sqrt(sharp / blurred)
-        half = 0.5 * total[layout.SUM_V]
+        half = 0.5 * total[layout.SUM]
         inverse_sharp = 1.0 / sharp
         by_xx = by_xx + half * ((yy - layout.COVARIANCE_BLUR) * inverse_sharp - yy * inverse)
         by_yy = by_yy + half * ((xx - layout.COVARIANCE_BLUR) * inverse_sharp - xx * inverse)
@@ -81,7 +83,7 @@ def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):
     return by_x, by_y, by_xx, by_yy, by_xy
 
 
-@device_function
+@bare_function
 def _quaternion_gradient(d, w, x, y, z, inverse_length):
     """Gradient by the quaternion before it was normalised, from the one by its rotation matrix ``d``, row by row."""
     by_w = 2.0 * (x * (d[7] - d[5]) + y * (d[2] - d[6]) + z * (d[3] - d[1]))
@@ -97,7 +99,7 @@ def _quaternion_gradient(d, w, x, y, z, inverse_length):
     )
 
 
-@device_function
+@bare_function
 def _out_of_camera(x, y, z, camera):
     """A vector in the camera's axes, in the world's."""
     return (
@@ -107,11 +109,11 @@ def _out_of_camera(x, y, z, camera):
     )
 
 
-@device_function
-def _color_gradient(sh, start, bands, degree, x, y, z, red, green, blue, coefficients, basis, slopes_x, slopes_y, slopes_z, rows):
-    """Gradient by SH coefficients, left in ``rows`` (48 floats a lane), and by the unit direction (x, y, z)."""
+@bare_function
+def _color_gradient(sh, bands, degree, x, y, z, red, green, blue, coefficients, basis, slopes_x, slopes_y, slopes_z, rows):
+    """Gradient by SH coefficients, left in ``rows`` (a row a lane), and by the unit direction (x, y, z)."""
     for part in range((3 * bands + 15) // 16):
-        copy_transposed(sh, 3 * bands * start + 16 * part, 3 * bands, coefficients, 256 * part, 16)
+        copy_transposed(sh, 16 * part, 3 * bands, coefficients, 256 * part, 16)
     harmonics(x, y, z, degree, basis)
     harmonics_gradient(x, y, z, degree, slopes_x, slopes_y, slopes_z)
     by_x = by_y = by_z = vector_of(_0)
@@ -128,30 +130,47 @@ def _color_gradient(sh, start, bands, degree, x, y, z, red, green, blue, coeffic
         store(coefficients, 48 * k, weight * red)
         store(coefficients, 48 * k + 16, weight * green)
         store(coefficients, 48 * k + 32, weight * blue)
-    for part in range((3 * bands + 15) // 16):
-        copy_transposed(coefficients, 256 * part, 16, rows, 16 * part, 48)
+    for part in range((3 * bands + 15) // 16 - 1, -1, -1):  # what a part writes beyond its columns, a later one repairs
+        copy_transposed(coefficients, 256 * part, 16, rows, 16 * part, 3 * bands)
     return by_x, by_y, by_z
 
 
-@device_function
-def _write_rows(rows, bands, first, amount, accumulate, out):
-    """The first 3 * bands floats of each of ``amount`` rows to or onto ``out``, from splat ``first`` on."""
-    width = 3 * bands
-    for lane in range(amount):
-        place = width * (first + lane)
-        if bands == 16:
-            for part in range(0, 48, 16):
-                values = load(rows, 48 * lane + part)
-                store(out, place + part, values + load(out, place + part) if accumulate else values)
-        else:
-            for column in range(width):
-                out[place + column] = rows[48 * lane + column] + (out[place + column] if accumulate else _0)
+@bare_subroutine
+def _write_sh(rows, first, amount, bands, accumulate, streaming, out):
+    """SH gradients of ``amount`` splats from ``first`` on, to or onto ``out``."""
+    start, size = 3 * bands * first, 3 * bands * amount
+    if amount < 16:
+        for index in range(size):
+            out[start + index] = rows[index] + (out[start + index] if accumulate else _0)
+    elif accumulate:
+        for index in range(0, size, 16):
+            store(out, start + index, load(rows, index) + load(out, start + index))
+    elif streaming:
+        for index in range(0, size, 16):
+            store_past_cache(out, start + index, load(rows, index))
+    else:
+        for index in range(0, size, 16):
+            store(out, start + index, load(rows, index))
 
 
-@kernel
+@bare_subroutine
+def _write(values, target, start, amount):
+    for index in range(amount):
+        target[start + index] = values[index]
+
+
+@bare_subroutine
+def _write_zeros(target, start, amount):
+    for index in range(0, amount // 16 * 16, 16):
+        store(target, start + index, vector_of(_0))
+    for index in range(amount // 16 * 16, amount):
+        target[start + index] = _0
+
+
+@bare_kernel
 def project_adjoint(
     tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased, accumulate,
-    records, rectangles, slots, chunk_slots, sums,
+    streaming, flags, slots, sums,
     grad_means, grad_quats, grad_scales, grad_logits, grad_sh, grad_means2d, absolute_means2d, camera_sums,
 ):  # fmt: skip
     """Gradients of all splats; a task is one chunk.
@@ -159,8 +178,9 @@ def project_adjoint(
     Args:
         tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased: As for ``project``.
         accumulate: Whether to add to the parameters' gradients instead of writing them.
-        records, rectangles, slots: What ``project`` wrote.
-        chunk_slots: Number of tiles touched by the splats of earlier chunks.
+        streaming: Whether to write the SH gradient past the cache; only if it is not accumulated.
+        flags: What ``project`` wrote.
+        slots: Number of tiles touched by the splats before; with one element more than there are splats.
         sums: What ``blend_adjoint`` wrote.
         grad_means, grad_quats, grad_scales, grad_logits, grad_sh: Gradients of the parameters, flat; written or added to.
         grad_means2d: Gradient by the projected means in 1/px, flat, with room for a multiple of 16 splats; written.
@@ -169,13 +189,13 @@ def project_adjoint(
     """
     groups = (count + 15) // 16
     chunks = (groups + GROUPS_A_CHUNK - 1) // GROUPS_A_CHUNK
-    coefficients, basis, rows = np.empty(768, np.float32), np.empty(256, np.float32), np.empty(768, np.float32)
-    slopes_x, slopes_y, slopes_z = np.empty(256, np.float32), np.empty(256, np.float32), np.empty(256, np.float32)
-    last_means, last_quats = np.empty(48, np.float32), np.empty(64, np.float32)
-    last_scales, last_logits = np.empty(48, np.float32), np.empty(16, np.float32)
-    last_sh = np.empty(16 * 48 + 16, np.float32)
-    out_means, out_quats = np.empty(48, np.float32), np.empty(64, np.float32)
-    out_scales, out_logits = np.empty(48, np.float32), np.empty(16, np.float32)
+    coefficients, basis, rows = stack_floats(768), stack_floats(256), stack_floats(784)
+    slopes_x, slopes_y, slopes_z = stack_floats(256), stack_floats(256), stack_floats(256)
+    last_means, last_quats = stack_floats(48), stack_floats(64)
+    last_scales, last_logits = stack_floats(48), stack_floats(16)
+    last_sh = stack_floats(784)
+    out_means, out_quats = stack_floats(48), stack_floats(64)
+    out_scales, out_logits = stack_floats(48), stack_floats(16)
     zero = vector_of(_0)
     while True:
         chunk = take_ticket(tickets)
@@ -185,42 +205,44 @@ def project_adjoint(
         for group in range(chunk * GROUPS_A_CHUNK, min((chunk + 1) * GROUPS_A_CHUNK, groups)):
             first = 16 * group
             amount = min(16, count - first)
-            reach = load_transposed(records, RECORD * first, RECORD)[layout.REACH_X]
-            visible = reach > _0
+            visible = load_flags(flags, first, layout.VISIBLE)
             if not any_lane(visible):
                 for lane in range(32):
                     grad_means2d[2 * first + lane] = _0
                     if absolute_means2d is not None:
                         absolute_means2d[2 * first + lane] = _0
                 if not accumulate:
-                    grad_means[3 * first : 3 * (first + amount)] = _0
-                    grad_quats[4 * first : 4 * (first + amount)] = _0
-                    grad_scales[3 * first : 3 * (first + amount)] = _0
-                    grad_logits[first : first + amount] = _0
-                    grad_sh[3 * bands * first : 3 * bands * (first + amount)] = _0
+                    _write_zeros(grad_means, 3 * first, 3 * amount)
+                    _write_zeros(grad_quats, 4 * first, 4 * amount)
+                    _write_zeros(grad_scales, 3 * first, 3 * amount)
+                    _write_zeros(grad_logits, first, amount)
+                    _write_zeros(grad_sh, 3 * bands * first, 3 * bands * amount)
                 continue
-            if group < groups - 1:
-                start = first
-                means_, quats_, scales_, logits_, sh_ = means, quats, log_scales, logits, sh
-                to_means, to_quats, to_scales, to_logits = grad_means, grad_quats, grad_scales, grad_logits
-            else:  # vectors would reach beyond the arrays' ends
-                start = 0
+            means_, quats_ = pointer_to(means, 3 * first), pointer_to(quats, 4 * first)
+            scales_, logits_ = pointer_to(log_scales, 3 * first), pointer_to(logits, first)
+            sh_ = pointer_to(sh, 3 * bands * first)
+            to_means, to_quats = pointer_to(grad_means, 3 * first), pointer_to(grad_quats, 4 * first)
+            to_scales, to_logits = pointer_to(grad_scales, 3 * first), pointer_to(grad_logits, first)
+            if group == groups - 1:  # vectors would reach beyond the arrays' ends
+                copy_last_group(means, last_means, first, count, 3)
+                copy_last_group(quats, last_quats, first, count, 4)
+                copy_last_group(log_scales, last_scales, first, count, 3)
+                copy_last_group(logits, last_logits, first, count, 1)
+                copy_last_group(sh, last_sh, first, count, 3 * bands)
                 means_, quats_, scales_, logits_, sh_ = last_means, last_quats, last_scales, last_logits, last_sh
-                copy_last_group(means, means_, first, count, 3)
-                copy_last_group(quats, quats_, first, count, 4)
-                copy_last_group(log_scales, scales_, first, count, 3)
-                copy_last_group(logits, logits_, first, count, 1)
-                copy_last_group(sh, sh_, first, count, 3 * bands)
                 to_means, to_quats, to_scales, to_logits = out_means, out_quats, out_scales, out_logits
                 if accumulate:
                     copy_last_group(grad_means, to_means, first, count, 3)
                     copy_last_group(grad_quats, to_quats, first, count, 4)
                     copy_last_group(grad_scales, to_scales, first, count, 3)
                     copy_last_group(grad_logits, to_logits, first, count, 1)
-            total = _gather_sums(first, count, records, rectangles, slots, chunk_slots, sums, rows)
+            prefetch_floats(sh_, 48 * bands, 48 * bands)
+            if group < groups - 1:
+                prefetch_floats(sums, RECORD * slots[first + 16], RECORD * (slots[first + 32] - slots[first + 16]))
+            total = _gather_sums(first, slots, sums, rows)
 
             # what the forward pass computed; hidden splats stand on the optical axis, so that nothing here is infinite
-            x, y, z = load_columns3(means_, 3 * start)
+            x, y, z = load_columns3(means_, 0)
             x = select(visible, x - camera[POSITION], camera[ROTATION + 6])
             y = select(visible, y - camera[POSITION + 1], camera[ROTATION + 7])
             z = select(visible, z - camera[POSITION + 2], camera[ROTATION + 8])
@@ -229,11 +251,11 @@ def project_adjoint(
             raw_x, raw_y = camera_x * inverse_z, camera_y * inverse_z
             slope_x, slope_y = clamped_slopes(raw_x, raw_y, camera)
             t = projection_rows(inverse_z, slope_x, slope_y, camera)
-            quat = load_columns4(quats_, 4 * start)
+            quat = load_columns4(quats_, 0)
             qw, qx, qy, qz, inverse_length = unit_quaternion(quat[0], quat[1], quat[2], quat[3])
             r = rotation_matrix(qw, qx, qy, qz)
             p = rows_times_matrix(t, r)
-            log_s = load_columns3(scales_, 3 * start)
+            log_s = load_columns3(scales_, 0)
             s = (exp(log_s[0]), exp(log_s[1]), exp(log_s[2]))
             u = (p[0] * s[0], p[1] * s[1], p[2] * s[2], p[3] * s[0], p[4] * s[1], p[5] * s[2])
             xx, yy, xy, blurred, sharp = footprint(u)
@@ -284,13 +306,12 @@ def project_adjoint(
             by_mean_x, by_mean_y, by_mean_z = _out_of_camera(by_camera_x, by_camera_y, by_camera_z, camera)
 
             # colour
-            record = load_transposed(records, RECORD * first, RECORD)
-            red = select(has_sign(record[layout.RED]), _0, total[layout.SUM_RED])
-            green = select(has_sign(record[layout.GREEN]), _0, total[layout.SUM_GREEN])
-            blue = select(has_sign(record[layout.BLUE]), _0, total[layout.SUM_BLUE])
+            red = select(load_flags(flags, first, layout.RED_FREE), total[layout.SUM_RED], _0)
+            green = select(load_flags(flags, first, layout.GREEN_FREE), total[layout.SUM_GREEN], _0)
+            blue = select(load_flags(flags, first, layout.BLUE_FREE), total[layout.SUM_BLUE], _0)
             direction_x, direction_y, direction_z, inverse_distance = unit_direction(x, y, z)
             by_dx, by_dy, by_dz = _color_gradient(
-                sh_, start, bands, degree, direction_x, direction_y, direction_z, red, green, blue,
+                sh_, bands, degree, direction_x, direction_y, direction_z, red, green, blue,
                 coefficients, basis, slopes_x, slopes_y, slopes_z, rows,
             )  # fmt: skip
             radial = by_dx * direction_x + by_dy * direction_y + by_dz * direction_z
@@ -310,30 +331,31 @@ def project_adjoint(
             w8 = w8 + (by_camera_z * z - select(visible, fx * slope_x * k[2] + fy * slope_y * k[5], _0))
             w9, w10, w11 = w9 + by_mean_x, w10 + by_mean_y, w11 + by_mean_z
 
-            by_logit = total[layout.SUM_V] / (1.0 + exp(load(logits_, start)))
+            by_logit = total[layout.SUM] / (1.0 + exp(load(logits_, 0)))
             by_logit = select(visible, by_logit, _0)
             store_columns2(grad_means2d, 2 * first, (select(visible, by_x, _0), select(visible, by_y, _0)))
             if absolute_means2d is not None:
                 absolutes = (_TWO_LN2 * total[layout.SUM_ABSOLUTE_X], _TWO_LN2 * total[layout.SUM_ABSOLUTE_Y])
                 store_columns2(absolute_means2d, 2 * first, absolutes)
             if accumulate:
-                old = load_columns3(to_means, 3 * start)
+                old = load_columns3(to_means, 0)
                 by_mean_x, by_mean_y, by_mean_z = by_mean_x + old[0], by_mean_y + old[1], by_mean_z + old[2]
-                before = load_columns4(to_quats, 4 * start)
+                before = load_columns4(to_quats, 0)
                 by_quat = (by_quat[0] + before[0], by_quat[1] + before[1], by_quat[2] + before[2], by_quat[3] + before[3])
-                old = load_columns3(to_scales, 3 * start)
+                old = load_columns3(to_scales, 0)
                 by_scale = (by_scale[0] + old[0], by_scale[1] + old[1], by_scale[2] + old[2])
-                by_logit = by_logit + load(to_logits, start)
-            store_columns3(to_means, 3 * start, (by_mean_x, by_mean_y, by_mean_z))
-            store_columns4(to_quats, 4 * start, by_quat)
-            store_columns3(to_scales, 3 * start, by_scale)
-            store(to_logits, start, by_logit)
+                by_logit = by_logit + load(to_logits, 0)
+            store_columns3(to_means, 0, (by_mean_x, by_mean_y, by_mean_z))
+            store_columns4(to_quats, 0, by_quat)
+            store_columns3(to_scales, 0, by_scale)
+            store(to_logits, 0, by_logit)
             if group == groups - 1:
-                grad_means[3 * first : 3 * count] = to_means[: 3 * amount]
-                grad_quats[4 * first : 4 * count] = to_quats[: 4 * amount]
-                grad_scales[3 * first : 3 * count] = to_scales[: 3 * amount]
-                grad_logits[first:count] = to_logits[:amount]
-            _write_rows(rows, bands, first, amount, accumulate, grad_sh)
+                _write(to_means, grad_means, 3 * first, 3 * amount)
+                _write(to_quats, grad_quats, 4 * first, 4 * amount)
+                _write(to_scales, grad_scales, 3 * first, 3 * amount)
+                _write(to_logits, grad_logits, first, amount)
+            _write_sh(rows, first, amount, bands, accumulate, streaming, grad_sh)
         totals = (w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11)
         for index in range(CAMERA_SUMS):
             camera_sums[chunk, index] = sum_of_lanes(totals[index])
+    wait_for_stores()

@@ -119,7 +119,13 @@ for _operator, _instruction in (
     (operator.truediv, "fdiv"),
 ):
     _define_binary(_operator, vector, lambda b, x, y, name=_instruction: getattr(b, name)(x, y, flags=ARITHMETIC))
-for _operator, _relation in ((operator.gt, ">"), (operator.ge, ">="), (operator.lt, "<"), (operator.le, "<=")):
+for _operator, _relation in (
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.eq, "=="),
+):
     _define_binary(_operator, mask, lambda b, x, y, relation=_relation: b.fcmp_ordered(relation, x, y))
 for _operator, _instruction in ((operator.and_, "and_"), (operator.or_, "or_")):
 
@@ -185,6 +191,16 @@ def select(typing_context: Any, condition: Any, yes: Any, no: Any) -> Any:
 
 
 @intrinsic
+def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c in one instruction where there is one; needed where the product is also used by itself."""
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return call(builder, "llvm.fmuladd.v16f32", F32_LANES, [_as_vector(builder, value) for value in args])
+
+    return signature(vector, a, b, c), generate
+
+
+@intrinsic
 def and_not(typing_context: Any, a: Any, b: Any) -> Any:
     """Mask ``a`` without mask ``b``."""
 
@@ -228,6 +244,11 @@ def _build_sign(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return builder.icmp_signed("<", builder.bitcast(x, I32_LANES), int_constant(0))
 
 
+def _build_all(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    return builder.icmp_unsigned("==", builder.bitcast(x, I16), ir.Constant(I16, 2**LANES - 1))
+
+
+all_lanes = define_unary(_build_all, mask, types.boolean)
 any_lane = define_unary(_build_any, mask, types.boolean)
 has_sign = define_unary(_build_sign, vector, mask)  # of -0.0 too
 

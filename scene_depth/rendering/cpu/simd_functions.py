@@ -6,12 +6,18 @@ import math
 from typing import Any
 
 import llvmlite.ir as ir
+import numpy as np
+from numba.core import types
+from numba.core.typing.templates import signature
 
-from scene_depth.rendering.cpu.simd import ARITHMETIC, F32_LANES, I32_LANES, constant, define_unary, int_constant
+from scene_depth.rendering.cpu.compiling import bare_function, intrinsic
+from scene_depth.rendering.cpu.simd import ARITHMETIC, F32_LANES, I32_LANES, constant, define_unary, int_constant, vector
+from scene_depth.rendering.cpu.simd_memory import broadcast_load
 
 _ROUNDING_MAGIC = 1.5 * 2.0**23  # adding it leaves the nearest integer in the low bits of the sum
 # 2**f for |f| <= 1/2, largest relative error 9.1e-8
 _EXP2 = (1.0, 0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.009671512991189957, 0.001326472731307149)
+EXP2_TABLE = np.array((_ROUNDING_MAGIC, *_EXP2), np.float32)
 # e**r for |r| <= ln(2)/2, largest relative error 1.9e-9
 _EXP = (1.0, 1.0, 0.49999991059303284, 0.16666419804096222, 0.04166822507977486, 0.008374815806746483, 0.0013836845755577087)
 # log2(1 + f) / f for 1 + f between sqrt(1/2) and sqrt(2), largest relative error 4.1e-9
@@ -49,15 +55,34 @@ def _times_power_of_two(builder: ir.IRBuilder, x: ir.Value, shifted_exponent: ir
     return builder.bitcast(builder.add(builder.bitcast(x, I32_LANES), exponent), F32_LANES)
 
 
-def _build_exp2(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    x = _clamp_below(builder, x, -100.0)
-    shifted = builder.fadd(x, constant(_ROUNDING_MAGIC))
-    f = builder.fsub(x, builder.fsub(shifted, constant(_ROUNDING_MAGIC)))
-    # Estrin's scheme: three independent products first, a shorter chain than Horner's
-    c0, c1, c2, c3, c4, c5 = [constant(coefficient) for coefficient in _EXP2]
-    f2 = builder.fmul(f, f)
-    high = _multiply_add(builder, _multiply_add(builder, c5, f, c4), f2, _multiply_add(builder, c3, f, c2))
-    return _times_power_of_two(builder, _multiply_add(builder, high, f2, _multiply_add(builder, c1, f, c0)), shifted)
+@intrinsic
+def exp2(typing_context: Any, x: Any, table: Any) -> Any:
+    """2**x for -126 < x < 127, and anything elsewhere. The table holds EXP2_TABLE as vectors.
+
+    The table comes from memory because LLVM would read a constant of the program from memory at every use, and so keeps
+    it in registers.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        x = args[0]
+        magic, c0, c1, c2, c3, c4, c5 = [builder.extract_value(args[1], index) for index in range(7)]
+        shifted = builder.fadd(x, magic)
+        f = builder.fsub(x, builder.fsub(shifted, magic))
+        # Estrin's scheme: three independent products first, a shorter chain than Horner's
+        f2 = builder.fmul(f, f)
+        high = _multiply_add(builder, _multiply_add(builder, c5, f, c4), f2, _multiply_add(builder, c3, f, c2))
+        return _times_power_of_two(builder, _multiply_add(builder, high, f2, _multiply_add(builder, c1, f, c0)), shifted)
+
+    return signature(vector, vector, types.UniTuple(vector, 7)), generate
+
+
+@bare_function
+def load_exp2_table(table):
+    """EXP2_TABLE as vectors."""
+    return (
+        broadcast_load(table, 0), broadcast_load(table, 1), broadcast_load(table, 2), broadcast_load(table, 3),
+        broadcast_load(table, 4), broadcast_load(table, 5), broadcast_load(table, 6),
+    )  # fmt: skip
 
 
 def _build_exp(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
@@ -80,6 +105,5 @@ def _build_log2(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return _multiply_add(builder, f, _horner(builder, f, _LOG2), whole)
 
 
-exp2: Any = define_unary(_build_exp2)  # 2**x for x < 127; below -100 as at -100
 exp: Any = define_unary(_build_exp)  # e**x, x clamped to [-80, 80]; NaN stays NaN
 log2: Any = define_unary(_build_log2)  # of numbers from 1e-30 up; below (and NaN) as at 1e-30

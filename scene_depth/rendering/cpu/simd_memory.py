@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import llvmlite.ir as ir
+import numba
+import numba.extending
 from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 
@@ -25,6 +27,7 @@ from scene_depth.rendering.cpu.simd import (
     broadcast,
     constant,
     int_constant,
+    mask,
     shuffle,
     vector,
 )
@@ -33,8 +36,10 @@ ROW = ir.VectorType(F32, 4)
 UNDEFINED = ir.Constant(F32_LANES, ir.Undefined)
 
 
-def address_of(context: Any, builder: ir.IRBuilder, array_type: types.Array, array: ir.Value, offset: ir.Value) -> ir.Value:
-    """Address of an element."""
+def address_of(context: Any, builder: ir.IRBuilder, array_type: types.Type, array: ir.Value, offset: ir.Value) -> ir.Value:
+    """Address of an element of an array, or of scratch memory."""
+    if isinstance(array_type, types.CPointer):
+        return builder.gep(array, [offset])
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
 
@@ -46,6 +51,39 @@ def load_at(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type = F32_LANES)
 def store_at(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int = 4) -> None:
     """A vector to an address that need not be aligned beyond its elements."""
     builder.store(value, builder.bitcast(address, value.type.as_pointer()), align=align)
+
+
+def _define_stack(element: types.Type, kind: ir.Type) -> Any:
+    @numba.extending.intrinsic(prefer_literal=True)
+    def on_stack(typing_context: Any, count: Any) -> Any:
+        if not isinstance(count, types.IntegerLiteral):
+            raise numba.errors.TypingError("the amount of scratch memory must be a constant")
+        amount = count.literal_value
+
+        def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            with builder.goto_entry_block():
+                memory = builder.alloca(ir.ArrayType(kind, amount))
+            memory.align = 64
+            return builder.bitcast(memory, kind.as_pointer())
+
+        return signature(types.CPointer(element), count), generate
+
+    return on_stack
+
+
+stack_floats: Any = _define_stack(types.float32, F32)  # uninitialised scratch memory of a kernel call
+stack_words: Any = _define_stack(types.uint64, I64)
+stack_integers: Any = _define_stack(types.int64, I64)
+
+
+@intrinsic
+def pointer_to(typing_context: Any, array: Any, offset: Any) -> Any:
+    """The memory of an array of floats from an element on, as the type of scratch memory."""
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return address_of(context, builder, sig.args[0], args[0], args[1])
+
+    return signature(types.CPointer(types.float32), array, types.int64), generate
 
 
 @intrinsic
@@ -101,6 +139,59 @@ def store_bits(typing_context: Any, array: Any, offset: Any, condition: Any, val
         return context.get_dummy_value()
 
     return signature(types.void, array, types.int64, condition, vector), generate
+
+
+@intrinsic
+def store_flags(typing_context: Any, array: Any, offset: Any, masks: Any) -> Any:
+    """16 int32 of which bit k is set where mask k is."""
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        flags: ir.Value = int_constant(0)
+        for bit in range(len(masks)):
+            flag = builder.zext(builder.extract_value(args[2], bit), I32_LANES)
+            flags = builder.or_(flags, builder.shl(flag, int_constant(bit)))
+        store_at(builder, flags, address_of(context, builder, sig.args[0], args[0], args[1]))
+        return context.get_dummy_value()
+
+    return signature(types.void, array, types.int64, masks), generate
+
+
+@intrinsic
+def load_flags(typing_context: Any, array: Any, offset: Any, bit: Any) -> Any:
+    """The mask of 16 int32 in which a bit is set."""
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        flags = load_at(builder, address_of(context, builder, sig.args[0], args[0], args[1]), I32_LANES)
+        single = builder.shl(ir.Constant(I32, 1), builder.trunc(args[2], I32))
+        lanes = builder.insert_element(ir.Constant(I32_LANES, ir.Undefined), single, ir.Constant(I32, 0))
+        lanes = shuffle(builder, lanes, lanes, [0] * LANES)
+        return builder.icmp_unsigned("!=", builder.and_(flags, lanes), int_constant(0))
+
+    return signature(mask, array, types.int64, types.int64), generate
+
+
+@intrinsic
+def store_past_cache(typing_context: Any, array: Any, offset: Any, values: Any) -> Any:
+    """16 consecutive floats at an address that is a multiple of 64, which nothing will read soon."""
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        address = address_of(context, builder, sig.args[0], args[0], args[1])
+        instruction = builder.store(args[2], builder.bitcast(address, F32_LANES.as_pointer()), align=64)
+        instruction.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
+        return context.get_dummy_value()
+
+    return signature(types.void, array, types.int64, vector), generate
+
+
+@intrinsic
+def wait_for_stores(typing_context: Any) -> Any:
+    """Returns when other threads will see all that this one has stored, past the cache too."""
+
+    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return signature(types.void), generate
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.rendering.cpu.compiling import device_function
+from scene_depth.rendering.cpu.compiling import bare_function
 from scene_depth.rendering.cpu.simd import vector_of
 from scene_depth.rendering.cpu.simd_memory import store
 
@@ -24,7 +24,7 @@ _3_0 = np.float32(0.3731763325901154)  # sqrt(7 / (16 pi))
 _3_2 = np.float32(1.445305721320277)  # sqrt(105 / (16 pi))
 
 
-@device_function
+@bare_function
 def harmonics(x, y, z, degree, out):
     """Values of the harmonics up to ``degree`` in unit directions (x, y, z); rows above are not written."""
     store(out, 0, vector_of(_0))
@@ -49,7 +49,7 @@ def harmonics(x, y, z, degree, out):
             store(out, 240, -_3_3 * x * (xx - 3.0 * yy))
 
 
-@device_function
+@bare_function
 def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):
     """Derivatives by x, y and z of the polynomials in ``harmonics``, for harmonics 1 and up."""
     zero = vector_of(np.float32(0))
@@ -75,7 +75,7 @@ def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):
         _store_row(15, -3.0 * _3_3 * (xx - yy), 6.0 * _3_3 * xy, zero, out_x, out_y, out_z)
 
 
-@device_function
+@bare_function
 def _store_row(row, by_x, by_y, by_z, out_x, out_y, out_z):
     store(out_x, 16 * row, by_x)
     store(out_y, 16 * row, by_y)
