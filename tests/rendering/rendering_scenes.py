@@ -14,6 +14,8 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.rendering import Render, render
+from scene_depth.rotations import quaternions_to_matrices
+from scene_depth.spherical_harmonics import sh_basis
 from scene_depth.splats import PARAMETERS, SH_C0, GaussianSplats
 
 
@@ -140,6 +142,45 @@ def assert_agrees(comparison: Comparison) -> None:
         assert middle <= 1e-5, (name, middle)
         assert most <= 1e-4, (name, most)
     assert comparison.pose <= 1e-3
+
+
+def dense_images(splats: GaussianSplats, cameras: Cameras, antialiased: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The formulas of 3D Gaussian splatting for every pair of pixel and splat of one camera, for autograd.
+
+    Returns:
+        Colour, alpha, mean depth and median depth  # [H, W, 3] and [H, W]
+    """
+    width, height, K = cameras.width, cameras.height, cameras.K[0]
+    view = cameras.world_to_camera[0].to(splats.means)
+    x, y, z = (splats.means @ view[:3, :3].T + view[:3, 3]).unbind(-1)
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    slope_x = (x / z).clamp(-(cx + 0.15 * width) / fx, (width - cx + 0.15 * width) / fx)
+    slope_y = (y / z).clamp(-(cy + 0.15 * height) / fy, (height - cy + 0.15 * height) / fy)
+    nothing = torch.zeros_like(z)
+    jacobian = torch.stack([fx / z, nothing, -fx * slope_x / z, nothing, fy / z, -fy * slope_y / z], -1).reshape(-1, 2, 3)
+    root = jacobian @ view[:3, :3] @ quaternions_to_matrices(splats.quats) * splats.scales[:, None]
+    sharp = root @ root.transpose(1, 2)
+    blurred = sharp + 0.3 * torch.eye(2).to(sharp)
+    opacities = splats.opacities
+    if antialiased:
+        opacities = opacities * (torch.det(sharp) / torch.det(blurred)).clamp(min=0).sqrt()
+    pixels = cameras.pixel_centers().reshape(-1, 1, 2).to(z)  # [P, 1, 2]
+    offsets = pixels - torch.stack([fx * x / z + cx, fy * y / z + cy], -1)  # [P, N, 2]
+    distance = torch.einsum("pni,nij,pnj->pn", offsets, torch.linalg.inv(blurred), offsets)
+    alpha = (opacities * torch.exp(-0.5 * distance)).clamp(max=0.999)
+    alpha = torch.where(alpha >= 1 / 255, alpha, 0.0)[:, z.argsort()]
+    after = torch.cumprod(1 - alpha, dim=1)
+    alpha = torch.where(after > 1e-4, alpha, 0.0)
+    after = torch.cumprod(1 - alpha, dim=1)
+    weights = alpha * torch.nn.functional.pad(after, (1, 0), value=1.0)[:, : len(splats)]
+    directions = torch.nn.functional.normalize(splats.means - cameras.centers[0].to(z), dim=-1)
+    colors = (0.5 + (sh_basis(splats.sh_degree, directions)[..., None] * splats.sh).sum(1)).clamp(min=0)
+    total = weights.sum(1)
+    depth = torch.where(total > 0, weights @ z[z.argsort()] / total.clamp(min=1e-10), 0.0)
+    crossed = after <= 0.5
+    median = torch.where(crossed.any(1), z[z.argsort()][crossed.int().argmax(1)], 0.0) if len(splats) else total
+    rgb = (weights @ colors[z.argsort()]).reshape(height, width, 3)
+    return rgb, *(image.reshape(height, width) for image in (total, depth, median.detach()))
 
 
 def images_of(result: Render) -> list[Tensor]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scene_depth.datasets.procedural.compiled import DIGEST, device, kernel
 
 BINS = 12
-LEAF_SIZE = 3
+LEAF_SIZE = 1
 FREE_LEVELS = 40  # below, halves: no tree is deeper than 40 + log2(N), which bounds the stacks of those who walk it
 
 

@@ -1,4 +1,4 @@
-"""Things that lie about: books, boxes, toys, screens, cushions; and random ones to fill shelves and tables with."""
+"""Things that lie about: boxes, toys, screens, frames, cushions."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import math
 
 import numpy as np
 
+from scene_depth.datasets.procedural.books import PAPER
 from scene_depth.datasets.procedural.dice import Dice
-from scene_depth.datasets.procedural.exact_math import sincos
 from scene_depth.datasets.procedural.finishes import (
     Palette,
-    ceramic,
     cloth,
-    glowing,
     metal,
     paint,
     painted,
     picture,
     wooden,
 )
-from scene_depth.datasets.procedural.materials import BOOK, CHECKS, DOTS, PAGE, STRIPES, Material, blend, rgb, scaled
+from scene_depth.datasets.procedural.materials import CHECKS, DOTS, PAGE, STRIPES, Material, rgb, scaled
 from scene_depth.datasets.procedural.piece import Piece
-from scene_depth.datasets.procedural.plants import cactus, potted_plant
 from scene_depth.datasets.procedural.shapes import (
     Part,
     block,
@@ -36,73 +33,7 @@ from scene_depth.datasets.procedural.shapes import (
     rod,
     torus,
 )
-from scene_depth.datasets.procedural.tableware import apple, bottle, bowl, candle, fruit_bowl, mug, plate, teapot, vase
-from scene_depth.datasets.procedural.transforms import shift, turn_x, turn_y, turn_z
-
-PAPER = rgb("#e9e2d2")
-
-
-def book(width: float, height: float, thickness: float, cover: Material) -> list[Part]:
-    """A book that stands with its spine towards -y: width across the covers (y), height z, thickness along x."""
-    board = min(0.003, 0.15 * thickness)
-    pages = box(
-        (thickness - 2 * board, 0.94 * width, 0.95 * height), (0.0, 0.02 * width, 0.5 * height), paint(PAPER, unevenness=0.2)
-    )
-    sides = [box((board, width, height), (side * 0.5 * (thickness - board), 0.0, 0.5 * height), cover) for side in (-1, 1)]
-    spine = box((thickness, board, height), (0.0, -0.5 * (width - board), 0.5 * height), cover)
-    return [pages, *sides, spine]
-
-
-def cover_material(dice: Dice, palette: Palette, width: float, height: float) -> Material:
-    """A printed cover in two colours of the palette."""
-    a, b, c = dice.shuffled(palette)[:3]
-    return Material(BOOK, a, b, blend(c, PAPER, 0.5), (width, height), (float(dice.below(2)),), dice.seed(), specular=0.1)
-
-
-def lying_book(dice: Dice, palette: Palette) -> Piece:
-    """A book lying on its back."""
-    width, height, thickness = dice.uniform(0.11, 0.2), dice.uniform(0.17, 0.28), dice.uniform(0.012, 0.045)
-    parts = moved(
-        book(width, height, thickness, cover_material(dice, palette, width, height)),
-        shift(0, 0.5 * height, 0.5 * thickness),
-        turn_x(0.5 * math.pi),
-        turn_z(0.5 * math.pi),
-    )
-    return Piece("book", parts, width, height, thickness)
-
-
-def book_stack(dice: Dice, palette: Palette, count: int) -> Piece:
-    """Books lying one on another, the largest below."""
-    parts: list[Part] = []
-    z, width = 0.0, 0.0
-    for i in range(count):
-        piece = lying_book(dice, palette)
-        parts += moved(piece.parts, shift(0.0, 0.0, z), turn_z(dice.uniform(-0.25, 0.25)))
-        z, width = z + piece.height, max(width, piece.depth)
-    return Piece("book", parts, width, width, z)
-
-
-def book_row(dice: Dice, palette: Palette, length: float, height: float) -> Piece:
-    """Standing books, spines towards -y, side by side along x; the last may lean."""
-    parts: list[Part] = []
-    x, depth = -0.5 * length, 0.15
-    while True:
-        thickness, tall = dice.uniform(0.014, 0.05), height * dice.uniform(0.62, 0.95)
-        if x + thickness > 0.5 * length:
-            break
-        cover = cover_material(dice, palette, thickness, tall) if dice.chance(0.5) else painted(dice, palette)
-        width = dice.uniform(0.12, depth)
-        y = 0.5 * (width - depth) + dice.uniform(0.0, 0.012)
-        parts += moved(_spine_only(width, tall, thickness, cover), shift(x + 0.5 * thickness, y, 0.0))
-        x += thickness + (0.0008 if dice.chance(0.9) else dice.uniform(0.0, 0.04))
-    return Piece("book", parts or [block((0.03, depth, 0.6 * height), (0, 0, 0), painted(dice, palette))], length, depth, height)
-
-
-def _spine_only(width: float, height: float, thickness: float, cover: Material) -> list[Part]:
-    """A book of which one sees spine and top."""
-    board = 0.002
-    inside = box((thickness - 2 * board, width - board, 0.002), (0.0, 0.5 * board, height), paint(PAPER, unevenness=0.3))
-    return [box((thickness, width, height - 0.001), (0.0, 0.0, 0.5 * height), cover), inside]
+from scene_depth.datasets.procedural.transforms import shift, sine_cosine, turn_x, turn_y, turn_z
 
 
 def carton(dice: Dice, palette: Palette, size: float) -> Piece:
@@ -225,7 +156,7 @@ def pen_cup(dice: Dice, palette: Palette) -> Piece:
     radius, height = dice.uniform(0.03, 0.045), dice.uniform(0.08, 0.11)
     parts = [cylinder(radius, height, (0, 0, 0), painted(dice, palette), caps=1)]
     for i in range(dice.between(3, 7)):
-        sine, cosine = sincos.py_func(2.4 * i)
+        sine, cosine = sine_cosine(2.4 * i)
         foot, top = 0.5 * radius, radius * dice.uniform(0.8, 1.3)
         parts.append(
             rod(
@@ -268,10 +199,10 @@ def clock(dice: Dice, radius: float) -> list[Part]:
     )
     parts = [cylinder(radius, 0.03, (0, 0, 0), rim), cylinder(0.88 * radius, 0.004, (0, 0, 0.03), face)]
     for angle, length in ((dice.uniform(0, 6.28), 0.5), (dice.uniform(0, 6.28), 0.75)):
-        sine, cosine = sincos.py_func(angle)
+        sine, cosine = sine_cosine(angle)
         parts.append(rod((0, 0, 0.037), (length * radius * cosine, length * radius * sine, 0.037), 0.03 * radius, dark))
     for i in range(12):
-        sine, cosine = sincos.py_func(i * math.pi / 6.0)
+        sine, cosine = sine_cosine(i * math.pi / 6.0)
         parts.append(
             ellipsoid((0.03 * radius, 0.03 * radius, 0.004), (0.76 * radius * cosine, 0.76 * radius * sine, 0.035), dark)
         )
@@ -316,99 +247,10 @@ def crumpled_cloth(dice: Dice, palette: Palette, size: float) -> Piece:
     z = np.zeros((n, n))
     for _ in range(4):
         angle, wave, phase = dice.uniform(0, 3.1), dice.uniform(4.0, 13.0) / size, dice.uniform(0, 6.28)
-        sine, cosine = sincos.py_func(angle)
+        sine, cosine = sine_cosine(angle)
         along = (x * cosine + y * sine) * wave + phase
-        z += np.array([[sincos.py_func(float(v))[0] for v in row] for row in along])
+        z += np.array([[sine_cosine(float(v))[0] for v in row] for row in along])
     z = 0.004 + 0.014 * size * (z + 4.0) * 0.5
     bend = 0.06 * size * dice.uniform(-1, 1)
     cloth_part = height_field(x + bend * (y / size) ** 2 * 4.0, y, z, cloth(dice, palette))
     return Piece("cloth", [cloth_part], size, size, 0.06 * size)
-
-
-def desk_lamp(dice: Dice, palette: Palette) -> Piece:
-    """A reading lamp with a bent arm."""
-    enamel, steel = painted(dice, palette), metal(rgb("#8d9093"))
-    elbow, head = (0.06, 0.0, 0.28), (-0.12, -0.02, 0.4)
-    shade = moved([frustum(0.075, 0.025, 0.11, (0, 0, -0.09), enamel, caps=2)], shift(*head), turn_y(0.5))
-    parts = [
-        cylinder(0.075, 0.02, (0, 0, 0), enamel),
-        rod((0, 0, 0.02), elbow, 0.008, steel),
-        rod(elbow, head, 0.008, steel),
-        *shade,
-    ]
-    return Piece("lamp", parts, 0.3, 0.16, 0.45)
-
-
-def table_lamp(dice: Dice, palette: Palette, height: float, *, lit: bool) -> Piece:
-    """A lamp with a cloth shade on a pottery foot."""
-    foot = vase(0.24 * height, 0.55 * height, ceramic(dice, palette), style=dice.below(3))
-    color = blend(rgb("#f1e3c4"), dice.choice(palette), 0.15)
-    shade = glowing(color, 0.75) if lit else paint(color, unevenness=0.1)
-    top = frustum(0.36 * height, 0.24 * height, 0.42 * height, (0, 0, 0.58 * height), shade, caps=0)
-    parts = [*foot.parts, cylinder(0.012, 0.2 * height, (0, 0, 0.5 * height), metal(rgb("#b08d45"))), top]
-    return Piece("lamp", parts, 0.72 * height, 0.72 * height, height)
-
-
-def small_thing(dice: Dice, palette: Palette) -> Piece:
-    """A random thing for a table or a shelf, 5 to 40 cm."""
-    kind = dice.weighted(
-        [("book", 2.0), ("books", 1.2), ("mug", 2.0), ("bowl", 1.0), ("plate", 0.6), ("vase", 1.6), ("bottle", 1.3), ("candle", 0.7),
-         ("fruit", 0.7), ("apple", 0.8), ("teapot", 0.6), ("plant", 1.2), ("cactus", 0.6), ("carton", 1.4), ("blocks", 0.9), ("ball", 0.6),
-         ("bear", 0.6), ("laptop", 0.5), ("pens", 0.7), ("frame", 0.9), ("globe", 0.4), ("lamp", 0.5), ("cloth", 0.4)]
-    )  # fmt: skip
-    pottery = ceramic(dice, palette)
-    if kind == "book":
-        return lying_book(dice, palette)
-    if kind == "books":
-        return book_stack(dice, palette, dice.between(2, 5))
-    if kind == "mug":
-        return mug(dice.uniform(0.035, 0.05), dice.uniform(0.08, 0.11), pottery)
-    if kind == "bowl":
-        return bowl(dice.uniform(0.06, 0.14), dice.uniform(0.05, 0.1), pottery)
-    if kind == "plate":
-        return plate(dice.uniform(0.08, 0.14), pottery)
-    if kind == "vase":
-        return vase(dice.uniform(0.04, 0.1), dice.uniform(0.12, 0.35), pottery, dice.below(3))
-    if kind == "bottle":
-        tint = dice.choice((rgb("#2f4a33"), rgb("#5a3620"), rgb("#a8b8b4"), rgb("#23303c"), dice.choice(palette)))
-        label = cover_material(dice, palette, 0.12, 0.1) if dice.chance(0.7) else None
-        return bottle(dice.uniform(0.03, 0.045), dice.uniform(0.2, 0.33), paint(tint, sheen=1.0, gloss=7), label)
-    if kind == "candle":
-        wax = paint(blend(rgb("#f0e6d0"), dice.choice(palette), 0.3), sheen=0.2)
-        return candle(dice.uniform(0.01, 0.03), dice.uniform(0.06, 0.22), wax, metal(rgb("#b08d45"), mirror=0.2))
-    if kind == "fruit":
-        return fruit_bowl(dice, dice.uniform(0.1, 0.15), pottery)
-    if kind == "apple":
-        return apple(
-            dice.uniform(0.03, 0.042),
-            paint(dice.choice((rgb("#b3372b"), rgb("#8fa33a"), rgb("#c9a227"))), sheen=0.4, unevenness=0.2, seed=dice.seed()),
-        )
-    if kind == "teapot":
-        return teapot(dice.uniform(0.06, 0.08), pottery)
-    if kind == "plant":
-        return potted_plant(dice, dice.uniform(0.04, 0.08), dice.uniform(0.18, 0.4), pottery)
-    if kind == "cactus":
-        return cactus(dice, dice.uniform(0.03, 0.05), pottery)
-    if kind == "carton":
-        return carton(dice, palette, dice.uniform(0.06, 0.2))
-    if kind == "blocks":
-        return building_blocks(dice, palette)
-    if kind == "ball":
-        return ball(dice, palette, dice.uniform(0.03, 0.11))
-    if kind == "bear":
-        return bear(dice, dice.uniform(0.15, 0.3))
-    if kind == "laptop":
-        return laptop(dice, palette)
-    if kind == "pens":
-        return pen_cup(dice, palette)
-    if kind == "frame":
-        return standing_frame(dice, palette)
-    if kind == "globe":
-        return globe(dice, dice.uniform(0.07, 0.12))
-    if kind == "lamp":
-        return (
-            desk_lamp(dice, palette)
-            if dice.chance(0.5)
-            else table_lamp(dice, palette, dice.uniform(0.3, 0.45), lit=dice.chance(0.3))
-        )
-    return crumpled_cloth(dice, palette, dice.uniform(0.2, 0.4))

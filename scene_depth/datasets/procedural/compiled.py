@@ -13,11 +13,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def source_digest() -> str:
@@ -31,12 +29,12 @@ def source_digest() -> str:
 DIGEST = source_digest()
 
 
-def device(function: F) -> F:
+def device(function: Callable[..., Any]) -> Any:
     """Compiles a function for use inside kernels; ``function.py_func`` is the same arithmetic in plain Python."""
     return numba.njit(nogil=True, error_model="numpy")(function)
 
 
-def kernel(function: F) -> F:
+def kernel(function: Callable[..., Any]) -> Any:
     """Compiles a function that Python calls, cached on disk. It releases the interpreter lock.
 
     The function must have ``DIGEST`` among its closure variables: define it inside a function that takes it as an argument.

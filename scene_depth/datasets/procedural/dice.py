@@ -32,7 +32,7 @@ class Dice:
 
     def factor(self, spread: float) -> float:
         """A number around 1, from exp(-spread) to exp(spread), as likely below 1 as above."""
-        return float(exp.py_func(self.uniform(-spread, spread)))  # type: ignore[attr-defined]
+        return float(exp.py_func(self.uniform(-spread, spread)))
 
     def around(self, mean: float, deviation: float) -> float:
         """A number with the given mean and standard deviation, at most 3.5 deviations away (sum of four uniform ones)."""

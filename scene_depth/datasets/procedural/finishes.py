@@ -238,10 +238,11 @@ def floor_finish(dice: Dice, palette: Palette) -> Material:
         return parquet(*dice.choice(WOODS), width=dice.uniform(0.06, 0.2), polish=dice.uniform(0.0, 0.6), seed=dice.seed())
     if kind == "tiles":
         base, size = blend(rgb("#c9c2b4"), dice.choice(palette), dice.uniform(0.0, 0.5)), dice.uniform(0.2, 0.6)
+        accent, decorated = dice.choice(palette), dice.choice((0.0, 0.0, 0.2))
+        parameters = (0.02, 0.12, decorated)
         return Material(
-            m.TILES, base, scaled(base, 0.6), dice.choice(palette), (size, size), (0.02, 0.12, dice.choice((0.0, 0.0, 0.2))), dice.seed(),
-            specular=0.25, mirror=0.03,
-        )  # fmt: skip
+            m.TILES, base, scaled(base, 0.6), accent, (size, size), parameters, dice.seed(), specular=0.25, mirror=0.03
+        )
     if kind == "carpet":
         return carpet(dice.choice(palette), seed=dice.seed())
     if kind == "stone":

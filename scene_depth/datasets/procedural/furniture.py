@@ -236,28 +236,6 @@ def desk(dice: Dice, palette: Palette, width: float) -> Piece:
     return Piece("table", parts, piece.width, piece.depth, piece.height, [front])
 
 
-def floor_lamp(dice: Dice, palette: Palette, *, lit: bool) -> Piece:
-    """A standing lamp with a shade."""
-    height, radius = dice.uniform(1.3, 1.75), dice.uniform(0.15, 0.24)
-    pole = metal(dice.choice((rgb("#b08d45"), rgb("#9a9da0"), rgb("#2e2e30"))), mirror=0.15)
-    color = blend(rgb("#f1e3c4"), dice.choice(palette), 0.15)
-    shade = glowing(color, 1.0) if lit else paint(color, unevenness=0.1)
-    parts = [cylinder(0.14, 0.02, (0, 0, 0), pole), cylinder(0.012, height - 0.1, (0, 0, 0), pole)]
-    parts.append(frustum(radius, dice.uniform(0.55, 0.95) * radius, 0.28, (0, 0, height - 0.28), shade, caps=0))
-    return Piece("lamp", parts, 2 * radius, 2 * radius, height)
-
-
-def pendant_lamp(dice: Dice, palette: Palette, drop: float, *, lit: bool) -> list[Part]:
-    """A lamp on a cord that hangs ``drop`` metres down from the origin."""
-    radius = dice.uniform(0.12, 0.25)
-    color = dice.choice(palette)
-    outside = glowing(blend(rgb("#f6e8cc"), color, 0.2), 1.8) if lit and dice.chance(0.6) else paint(color, sheen=0.3)
-    cord = rod((0, 0, 0), (0, 0, -drop), 0.004, paint(rgb("#222222")))
-    if dice.chance(0.5):
-        return [cord, ellipsoid((radius, radius, 0.8 * radius), (0, 0, -drop - 0.8 * radius), outside)]
-    return [cord, frustum(radius, 0.25 * radius, 0.8 * radius, (0, 0, -drop - 0.8 * radius), outside, caps=2)]
-
-
 def rug(dice: Dice, palette: Palette, width: float, depth: float) -> Piece:
     """A rug on the floor: woven with a medallion, round, or of cloth."""
     a, b, c = dice.shuffled(palette)[:3]

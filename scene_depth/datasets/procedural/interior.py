@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scene_depth.datasets.procedural.dice import Dice
-from scene_depth.datasets.procedural.exact_math import sincos
 from scene_depth.datasets.procedural.finishes import Palette, cloth, metal, paint
 from scene_depth.datasets.procedural.lighting import RECTANGLE, Light
 from scene_depth.datasets.procedural.materials import Material, blend, rgb, scaled
 from scene_depth.datasets.procedural.shapes import Part, box, cylinder, ellipsoid, height_field, moved, rod
-from scene_depth.datasets.procedural.transforms import Matrix, apply, compose, shift, turn_z
+from scene_depth.datasets.procedural.transforms import Matrix, apply, compose, shift, sine_cosine, turn_z
 
 WALL_THICKNESS = 0.16
 
@@ -118,7 +117,7 @@ def curtain(dice: Dice, width: float, height: float, material: Material) -> Part
     columns, rows = 29, 4
     u, v = np.meshgrid(np.linspace(-0.5, 0.5, columns), np.linspace(0.0, 1.0, rows), indexing="xy")
     folds, phase = dice.uniform(3.0, 6.0), dice.uniform(0.0, 6.28)
-    wave = np.array([sincos.py_func(2 * math.pi * folds * float(x) + phase)[0] for x in u[0]])
+    wave = np.array([sine_cosine(2 * math.pi * folds * float(x) + phase)[0] for x in u[0]])
     y = wave[None, :] * (0.025 + 0.02 * (1.0 - v))
     return height_field(u * width * (1.0 + 0.1 * (1.0 - v)), y, v * height, material)
 

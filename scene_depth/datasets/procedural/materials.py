@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.datasets.procedural import patterns_flat, patterns_solid, pictures
-from scene_depth.datasets.procedural.compiled import device
+from scene_depth.datasets.procedural.compiled import DIGEST, device, kernel
 from scene_depth.datasets.procedural.exact_math import linear_from_srgb
 from scene_depth.errors import InputError
 
@@ -20,10 +22,11 @@ CHECKS, STRIPES, TILES, BRICKS, BOARDS, TARTAN, WEAVE, DOTS, COBBLES, CHEVRONS =
 POSTER, PAGE, LANDSCAPE, RUG, BOOK = range(16, 21)
 
 # columns of a material's row
-PATTERN, COLOR_A, COLOR_B, COLOR_C, SCALE_U, SCALE_V, P0, P1, P2, P3, SEED, SPECULAR, GLOSS, MIRROR, EMISSION = (
-    0, 1, 4, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+PATTERN, COLOR_A, COLOR_B, COLOR_C, SCALE_U, SCALE_V, P0, P1, P2, P3, SEED, SPECULAR, GLOSS, MIRROR, EMISSION, MEAN = (
+    0, 1, 4, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
 )  # fmt: skip
-ROW = 21
+ROW = 24
+MEAN_SAMPLES = 24
 
 
 @lru_cache(maxsize=4096)
@@ -31,7 +34,7 @@ def rgb(code: str) -> Color:
     """Linear colour of an sRGB code such as "#c08040"."""
     if len(code) != 7 or code[0] != "#":
         raise InputError("color", repr(code), "a code such as '#c08040'")
-    r, g, b = (linear_from_srgb.py_func(int(code[i : i + 2], 16) / 255.0) for i in (1, 3, 5))  # type: ignore[attr-defined]
+    r, g, b = (linear_from_srgb.py_func(int(code[i : i + 2], 16) / 255.0) for i in (1, 3, 5))
     return r, g, b
 
 
@@ -78,7 +81,7 @@ class Material:
     casts_shadow: bool = True
 
     def row(self) -> NDArray[np.float64]:
-        """The material as numbers for the kernels  # [ROW]"""
+        """The material as numbers for the kernels, all but its mean colour  # [ROW]"""
         row = np.zeros(ROW)
         row[PATTERN] = self.pattern
         row[COLOR_A : COLOR_A + 3], row[COLOR_B : COLOR_B + 3], row[COLOR_C : COLOR_C + 3] = self.a, self.b, self.c
@@ -158,3 +161,38 @@ def surface_color(m, k, number, x, y, z, u, v, width):
     g = light * (first * m[k, COLOR_A + 1] + second * m[k, COLOR_B + 1] + third * m[k, COLOR_C + 1])
     b = light * (first * m[k, COLOR_A + 2] + second * m[k, COLOR_B + 2] + third * m[k, COLOR_C + 2])
     return min(max(r, 0.0), 0.98), min(max(g, 0.0), 0.98), min(max(b, 0.0), 0.98)
+
+
+@device
+def _mean_color(materials, k):
+    """Colour averaged over places spread over one unit of the pattern, or one metre of solid ones."""
+    solid = materials[k, PATTERN] < CHECKS
+    along, across = (1.0, 1.0) if solid else (materials[k, SCALE_U], materials[k, SCALE_V])
+    r, g, b = 0.0, 0.0, 0.0
+    for i in range(MEAN_SAMPLES):
+        x, y = 0.7548776662466927 * i, 0.5698402909980532 * i
+        x, y = (x - math.floor(x) - 0.5) * along, (y - math.floor(y) - 0.5) * across
+        cr, cg, cb = surface_color(materials, k, 1, x, y, x - y, x, y, 0.0)
+        r, g, b = r + cr, g + cg, b + cb
+    return r / MEAN_SAMPLES, g / MEAN_SAMPLES, b / MEAN_SAMPLES
+
+
+def _make_fill_means(digest: str) -> Callable[[NDArray[np.float64]], None]:
+    @kernel
+    def fill_means(materials):
+        _ = digest
+        for k in range(materials.shape[0]):
+            r, g, b = _mean_color(materials, k)
+            materials[k, MEAN], materials[k, MEAN + 1], materials[k, MEAN + 2] = r, g, b
+
+    return fill_means
+
+
+_fill_means = _make_fill_means(DIGEST)
+
+
+def material_table(materials: Sequence[Material]) -> NDArray[np.float64]:
+    """Materials as rows for the kernels, with their mean colours  # [M, ROW]"""
+    table = np.array([material.row() for material in materials])
+    _fill_means(table)
+    return table

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from scene_depth.datasets.procedural.compiled import device
-from scene_depth.datasets.procedural.exact_math import hash_cell, lerp, random_cell, unit_from_bits
+from scene_depth.datasets.procedural.exact_math import hash_cell, lerp, quick_cell, random_cell, unit_from_bits
 
 
 @device
@@ -22,13 +22,13 @@ def value_noise(x, y, z, seed):
     v = v * v * v * (v * (v * 6.0 - 15.0) + 10.0)
     w = w * w * w * (w * (w * 6.0 - 15.0) + 10.0)
     low = lerp(
-        lerp(random_cell(ix, iy, iz, seed), random_cell(ix + 1, iy, iz, seed), u),
-        lerp(random_cell(ix, iy + 1, iz, seed), random_cell(ix + 1, iy + 1, iz, seed), u),
+        lerp(quick_cell(ix, iy, iz, seed), quick_cell(ix + 1, iy, iz, seed), u),
+        lerp(quick_cell(ix, iy + 1, iz, seed), quick_cell(ix + 1, iy + 1, iz, seed), u),
         v,
     )
     high = lerp(
-        lerp(random_cell(ix, iy, iz + 1, seed), random_cell(ix + 1, iy, iz + 1, seed), u),
-        lerp(random_cell(ix, iy + 1, iz + 1, seed), random_cell(ix + 1, iy + 1, iz + 1, seed), u),
+        lerp(quick_cell(ix, iy, iz + 1, seed), quick_cell(ix + 1, iy, iz + 1, seed), u),
+        lerp(quick_cell(ix, iy + 1, iz + 1, seed), quick_cell(ix + 1, iy + 1, iz + 1, seed), u),
         v,
     )
     return lerp(low, high, w)
@@ -53,7 +53,7 @@ def fractal_noise(x, y, z, octaves, footprint, seed):
 @device
 def cellular(u, v, seed):
     """Distance to the nearest and second nearest of points scattered one to a cell, and the nearest one's number in [0, 1)."""
-    iu, iv = int(math.floor(u)), int(math.floor(v))
+    iu, iv = math.floor(u), math.floor(v)
     first, second, number = 9.0, 9.0, 0.0
     for dv in range(-1, 2):
         for du in range(-1, 2):

@@ -42,7 +42,7 @@ def _unevenness(iu, iv, u, v, width, amount, seed):
 def tiles(u, v, width, joint, amount, decorated, seed):
     """Square tiles with joints of the second colour; a share of them carries the third colour."""
     line = 1.0 - (1.0 - pulse(u, joint, width)) * (1.0 - pulse(v, joint, width))
-    iu, iv = int(math.floor(u)), int(math.floor(v))
+    iu, iv = math.floor(u), math.floor(v)
     visible = min(max(1.5 - width, 0.0), 1.0)
     third = 1.0 if random_cell(iu, iv, 1, seed) < decorated else 0.0
     third = visible * third + (1.0 - visible) * decorated
@@ -55,7 +55,7 @@ def bricks(u, v, width, joint, amount, seed):
     row = math.floor(v)
     along = u / 3.0 + 0.5 * (int(row) & 1)
     line = 1.0 - (1.0 - pulse(v, joint, width)) * (1.0 - pulse(along, joint / 3.0, width / 3.0))
-    iu, iv = int(math.floor(along)), int(row)
+    iu, iv = math.floor(along), int(row)
     visible = min(max(1.5 - width, 0.0), 1.0)
     third = visible * max(random_cell(iu, iv, 1, seed) * 1.6 - 0.8, 0.0) + (1.0 - visible) * 0.15
     return line, third * (1.0 - line), _unevenness(iu, iv, u, v, width, amount * visible, seed)
@@ -67,7 +67,7 @@ def boards(u, v, width, contrast, length, amount, seed):
     row = math.floor(v)
     shift = random_cell(int(row), 0, 7, seed)
     along = u / length + shift
-    iu, iv = int(math.floor(along)), int(row)
+    iu, iv = math.floor(along), int(row)
     piece = random_cell(iu, iv, 3, seed)
     weight, _, light = wood(
         0.35 * u + 19.0 * piece, 3.2 * (v - row) + 7.0 * piece, 31.0 * piece, 3.2 * width, contrast, 0.12, seed

@@ -39,7 +39,7 @@ def wood(x, y, z, width, contrast, fibre, seed):
 @device
 def marble(x, y, z, width, contrast, veins, seed):
     """Veins where a disturbed plane crosses, over soft clouds."""
-    turbulence = fractal_noise(x, y, z, 5, width, seed)
+    turbulence = fractal_noise(x, y, z, 4, width, seed)
     across = 0.9 * x + 0.45 * y + 0.3 * z + veins * turbulence
     ridge = abs(2.0 * (across - math.floor(across)) - 1.0)
     thick = smoothstep(0.16 + 2.0 * width, 0.0, ridge)
@@ -50,7 +50,7 @@ def marble(x, y, z, width, contrast, veins, seed):
 @device
 def mottled(x, y, z, width, edge, amount, seed):
     """Two colours in cloudy patches; ``edge`` is the softness of their border. Plaster, soil, rust, stone."""
-    n = fractal_noise(x, y, z, 5, width, seed)
+    n = fractal_noise(x, y, z, 4, width, seed)
     fine = fractal_noise(9.0 * x, 9.0 * y, 9.0 * z, 2, 9.0 * width, seed + 5)
     return smoothstep(-edge, edge, n), 0.0, 1.0 + amount * fine
 

@@ -9,7 +9,7 @@ import numpy as np
 from scene_depth.datasets.procedural.compiled import device
 from scene_depth.datasets.procedural.exact_math import hash_cell, mix_bits, unit_from_bits
 from scene_depth.datasets.procedural.lighting import cosine_direction, sample_light, sky_radiance
-from scene_depth.datasets.procedural.materials import COLOR_A, EMISSION, GLOSS, MIRROR, SPECULAR, surface_color
+from scene_depth.datasets.procedural.materials import COLOR_A, EMISSION, GLOSS, MEAN, MIRROR, SPECULAR, surface_color
 from scene_depth.datasets.procedural.tracing import (
     FRAME,
     MATERIAL,
@@ -86,20 +86,25 @@ def _one_light(primitives, nodes, profiles, lights, stack, points, i, bits, px, 
 
 
 @device
-def arriving_radiance(g, materials, lights, sky, ambient, stack, points, i, bits, px, py, pz, dx, dy, dz, width, limit, seen):
+def arriving_radiance(g, materials, lights, sky, ambient, stack, points, i, bits, px, py, pz, dx, dy, dz, width, limit, sharp):
     """Radiance along a secondary ray: the surface it meets in direct light and the mean light of the place, or the sky.
 
-    What exceeds the ambient light ``limit`` times is cut: less noise for a little energy. The sky counts ``seen`` times.
+    What exceeds the ambient light ``limit`` times is cut: less noise for a little energy. A ray that is ``sharp`` sees
+    patterns and the sky itself; others see mean colours, and the sky only if it is a light.
     """
     primitives, nodes, profiles, frames, corner_normals = g
     t, hit = nearest_hit(primitives, nodes, profiles, stack, px, py, pz, dx, dy, dz, 0.0)
     if hit < 0:
-        r, gr, b = sky_radiance(sky, dx, dy, dz, False)
-        return seen * r, seen * gr, seen * b
+        if not sharp and sky[11] == 0.0:
+            return 0.0, 0.0, 0.0
+        return sky_radiance(sky, dx, dy, dz, False)
     qx, qy, qz = px + t * dx, py + t * dy, pz + t * dz
     nx, ny, nz, sx, sy, sz = surface_normals(primitives, profiles, corner_normals, hit, qx, qy, qz, dx, dy, dz)
-    r, gr, b = _color_at(primitives, frames, materials, hit, qx, qy, qz, nx, ny, nz, width + 0.1 * t)
     m = int(primitives[hit, MATERIAL])
+    if sharp:
+        r, gr, b = _color_at(primitives, frames, materials, hit, qx, qy, qz, nx, ny, nz, width + 0.02 * t)
+    else:
+        r, gr, b = materials[m, MEAN], materials[m, MEAN + 1], materials[m, MEAN + 2]
     qx, qy, qz = _offset(qx, qy, qz, nx, ny, nz, t)
     lr, lg, lb = _one_light(primitives, nodes, profiles, lights, stack, points, i, bits, qx, qy, qz, sx, sy, sz)
     lr, lg, lb = lr + ambient[0], lg + ambient[1], lb + ambient[2]
@@ -179,7 +184,7 @@ def illuminate(
     bx, by, bz = cosine_direction(nx, ny, nz, u, v)
     more = bits + SHIFT * np.uint64(211)
     ar, ag, ab = arriving_radiance(
-        g, materials, lights, sky, ambient, stack, points, i, more, qx, qy, qz, bx, by, bz, width, limit, sky[11]
+        g, materials, lights, sky, ambient, stack, points, i, more, qx, qy, qz, bx, by, bz, width, limit, False
     )
     er, eg, eb, fresnel = er + ar, eg + ag, eb + ab, 0.0
     if materials[m, MIRROR] > 0.0:
@@ -190,7 +195,7 @@ def illuminate(
         rx, ry, rz = dx - 2.0 * cosine * sx, dy - 2.0 * cosine * sy, dz - 2.0 * cosine * sz
         more = bits + SHIFT * np.uint64(307)
         ar, ag, ab = arriving_radiance(
-            g, materials, lights, sky, ambient, stack, points, i, more, qx, qy, qz, rx, ry, rz, width, 4.0 * limit, 1.0
+            g, materials, lights, sky, ambient, stack, points, i, more, qx, qy, qz, rx, ry, rz, width, 4.0 * limit, True
         )
         hr, hg, hb = hr + fresnel * ar, hg + fresnel * ag, hb + fresnel * ab
     return er, eg, eb, hr, hg, hb, fresnel

@@ -209,7 +209,8 @@ def triangles(part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         Maps from the unit triangle  # [F, 3, 4]
         Unit normals at the corners, one after the other  # [F, 9]
     """
-    assert part.vertices is not None and part.faces is not None
+    assert part.vertices is not None
+    assert part.faces is not None
     corners = apply(part.matrix, part.vertices)[part.faces]  # [F, 3, 3]
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     normal = cross(b - a, c - a)

@@ -11,14 +11,13 @@ from scene_depth.datasets.procedural import materials as m
 from scene_depth.datasets.procedural import street_parts as s
 from scene_depth.datasets.procedural.buildings import building
 from scene_depth.datasets.procedural.dice import Dice
-from scene_depth.datasets.procedural.exact_math import sincos
 from scene_depth.datasets.procedural.finishes import PALETTES, Palette, paint
 from scene_depth.datasets.procedural.lighting import SUN, Light, Sky
 from scene_depth.datasets.procedural.materials import Material, rgb, scaled
 from scene_depth.datasets.procedural.piece import Piece
 from scene_depth.datasets.procedural.plants import bush, tree
 from scene_depth.datasets.procedural.shapes import Part, block, height_field, moved, panel
-from scene_depth.datasets.procedural.transforms import compose, shift, turn_z
+from scene_depth.datasets.procedural.transforms import compose, shift, sine_cosine, turn_z
 from scene_depth.datasets.procedural.world import World, WorldBuilder
 
 LENGTH = 80.0  # metres; nothing is farther
@@ -90,7 +89,7 @@ def random_street(dice: Dice) -> World:
 
 def daylight(dice: Dice) -> tuple[tuple[Light, ...], Sky, tuple[float, float, float]]:
     """Sun, sky, and the light that the ground sends back into shadows."""
-    sine, cosine = sincos.py_func(dice.uniform(0.0, 2.0 * math.pi))
+    sine, cosine = sine_cosine(dice.uniform(0.0, 2.0 * math.pi))
     rise, overcast = dice.uniform(0.25, 1.6), dice.chance(0.25)
     length = math.sqrt(1.0 + rise * rise)
     low = max(0.0, 1.0 - rise)
@@ -225,7 +224,7 @@ def _park(street: Street) -> None:
     phase, swell = dice.uniform(0.0, 6.28), dice.uniform(0.2, 1.2)
     waves = np.array(
         [
-            [sincos.py_func(0.13 * u + phase)[0] + sincos.py_func(0.11 * v + 2.0 * phase)[0] for u, v in zip(*row, strict=True)]
+            [sine_cosine(0.13 * u + phase)[0] + sine_cosine(0.11 * v + 2.0 * phase)[0] for u, v in zip(*row, strict=True)]
             for row in zip(x, y, strict=True)
         ]
     )
@@ -241,7 +240,7 @@ def _park(street: Street) -> None:
         ground = (
             swell
             * min(max((out - 3.0) / 12.0, 0.0), 1.0)
-            * (sincos.py_func(0.13 * side * out + phase)[0] + sincos.py_func(0.11 * far + 2.0 * phase)[0])
+            * (sine_cosine(0.13 * side * out + phase)[0] + sine_cosine(0.11 * far + 2.0 * phase)[0])
         )
         piece = (
             tree(dice, dice.uniform(3.5, 11.0), conifer=dice.chance(0.25)) if kind < 0.65 else bush(dice, dice.uniform(0.6, 2.0))

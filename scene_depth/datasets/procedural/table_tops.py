@@ -11,7 +11,7 @@ from scene_depth.datasets.procedural.finishes import PALETTES, Palette, cloth, f
 from scene_depth.datasets.procedural.interior import skirting, trim_material
 from scene_depth.datasets.procedural.lighting import BALL, RECTANGLE, Light, Sky
 from scene_depth.datasets.procedural.piece import Shelf
-from scene_depth.datasets.procedural.rooms import fill_shelves, scatter
+from scene_depth.datasets.procedural.room_layout import fill_shelves, scatter
 from scene_depth.datasets.procedural.shapes import block, moved
 from scene_depth.datasets.procedural.transforms import compose, shift, turn_z
 from scene_depth.datasets.procedural.world import World, WorldBuilder

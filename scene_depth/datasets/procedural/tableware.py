@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 
 from scene_depth.datasets.procedural.dice import Dice
-from scene_depth.datasets.procedural.exact_math import sincos
 from scene_depth.datasets.procedural.finishes import paint
 from scene_depth.datasets.procedural.materials import Material, rgb
 from scene_depth.datasets.procedural.piece import Piece
 from scene_depth.datasets.procedural.shapes import curve, cylinder, ellipsoid, moved, rod, torus, turned
-from scene_depth.datasets.procedural.transforms import shift, turn_x, turn_z
+from scene_depth.datasets.procedural.transforms import shift, sine_cosine, turn_x, turn_z
 
 
 def circle(angle: float) -> tuple[float, float]:
     """Cosine and sine of an angle in radians."""
-    sine, cosine = sincos.py_func(angle)
+    sine, cosine = sine_cosine(angle)
     return cosine, sine
 
 

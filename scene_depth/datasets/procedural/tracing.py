@@ -180,7 +180,7 @@ def is_blocked(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, tmin,
 def _local_normals(primitives, profiles, i, x, y, z):
     """Normal of the surface and the normal for shading, at a point of the unit shape."""
     kind = int(primitives[i, KIND])
-    if kind == QUAD or kind == TRIANGLE:
+    if kind in (QUAD, TRIANGLE):
         return 0.0, 0.0, 1.0, 0.0, 0.0, 1.0
     if kind == BOX:
         ax, ay, az = abs(x), abs(y), abs(z)
@@ -271,9 +271,9 @@ def texture_coordinates(primitives, frames, i, px, py, pz, nx, ny, nz):
     a, b, c = transform_vector(frames, f, 0, nx, ny, nz)
     a, b, c = abs(a), abs(b), abs(c)
     kind, radius = int(primitives[i, KIND]), primitives[i, RADIUS]
-    if kind == SPHERE or kind == TORUS:
+    if kind in (SPHERE, TORUS):
         return x, y, z, arctan2(y, x) * radius, arctan2(z, math.sqrt(x * x + y * y)) * radius
-    if (kind == FRUSTUM or kind == LATHE) and c < 0.9:
+    if (kind in (FRUSTUM, LATHE)) and c < 0.9:
         return x, y, z, arctan2(y, x) * radius, z
     if c >= a and c >= b:
         return x, y, z, x, y

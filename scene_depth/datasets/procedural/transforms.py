@@ -21,6 +21,12 @@ def _matrix(rows: Sequence[Sequence[float]]) -> Matrix:
     return np.array(rows, dtype=np.float64)
 
 
+def sine_cosine(angle: float) -> tuple[float, float]:
+    """Sine and cosine of an angle in radians, with the same bits as in the kernels."""
+    sine, cosine = sincos.py_func(angle)
+    return float(sine), float(cosine)
+
+
 def shift(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Matrix:
     """Translation."""
     return _matrix([[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z]])
@@ -33,19 +39,19 @@ def stretch(x: float, y: float, z: float) -> Matrix:
 
 def turn_x(angle: float) -> Matrix:
     """Rotation about x, from y to z."""
-    s, c = sincos.py_func(angle)
+    s, c = sine_cosine(angle)
     return _matrix([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0]])
 
 
 def turn_y(angle: float) -> Matrix:
     """Rotation about y, from z to x."""
-    s, c = sincos.py_func(angle)
+    s, c = sine_cosine(angle)
     return _matrix([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0]])
 
 
 def turn_z(angle: float) -> Matrix:
     """Rotation about z, from x to y: a yaw seen from above, counter-clockwise."""
-    s, c = sincos.py_func(angle)
+    s, c = sine_cosine(angle)
     return _matrix([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0]])
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scene_depth.datasets.procedural.bvh import build_bvh
 from scene_depth.datasets.procedural.lighting import LIGHT_ROW, Light, Sky
-from scene_depth.datasets.procedural.materials import Material
+from scene_depth.datasets.procedural.materials import Material, material_table
 from scene_depth.datasets.procedural.primitives import LATHE, QUAD, SPHERE, TORUS, TRIANGLE
 from scene_depth.datasets.procedural.renderer import PackedScene
 from scene_depth.datasets.procedural.shapes import Part, profile_rows, triangles
@@ -74,8 +74,7 @@ class World:
         light_rows = [light.row() for light in self.lights]
         lights = np.array(light_rows, dtype=np.float64).reshape(len(light_rows), LIGHT_ROW)
         geometry, materials = _pack_geometry(self.things)
-        rows = np.array([material.row() for material in materials])
-        return PackedScene(geometry, rows, lights, self.sky.row(), np.array(self.ambient, dtype=np.float64))
+        return PackedScene(geometry, material_table(materials), lights, self.sky.row(), np.array(self.ambient, dtype=np.float64))
 
 
 class WorldBuilder:
@@ -98,7 +97,11 @@ class WorldBuilder:
 
 def _pack_geometry(things: tuple[Thing, ...]) -> tuple[Geometry, list[Material]]:
     rows: list[tuple[int, tuple[float, float, float], int, int, int, int, bool]] = []
-    matrices, frames, frame_numbers, profiles, corner_normals = [], [], [], [], []
+    matrices: list[NDArray[np.float64]] = []
+    frames: list[NDArray[np.float64]] = []
+    frame_numbers: list[int] = []
+    profiles: list[NDArray[np.float64]] = []
+    corner_normals: list[NDArray[np.float64]] = []
     materials: dict[int, int] = {}
     kept: list[Material] = []
     segments = corners = 0
@@ -134,7 +137,7 @@ def _pack_geometry(things: tuple[Thing, ...]) -> tuple[Geometry, list[Material]]
     return _ordered(rows, np.concatenate(matrices), np.array(frames), frame_numbers, profiles, corner_normals), kept
 
 
-def _ordered(rows, matrices, frames, frame_numbers, profiles, corner_normals) -> Geometry:  # type: ignore[no-untyped-def]
+def _ordered(rows, matrices, frames, frame_numbers, profiles, corner_normals) -> Geometry:
     kind = np.array([row[0] for row in rows], dtype=np.int32)
     params = np.array([row[1] for row in rows], dtype=np.float64)
     columns = np.array([row[2:] for row in rows], dtype=np.float64)
@@ -151,7 +154,7 @@ def _ordered(rows, matrices, frames, frame_numbers, profiles, corner_normals) ->
     )
 
 
-def _bounds(kind, params, matrices, profiles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # type: ignore[no-untyped-def]
+def _bounds(kind, params, matrices, profiles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Corners of the boxes around the primitives  # [N, 3] each"""
     low, high = np.full((len(kind), 3), -1.0), np.ones((len(kind), 3))
     low[kind == TRIANGLE], high[kind == TRIANGLE] = 0.0, 1.0

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from scene_depth.cameras import Cameras, look_at
-from scene_depth.datasets.procedural.exact_math import sincos
+from scene_depth.datasets.procedural.transforms import sine_cosine
 
 VIEWS = 32
 DIGITS = 9  # poses are rounded, so that a file holds exactly what was drawn
@@ -65,8 +65,8 @@ def _pose(eye: tuple[float, ...], target: tuple[float, ...], roll: float) -> tor
 
 
 def _sine(angle: float) -> float:
-    return float(sincos.py_func(angle)[0])  # type: ignore[attr-defined]
+    return sine_cosine(angle)[0]
 
 
 def _cosine(angle: float) -> float:
-    return float(sincos.py_func(angle)[1])  # type: ignore[attr-defined]
+    return sine_cosine(angle)[1]

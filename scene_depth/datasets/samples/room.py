@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scene_depth.datasets.procedural import clutter, finishes, furniture, interior, tableware
+from scene_depth.datasets.procedural import books, clutter, finishes, furniture, interior, lamps, tableware
 from scene_depth.datasets.procedural.dice import Dice
 from scene_depth.datasets.procedural.finishes import paint, timber
 from scene_depth.datasets.procedural.lighting import BALL, RECTANGLE, Light, Sky
@@ -43,7 +43,9 @@ def room_scene() -> SampleScene:
         target=(0.05, 0.5, 0.72), center=(0.0, 0.3, 0.75), radius=(2.7, 3.05), azimuth=(-27.0, 33.0), elevation=(8.0, 24.0),
         size=(320, 240), focal=(296.5, 292.0), principal=(152.3, 124.6),
     )  # fmt: skip
-    return SampleScene("room", world, (chair,), "the striped armchair", cameras, exposure=0.85, depth_unit=2e-4)
+    return SampleScene(
+        "room", world, (chair,), "the striped armchair", cameras, exposure=0.85, depth_unit=2e-4, samples=16, lit_samples=8
+    )
 
 
 def _shell(builder: WorldBuilder) -> Matrix:
@@ -110,7 +112,7 @@ def _fill(builder: WorldBuilder, board: Shelf, place: Matrix, level: int) -> Non
         return
     side = -1.0 if level % 2 else 1.0
     length = board.width * (0.5, 0.62, 0.55, 0.68, 0.45)[level]
-    row = clutter.book_row(Dice(50 + level), PALETTE, length, min(board.clearance, 0.32))
+    row = books.book_row(Dice(50 + level), PALETTE, length, min(board.clearance, 0.32))
     builder.add("book", moved(row.parts, place, shift(side * 0.5 * (board.width - length), -0.02, board.z)))
     thing = (
         clutter.carton(Dice(61), PALETTE, 0.2),
@@ -123,9 +125,9 @@ def _fill(builder: WorldBuilder, board: Shelf, place: Matrix, level: int) -> Non
 
 
 def _on_the_cabinet(builder: WorldBuilder, top: float) -> None:
-    lamp = clutter.table_lamp(Dice(4), PALETTE, 0.46, lit=True)
+    lamp = lamps.table_lamp(Dice(4), PALETTE, 0.46, lit=True)
     builder.add("lamp", moved(lamp.parts, shift(1.42, BACK - 0.22, top)))
-    stack = clutter.book_stack(Dice(6), PALETTE, 3)
+    stack = books.book_stack(Dice(6), PALETTE, 3)
     builder.add("book", moved(stack.parts, shift(0.86, BACK - 0.2, top), turn_z(0.3)))
     vase = tableware.vase(0.06, 0.2, paint(rgb("#d7b98a"), sheen=0.5, gloss=6), style=2)
     builder.add("container", moved(vase.parts, shift(1.12, BACK - 0.2, top)))
@@ -159,5 +161,5 @@ def _coffee_table(builder: WorldBuilder) -> None:
     builder.add("table", moved(parts, place))
     mug = tableware.mug(0.042, 0.09, paint(rgb("#e4b363"), sheen=0.7, gloss=6))
     builder.add("tableware", moved(mug.parts, place, shift(0.1, -0.12, 0.43), turn_z(-1.2)))
-    book = clutter.lying_book(Dice(31), PALETTE)
+    book = books.lying_book(Dice(31), PALETTE)
     builder.add("book", moved(book.parts, place, shift(-0.08, 0.05, 0.43), turn_z(0.5)))

@@ -34,10 +34,12 @@ def street_scene() -> SampleScene:
         tuple(builder.things), (sun,), Sky((0.22, 0.4, 0.75), (0.72, 0.79, 0.86), (0.3, 0.28, 0.25), 0.5, 7), (0.12, 0.12, 0.12)
     )
     cameras = arc_cameras(
-        target=(0.3, 3.6, 2.15), center=(0.3, 2.5, 1.0), radius=(8.4, 9.8), azimuth=(-32.0, 30.0), elevation=(3.0, 13.0),
+        target=(0.3, 3.6, 2.15), center=(0.3, 2.5, 1.0), radius=(8.4, 9.8), azimuth=(-32.0, 30.0), elevation=(4.0, 17.0),
         size=(352, 256), focal=(330.0, 336.0), principal=(183.5, 121.2),
     )  # fmt: skip
-    return SampleScene("street", world, (car,), "the parked car", cameras, exposure=0.95, depth_unit=1e-3)
+    return SampleScene(
+        "street", world, (car,), "the parked car", cameras, exposure=0.95, depth_unit=1e-3, samples=16, lit_samples=8
+    )
 
 
 def _ground(builder: WorldBuilder) -> None:

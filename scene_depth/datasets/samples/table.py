@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scene_depth.datasets.procedural import clutter, finishes, tableware
+from scene_depth.datasets.procedural import books, finishes, lamps, tableware
 from scene_depth.datasets.procedural.dice import Dice
 from scene_depth.datasets.procedural.finishes import paint, timber
 from scene_depth.datasets.procedural.lighting import BALL, RECTANGLE, Light, Sky
@@ -79,14 +79,14 @@ def _vase(builder: WorldBuilder) -> int:
 
 def _left_group(builder: WorldBuilder) -> None:
     palette = finishes.PALETTES[8]
-    stack = clutter.book_stack(Dice(40), palette, 4)
+    stack = books.book_stack(Dice(40), palette, 4)
     builder.add("book", moved(stack.parts, shift(-0.34, 0.14, TOP), turn_z(0.35)))
     mug = tableware.mug(0.042, 0.09, paint(rgb("#c98a2b"), sheen=0.7, gloss=6))
     builder.add("tableware", moved(mug.parts, shift(-0.2, -0.2, TOP), turn_z(-2.3)))
     plant = potted_plant(Dice(5), 0.065, 0.34, paint(rgb("#b3603c"), unevenness=0.2, seed=4))
     builder.add("plant", moved(plant.parts, shift(-0.52, 0.3, TOP)))
     cover = Material(BOOK, rgb("#2f4d46"), rgb("#d9c58f"), rgb("#d9c58f"), (0.15, 0.22), (0.0,), 21, 0.1)
-    book = moved(clutter.book(0.15, 0.22, 0.028, cover), shift(0.0, 0.11, 0.014), turn_x(0.5 * math.pi), turn_z(0.5 * math.pi))
+    book = moved(books.book(0.15, 0.22, 0.028, cover), shift(0.0, 0.11, 0.014), turn_x(0.5 * math.pi), turn_z(0.5 * math.pi))
     builder.add("book", moved(book, shift(-0.42, -0.16, TOP), turn_z(-0.35)))
 
 
@@ -107,4 +107,4 @@ def _right_group(builder: WorldBuilder) -> None:
 
 def _lamp() -> list[Part]:
     """The lamp at the right end of the table."""
-    return clutter.table_lamp(Dice(7), finishes.PALETTES[9], 0.42, lit=True).parts
+    return lamps.table_lamp(Dice(7), finishes.PALETTES[9], 0.42, lit=True).parts

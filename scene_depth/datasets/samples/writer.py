@@ -26,7 +26,7 @@ from scene_depth.io.images import write_mask
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.posed_views import OPENGL_AXES
 
-JPEG = {"quality": 90, "subsampling": 2, "optimize": True}
+JPEG_QUALITY = 90
 POINTS = 4800
 RECIPE = "recipe.json"
 LARGEST_SCALE = 8.0
@@ -88,7 +88,7 @@ def write_sample_scene(
     write_point_ply(folder / "points.ply", points)
     _write_json(folder / "transforms.json", _transforms(sample, removed=False))
     _write_json(folder / "removed" / "transforms.json", _transforms(sample, removed=True))
-    recipe = _recipe(sample, pictures, unseen_shares(sample.cameras, *pictures, training), len(points))
+    recipe = _recipe(sample, pictures, unseen_shares(sample.cameras, pictures[0], pictures[1], training), len(points))
     _write_json(folder / RECIPE, recipe)
     return recipe
 
@@ -96,7 +96,7 @@ def write_sample_scene(
 def encode_image(path: Path, image: np.ndarray) -> None:
     """Writes a picture as the JPEG that the scenes ship."""
     with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, **JPEG)
+        Image.fromarray(image).save(temporary, "JPEG", quality=JPEG_QUALITY, subsampling=2, optimize=True)
 
 
 def _write_picture(folder: Path, name: str, picture: Picture, unit: float) -> None:
@@ -156,7 +156,7 @@ def _recipe(sample: SampleScene, pictures: list[list[Picture]], unseen: list[flo
         ],
         "points": points,
         "rays_a_pixel": [sample.samples, sample.lit_samples],
-        "jpeg_quality": JPEG["quality"],
+        "jpeg_quality": JPEG_QUALITY,
         "object_share_of_image": {n: round(float(p.mask.mean()), 4) for n, p in zip(names, pictures[0], strict=True)},
         "unseen_share_of_object": {n: None if s is None else round(s, 4) for n, s in zip(names, unseen, strict=True)},
         "mean_unseen_share_of_object": round(sum(shares) / len(shares), 4),

@@ -1,0 +1,67 @@
+"""The commands of the README run as they stand there, at a size that fits a test."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# What makes a command small, by its first words. What is left out here runs as written.
+SMALLER = {
+    "heal": ["--max-size", "96", "--fit-steps", "60", "--steps", "10", "--most-references", "1"],
+    "fit": ["--steps", "40", "--max-size", "96"],
+    "render": ["--max-size", "64"],
+    "eval scene": ["--max-size", "96"],
+}
+ELSEWHERE = {
+    "view": "the browser test of the viewer opens it",
+    "eval depth": "its own tests run it on folders of every layout",
+}
+
+
+def commands() -> list[list[str]]:
+    """Every ``scene-depth`` line of the README's shell blocks, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("scene-depth ")]
+    return [shlex.split(line) for line in lines]
+
+
+def kind(command: list[str]) -> str:
+    return " ".join(command[1:3]) if command[1] == "eval" else command[1]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    (tmp_path / "scenes").symlink_to(ROOT / "scenes")
+    ran = []
+    for command in commands():
+        if kind(command) in ELSEWHERE:
+            continue
+        program = [str(Path(sys.executable).with_name("scene-depth")), *command[1:], *SMALLER.get(kind(command), [])]
+        result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}\n{result.stderr}"
+        ran.append(kind(command))
+    assert {"heal", "fit", "render", "inspect", "convert", "complete", "eval scene"} <= set(ran)
+    assert (tmp_path / "out/table/healed.ply").is_file()
+
+
+def test_every_other_command_is_there() -> None:
+    for command in commands():
+        if kind(command) in ELSEWHERE:
+            words = kind(command).split()
+            program = [str(Path(sys.executable).with_name("scene-depth")), *words, "--help"]
+            assert subprocess.run(program, capture_output=True, check=False).returncode == 0
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)", README))
+    assert named
+    assert named <= targets
