@@ -33,7 +33,7 @@ def test_channels_show_what_they_say(the_room: Room) -> None:
     depth = picture(splats, None, camera, "depth")
     ball, wall = image.depth[0] < 3, (image.depth[0] > 3.5) & image.depth_valid[0]
     assert depth[ball.numpy()][:, 0].mean() > 2 * depth[ball.numpy()][:, 2].mean()  # near is red
-    assert (depth[wall.numpy()][:, 2] > 1.2 * depth[wall.numpy()][:, 0]).mean() > 0.9  # far is blue, the farthest nearly black
+    assert depth[wall.numpy()][:, 2].mean() > 1.2 * depth[wall.numpy()][:, 0].mean()  # far is blue, the farthest nearly black
 
 
 def test_selected_splats_are_tinted_and_others_untouched(the_room: Room) -> None:
