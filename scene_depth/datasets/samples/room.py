@@ -44,7 +44,7 @@ def room_scene() -> SampleScene:
         size=(320, 240), focal=(296.5, 292.0), principal=(152.3, 124.6),
     )  # fmt: skip
     return SampleScene(
-        "room", world, (chair,), "the striped armchair", cameras, exposure=0.85, depth_unit=2e-4, samples=16, lit_samples=8
+        "room", world, (chair,), "the striped armchair", cameras, exposure=0.85, depth_unit=4e-4, samples=16, lit_samples=8
     )
 
 

@@ -35,7 +35,7 @@ def street_scene() -> SampleScene:
     )
     cameras = arc_cameras(
         target=(0.3, 3.6, 2.15), center=(0.3, 2.5, 1.0), radius=(8.4, 9.8), azimuth=(-32.0, 30.0), elevation=(4.0, 17.0),
-        size=(352, 256), focal=(330.0, 336.0), principal=(183.5, 121.2),
+        size=(320, 240), focal=(301.5, 308.0), principal=(166.8, 113.6),
     )  # fmt: skip
     return SampleScene(
         "street", world, (car,), "the parked car", cameras, exposure=0.95, depth_unit=1e-3, samples=16, lit_samples=8

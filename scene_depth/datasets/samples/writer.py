@@ -26,7 +26,7 @@ from scene_depth.io.images import write_mask
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.posed_views import OPENGL_AXES
 
-JPEG_QUALITY = 90
+JPEG_QUALITY = 88
 POINTS = 4800
 RECIPE = "recipe.json"
 LARGEST_SCALE = 8.0
