@@ -48,8 +48,7 @@ class FitConfig:
     """Width of the first splats in mean distances to three neighbours."""
 
     density: Density = "guided"
-    """Density control: "guided" (3DGS-MCMC that adds splats where the pictures pull), gsplat's "mcmc" or "default"
-    strategy, or "none"."""
+    """Density control: "guided" (3DGS-MCMC that adds splats where pictures pull), gsplat's "mcmc", "default", or "none"."""
     max_splats: int | None = None
     """Number of splats that density control may reach, besides frozen ones; by default 20000 on a CPU and 1000000 on CUDA."""
     refine_every: int = 100

@@ -127,7 +127,7 @@ def _new(shape: torch.Size) -> Tensor:
 
 
 def _flat(values: Tensor) -> np.ndarray:
-    return values.detach().reshape(-1).numpy()
+    return values.detach().contiguous().reshape(-1).numpy()
 
 
 def _arrays(*parameters: Tensor) -> SplatArrays:

@@ -50,6 +50,7 @@ from scene_depth.rendering.cpu.spherical_harmonics import harmonics
 _LOG2_255 = np.float32(math.log2(255))
 _TWO_LN2 = np.float32(2 * math.log(2))
 _LARGEST_DETERMINANT = np.float32(1e36)  # px^4; larger footprints (1e9 px) overflow and are not drawn
+_BLACK = np.float32(-1e-6)  # 0 but for rounding: the gradient of a splat that begins black must pass the clamp at 0
 _LARGEST_RADIUS = np.float32(1e9)
 HIDDEN = np.uint32(0xFFFFFFFF)  # sort key of a splat out of view
 
@@ -187,7 +188,7 @@ def project(
             visible = visible & (energy < _LARGEST_DETERMINANT)  # false for NaN
             reach_x = select(visible, reach_x, np.float32(0))
             black = np.float32(0)
-            store_flags(flags, first, (visible, red >= black, green >= black, blue >= black))
+            store_flags(flags, first, (visible, red >= _BLACK, green >= _BLACK, blue >= _BLACK))
             row = 1.0 / yy
             shear, across = xy * row, square_root(HALF_LOG2_E * (yy / blurred))
             store_transposed(

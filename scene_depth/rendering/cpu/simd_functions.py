@@ -96,14 +96,15 @@ def _build_exp(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def _build_log2(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    x = _clamp_below(builder, x, 1e-30)
-    bits = builder.sub(builder.bitcast(x, I32_LANES), int_constant(_SQRT_HALF_BITS))
+    bounded = _clamp_below(builder, x, 1e-30)
+    bits = builder.sub(builder.bitcast(bounded, I32_LANES), int_constant(_SQRT_HALF_BITS))
     exponent = builder.ashr(bits, int_constant(23))
     mantissa = builder.add(builder.and_(bits, int_constant(0x7FFFFF)), int_constant(_SQRT_HALF_BITS))
     f = builder.fsub(builder.bitcast(mantissa, F32_LANES), constant(1.0))
     whole = builder.sitofp(exponent, F32_LANES)
-    return _multiply_add(builder, f, _horner(builder, f, _LOG2), whole)
+    result = _multiply_add(builder, f, _horner(builder, f, _LOG2), whole)
+    return builder.select(builder.fcmp_unordered("uno", x, x), x, result)
 
 
 exp: Any = define_unary(_build_exp)  # e**x, x clamped to [-80, 80]; NaN stays NaN
-log2: Any = define_unary(_build_log2)  # of numbers from 1e-30 up; below (and NaN) as at 1e-30
+log2: Any = define_unary(_build_log2)  # of numbers from 1e-30 up; below as at 1e-30; NaN stays NaN
