@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.datasets.procedural import KINDS, ProceduralDataset, generate_frame
@@ -19,7 +18,7 @@ from scene_depth.datasets.procedural.shapes import block
 from scene_depth.datasets.procedural.world import WorldBuilder
 from scene_depth.datasets.samples import SAMPLE_SCENES
 from scene_depth.datasets.samples.capture import capture
-from scene_depth.datasets.samples.writer import encode_image, sample_scene
+from scene_depth.datasets.samples.writer import sample_scene
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
 from scene_depth.io.scenes import read_scene
@@ -67,7 +66,7 @@ def test_a_data_set_can_be_sent_to_workers() -> None:
     data = ProceduralDataset("room", 2, (48, 36), seed=5)
     copy = pickle.loads(pickle.dumps(data))
     assert len(data) == 2
-    assert np.array_equal(data[1].depth, copy[1].depth)
+    assert all(torch.equal(data[1][key], copy[1][key]) for key in data[1])
 
 
 def test_bad_arguments_are_named() -> None:
@@ -80,13 +79,11 @@ def test_bad_arguments_are_named() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLE_SCENES)
-def test_a_shipped_view_is_what_its_recipe_draws(name: str, tmp_path: Path) -> None:
-    drawn = capture(sample_scene(name)).picture(5, removed=False)
-    encode_image(tmp_path / "view.jpg", drawn.image)
-    shipped = SCENES / name / "images" / "frame_05.jpg"
-    difference = np.asarray(Image.open(tmp_path / "view.jpg")).astype(int) - np.asarray(Image.open(shipped)).astype(int)
-    assert np.abs(difference).max() == 0
-    assert np.array_equal(drawn.mask, read_scene(SCENES / name).views[5].mask())
+def test_a_recipe_draws_the_same_bits_for_any_number_of_threads(name: str) -> None:
+    drawn = capture(sample_scene(name, scale=0.25))
+    one, two = (drawn.picture(5, removed=False, threads=threads) for threads in (1, 2))
+    for field in ("image", "depth", "mask"):
+        assert getattr(one, field).tobytes() == getattr(two, field).tobytes()
 
 
 @pytest.mark.parametrize("name", SAMPLE_SCENES)
@@ -107,4 +104,4 @@ def test_shipped_views_agree_with_each_other(name: str) -> None:
         mask, before, after = with_object.mask(), with_object.depth(), without.depth()
         assert mask.any()
         assert np.array_equal(before[~mask], after[~mask])
-        assert ((after[mask] == 0) | (after[mask] > before[mask])).all()
+        assert ((after[mask] == 0) | (after[mask] >= before[mask])).all()
