@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,11 @@ from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.optimization.config import FitConfig
 from scene_depth.optimization.fit import FitProgress, fit
-from scene_depth.rendering import render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
 SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
 FIT_STEPS, MAX_SIZE = 3000, 480
-UNSEEN_COLOR = np.array([1, 0, 1], dtype=np.float32)
 SHOWN = ("psnr_hole", "ssim_hole", "psnr_outside", "depth_abs_rel", "seam_jump", "consistency")
 Show = Callable[[int, int, str], None]
 
@@ -106,39 +103,29 @@ def _splats(scene: Scene, given: Path, kept: Path, show: Show, stopped: Callable
 
 def _heals(before: GaussianSplats, scene: Scene, show: Show, stopped: Callable[[], bool]) -> dict[str, Any]:
     """The scene with the object deleted only, healed with the nearest known depth, and healed."""
+    from scene_depth_heal.comparison import WAYS, heal_each_way
     from scene_depth_heal.inputs import SelectionSource, load_views, select
-    from scene_depth_heal.workflow import HealConfig, HealProgress, heal
-
-    from scene_depth.color.registry import load_image_inpainter
-    from scene_depth.depth.registry import load_depth_inpainter
+    from scene_depth_heal.workflow import HealProgress
 
     views = load_views(scene, MAX_SIZE, SelectionSource())
     removed = select(before, views, SelectionSource())
-    color, config = load_image_inpainter("exemplar"), HealConfig()
 
-    def tell(now: HealProgress) -> bool:
+    def tell(way: str, now: HealProgress) -> bool:
         show(now.done, now.total, f"{now.stage}: {now.message}")
         return not stopped()
 
-    found = {}
-    for name, inpainter, dry_run in (
-        ("delete only", "nearest", True),
-        ("nearest depth", "nearest", False),
-        ("heal", "solver", False),
-    ):
-        depth = load_depth_inpainter(inpainter)
-        found[name] = heal(before, removed, views, depth, color, replace(config), progress=tell, dry_run=dry_run)
-        if stopped():
-            raise KeyboardInterrupt
+    found = heal_each_way(before, removed, views, progress=tell)
+    if len(found) < len(WAYS):
+        raise KeyboardInterrupt
     return found
 
 
 def _picture(before: GaussianSplats, result: Any) -> np.ndarray:
     """The view with the most to repair: before, the hole with its unseen part marked, healed."""
-    state = max(result.states, key=lambda state: state.unseen_share)
-    shown = [render(splats, state.camera).rgb[0].clamp(0, 1).cpu().numpy() for splats in (before, result.splats)]
-    hole = np.where(state.unseen.cpu().numpy()[..., None], UNSEEN_COLOR, state.rgb_after.cpu().numpy())
-    return np.concatenate([shown[0], hole, shown[1]], axis=1).astype(np.float32)
+    from scene_depth_heal.comparison import marked_hole, most_unseen, shown
+
+    state = most_unseen(result)
+    return np.concatenate([shown(before, state), marked_hole(state), shown(result.splats, state)], axis=1)
 
 
 def _tell(content: dict[str, Any], folder: Path) -> None:

@@ -1,0 +1,247 @@
+"""Heal on sample scenes and real input: delete only, nearest depth, and heal, on held-out views.
+
+    python -m benchmarks.heal [CASE ...] [--quick] [--fresh] [--json FILE] [--record]
+
+Without a name all cases run. First fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow;
+``--fresh`` fits again. Strips of pictures and all measures go to out/heal_benchmark: in rows the two views with most to
+repair (before, hole with its unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before,
+deleted, nearest depth, heal, truth or photo). ``--quick`` takes small pictures and few steps, to see that everything runs.
+``--record`` writes the section "Heal" of RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, heal_each_way, marked_hole, shown
+from scene_depth_heal.inputs import load_views, select
+from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
+
+from benchmarks.heal_cases import CASES, OUTPUT, Case, fitted
+from benchmarks.results import machine, write_section
+from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.evaluation.scene_scores import SceneScore, mean_scores, score_scene
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.images import write_image
+from scene_depth.optimization.fit import FitProgress
+from scene_depth.optimization.training_views import TrainingViews
+from scene_depth.splats import GaussianSplats
+
+BEFORE = "before"
+QUICK_STEPS, QUICK_SIZE = 400, 160
+NEEDS_TRUTH = ("psnr_hole", "ssim_hole", "depth_abs_rel", "depth_delta1")
+COLUMNS = (
+    ("psnr_hole", "PSNR hole", 1, 2),
+    ("ssim_hole", "SSIM hole", 1, 3),
+    ("psnr_outside", "PSNR outside", 1, 2),
+    ("ssim_outside", "SSIM outside", 1, 3),
+    ("depth_abs_rel", "AbsRel hole %", 100, 2),
+    ("depth_delta1", "d1 hole %", 100, 1),
+    ("seam_jump", "seam %", 100, 2),
+    ("seam_jump_beside", "beside %", 100, 2),
+    ("consistency", "consistent %", 100, 1),
+    ("floating", "floating %", 100, 2),
+    ("preservation", "preserved dB", 1, 1),
+)
+
+
+def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
+    """Fits, heals in each way, measures, and writes the strip of pictures."""
+    splats, fit_times = fitted(case, OUTPUT / "fits", fresh=fresh, tell=_tell_fit(case.name))
+    views = load_views(case.train, case.max_size, case.selection)
+    started = time.perf_counter()
+    removed = select(splats, views, case.selection)
+    selecting = time.perf_counter() - started
+    config = HealConfig() if steps is None else HealConfig(steps=steps)
+
+    def tell(way: str, now: HealProgress) -> None:
+        if now.stage != "fit" or now.done == now.total:
+            _say(f"{case.name}: {way}: {now.stage} {now.done}/{now.total}: {now.message}")
+
+    results = heal_each_way(splats, removed, views, config, progress=tell)
+    holes = dict(case.holes) if case.holes is not None else splat_holes(case, splats, removed)
+    scored: dict[str, list[SceneScore]] = {}
+    for way, edited in {BEFORE: splats, **{way: result.splats for way, result in results.items()}}.items():
+        before = None if way == BEFORE else splats
+        scored[way] = score_scene(edited, case.test, holes, max_size=case.max_size, before=before)
+    write_image(OUTPUT / f"{case.name}.png", strips(case, splats, results, scored[HEAL], holes))
+    return summary(case, splats, fit_times, selecting, results, scored)
+
+
+def summary(
+    case: Case,
+    splats: GaussianSplats,
+    fit_times: dict[str, float],
+    selecting: float,
+    results: dict[str, HealResult],
+    scored: dict[str, list[SceneScore]],
+) -> dict[str, Any]:
+    """All measures of a case as plain values; what needs truth is left out where there is none."""
+    hidden = () if case.has_truth else NEEDS_TRUTH
+    means = {way: {k: v for k, v in mean_scores(rows).items() if k not in hidden} for way, rows in scored.items()}
+    report = results[HEAL].report
+    content: dict[str, Any] = {
+        "case": case.name,
+        "what": case.words,
+        "views": len(case.train),
+        "held_out": [row.name for row in scored[HEAL]],
+        "size": [results[HEAL].states[0].camera.width, results[HEAL].states[0].camera.height],
+        "splats": len(splats),
+        "removed_splats": report.removed_splats,
+        "new_splats": report.new_splats,
+        "references": len(report.references),
+        "unseen_share_of_hole": report.unseen_share_of_hole,
+        "unseen_left": float(np.mean(list(report.unseen_after.values()))),
+        "unseen_before": float(np.mean(list(report.unseen_before.values()))),
+        "frozen_equal": {way: r.report.frozen_sha256_before == r.report.frozen_sha256_after for way, r in results.items()},
+        "finished": {way: r.report.finished for way, r in results.items() if way != DELETE_ONLY},
+        "seconds": {"first fit": fit_times["seconds"], "select": selecting, **report.seconds},
+        "measures": means,
+        "outside_change": means[HEAL]["psnr_outside"] - means[BEFORE]["psnr_outside"],
+        "views_scored": {way: [asdict(row) for row in rows] for way, rows in scored.items()},
+        "reports": {way: result.report.as_dict() for way, result in results.items()},
+    }
+    if case.has_truth:
+        content["gain_over_delete"] = means[HEAL]["psnr_hole"] - means[DELETE_ONLY]["psnr_hole"]
+        content["gain_over_nearest"] = means[HEAL]["psnr_hole"] - means[NEAREST]["psnr_hole"]
+    return content
+
+
+def splat_holes(case: Case, splats: GaussianSplats, removed: torch.Tensor) -> dict[str, NDArray[np.bool_]]:
+    """Where the removed splats show in the held-out views, at the size of those views  # [H, W] each"""
+    sized = TrainingViews(case.test.views, case.max_size)
+    views = [HealView(view.name, sized.camera(i), sized.target(i).image.numpy()) for i, view in enumerate(case.test.views)]
+    dry = heal(splats, removed, views, load_depth_inpainter("nearest"), load_image_inpainter("exemplar"), dry_run=True)
+    holes = {}
+    for state, view in zip(dry.states, case.test.views, strict=True):
+        pixels = state.object_pixels.cpu().float()[None, None]
+        native = torch.nn.functional.interpolate(pixels, size=(view.camera.height, view.camera.width), mode="nearest")
+        holes[state.name] = native[0, 0].numpy() > 0.5
+    return holes
+
+
+def strips(
+    case: Case,
+    splats: GaussianSplats,
+    results: dict[str, HealResult],
+    scores: list[SceneScore],
+    holes: dict[str, NDArray[np.bool_]],
+) -> NDArray[np.float32]:
+    """Rows of pictures around the hole, all of one size  # [H, W, 3]"""
+    rows = []
+    truths = {view.name: i for i, view in enumerate(case.truth.views)} if case.truth is not None else {}
+    truth_views = None if case.truth is None else TrainingViews(case.truth.views, case.max_size)
+    for state in sorted(results[HEAL].states, key=lambda state: -state.unseen_share)[:2]:
+        pictures = [shown(splats, state), marked_hole(state)]
+        pictures += [shown(results[way].splats, state) for way in (NEAREST, HEAL)]
+        if truth_views is not None:
+            pictures.append(truth_views.target(truths[state.name]).image.numpy())
+        else:
+            pictures.append(np.zeros_like(pictures[0]))
+        rows.append(_around(pictures, state.object_pixels.cpu().numpy()))
+    test = TrainingViews(case.test.views, case.max_size)
+    order = {view.name: i for i, view in enumerate(case.test.views)}
+    for score in sorted(scores, key=lambda score: score.psnr_hole or 0.0)[:2]:
+        index = order[score.name]
+        state = replace(results[HEAL].states[0], camera=test.camera(index))
+        pictures = [shown(splats, state), *(shown(results[way].splats, state) for way in (DELETE_ONLY, NEAREST, HEAL))]
+        pictures.append(test.target(index).image.numpy())
+        hole = torch.from_numpy(holes[score.name])[None, None].float()
+        rows.append(_around(pictures, torch.nn.functional.adaptive_max_pool2d(hole, pictures[0].shape[:2])[0, 0].numpy() > 0))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([np.pad(row, ((0, 6), (0, width - row.shape[1]), (0, 0))) for row in rows])
+
+
+def _around(pictures: list[NDArray[np.float32]], hole: NDArray[np.bool_], margin: float = 0.4) -> NDArray[np.float32]:
+    """The pictures side by side, cropped to the hole and its surroundings."""
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    window = []
+    for places, size in ((rows, hole.shape[0]), (columns, hole.shape[1])):
+        first, last = (places[0], places[-1] + 1) if len(places) else (0, size)
+        beside = max(24, round(margin * (last - first)))
+        window.append(slice(max(0, first - beside), min(size, last + beside)))
+    return np.concatenate([np.pad(picture[tuple(window)], ((0, 0), (0, 4), (0, 0))) for picture in pictures], axis=1)
+
+
+def lines(found: list[dict[str, Any]]) -> list[str]:
+    """The tables."""
+    fields = [column for column in COLUMNS if any(column[0] in each["measures"][HEAL] for each in found)]
+    text = _row(["case", "", *(title for _, title, _, _ in fields)]) + _rule(2, len(fields))
+    for each in found:
+        for way, means in each["measures"].items():
+            cells = [f"{factor * means[key]:.{digits}f}" if key in means else "" for key, _, factor, digits in fields]
+            text += _row([each["case"] if way == BEFORE else "", way, *cells])
+    stages = list(dict.fromkeys(stage for each in found for stage in each["seconds"]))
+    heads = ["case", "size", "views", "splats", "removed", "new", "unseen of hole %", "dB over delete", "dB over nearest"]
+    heads += ["outside dB", "frozen", *(f"{stage} s" for stage in stages)]
+    text += ["", *_row(heads), *_rule(1, len(heads) - 1)]
+    for each in found:
+        gains = [f"{each[key]:+.2f}" if key in each else "" for key in ("gain_over_delete", "gain_over_nearest")]
+        cells = [each["case"], "{} x {}".format(*each["size"]), each["views"], each["splats"], each["removed_splats"]]
+        cells += [each["new_splats"], f"{100 * each['unseen_share_of_hole']:.1f}", *gains, f"{each['outside_change']:+.3f}"]
+        cells += ["equal" if all(each["frozen_equal"].values()) else "CHANGED"]
+        text += _row([*cells, *(f"{each['seconds'].get(stage, 0.0):.1f}" for stage in stages)])
+    return text
+
+
+def _row(cells: list[Any]) -> list[str]:
+    return ["| " + " | ".join(str(cell) for cell in cells) + " |"]
+
+
+def _rule(left: int, right: int) -> list[str]:
+    return _row(["---"] * left + ["---:"] * right)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _tell_fit(name: str):
+    def tell(now: FitProgress) -> None:
+        if now.step % 500 == 0:
+            _say(f"{name}: first fit {now.step}/{now.total}, loss {now.loss:.4f}")
+
+    return tell
+
+
+def main() -> int:
+    """Runs the cases and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES], metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--quick", action="store_true", help="small pictures, few steps")
+    parser.add_argument("--fresh", action="store_true", help="fit again")
+    parser.add_argument("--json", type=Path, default=None, help="file for all measures")
+    parser.add_argument("--record", action="store_true", help="write the section of RESULTS.md")
+    arguments = parser.parse_args()
+    found = []
+    for name in arguments.cases or CASES:
+        case = CASES[name]()
+        if arguments.quick:
+            small = replace(case.fit, steps=QUICK_STEPS, max_size=QUICK_SIZE)
+            case = replace(case, fit=small, max_size=QUICK_SIZE)
+        found.append(run_case(case, fresh=arguments.fresh, steps=QUICK_STEPS // 8 if arguments.quick else None))
+        with atomic_path(OUTPUT / f"{name}.json") as path:
+            path.write_text(json.dumps(found[-1], indent=1), encoding="utf-8")
+    section = [f"`python -m benchmarks.heal --record`, {machine()}.", "", *lines(found)]
+    print("\n".join(section))
+    _say(f"pictures: {OUTPUT}")
+    if arguments.json is not None:
+        with atomic_path(arguments.json) as path:
+            path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if arguments.record:
+        write_section("heal", section)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The scenes of the heal benchmark: what is fitted, what is removed, and what is known of the truth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scene_depth_heal.inputs import SelectionSource
+
+from scene_depth.cli.eval_scene import holes_of
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.scenes import read_scene
+from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.optimization.config import FitConfig
+from scene_depth.optimization.fit import FitProgress, fit
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "out" / "heal_benchmark"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scene and an object in it that is to go.
+
+    Attributes:
+        name: Of the case.
+        words: What is removed from what.
+        train: Views that are fitted to and healed in; with masks if masks select.
+        test: Held-out views: without the object where ``has_truth``, else with it.
+        has_truth: Whether what is behind the object is known.
+        truth: All views without the object, for pictures; None where it is not known.
+        holes: Where the object is in the held-out views; None if only its splats say so  # [H, W] each
+        selection: What to remove.
+        fit: Parameters of the first fit.
+        max_size: Longer side of the pictures that are healed and measured.
+    """
+
+    name: str
+    words: str
+    train: Scene
+    test: Scene
+    has_truth: bool
+    truth: Scene | None
+    holes: Mapping[str, NDArray[np.bool_]] | None
+    selection: SelectionSource
+    fit: FitConfig
+    max_size: int
+
+
+def shared_data() -> Path:
+    """The folder of real scenes."""
+    return Path(os.environ.get("SCENE_DEPTH_SHARED", ROOT.parent / "shared")) / "data"
+
+
+def sample(name: str, words: str) -> Case:
+    """A shipped sample scene: ray-traced with the object and without it."""
+    folder = ROOT / "scenes" / name
+    truth = read_scene(folder / "removed")
+    test = read_scene(folder / "removed", split="test")
+    return Case(
+        name=name,
+        words=words,
+        train=read_scene(folder, split="train"),
+        test=test,
+        has_truth=True,
+        truth=truth,
+        holes=holes_of(test, folder / "masks"),
+        selection=SelectionSource(),
+        fit=FitConfig(steps=3000, max_size=480),
+        max_size=480,
+    )
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "table": lambda: sample("table", "vase on a table, ray-traced"),
+    "room": lambda: sample("room", "armchair in a room, ray-traced"),
+    "street": lambda: sample("street", "car in a street, ray-traced"),
+}
+
+
+def fitted(
+    case: Case, folder: Path, *, fresh: bool = False, tell: Callable[[FitProgress], bool | None] | None = None
+) -> tuple[GaussianSplats, dict[str, float]]:
+    """The splats of a case, from an earlier run with the same pictures, cameras and parameters, or fitted now.
+
+    Args:
+        case: What to fit.
+        folder: Where fits are kept.
+        fresh: Fit again, for example after a change of the fitting itself.
+        tell: Progress callback of the fit.
+
+    Returns:
+        The splats, and wall and CPU seconds that their fit took.
+    """
+    key = _key(case)
+    path, record = folder / f"{case.name}-{key}.ply", folder / f"{case.name}-{key}.json"
+    if path.is_file() and record.is_file() and not fresh:
+        return read_splats(path), json.loads(record.read_text(encoding="utf-8"))
+    result = fit(case.train, config=case.fit, progress=tell)
+    if not result.report.finished:
+        raise KeyboardInterrupt
+    times = {"seconds": result.report.seconds, "cpu_seconds": result.report.cpu_seconds}
+    write_splats(path, result.splats)
+    with atomic_path(record) as temporary:
+        temporary.write_text(json.dumps(times), encoding="utf-8")
+    return read_splats(path), times
+
+
+def _key(case: Case) -> str:
+    digest = hashlib.sha256(json.dumps(asdict(case.fit), sort_keys=True).encode())
+    for view in case.train.views:
+        digest.update(view.camera.camera_to_world.double().numpy().tobytes() + view.camera.K.double().numpy().tobytes())
+        digest.update(view.image().tobytes() if view.image_path is None else view.image_path.read_bytes())
+    return digest.hexdigest()[:12]
