@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +22,9 @@ from scene_depth.scene import Scene, View
 INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
 
 
-def write_transforms(path: str | PathLike[str], scene: Scene, *, masks: bool = True, depth: bool = True) -> None:
+def write_transforms(
+    path: str | PathLike[str], scene: Scene, *, masks: bool = True, depth: bool = True, held_out: Collection[str] = ()
+) -> None:
     """Writes a folder with ``transforms.json``, ``images``, ``masks``, ``depths`` and ``sparse_pc.ply``.
 
     Intrinsics common to all views stand once, others with each frame. Depth is written as float32 npy in thousandths of
@@ -32,11 +35,16 @@ def write_transforms(path: str | PathLike[str], scene: Scene, *, masks: bool = T
         path: New or empty folder.
         scene: Scene whose views all have photos.
         masks, depth: Write them, if the views have them.
+        held_out: Names of views that are not for training; they become the validation and test views of the file, all
+            others its training views. Without any the file names no split.
 
     Raises:
-        InputError: If a view has no photo, if only some views have a mask or depth (nerfstudio takes all or none), or if
-            the folder is not empty or cannot be written.
+        InputError: If a view has no photo, if only some views have a mask or depth (nerfstudio takes all or none), if a
+            held-out view is not in the scene, or if the folder is not empty or cannot be written.
     """
+    unknown = sorted(set(held_out) - {view.name for view in scene.views})
+    if unknown:
+        raise InputError("held_out", repr(unknown[0]), "names of views of the scene", file=path)
     for what, load in (("photo", "load_image"), ("mask", "load_mask"), ("depth", "load_depth")):
         count = sum(getattr(view, load) is not None for view in scene.views)
         if count < len(scene) and (what == "photo" or (count and {"mask": masks, "depth": depth}[what])):
@@ -57,6 +65,10 @@ def write_transforms(path: str | PathLike[str], scene: Scene, *, masks: bool = T
         if scene.points is not None:
             write_point_ply(folder / "sparse_pc.ply", scene.points)
             meta["ply_file_path"] = "sparse_pc.ply"
+        if held_out:
+            files = {view.name: f"images/{name}" for view, name in zip(scene.views, names, strict=True)}
+            meta["train_filenames"] = [file for view, file in files.items() if view not in held_out]
+            meta["val_filenames"] = meta["test_filenames"] = [file for view, file in files.items() if view in held_out]
         meta["frames"] = [
             _put_frame(folder, view, name, shared=set(meta), masks=masks, depth=depth)
             for view, name in zip(scene.views, names, strict=True)
