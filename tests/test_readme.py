@@ -16,6 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # What makes a command small, by its first words. What is left out here runs as written.
 SMALLER = {
     "heal": ["--max-size", "96", "--fit-steps", "60", "--steps", "10", "--most-references", "1"],
+    "insert": ["--max-size", "96"],
     "fit": ["--steps", "40", "--max-size", "96"],
     "render": ["--max-size", "64"],
     "eval scene": ["--max-size", "96"],
@@ -48,7 +49,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
         result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}\n{result.stderr}"
         ran.append(kind(command))
-    assert {"heal", "fit", "render", "inspect", "convert", "complete", "eval scene"} <= set(ran)
+    assert {"heal", "insert", "fit", "render", "inspect", "convert", "complete", "eval scene"} <= set(ran)
     assert (tmp_path / "out/table/healed.ply").is_file()
 
 

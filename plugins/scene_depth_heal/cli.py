@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,25 +13,21 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scene_depth.cli.progress import progress_bar, stopped_by_signal
 from scene_depth.color.registry import load_image_inpainter
-from scene_depth.depth.registry import load_depth_inpainter
-from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import read_splats, write_splats
-from scene_depth.optimization.config import FitConfig
-from scene_depth.optimization.fit import FitProgress, fit
+from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render
-from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.inputs import SelectionSource, load_views, select
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, Tell
+from scene_depth_heal.trained import named_depth_inpainter, trained_splats
+from scene_depth_heal.watching import watched
+from scene_depth_heal.workflow import HealConfig, HealResult
 from scene_depth_heal.workflow import heal as heal_splats
 
-HEALED, REPORT, PICTURES, SPLATS = "healed.ply", "report.json", "views", "splats.ply"
+HEALED, REPORT, PICTURES = "healed.ply", "report.json", "views"
 PICTURES_KEPT = 8
 UNSEEN_COLOR = np.array([1.0, 0.0, 1.0], dtype=np.float32)
 
@@ -81,16 +74,15 @@ def heal(
         json: Print the report as JSON to standard output.
     """
     folder = check_writable(output)
-    depth_inpainter = load_depth_inpainter(inpainter, **({} if prior is None else {"prior": prior}))
+    depth_inpainter = named_depth_inpainter(inpainter, prior)
     image_inpainter = load_image_inpainter(color, **({} if prompt is None else {"prompt": prompt}))
     posed = read_scene(scene)
     views = load_views(posed, max_size, selection, dict(painted))
     if painted and not config.references:
         config = replace(config, references=tuple(name for name, _ in painted))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with _watched() as tell:
-        trained = _trained(posed, splats, folder, fit_steps, max_size, device, config.seed).to(device)
-        _check_splats(trained, splats)
+    trained = trained_splats(posed, splats, folder, steps=fit_steps, max_size=max_size, device=device, seed=config.seed)
+    with watched() as tell:
         removed = select(trained, views, selection, grow)
         result = heal_splats(trained, removed, views, depth_inpainter, image_inpainter, config, progress=tell, dry_run=dry_run)
     _write(folder, trained, result, dry_run, inputs=() if splats is None else (splats,))
@@ -100,46 +92,6 @@ def heal(
         _print(result, folder, dry_run)
     if not result.report.finished and not dry_run:
         raise KeyboardInterrupt
-
-
-def _trained(scene: Scene, given: Path | None, folder: Path, steps: int, max_size: int, device: str, seed: int) -> GaussianSplats:
-    """The splats named, else those that lie with the scene, else a fit of it, which is kept in the output folder."""
-    beside = None if scene.source is None else (scene.source if scene.source.is_dir() else scene.source.parent) / SPLATS
-    path = given or (beside if beside is not None and beside.is_file() else None)
-    if path is not None:
-        return read_splats(path)
-    print("no splats given: fitting the scene first", file=sys.stderr)
-    size = min(max_size, 480) if device == "cpu" else max_size
-    with progress_bar() as show:
-        config = FitConfig(steps=steps, max_size=size)
-
-        def tell(now: FitProgress) -> None:
-            show(now.step, now.total, "fitting")
-
-        told = fit(scene, config=config, seed=seed, device=device, progress=tell)
-    write_splats(folder / SPLATS, told.splats)
-    if not told.report.finished:
-        raise KeyboardInterrupt
-    return told.splats
-
-
-def _check_splats(splats: GaussianSplats, path: Path | None) -> None:
-    for name in ("means", "quats", "log_scales", "logit_opacities", "sh"):
-        bad = ~torch.isfinite(getattr(splats, name)).reshape(len(splats), -1).all(dim=1)
-        if bool(bad.any()):
-            accepted = "finite numbers; `scene-depth inspect FILE --fix OUT` repairs files"
-            raise InputError(name, f"{int(bad.sum())} of {len(splats)} splats with NaN or infinity", accepted, file=path)
-
-
-@contextmanager
-def _watched() -> Iterator[Tell]:
-    with progress_bar() as show, stopped_by_signal() as stopped:
-
-        def tell(now: HealProgress) -> bool:
-            show(now.done, now.total, f"{now.stage}: {now.message}")
-            return not stopped()
-
-        yield tell
 
 
 def _write(folder: Path, before: GaussianSplats, result: HealResult, dry_run: bool, inputs: tuple[Path, ...]) -> None:
