@@ -1,9 +1,10 @@
 """Heal on sample scenes and real input: delete only, nearest depth, and heal, on held-out views.
 
     python -m benchmarks.heal [CASE ...] [--quick] [--fresh] [--json FILE] [--record]
+    python -m benchmarks.heal speed [--record]
 
-Without a name all cases run. First fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow;
-``--fresh`` fits again. Strips of pictures and all measures go to out/heal_benchmark: in rows the two views with most to
+Without a name all cases run, and not ``speed``, which wants quiet cores and is written to a section of its own. First
+fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of pictures and all measures go to out/heal_benchmark: in rows the two views with most to
 repair (before, hole with its unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before,
 deleted, nearest depth, heal, truth or photo). ``--quick`` takes small pictures and few steps, to see that everything runs.
 ``--record`` writes the section "Heal" of RESULTS.md.
@@ -27,6 +28,7 @@ from scene_depth_heal.inputs import load_views, select
 from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
 
 from benchmarks.heal_cases import CASES, OUTPUT, Case, fitted
+from benchmarks.heal_speed import measure_speed, speed_lines
 from benchmarks.results import machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
@@ -37,7 +39,7 @@ from scene_depth.optimization.fit import FitProgress
 from scene_depth.optimization.training_views import TrainingViews
 from scene_depth.splats import GaussianSplats
 
-BEFORE = "before"
+BEFORE, SPEED = "before", "speed"
 QUICK_STEPS, QUICK_SIZE = 400, 160
 NEEDS_TRUTH = ("psnr_hole", "ssim_hole", "depth_abs_rel", "depth_delta1")
 COLUMNS = (
@@ -217,12 +219,16 @@ def _tell_fit(name: str):
 def main() -> int:
     """Runs the cases and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES], metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES, SPEED], metavar="CASE", help=", ".join([*CASES, SPEED]))
     parser.add_argument("--quick", action="store_true", help="small pictures, few steps")
     parser.add_argument("--fresh", action="store_true", help="fit again")
     parser.add_argument("--json", type=Path, default=None, help="file for all measures")
     parser.add_argument("--record", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
+    if SPEED in arguments.cases:
+        if len(arguments.cases) > 1:
+            parser.error("speed is measured alone")
+        return _speed(arguments)
     found = []
     for name in arguments.cases or CASES:
         case = CASES[name]()
@@ -240,6 +246,18 @@ def main() -> int:
             path.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if arguments.record:
         write_section("heal", section)
+    return 0
+
+
+def _speed(arguments: argparse.Namespace) -> int:
+    found = measure_speed()
+    section = [f"`python -m benchmarks.heal speed --record`, {machine()}.", *speed_lines(found)]
+    print("\n".join(section))
+    if arguments.json is not None:
+        with atomic_path(arguments.json) as path:
+            path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if arguments.record:
+        write_section("heal speed", section)
     return 0
 
 

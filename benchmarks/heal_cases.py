@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scene_depth_heal.inputs import SelectionSource
 
 from scene_depth.cli.eval_scene import holes_of
+from scene_depth.datasets.composited import composite_object, write_composited
+from scene_depth.datasets.composited.writer import RECIPE
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
@@ -24,6 +26,7 @@ from scene_depth.splats import GaussianSplats
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "out" / "heal_benchmark"
+FOX_BOX = "0 0 0 1 1 1"
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,58 @@ def sample(name: str, words: str) -> Case:
     )
 
 
+def composited(name: str, words: str, source: str, *, seed: int, held_out_every: int) -> Case:
+    """A real RGB-D scene with an object composited into every view; made once and kept below out/heal_benchmark/scenes."""
+    path = shared_data() / source
+    folder = OUTPUT / "scenes" / f"{name}-{seed}-{held_out_every}"
+    if not (folder / RECIPE).is_file():
+        made = composite_object(read_scene(path), seed=seed)
+        write_composited(folder, made, every=held_out_every, recipe={"scene": source, "seed": seed})
+    test = read_scene(folder / "removed", split="test")
+    return Case(
+        name=name,
+        words=words,
+        train=read_scene(folder, split="train"),
+        test=test,
+        has_truth=True,
+        truth=read_scene(folder / "removed"),
+        holes=holes_of(test, folder / "masks"),
+        selection=SelectionSource(),
+        fit=FitConfig(steps=4000, max_size=480),
+        max_size=480,
+    )
+
+
+def photographed(name: str, words: str, source: str, selection: SelectionSource) -> Case:
+    """A photographed scene whose object nobody took away: every 8th view is held out, what is behind is not known."""
+    scene = read_scene(shared_data() / source)
+    train, test = scene.split(8)
+    return Case(
+        name=name,
+        words=words,
+        train=train,
+        test=test,
+        has_truth=False,
+        truth=None,
+        holes=holes_of(test, None) if selection.by_masks else None,
+        selection=selection,
+        fit=FitConfig(steps=4000, max_size=480),
+        max_size=480,
+    )
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "table": lambda: sample("table", "vase on a table, ray-traced"),
     "room": lambda: sample("room", "armchair in a room, ray-traced"),
     "street": lambda: sample("street", "car in a street, ray-traced"),
+    "redwood": lambda: composited(
+        "redwood", "vase composited into a living room", "redwood_livingroom", seed=0, held_out_every=8
+    ),
+    "hololens": lambda: composited(
+        "hololens", "vase composited into an office, sensor depth", "hololens_office", seed=0, held_out_every=4
+    ),
+    "statue": lambda: photographed("statue", "statue in a park, photos and masks", "spinnerf_statue", SelectionSource()),
+    "fox": lambda: photographed("fox", "fox's head on a wall, photos and a box", "fox", SelectionSource(box=FOX_BOX)),
 }
 
 

@@ -82,7 +82,7 @@ class StandingObject:
         own = self._in_own_frame(camera).cropped(columns.start, rows.start, *size)
         drawn = render(self.lit, own, samples=SAMPLES, lit_samples=LIT_SAMPLES, seed=seed, threads=threads)
         shape = render(self.glowing, own, samples=SAMPLES, lit_samples=1, seed=seed, threads=threads)
-        coverage = np.rint(shape.radiance[..., 0] * SAMPLES).astype(np.float32) / SAMPLES
+        coverage = (np.rint(shape.radiance[..., 0] * SAMPLES) / SAMPLES).astype(np.float32)
         depth = (drawn.depth * self.unit).astype(np.float32)
         own_part = smoothed_radiance(drawn) - AROUND * (1 - coverage[..., None])  # less the sky beside the object
         radiance = own_part / np.maximum(coverage, 1 / SAMPLES)[..., None]
