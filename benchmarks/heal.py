@@ -4,10 +4,11 @@
     python -m benchmarks.heal speed [--record]
 
 Without a name all cases run, and not ``speed``, which wants quiet cores and is written to a section of its own. First
-fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of pictures and all measures go to out/heal_benchmark: in rows the two views with most to
-repair (before, hole with its unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before,
-deleted, nearest depth, heal, truth or photo). ``--quick`` takes small pictures and few steps, to see that everything runs.
-``--record`` writes the section "Heal" of RESULTS.md.
+fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of
+pictures and all measures go to out/heal_benchmark: in rows the two views with most to repair (before, hole with its
+unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before, deleted, nearest depth, heal,
+truth or photo). ``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
+section "Heal" of RESULTS.md.
 """
 
 from __future__ import annotations
