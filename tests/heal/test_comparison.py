@@ -1,0 +1,50 @@
+"""One deletion healed in several ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from room_scene import Room, room
+from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, UNSEEN_COLOR, WAYS, heal_each_way, marked_hole, most_unseen
+from scene_depth_heal.workflow import HealConfig, HealProgress, HealView
+
+CONFIG = HealConfig(steps=5, most_references=1)
+
+
+def views_of(scene: Room) -> list[HealView]:
+    return [HealView(f"{index}.png", camera, scene.picture(index)) for index, camera in enumerate(scene.cameras)]
+
+
+def test_only_the_depth_inpainter_differs() -> None:
+    scene, told = room(), []
+    results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, progress=lambda way, now: told.append(way))
+    assert list(results) == list(WAYS) == [DELETE_ONLY, NEAREST, HEAL]
+    assert set(told) == set(WAYS)
+    assert results[DELETE_ONLY].new == 0
+    assert results[NEAREST].new > 0
+    assert results[HEAL].new > 0
+    kept = int((~scene.ball).sum())
+    for result in results.values():
+        assert torch.equal(result.splats.means[:kept], scene.splats.means[~scene.ball])
+        assert result.report.unseen_before == results[HEAL].report.unseen_before
+    depths = [results[way].fills[0].prediction.depth for way in (NEAREST, HEAL)]
+    assert not np.array_equal(*depths)
+
+
+def test_a_way_that_is_stopped_is_left_out_with_all_after_it() -> None:
+    scene = room()
+
+    def stop(way: str, now: HealProgress) -> bool:
+        return way != NEAREST
+
+    assert list(heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, progress=stop)) == [DELETE_ONLY]
+
+
+def test_the_marked_picture_shows_exactly_what_is_unseen() -> None:
+    scene = room()
+    results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, progress=lambda way, now: way == DELETE_ONLY)
+    state = most_unseen(results[DELETE_ONLY])
+    assert state.unseen_share == max(other.unseen_share for other in results[DELETE_ONLY].states) > 0
+    picture = marked_hole(state)
+    assert np.array_equal((picture == UNSEEN_COLOR).all(axis=-1), state.unseen.numpy())
+    assert np.array_equal(picture[~state.unseen.numpy()], state.rgb_after.numpy()[~state.unseen.numpy()])
