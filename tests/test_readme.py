@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # What makes a command small, by its first words. What is left out here runs as written.
 SMALLER = {
     "heal": ["--max-size", "96", "--fit-steps", "60", "--steps", "10", "--most-references", "1"],
-    "insert": ["--max-size", "96"],
+    "insert": ["--max-size", "96", "--steps", "10"],
     "fit": ["--steps", "40", "--max-size", "96"],
     "render": ["--max-size", "64"],
     "eval scene": ["--max-size", "96"],

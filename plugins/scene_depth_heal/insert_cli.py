@@ -108,6 +108,8 @@ def insert(
     before = trained_splats(posed, splats, folder, steps=fit_steps, max_size=max_size, device=device, seed=config.seed)
     with watched() as tell:
         result = edit(before, tell)
+    named = {"splats": splats, "painted": painted, "mask": mask, "ply": ply, "part": placement.part, "max_size": max_size}
+    result.report.parameters |= {name: value for name, value in named.items() if value is not None}
     _write(folder, before, result, views, inputs)
     if json:
         print(result.report.as_json())

@@ -34,8 +34,7 @@ class PlacementSource:
     """Where a file of splats goes, as typed; one of at, pixel and transform. See ``Placement``."""
 
     part: str | None = None
-    """Insert only what lies in a region of the file: sphere "CX CY CZ R", box "CX CY CZ SX SY SZ [QW QX QY QZ]", or a JSON
-    file of one."""
+    """Region of the file to insert alone: "CX CY CZ R" (sphere), "CX CY CZ SX SY SZ [QW QX QY QZ]" (box), or a JSON file."""
     at: tuple[float, float, float] | None = None
     """Point of the scene; the splats stand on the surface below it."""
     pixel: tuple[str, float, float] | None = None
@@ -55,8 +54,7 @@ class PlacementSource:
     file_up: Axis = "auto"
     """Axis of the file that is to point up; by default what a comment in it says, else the axis that is up in the scene."""
     stand: Literal["auto", "yes", "no"] = "auto"
-    """Whether the lowest point is put on the surface; auto: not for a transform. With no, the file's origin comes to
-    the point."""
+    """Put the lowest point on the surface (auto: not for a transform), or else the file's origin at the point."""
 
     def chosen(self, splats: GaussianSplats, file: Path) -> GaussianSplats:
         """The part of the file's splats that is to be inserted.

@@ -28,6 +28,7 @@ from scene_depth_heal.refine import Supervision, refine
 from scene_depth_heal.workflow import Tell
 
 TOUCHED = 0.02  # blending weight of new splats from which another view's pixel is theirs
+COMPARED = 6  # views whose pixels beside the new splats are compared
 STRAY = 0.05  # relative depth by which a splat may leave the painted surface
 
 
@@ -111,7 +112,7 @@ def insert_painted(
         with run.timed("fit"):
             _fit(run, views, painted, picture, depth, config)
     with run.timed("check"):
-        _without_strays(run, views, painted, depth)
+        _clean(run, views, painted, depth)
         _check(run, views, painted, picture, depth)
     return run.result()
 
@@ -190,14 +191,25 @@ def _outline(run: EditRun, view: PosedView) -> Supervision:
     )
 
 
-def _without_strays(run: EditRun, views: Sequence[PosedView], painted: PaintedView, depth: NDArray[np.float32]) -> None:
-    assert run.new is not None
+def strays(new: GaussianSplats, painted: PaintedView, depth: NDArray[np.float32]) -> Tensor:
+    """New splats that are not on the painted surface, as the painted view sees it  # [N] bool
+
+    Args:
+        new: New splats.
+        painted: The edited view.
+        depth: z-depth of the painted surface, read under the mask  # [H, W]
+    """
     surface = torch.from_numpy(np.where(painted.mask, depth, 0))
-    seen = sight(run.new.means.cpu(), painted.camera, surface, None, STRAY).seen
-    blocking = in_the_way(run.new, [view.camera for view in views])
-    run.report.stray_splats = int((~seen).sum())
-    run.report.near_camera_splats = int((seen & blocking).sum())
-    run.new = run.new.select((seen & ~blocking).to(run.new.device))
+    return ~sight(new.means.cpu(), painted.camera, surface, None, STRAY).seen
+
+
+def _clean(run: EditRun, views: Sequence[PosedView], painted: PaintedView, depth: NDArray[np.float32]) -> None:
+    """Takes out strays and what lies at a camera."""
+    assert run.new is not None
+    astray, blocking = strays(run.new, painted, depth), in_the_way(run.new, [view.camera for view in views])
+    run.report.stray_splats = int(astray.sum())
+    run.report.near_camera_splats = int((blocking & ~astray).sum())
+    run.new = run.new.select(~(astray | blocking).to(run.new.device))
 
 
 def _check(
@@ -240,18 +252,20 @@ def shown_in(run: EditRun, views: Sequence[PosedView]) -> tuple[dict[str, float]
 
     Returns:
         Share of each view's picture that they dominate, largest first
-        Largest mean absolute colour difference, over the views, of the pixels beside them
+        Largest mean absolute colour difference of the pixels beside them, over the views that show them most
     """
     assert run.new is not None
-    shares, worst = {}, 0.0
+    weights = {view.name: new_weight(run.kept, run.new, view.camera) for view in views}
+    shares = {name: float((weight > DOMINATES).float().mean()) for name, weight in weights.items()}
+    ordered = dict(sorted(shares.items(), key=lambda item: -item[1]))
+    compared = {name for name in list(ordered)[:COMPARED] if ordered[name] > 0}
+    worst = 0.0
     for view in views:
-        weight = new_weight(run.kept, run.new, view.camera)
-        shares[view.name] = float((weight > DOMINATES).float().mean())
-        beside = ~dilate(weight > DOMINATES, 2)
-        if shares[view.name] > 0 and bool(beside.any()):
+        beside = ~dilate(weights[view.name] > DOMINATES, 2)
+        if view.name in compared and bool(beside.any()):
             before, after = render(run.kept, view.camera).rgb[0], render(run.scene(), view.camera).rgb[0]
             worst = max(worst, float((before - after).abs().mean(-1)[beside].mean()))
-    return dict(sorted(shares.items(), key=lambda item: -item[1])), worst
+    return ordered, worst
 
 
 def _like(mask: NDArray[np.bool_], run: EditRun) -> Tensor:

@@ -18,16 +18,16 @@ from scene_depth.rendering import blending_weights, render
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth_heal.edit_run import EditConfig, EditReport, EditResult, EditRun, PosedView
 from scene_depth_heal.fill import as_array
-from scene_depth_heal.hole import TOLERANCE, ViewState, dilate, opaque_depth, weight_of
+from scene_depth_heal.hole import TOLERANCE, dilate, opaque_depth, weight_of
 from scene_depth_heal.insert_painted import reference_checks, shown_in
 from scene_depth_heal.painted import PaintedView, bilinear
 from scene_depth_heal.raising import Raised, raised_until_shown
-from scene_depth_heal.refine import Supervision, floating, refine
+from scene_depth_heal.refine import FLOATING_VIEWS, Supervision, refine
 from scene_depth_heal.workflow import Tell
 
 SHARE = 0.5  # part of a splat's blending weight that must lie on the painted surface for it to be replaced
 FAINT = 1e-4  # pixels of blending weight below which a splat is hidden: it stays
-BEHIND = 0.05  # relative depth behind the visible surface from which a splat is not part of it
+BEHIND = 0.05  # relative depth behind or before the visible surface from which a splat is not part of it
 LEFT_BARE = 0.1  # blending weight of replaced splats beside the mask from which their place must be filled again
 LEAST_BARE = 20  # such pixels in another view that are worth splats of their own
 RIM = 1  # pixels around the texture's border that do not count in other views
@@ -105,7 +105,7 @@ def retexture(
         with run.timed("fit"):
             _fit(run, surfaces, config)
     with run.timed("check"):
-        _without_floating(run, surfaces)
+        _clean(run, surfaces)
         _check(run, surfaces, reference)
     return run.result()
 
@@ -231,17 +231,22 @@ def _fit(run: EditRun, surfaces: Sequence[Surface], config: EditConfig) -> None:
     run.new = refine(run.new, run.kept, items, steps=config.steps, seed=config.seed, progress=tell).splats
 
 
-def _without_floating(run: EditRun, surfaces: Sequence[Surface]) -> None:
-    """Takes out new splats that stand before surfaces which several views know: the shape was to stay."""
-    assert run.new is not None
-    states = []
+def standing_before(new: GaussianSplats, surfaces: Sequence[Surface]) -> Tensor:
+    """New splats before surfaces that several views know  # [N] bool
+
+    The shape was to stay, so what every view saw before the edit is still where the surface is.
+    """
+    count = torch.zeros(len(new), dtype=torch.int64)
     for surface in surfaces:
-        depth, rgb = torch.from_numpy(surface.depth), torch.from_numpy(surface.rgb)
-        none = torch.zeros_like(depth, dtype=torch.bool)
-        states.append(ViewState(surface.view.name, surface.view.camera, depth, rgb, torch.ones_like(depth), depth, none, none))
-    flying = floating(run.new.to("cpu"), states)
-    run.report.stray_splats = int(flying.sum())
-    run.new = run.new.select(~flying.to(run.new.device))
+        count += sight(new.means.cpu(), surface.view.camera, torch.from_numpy(surface.depth), None, BEHIND).floating
+    return count >= FLOATING_VIEWS
+
+
+def _clean(run: EditRun, surfaces: Sequence[Surface]) -> None:
+    assert run.new is not None
+    before = standing_before(run.new, surfaces)
+    run.report.stray_splats = int(before.sum())
+    run.new = run.new.select(~before.to(run.new.device))
 
 
 def _check(run: EditRun, surfaces: Sequence[Surface], reference: Surface) -> None:

@@ -8,7 +8,7 @@ import torch
 from floor_scene import FLOOR_Y, UP, cameras, floor
 from room_scene import cameras_on_an_arc, wall
 from scene_depth_heal.edit_run import EditConfig, PosedView
-from scene_depth_heal.insert_painted import in_front, insert_painted
+from scene_depth_heal.insert_painted import in_front, insert_painted, strays
 from scene_depth_heal.object_depth import DepthImage, Upright
 from scene_depth_heal.painted import PaintedView, derived_mask
 from scene_depth_heal.raising import in_the_way
@@ -178,6 +178,19 @@ def test_the_mask_is_derived_from_what_was_painted(background: GaussianSplats) -
         derived_mask(photo, {"render": render_, "photo": photo})
     with pytest.raises(InputError, match="accepted: an edit of this view"):
         derived_mask(rng.random(photo.shape), {"photo": photo})
+
+
+def test_splats_that_leave_the_painted_surface_are_strays(background: GaussianSplats) -> None:
+    camera, mask = cameras_on_an_arc()[REFERENCE], rectangle()
+    painted, depth = red_picture(background, camera, mask), depth_of_plane(camera, 4.0).astype(np.float32)
+    rows, columns = np.nonzero(mask)
+    points = camera.unproject(torch.from_numpy(depth)[None])[0][rows, columns][:4]
+    points[1] += 0.1 * (camera.centers[0] - points[1])  # a tenth nearer
+    points[2] -= 0.1 * (camera.centers[0] - points[2])
+    points[3] = camera.unproject(torch.from_numpy(depth)[None])[0][5, 5]  # outside the mask
+    some = background.select([0, 1, 2, 3])
+    new = GaussianSplats(points.float(), some.quats, some.log_scales, some.logit_opacities, some.sh)
+    assert strays(new, painted, depth).tolist() == [False, True, True, True]
 
 
 def test_splats_at_a_camera_are_in_the_way() -> None:

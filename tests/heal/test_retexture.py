@@ -8,7 +8,7 @@ import torch
 from room_scene import cameras_on_an_arc, wall
 from scene_depth_heal.edit_run import EditConfig, EditResult, PosedView
 from scene_depth_heal.painted import PaintedView, bilinear
-from scene_depth_heal.retexture import retexture
+from scene_depth_heal.retexture import carried, retexture, standing_before
 from scene_depth_heal.workflow import HealProgress
 from scipy import ndimage
 
@@ -113,6 +113,14 @@ def test_hidden_surfaces_keep_their_colour(background: GaussianSplats, views: li
     done = retexture(both, views, painted_wall(background), EditConfig(steps=0))
     kept_behind = done.splats.means[: done.report.kept_splats]
     assert int((kept_behind[:, 2] > 5).sum()) == len(behind)
+
+
+def test_splats_before_the_known_surface_are_found(background: GaussianSplats, views: list[PosedView]) -> None:
+    surfaces = carried(background, views, painted_wall(background))
+    some = background.select([0, 1])
+    means = torch.tensor([[0.1, 0.0, 4.0], [0.1, 0.0, 3.5]])
+    new = GaussianSplats(means, some.quats, some.log_scales, some.logit_opacities, some.sh)
+    assert standing_before(new, surfaces).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("stage", ["surface", "make", "fit"])
