@@ -34,6 +34,7 @@ from scene_depth_heal.surface_point import (
 from scene_depth_heal.workflow import Tell
 
 OUTSIDE = 3.0  # radii of the scene, from its middle, beyond which a point is not in it
+STEEP_SURFACE = 0.7  # cosine of the slope from which nothing stands on a surface
 Axis = Literal["auto", "+x", "-x", "+y", "-y", "+z", "-z"]
 
 
@@ -293,6 +294,9 @@ def _check(run: EditRun, views: Sequence[PosedView], placed: Placed) -> None:
     run.report.shows_in, outside = shown_in(run, views)
     count = sum(share > 0 for share in run.report.shows_in.values())
     run.report.checks = {"views_that_show_it": count, "changed_beside_it": outside}
+    if placed.surface is not None and placed.surface.normal @ placed.up < STEEP_SURFACE:
+        degrees = math.degrees(math.acos(float(np.clip(placed.surface.normal @ placed.up, -1, 1))))
+        run.report.notes.append(f"the surface there slopes by {degrees:.0f} degrees: it touches it, but does not stand on it")
     if count == 0:
         run.report.notes.append("no view of the scene shows the inserted splats")
     if run.report.near_camera_splats:

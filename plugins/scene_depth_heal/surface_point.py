@@ -102,7 +102,8 @@ def seen_from_above(
     if level is None or abs(slope) < STEEP:
         return surface
     part = float((level.point - eye) @ level.normal) / float(level.normal @ ray)
-    return SurfacePoint(eye + part * ray, level.normal) if abs(part - 1) <= PATCH_DEPTH else surface
+    same = abs(float((level.point - surface.point) @ up)) <= SAME_SURFACE * np.linalg.norm(ray)
+    return SurfacePoint(eye + part * ray, level.normal) if same and abs(part - 1) <= PATCH_DEPTH else surface
 
 
 def scene_up(splats: GaussianSplats, cameras: Sequence[Cameras]) -> tuple[Vector | None, str]:

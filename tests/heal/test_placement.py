@@ -125,6 +125,8 @@ def test_on_a_wall_it_can_stand_along_the_normal_or_upright() -> None:
     assert extent_along(on_wall.splats, np.array([0, 0, -1.0]))[0] == pytest.approx(-4.0, abs=0.02)
     upright = place(background, views, blob(), Placement(pixel=("2", 40.0, 30.0)))
     assert upright.up @ UP > 0.99
+    report = insert_splats(background, views, blob(), Placement(pixel=("2", 40.0, 30.0))).report
+    assert "slopes by" in report.notes[0]
 
 
 def test_strays_do_not_hold_it_up(views: list[PosedView]) -> None:
