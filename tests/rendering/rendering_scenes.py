@@ -1,134 +1,30 @@
-"""Splats and cameras for rendering tests, and the comparison with gsplat's reference."""
+"""The comparison with gsplat's reference, and the formulas of rendering written densely."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
+from benchmarks import rasterizer_accuracy
+from benchmarks.gsplat_reference import ReferenceMissing
+from benchmarks.rasterizer_accuracy import Comparison
 from scene_depth.cameras import Cameras
-from scene_depth.rendering import Render, render
+from scene_depth.rendering import Render
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.spherical_harmonics import sh_basis
-from scene_depth.splats import PARAMETERS, SH_C0, GaussianSplats
-
-
-def pinhole(width: int, height: int, *, fx: float, fy: float, cx: float | None = None, cy: float | None = None) -> Cameras:
-    """One camera at the origin that looks along z."""
-    K = torch.eye(3, dtype=torch.float64)
-    K[0, 0], K[1, 1] = fx, fy
-    K[0, 2], K[1, 2] = width / 2 if cx is None else cx, height / 2 if cy is None else cy
-    return Cameras(torch.eye(4, dtype=torch.float64)[None], K[None], width, height)
-
-
-def splats_in_view(count: int, seed: int = 0, degree: int = 3, depth: tuple[float, float] = (2.0, 6.0)) -> GaussianSplats:
-    """Random splats in front of a camera at the origin, some beside the image, of every opacity and shape."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    z = torch.rand(count, generator=generator) * (depth[1] - depth[0]) + depth[0]
-    means = torch.stack([normal(count) * 0.4 * z, normal(count) * 0.4 * z, z], dim=1)
-    sh = normal(count, (degree + 1) ** 2, 3) * 0.15
-    sh[:, 0] = normal(count, 3)
-    return GaussianSplats(means, normal(count, 4), normal(count, 3) * 0.7 - 3, normal(count) * 2, sh)
-
-
-def garden(path: Path, count: int, width: int, height: int) -> tuple[GaussianSplats, Cameras]:
-    """Splats of the sizes that training starts with, at the points of gsplat's test scene, and its first camera."""
-    data = np.load(path)
-    generator = np.random.default_rng(0)
-    chosen = generator.permutation(len(data["means3d"]))[:count]
-    means = data["means3d"][chosen]
-    spacing = cKDTree(means).query(means, k=4)[0][:, 1:].mean(1, keepdims=True)
-    scales = (spacing * np.exp(generator.normal(0, 0.5, (count, 3)))).clip(1e-4, 2)
-    sh = generator.normal(0, 0.1, (count, 16, 3))
-    sh[:, 0] = (data["colors"][chosen] / 255 - 0.5) / SH_C0
-    arrays = (means, generator.normal(size=(count, 4)), np.log(scales), generator.normal(0, 2, count), sh)
-    splats = GaussianSplats(*(torch.from_numpy(values.astype(np.float32)) for values in arrays))
-    K = torch.from_numpy(data["Ks"][:1].astype(np.float64))
-    poses = torch.linalg.inv(torch.from_numpy(data["viewmats"][:1].astype(np.float64)))
-    poses[:, 3] = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
-    return splats, Cameras(poses, K, int(data["width"]), int(data["height"])).resized(width, height)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Errors against the reference in float64.
-
-    Attributes:
-        colors: Largest error of each pixel over the channels  # [C, H, W]
-        alpha: Error of each pixel  # [C, H, W]
-        depth: Error of each pixel relative to the scene's depth  # [C, H, W]
-        gradients: Error of each splat's gradient relative to the gradient's length, by parameter, where it is not 0.
-        pose: Relative error of the gradient by the poses.
-    """
-
-    colors: Tensor
-    alpha: Tensor
-    depth: Tensor
-    gradients: dict[str, Tensor]
-    pose: float
+from scene_depth.splats import GaussianSplats
 
 
 def compare_with_reference(splats: GaussianSplats, cameras: Cameras, **options: Any) -> Comparison:
-    """Renders and differentiates a loss of random weights on colour, alpha and depth, here and with gsplat 1.5.3."""
-    reference = pytest.importorskip("benchmarks.gsplat_reference")
-    generator = torch.Generator().manual_seed(1)
-    shape = (len(cameras), cameras.height, cameras.width)
-    weights = [torch.randn(*shape, *channels, generator=generator) for channels in ((3,), (), ())]
-
-    def differentiate(images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        torch.autograd.backward(images, [weight.to(image) for weight, image in zip(weights, images, strict=True)])
-        return tuple(image.detach().double() for image in images)
-
-    ours, ours_cameras = with_gradients(splats, cameras, torch.float32)
-    drawn = render(ours, ours_cameras, **options)
-    images = differentiate((drawn.rgb, drawn.alpha, drawn.depth))
-
-    true, true_cameras = with_gradients(splats, cameras, torch.float64)
-    background = options.get("background")
+    """Errors of images and gradients against gsplat 1.5.3; skips the test where that is absent."""
     try:
-        result = reference.rasterize_reference(
-            true.means, true.quats, true.scales, true.opacities, true.sh,
-            true_cameras.world_to_camera, true_cameras.K, cameras.width, cameras.height,
-            sh_degree=options.get("sh_degree", splats.sh_degree), antialiased=options.get("antialiased", False),
-            near=options.get("near", 0.01), far=options.get("far", 1e10),
-            background=None if background is None else background.double().expand(len(cameras), 3),
-        )  # fmt: skip
-    except reference.ReferenceMissing as missing:
+        return rasterizer_accuracy.compare_with_reference(splats, cameras, **options)
+    except ReferenceMissing as missing:
         pytest.skip(str(missing))
-    truth = differentiate(result[:3])
-
-    gradients = {}
-    for name in PARAMETERS:
-        found, expected = (getattr(values, name).grad.double().reshape(len(splats), -1) for values in (ours, true))
-        length = expected.norm(dim=1)
-        assert torch.isfinite(found).all()
-        assert not found[length == 0].any()
-        gradients[name] = ((found - expected).norm(dim=1) / length)[length > 0]
-    found, expected = ours_cameras.camera_to_world.grad, true_cameras.camera_to_world.grad
-    return Comparison(
-        colors=(images[0] - truth[0]).abs().amax(-1),
-        alpha=(images[1] - truth[1]).abs(),
-        depth=(images[2] - truth[2]).abs() / truth[2].median(),
-        gradients=gradients,
-        pose=float((found - expected).norm() / expected.norm()),
-    )
-
-
-def with_gradients(splats: GaussianSplats, cameras: Cameras, dtype: torch.dtype) -> tuple[GaussianSplats, Cameras]:
-    """Copies whose parameters and poses require gradients."""
-    poses = cameras.camera_to_world.detach().double().clone().requires_grad_()
-    copied = splats.map(lambda values: values.detach().to(dtype).clone().requires_grad_())
-    return copied, Cameras(poses, cameras.K.double(), cameras.width, cameras.height)
 
 
 def assert_agrees(comparison: Comparison) -> None:
@@ -141,22 +37,44 @@ def assert_agrees(comparison: Comparison) -> None:
         middle, most = errors.quantile(0.5), errors.quantile(0.9)
         assert middle <= 1e-5, (name, middle)
         assert most <= 1e-4, (name, most)
+    assert comparison.spurious == 0
     assert comparison.pose <= 1e-3
 
 
-def dense_images(splats: GaussianSplats, cameras: Cameras, antialiased: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The formulas of 3D Gaussian splatting for every pair of pixel and splat of one camera, for autograd.
+@dataclass(frozen=True)
+class DenseRender:
+    """What the formulas give for one camera, and where rounding decides what they give.
 
-    Returns:
-        Colour, alpha, mean depth and median depth  # [H, W, 3] and [H, W]
+    Attributes:
+        rgb: Colour over black  # [H, W, 3]
+        alpha: Opacity  # [H, W]
+        depth: Mean z-depth, 0 where alpha is 0  # [H, W]
+        median_depth: z-depth of the splat at which the transmittance falls to 1/2, or 0  # [H, W]
+        sure: Whether no splat's alpha and no transmittance at the pixel lies so near to a threshold, and no two of its
+            splats so near to one depth, that rounding could decide  # [H, W] bool
+        median_sure: The same for the threshold of the median depth  # [H, W] bool
+        smooth: Whether a splat's colour is not at the clamp at 0, nor its direction at the edge beyond which the Jacobian
+            stays constant  # [N] bool
     """
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+    median_depth: Tensor
+    sure: Tensor
+    median_sure: Tensor
+    smooth: Tensor
+
+
+def render_densely(splats: GaussianSplats, cameras: Cameras, antialiased: bool) -> DenseRender:
+    """The formulas of 3D Gaussian splatting for every pair of pixel and splat of one camera, for autograd."""
     width, height, K = cameras.width, cameras.height, cameras.K[0]
     view = cameras.world_to_camera[0].to(splats.means)
     x, y, z = (splats.means @ view[:3, :3].T + view[:3, 3]).unbind(-1)
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-    slope_x = (x / z).clamp(-(cx + 0.15 * width) / fx, (width - cx + 0.15 * width) / fx)
-    slope_y = (y / z).clamp(-(cy + 0.15 * height) / fy, (height - cy + 0.15 * height) / fy)
-    nothing = torch.zeros_like(z)
+    limits_x = -(cx + 0.15 * width) / fx, (width - cx + 0.15 * width) / fx
+    limits_y = -(cy + 0.15 * height) / fy, (height - cy + 0.15 * height) / fy
+    slope_x, slope_y, nothing = (x / z).clamp(*limits_x), (y / z).clamp(*limits_y), torch.zeros_like(z)
     jacobian = torch.stack([fx / z, nothing, -fx * slope_x / z, nothing, fy / z, -fy * slope_y / z], -1).reshape(-1, 2, 3)
     root = jacobian @ view[:3, :3] @ quaternions_to_matrices(splats.quats) * splats.scales[:, None]
     sharp = root @ root.transpose(1, 2)
@@ -167,20 +85,35 @@ def dense_images(splats: GaussianSplats, cameras: Cameras, antialiased: bool) ->
     pixels = cameras.pixel_centers().reshape(-1, 1, 2).to(z)  # [P, 1, 2]
     offsets = pixels - torch.stack([fx * x / z + cx, fy * y / z + cy], -1)  # [P, N, 2]
     distance = torch.einsum("pni,nij,pnj->pn", offsets, torch.linalg.inv(blurred), offsets)
-    alpha = (opacities * torch.exp(-0.5 * distance)).clamp(max=0.999)
-    alpha = torch.where(alpha >= 1 / 255, alpha, 0.0)[:, z.argsort()]
-    after = torch.cumprod(1 - alpha, dim=1)
-    alpha = torch.where(after > 1e-4, alpha, 0.0)
+    order = z.argsort()
+    density = (opacities * torch.exp(-0.5 * distance))[:, order]
+    alpha = torch.where(density >= 1 / 255, density.clamp(max=0.999), 0.0)
+    unended = torch.cumprod(1 - alpha, dim=1)
+    alpha = torch.where(unended > 1e-4, alpha, 0.0)
     after = torch.cumprod(1 - alpha, dim=1)
     weights = alpha * torch.nn.functional.pad(after, (1, 0), value=1.0)[:, : len(splats)]
     directions = torch.nn.functional.normalize(splats.means - cameras.centers[0].to(z), dim=-1)
-    colors = (0.5 + (sh_basis(splats.sh_degree, directions)[..., None] * splats.sh).sum(1)).clamp(min=0)
-    total = weights.sum(1)
-    depth = torch.where(total > 0, weights @ z[z.argsort()] / total.clamp(min=1e-10), 0.0)
+    colors = 0.5 + (sh_basis(splats.sh_degree, directions)[..., None] * splats.sh).sum(1)
+    total, depths, z = weights.sum(1), z, z[order]
+    depth = torch.where(total > 0, weights @ z / total.clamp(min=1e-10), 0.0)
     crossed = after <= 0.5
-    median = torch.where(crossed.any(1), z[z.argsort()][crossed.int().argmax(1)], 0.0) if len(splats) else total
-    rgb = (weights @ colors[z.argsort()]).reshape(height, width, 3)
-    return rgb, *(image.reshape(height, width) for image in (total, depth, median.detach()))
+    median = torch.where(crossed.any(1), z[crossed.int().argmax(1)], 0.0) if len(splats) else total
+    tied = (z[1:] - z[:-1] < 1e-5 * z[1:]) & (alpha[:, 1:] > 0) & (alpha[:, :-1] > 0)
+    doubtful = (((255 * density - 1).abs() < 1e-3) | ((unended / 1e-4 - 1).abs() < 1e-2) | ((density - 0.999).abs() < 1e-5)).any(
+        1
+    ) | tied.any(1)
+    smooth = (colors.abs() > 1e-5).all(1)
+    for slope, edges in ((x, limits_x), (y, limits_y)):
+        smooth &= ((slope / depths - torch.stack(edges)[:, None]).abs() > 1e-5).all(0)
+    return DenseRender(
+        rgb=(weights @ colors.clamp(min=0)[order]).reshape(height, width, 3),
+        alpha=total.reshape(height, width),
+        depth=depth.reshape(height, width),
+        median_depth=median.detach().reshape(height, width),
+        sure=~doubtful.reshape(height, width),
+        median_sure=~(doubtful | ((after - 0.5).abs() < 1e-5).any(1)).reshape(height, width),
+        smooth=smooth,
+    )
 
 
 def images_of(result: Render) -> list[Tensor]:

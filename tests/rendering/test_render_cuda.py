@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from rendering_scenes import pinhole, splats_in_view
 from torch import Tensor
 
+from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.rendering import blending_weights, render
 from scene_depth.rendering.cuda import draw_splats
@@ -74,7 +74,7 @@ def options_of(degree: int, antialiased: bool, absgrad: bool) -> RenderOptions:
 
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_same_images_and_gradients_as_the_cpu_path(gsplat_on_cpu, antialiased: bool) -> None:
-    cameras, splats = two_cameras(), splats_in_view(400)
+    cameras, splats = two_cameras(), random_splats(400)
     generator = torch.Generator().manual_seed(3)
     weights = [torch.randn(2, 70, 90, *more, generator=generator) for more in ((3,), (), ())]
     found = []
@@ -114,7 +114,7 @@ def assert_close_by_splat(found: Tensor, true: Tensor) -> None:
 
 
 def test_gradients_of_the_projected_means_add_up_over_calls(gsplat_on_cpu) -> None:
-    cameras, splats = two_cameras(), splats_in_view(60).map(lambda values: values.requires_grad_())
+    cameras, splats = two_cameras(), random_splats(60).map(lambda values: values.requires_grad_())
     probe = torch.zeros(2, 60, 2, requires_grad=True)
     sums = []
     for _ in range(2):
@@ -125,7 +125,7 @@ def test_gradients_of_the_projected_means_add_up_over_calls(gsplat_on_cpu) -> No
 
 
 def test_no_splats(gsplat_on_cpu) -> None:
-    splats = splats_in_view(3).select([])
+    splats = random_splats(3).select([])
     rgb, alpha, depth, median, radii = draw_splats(splats, two_cameras(), options_of(0, False, False), None)
     assert torch.equal(rgb, BACKGROUND.expand(2, 70, 90, 3))
     assert not alpha.any()
@@ -138,7 +138,7 @@ def test_no_splats(gsplat_on_cpu) -> None:
 @pytest.mark.cuda
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_cuda_and_cpu_agree(antialiased: bool) -> None:
-    cameras, splats = two_cameras(), splats_in_view(3000)
+    cameras, splats = two_cameras(), random_splats(3000)
     generator = torch.Generator().manual_seed(3)
     weights = [torch.randn(2, 70, 90, *more, generator=generator) for more in ((3,), (), ())]
     results = []
@@ -175,7 +175,7 @@ def assert_close_on_devices(found: Tensor, true: Tensor) -> None:
 
 @pytest.mark.cuda
 def test_blending_weights_on_cuda() -> None:
-    cameras, splats = two_cameras(), splats_in_view(500)
+    cameras, splats = two_cameras(), random_splats(500)
     masks = torch.zeros(2, 70, 90, dtype=torch.bool)
     masks[:, 20:50, 30:60] = True
     on_cuda = blending_weights(splats.to("cuda"), cameras, masks.to("cuda")).cpu()
@@ -186,7 +186,7 @@ def test_blending_weights_on_cuda() -> None:
 def test_splats_elsewhere_are_refused() -> None:
     from scene_depth.errors import InputError
 
-    splats: GaussianSplats = splats_in_view(3)
+    splats: GaussianSplats = random_splats(3)
     with pytest.raises(InputError, match="backend"):
         render(splats, two_cameras(), backend="cuda")
     with pytest.raises(InputError, match="splats"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from rendering_scenes import pinhole, splats_in_view, with_gradients
 from torch import Tensor
 
+from benchmarks.rasterizer_accuracy import with_gradients
+from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras
 from scene_depth.rendering import render
 from scene_depth.splats import PARAMETERS, GaussianSplats
@@ -14,7 +15,7 @@ from scene_depth.splats import PARAMETERS, GaussianSplats
 
 def broad_splats(count: int) -> GaussianSplats:
     """Faint splats that all cover the whole image well above 1/255, so that the image is a smooth function of them."""
-    splats = splats_in_view(count, seed=9)
+    splats = random_splats(count, seed=9)
     generator = torch.Generator().manual_seed(10)
     log_scales = torch.log(splats.means[:, 2:] * 0.5) + 0.2 * torch.randn(count, 3, generator=generator)
     means = splats.means * torch.tensor([0.3, 0.3, 1.0])
@@ -81,7 +82,7 @@ def test_gradient_of_the_projected_means() -> None:
 
 def test_absolute_gradients_are_sums_over_pixels() -> None:
     """absgrad against the gradient of every pixel by itself."""
-    splats, one = splats_in_view(12, seed=3), pinhole(14, 11, fx=14, fy=12)
+    splats, one = random_splats(12, seed=3), pinhole(14, 11, fx=14, fy=12)
     weights = torch.randn(11, 14, 3, generator=torch.Generator().manual_seed(2))
     probe = torch.zeros(1, 12, 2, requires_grad=True)
     (render(splats, one, means2d=probe, absgrad=True).rgb[0] * weights).sum().backward()
@@ -97,7 +98,7 @@ def test_absolute_gradients_are_sums_over_pixels() -> None:
 
 
 def test_gradients_of_the_projected_means_add_up_over_calls() -> None:
-    splats, cameras = splats_in_view(30), pinhole(20, 20, fx=20, fy=20)
+    splats, cameras = random_splats(30), pinhole(20, 20, fx=20, fy=20)
     probe = torch.zeros(1, 30, 2, requires_grad=True)
     for _ in range(2):
         render(splats, cameras, means2d=probe).rgb.sum().backward()
@@ -107,7 +108,7 @@ def test_gradients_of_the_projected_means_add_up_over_calls() -> None:
 
 
 def test_several_cameras_are_the_sum_of_single_ones() -> None:
-    splats = splats_in_view(203, seed=8)
+    splats = random_splats(203, seed=8)
     poses = torch.eye(4, dtype=torch.float64).repeat(3, 1, 1)
     poses[:, 0, 3] = torch.tensor([0.0, 0.5, -0.7])
     K = pinhole(50, 40, fx=40, fy=45).K.expand(3, 3, 3)
@@ -122,7 +123,7 @@ def test_several_cameras_are_the_sum_of_single_ones() -> None:
 
 @pytest.mark.parametrize("image", ["rgb", "alpha", "depth"])
 def test_a_loss_on_one_image_only(image: str) -> None:
-    splats, cameras = with_gradients(splats_in_view(90), pinhole(33, 33, fx=30, fy=30), torch.float32)
+    splats, cameras = with_gradients(random_splats(90), pinhole(33, 33, fx=30, fy=30), torch.float32)
     drawn = render(splats, cameras)
     getattr(drawn, image).sum().backward()
     whole, views = with_gradients(splats, cameras, torch.float32)
@@ -135,7 +136,7 @@ def test_a_loss_on_one_image_only(image: str) -> None:
 
 def test_a_saturated_pixel_gives_no_gradient_to_its_opacity() -> None:
     """Beyond an alpha of 0.999 the clamp holds."""
-    splats = splats_in_view(1, degree=0)
+    splats = random_splats(1, degree=0)
     opaque = GaussianSplats(
         torch.tensor([[0.0, 0.0, 2.0]]), splats.quats, torch.full((1, 3), 5.0), torch.tensor([12.0]), splats.sh
     ).map(lambda values: values.requires_grad_())
@@ -147,7 +148,7 @@ def test_a_saturated_pixel_gives_no_gradient_to_its_opacity() -> None:
 
 
 def test_parameters_changed_before_the_backward_pass_are_noticed() -> None:
-    splats, cameras = with_gradients(splats_in_view(20), pinhole(16, 16, fx=16, fy=16), torch.float32)
+    splats, cameras = with_gradients(random_splats(20), pinhole(16, 16, fx=16, fy=16), torch.float32)
     drawn = render(splats, cameras)
     with torch.no_grad():
         splats.means.add_(1.0)
@@ -156,7 +157,27 @@ def test_parameters_changed_before_the_backward_pass_are_noticed() -> None:
 
 
 def test_without_gradients_nothing_is_kept() -> None:
-    splats, cameras = with_gradients(splats_in_view(20), pinhole(16, 16, fx=16, fy=16), torch.float32)
+    splats, cameras = with_gradients(random_splats(20), pinhole(16, 16, fx=16, fy=16), torch.float32)
     with torch.no_grad():
         assert not render(splats, cameras).rgb.requires_grad
     assert not render(splats.detach(), pinhole(16, 16, fx=16, fy=16)).rgb.requires_grad
+
+
+@pytest.mark.parametrize("name", ["alpha", "depth"])
+def test_a_change_in_place_of_what_the_backward_pass_reads_is_noticed(name: str) -> None:
+    splats, cameras = with_gradients(random_splats(20), pinhole(16, 16, fx=16, fy=16), torch.float32)
+    drawn = render(splats, cameras)
+    getattr(drawn, name).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        drawn.rgb.sum().backward()
+
+
+def test_depth_gradients_of_a_faint_pixel() -> None:
+    """A pixel that one splat covers has its depth whatever the alpha, so that only the depth's own gradient is left."""
+    splats, cameras = with_gradients(random_splats(1).map(lambda values: 0 * values), pinhole(1, 1, fx=1, fy=1), torch.float32)
+    with torch.no_grad():
+        splats.means[0, 2], splats.quats[0, 0], splats.logit_opacities[0] = 3.7, 1.0, -4.6
+    render(splats, cameras).depth.sum().backward()
+    assert torch.allclose(splats.means.grad, torch.tensor([[0.0, 0.0, 1.0]]), atol=1e-5)
+    for name in ("log_scales", "logit_opacities"):
+        assert getattr(splats, name).grad.abs().max() < 1e-6

@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering_scenes import dense_images, images_of, pinhole, splats_in_view, with_gradients
+from rendering_scenes import images_of, render_densely
 from torch import Tensor
 
+from benchmarks.rasterizer_accuracy import with_gradients
+from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.rendering import blending_weights, render
@@ -95,29 +97,32 @@ def test_antialiasing_keeps_the_light_of_a_small_splat() -> None:
     assert torch.equal(render(flagged, cameras).alpha, render(splat, cameras, antialiased=True).alpha)
 
 
-@pytest.mark.xfail(
-    reason="one example differs from the dense formulas; whether a threshold or the kernel is not yet known", strict=False
-)
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 60), st.integers(0, 3), st.booleans())
 def test_any_image_size_and_number_of_splats(width: int, height: int, count: int, degree: int, antialiased: bool) -> None:
-    """Against the formulas, written densely: images on almost all pixels, gradients of almost all splats."""
+    """Against the formulas, written densely: every pixel that no threshold decides, and every gradient through those."""
     cameras = pinhole(width, height, fx=0.8 * width + 5, fy=0.9 * height + 5, cx=0.4 * width, cy=0.6 * height)
-    splats = splats_in_view(count, seed=count, degree=degree)
+    splats = random_splats(count, seed=count, degree=degree)
     ours, ours_views = with_gradients(splats, cameras, torch.float32)
     true, true_views = with_gradients(splats, cameras, torch.float64)
     drawn = render(ours, ours_views, antialiased=antialiased, median_depth=True)
-    expected = dense_images(true, true_views, antialiased=antialiased)
-    for image, truth in zip(images_of(drawn), expected, strict=True):
-        assert image.shape[1:3] == (height, width)
-        assert (((image[0] - truth).abs() < 1e-4).double().mean() > 0.99) or (image[0] - truth).abs().max() < 0.02
-    (drawn.rgb.sum() + drawn.depth.sum()).backward()
-    (expected[0].sum() + expected[2].sum()).backward()
+    dense = render_densely(true, true_views, antialiased=antialiased)
+    assert (~dense.sure).sum() <= 3 + 0.01 * width * height
+    assert drawn.rgb.shape == (1, height, width, 3)
+    for name, tolerance in {"rgb": 1e-5, "alpha": 1e-5, "depth": 5e-5, "median_depth": 5e-6}.items():
+        image, truth = getattr(drawn, name)[0], getattr(dense, name)
+        sure = dense.median_sure if name == "median_depth" else dense.sure
+        assert image.shape == truth.shape
+        assert ((image - truth).abs()[sure] <= tolerance).all(), name
+    for images in (drawn, dense):
+        rgb, depth = images.rgb.reshape(height, width, 3), images.depth.reshape(height, width)
+        (rgb[dense.sure].sum() + depth[dense.sure].sum()).backward()
     for name in PARAMETERS_OF_A_SPLAT:
-        found, truth = (getattr(values, name).grad.double().reshape(count, 1, -1 if count else 1) for values in (ours, true))
-        length = truth.norm(dim=(1, 2))
-        error = ((found - truth).norm(dim=(1, 2)) / length)[length > 0]
-        assert len(error) == 0 or error.quantile(0.5) < 1e-3
+        found, truth = (getattr(values, name).grad.double().reshape(count, -1 if count else 1) for values in (ours, true))
+        length, error = truth.norm(dim=1), (found - truth).norm(dim=1)
+        assert not error[length == 0].any(), name
+        if count:
+            assert (error <= 5e-4 * (length + 1e-2 * length.max()))[dense.smooth].all(), name
 
 
 def test_one_pixel_sees_a_huge_splat() -> None:
@@ -134,7 +139,7 @@ def test_no_splats_and_splats_behind_give_the_background() -> None:
     background = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
     one = pinhole(37, 21, fx=30, fy=30)
     cameras = Cameras(one.camera_to_world.expand(2, 4, 4), one.K.expand(2, 3, 3), 37, 21)
-    splats = splats_in_view(40)
+    splats = random_splats(40)
     behind = replace(splats, means=splats.means * torch.tensor([1.0, 1.0, -1.0]))
     for hidden in (splats.select([]), behind):
         leaf = hidden.map(lambda values: values.clone().requires_grad_())
@@ -148,7 +153,7 @@ def test_no_splats_and_splats_behind_give_the_background() -> None:
 
 
 def test_near_and_far_cut_whole_splats() -> None:
-    splats, cameras = splats_in_view(200), pinhole(64, 48, fx=50, fy=50)
+    splats, cameras = random_splats(200), pinhole(64, 48, fx=50, fy=50)
     chosen = (splats.means[:, 2] > 3) & (splats.means[:, 2] < 5)
     cut, kept = render(splats, cameras, near=3.0, far=5.0), render(splats.select(chosen), cameras)
     assert torch.equal(cut.rgb, kept.rgb)
@@ -159,7 +164,7 @@ def test_near_and_far_cut_whole_splats() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_broken_splats_are_left_out(name: str, value: float) -> None:
     """A splat that is not a number harms neither the others' image nor their gradients."""
-    splats, cameras = splats_in_view(120, seed=2), pinhole(64, 48, fx=50, fy=50)
+    splats, cameras = random_splats(120, seed=2), pinhole(64, 48, fx=50, fy=50)
     broken = splats.map(lambda values: values.clone())
     getattr(broken, name)[5] = value
     leaf = broken.map(lambda values: values.clone().requires_grad_())
@@ -175,7 +180,7 @@ def test_broken_splats_are_left_out(name: str, value: float) -> None:
 
 
 def test_a_quaternion_of_zero_length_is_left_out() -> None:
-    splats, cameras = splats_in_view(30), pinhole(32, 32, fx=30, fy=30)
+    splats, cameras = random_splats(30), pinhole(32, 32, fx=30, fy=30)
     quats = splats.quats.clone()
     quats[3] = 0
     drawn = render(replace(splats, quats=quats), cameras)
@@ -195,7 +200,7 @@ def test_black_splats_learn() -> None:
 
 
 def test_other_precisions_and_strides() -> None:
-    splats, cameras = splats_in_view(50), pinhole(40, 30, fx=30, fy=30)
+    splats, cameras = random_splats(50), pinhole(40, 30, fx=30, fy=30)
     expected = render(splats, cameras).rgb
     leaf = splats.map(lambda values: values.double().requires_grad_())
     drawn = render(leaf, cameras.to(dtype=torch.float32))
@@ -208,7 +213,7 @@ def test_other_precisions_and_strides() -> None:
 
 
 def test_blending_weights_share_out_the_alpha() -> None:
-    splats, one = splats_in_view(300, seed=4), pinhole(70, 50, fx=50, fy=55)
+    splats, one = random_splats(300, seed=4), pinhole(70, 50, fx=50, fy=55)
     cameras = Cameras(one.camera_to_world.expand(2, 4, 4), one.K.expand(2, 3, 3), 70, 50)
     generator = torch.Generator().manual_seed(0)
     masks = torch.rand(2, 50, 70, generator=generator) < 0.3
@@ -254,4 +259,4 @@ def weight_by_removal_of_color(splats: GaussianSplats, camera: Cameras, mask: Te
 )
 def test_bad_options_are_named(options: dict, field: str) -> None:
     with pytest.raises(InputError, match=field):
-        render(splats_in_view(10), pinhole(8, 8, fx=8, fy=8), **options)
+        render(random_splats(10), pinhole(8, 8, fx=8, fy=8), **options)

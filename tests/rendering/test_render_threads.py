@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rendering_scenes import pinhole, splats_in_view, with_gradients
 from torch import Tensor
 
+from benchmarks.rasterizer_accuracy import with_gradients
+from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras
 from scene_depth.rendering import render
 from scene_depth.rendering.cpu import compiling
@@ -31,7 +32,7 @@ def draw(seed: int) -> list[Tensor]:
     """Images, radii and all gradients of a scene of several chunks of splats and many tiles."""
     one = pinhole(150, 110, fx=120, fy=130, cx=70, cy=61)
     cameras = Cameras(one.camera_to_world.expand(2, 4, 4), one.K.expand(2, 3, 3), 150, 110)
-    splats, cameras = with_gradients(splats_in_view(9000, seed=seed), cameras, torch.float32)
+    splats, cameras = with_gradients(random_splats(9000, seed=seed), cameras, torch.float32)
     probe = torch.zeros(2, 9000, 2, requires_grad=True)
     drawn = render(splats, cameras, median_depth=True, means2d=probe, absgrad=True)
     (drawn.rgb.square().sum() + drawn.depth.sum() + drawn.alpha.sum()).backward()
@@ -65,7 +66,7 @@ def test_calls_from_many_threads() -> None:
 
 def test_a_call_inside_the_backward_pass_of_another() -> None:
     torch.set_num_threads(2)
-    splats, cameras = with_gradients(splats_in_view(500), pinhole(64, 64, fx=50, fy=50), torch.float32)
+    splats, cameras = with_gradients(random_splats(500), pinhole(64, 64, fx=50, fy=50), torch.float32)
     expected = render(splats, cameras)
     expected.rgb.sum().backward()
     inner: list[Tensor] = []
@@ -80,7 +81,7 @@ def test_a_call_inside_the_backward_pass_of_another() -> None:
 def _draw_in_child(queue: Any) -> None:
     torch.set_num_threads(2)
     with torch.no_grad():
-        drawn = render(splats_in_view(200), pinhole(48, 40, fx=40, fy=40))
+        drawn = render(random_splats(200), pinhole(48, 40, fx=40, fy=40))
     queue.put(drawn.rgb.numpy().tobytes())
 
 
@@ -88,7 +89,7 @@ def _draw_in_child(queue: Any) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_process_renders_too() -> None:
     torch.set_num_threads(2)
-    expected = render(splats_in_view(200), pinhole(48, 40, fx=40, fy=40)).rgb.numpy().tobytes()
+    expected = render(random_splats(200), pinhole(48, 40, fx=40, fy=40)).rgb.numpy().tobytes()
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_draw_in_child, args=(queue,))
@@ -101,7 +102,7 @@ def test_a_forked_process_renders_too() -> None:
 def test_kernels_are_found_in_the_cache_only_for_the_same_sources(monkeypatch) -> None:
     from scene_depth.rendering.cpu.sorting import sort_by_depth
 
-    render(splats_in_view(5), pinhole(8, 8, fx=8, fy=8))
+    render(random_splats(5), pinhole(8, 8, fx=8, fy=8))
     signature = sort_by_depth.signatures[0]
     codegen = sort_by_depth.targetctx.codegen()
     before = sort_by_depth._cache._index_key(signature, codegen)

@@ -86,7 +86,8 @@ class _Rasterize(torch.autograd.Function):
             if options.keep:
                 frames.append(frame)
         ctx.views, ctx.frames, ctx.options, ctx.probe = views, frames, options, means2d
-        ctx.save_for_backward(means, quats, log_scales, logit_opacities, sh, camera_to_world)
+        # the frames hold the memory of alpha and depth; saved here, a change of them in place is noticed
+        ctx.save_for_backward(means, quats, log_scales, logit_opacities, sh, camera_to_world, alpha, depth)
         ctx.mark_non_differentiable(median, radii)
         ctx.set_materialize_grads(False)
         return rgb, alpha, depth, median, radii

@@ -33,8 +33,8 @@ from scene_depth.rendering.cpu.simd_pixels import store_pixels, store_rgb
 WORDS = 4  # entries are taken 64 * WORDS at a time
 ENTRIES = 64 * WORDS
 _NEAR = ENTRIES * RECORD
-_T, _LAST, _RED, _GREEN, _BLUE, _DEPTH, _STOP, _MEDIAN = (16 * field for field in range(8))
-_FIELDS = 16 * 8
+_T, _LAST, _COVERED, _RED, _GREEN, _BLUE, _DEPTH, _STOP, _MEDIAN = (16 * field for field in range(9))
+_FIELDS = 16 * 9
 _STATE = BLOCKS * _FIELDS
 _HALF = np.float32(0.5)
 _LEAST = np.float32(1e-30)  # keeps products of transmittances from becoming denormal, which is slow
@@ -92,7 +92,7 @@ def _open_blocks(state, left, top, width, height):
             base = _FIELDS * block
             store(state, base + _T, select(inside, vector_of(np.float32(1)), zero))
             store(state, base + _LAST, vector_of(np.float32(1)))
-            for field in range(_RED, _STOP, 16):
+            for field in range(_COVERED, _STOP, 16):
                 store(state, base + field, zero)
             store(state, base + _STOP, zero)
             store(state, base + _MEDIAN, zero)
@@ -109,7 +109,7 @@ def _blend_block(state, block, words, word_count, records, median, exp2_table):
     base = _FIELDS * block
     transmittance, last, stop = load(state, base + _T), load(state, base + _LAST), load(state, base + _STOP)
     red, green, blue = load(state, base + _RED), load(state, base + _GREEN), load(state, base + _BLUE)
-    depth, middle = load(state, base + _DEPTH), load(state, base + _MEDIAN)
+    covered, depth, middle = load(state, base + _COVERED), load(state, base + _DEPTH), load(state, base + _MEDIAN)
     columns, rows = lane_offsets()
     pixel_x, pixel_y = columns + np.float32(BLOCK * (block & 7)), rows + np.float32(BLOCK * (block >> 3))
     table = load_exp2_table(exp2_table)
@@ -132,6 +132,7 @@ def _blend_block(state, block, words, word_count, records, median, exp2_table):
             last = select(spent, last, rest)
             stop = select(spent, stop, broadcast_load(records, record + layout.NUMBER))
             weight = select(spent, np.float32(0), alpha * transmittance)
+            covered = covered + weight
             red = red + weight * broadcast_load(records, record + layout.RED)
             green = green + weight * broadcast_load(records, record + layout.GREEN)
             blue = blue + weight * broadcast_load(records, record + layout.BLUE)
@@ -148,6 +149,7 @@ def _blend_block(state, block, words, word_count, records, median, exp2_table):
     store(state, base + _T, transmittance)
     store(state, base + _LAST, last)
     store(state, base + _STOP, stop)
+    store(state, base + _COVERED, covered)
     store(state, base + _RED, red)
     store(state, base + _GREEN, green)
     store(state, base + _BLUE, blue)
@@ -159,13 +161,18 @@ def _blend_block(state, block, words, word_count, records, median, exp2_table):
 
 @bare_function
 def _write_block(state, block, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median):
-    """The finished pixels of a block into the images; the depth is divided by alpha."""
+    """The finished pixels of a block into the images; the depth is divided by alpha.
+
+    Of the two sums that give alpha, that of the weights is exact to rounding where alpha is small, 1 - transmittance where
+    it is large.
+    """
     base = _FIELDS * block
     rest = load(state, base + _LAST)
     red = load(state, base + _RED) + rest * background[0]
     green = load(state, base + _GREEN) + rest * background[1]
     blue = load(state, base + _BLUE) + rest * background[2]
-    covered = 1.0 - rest
+    covered = load(state, base + _COVERED)
+    covered = select(covered < _HALF, covered, 1.0 - rest)
     mean_depth = select(covered > np.float32(0), load(state, base + _DEPTH) / covered, np.float32(0))
     pixel = y * width + x
     if x + BLOCK <= width and y + BLOCK <= height:
@@ -181,6 +188,7 @@ def _write_block(state, block, x, y, width, height, background, rgb, alpha, dept
     store(state, base + _GREEN, green)
     store(state, base + _BLUE, blue)
     store(state, base + _DEPTH, mean_depth)
+    store(state, base + _COVERED, covered)
     for lane in range(BLOCK * BLOCK):
         column, row = lane % BLOCK, lane // BLOCK
         if x + column < width and y + row < height:
@@ -188,7 +196,7 @@ def _write_block(state, block, x, y, width, height, background, rgb, alpha, dept
             rgb[3 * place] = state[base + _RED + lane]
             rgb[3 * place + 1] = state[base + _GREEN + lane]
             rgb[3 * place + 2] = state[base + _BLUE + lane]
-            alpha[place] = np.float32(1) - state[base + _LAST + lane]
+            alpha[place] = state[base + _COVERED + lane]
             depth[place] = state[base + _DEPTH + lane]
             transmittance[place] = state[base + _LAST + lane]
             stops[place] = state[base + _STOP + lane]
@@ -212,7 +220,7 @@ def blend(
         width, height: Of the image, in pixels.
         background: Red, green and blue behind the splats  # [3]
         rgb, alpha, depth: Images, flat; written. The depth is the mean z-depth, 0 where alpha is 0.
-        transmittance: 1 - alpha before rounding, flat; written.
+        transmittance: 1 - alpha, exact to rounding where it is small, flat; written.
         stops: Number in its tile's list, from 1, of the last entry that the pixel has seen, flat; written.
         median: Depth of the splat at which the transmittance falls to 1/2, 0 if it does not, flat; written. Or None.
         exp2_table: ``EXP2_TABLE``.

@@ -41,7 +41,9 @@ _STATE = _ENTRY + RECORD
 
 
 @bare_function
-def _open_block(state, block, x, y, width, height, background, transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth):
+def _open_block(
+    state, block, x, y, width, height, background, transmittance, stops, alpha, depth, grad_rgb, grad_alpha, grad_depth
+):  # fmt: skip
     """Reads the pixels of a block and their gradients; returns the number of entries that reach the block."""
     base = _FIELDS * block
     pixel = y * width + x
@@ -49,7 +51,7 @@ def _open_block(state, block, x, y, width, height, background, transmittance, st
         rest, stop = load_pixels(transmittance, pixel, width), load_pixels(stops, pixel, width)
         mean_depth, by_depth = load_pixels(depth, pixel, width), load_pixels(grad_depth, pixel, width)
         red, green, blue = load_rgb(grad_rgb, 3 * pixel, width)
-        by_alpha = load_pixels(grad_alpha, pixel, width)
+        covered, by_alpha = load_pixels(alpha, pixel, width), load_pixels(grad_alpha, pixel, width)
     else:
         for field in range(0, _FIELDS, 16):
             store(state, base + field, vector_of(np.float32(0)))
@@ -63,10 +65,10 @@ def _open_block(state, block, x, y, width, height, background, transmittance, st
                 state[base + _BLUE + lane] = grad_rgb[3 * place + 2]
                 state[base + _DEPTH + lane] = grad_depth[place]
                 state[base + _X + lane], state[base + _Y + lane] = depth[place], grad_alpha[place]
+                state[base + _BEHIND + lane] = alpha[place]
         rest, stop, by_depth = load(state, base + _T), load(state, base + _STOP), load(state, base + _DEPTH)
         red, green, blue = load(state, base + _RED), load(state, base + _GREEN), load(state, base + _BLUE)
-        mean_depth, by_alpha = load(state, base + _X), load(state, base + _Y)
-    covered = 1.0 - rest
+        mean_depth, by_alpha, covered = load(state, base + _X), load(state, base + _Y), load(state, base + _BEHIND)
     by_depth_sum = select(covered > np.float32(0), by_depth / covered, np.float32(0))  # depth = sum / alpha
     by_alpha = by_alpha - mean_depth * by_depth_sum
     store(state, base + _T, rest)
@@ -149,14 +151,14 @@ def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot
 @bare_kernel
 def blend_adjoint(
     tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, width, height, background,
-    transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums, exp2_table,
+    transmittance, stops, alpha, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums, exp2_table,
 ):  # fmt: skip
     """Sums of all entries, see ``layout``.
 
     Args:
         tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background: As for ``blend``.
         entry_slots: Place of each entry's sums  # [E]
-        transmittance, stops, depth: What ``blend`` wrote.
+        transmittance, stops, alpha, depth: What ``blend`` wrote.
         grad_rgb, grad_alpha, grad_depth: Gradients of the loss by the images, flat.
         sums: Written  # [E, 16]
         absolute_sums: Anything but None to sum the absolute values of the means' gradients too.
@@ -182,7 +184,7 @@ def blend_adjoint(
                 opened |= np.uint64(1) << np.uint64(block)
                 reach[block] = _open_block(
                     state, block, left + BLOCK * block_x, top + BLOCK * block_y, width, height, background,
-                    transmittance, stops, depth, grad_rgb, grad_alpha, grad_depth,
+                    transmittance, stops, alpha, depth, grad_rgb, grad_alpha, grad_depth,
                 )  # fmt: skip
                 last = max(last, min(end, start + reach[block]))
         for entry in range(last, end):

@@ -87,6 +87,7 @@ class Frame:
     entry_blocks: np.ndarray
     transmittance: np.ndarray
     stops: np.ndarray
+    alpha: np.ndarray
     depth: np.ndarray
 
 
@@ -149,7 +150,7 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     )  # fmt: skip
     return Frame(
         records, flags, slots, tiles, starts, entry_splats, entry_slots, entry_blocks, transmittance, stops,
-        images.depth,
+        images.alpha, images.depth,
     )  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def draw_adjoint(
     sums = np.empty(len(frame.entry_splats) * RECORD, np.float32)
     run_on_threads(
         blend_adjoint, len(frame.tiles), frame.tiles, frame.starts, frame.entry_splats, frame.entry_slots, frame.entry_blocks,
-        frame.records, view.width, view.height, view.background, frame.transmittance, frame.stops, frame.depth,
+        frame.records, view.width, view.height, view.background, frame.transmittance, frame.stops, frame.alpha, frame.depth,
         grad_images.rgb, grad_images.alpha, grad_images.depth, sums, gradients.absolute_means2d, EXP2_TABLE,
     )  # fmt: skip
     chunks = (splats.count + CHUNK - 1) // CHUNK
