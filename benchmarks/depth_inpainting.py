@@ -5,6 +5,9 @@
 DATA is a folder of frames with truth (default: ``data`` in the folder named by SCENE_DEPTH_SHARED, or ``../shared/data``). A run
 goes on where it was interrupted; ``--fresh`` starts anew. ``--quick`` takes every third frame at half size for everyday use and
 leaves RESULTS.md alone.
+
+Every baseline is measured on every frame and mask at half size; those that are not the best over all masks, and slow or
+far behind, are left out at full size.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks.results import machine, write_section
 from scene_depth.datasets.frames import DepthFrame, FrameSource, find_frames
 from scene_depth.evaluation.depth_metrics import depth_errors
-from scene_depth.evaluation.depth_protocols import HOLES, KNOWN_SHARES, STANDARD
+from scene_depth.evaluation.depth_protocols import HOLES, KNOWN_SHARES, NATIVE, STANDARD
 from scene_depth.evaluation.depth_published import PUBLISHED
 from scene_depth.evaluation.depth_report import DepthReport, pooled_spearman, ratio_of_thirds, report_of, summarize_mask
 from scene_depth.evaluation.depth_rows import DepthRow
@@ -32,9 +35,12 @@ from scene_depth.evaluation.summaries import FLOOR
 from scene_depth.io.atomic import atomic_path, check_writable
 
 SOLVER = "solver"
-BASELINES = ("nearest", "linear", "geodesic", "harmonic", "harmonic_color", "colorization", "ip_basic")
+BASELINES = ("nearest", "linear", "geodesic", "harmonic_color")
+AT_HALF_SIZE = ("harmonic", "ip_basic", "colorization")
+HALF = 320
+"""Longer side of the frames at half size."""
 WITH_PRIOR = (SOLVER, "prior_global", "prior_local")
-SHAPES = ("silhouette", "segment", "rect", "outpaint")
+PRIOR_MASKS = ("rand2", "lidar64", *HOLES)
 DENSE = 0.5
 """Frames with truth on at least this share of pixels are dense; on the others most of a hole cannot be scored."""
 REPEATS = 2000
@@ -46,8 +52,9 @@ class Comparison:
 
     Attributes:
         masks, methods: Names; the solver is the first method.
-        means: Geometric mean over frames  # [masks, methods]
-        ratio: Solver over the baseline that is best over all masks, geometric means over masks.
+        means: Geometric mean over frames, NaN where a method was not run  # [masks, methods]
+        ratio: Solver over the baseline that is best over all masks, geometric means over masks; baselines that were not run
+            on every mask are left out of this choice.
         interval: 95 % bootstrap interval of that ratio over frames.
         best: Name of that baseline.
         frames: Number of frames of each mask.
@@ -72,16 +79,16 @@ def compare(rows: Sequence[DepthRow], methods: Sequence[str], masks: Sequence[st
             logs[place] = np.log(max(row.hidden.abs_rel, FLOOR))
     present = [index for index in range(len(masks)) if np.isfinite(logs[:, index]).any()]
     logs = logs[:, present]
-    over_frames = np.nanmean(logs, axis=0)
+    over_frames = _means(logs)
     over_masks = over_frames.mean(axis=0)
-    best = 1 + int(np.argmin(over_masks[1:]))
+    best = 1 + int(np.nanargmin(over_masks[1:]))
+    pair = logs[:, :, [0, best]]
     rng = np.random.default_rng(0)
     ratios = []
     for _ in range(REPEATS):
-        sample = logs[rng.integers(0, len(frames), len(frames))]
-        if np.isfinite(sample).any(axis=0).all():
-            again = np.nanmean(sample, axis=0).mean(axis=0)
-            ratios.append(np.exp(again[0] - again[best]))
+        again = _means(pair[rng.integers(0, len(frames), len(frames))]).mean(axis=0)
+        if np.isfinite(again).all():
+            ratios.append(np.exp(again[0] - again[1]))
     low, high = np.percentile(ratios, [2.5, 97.5])
     counts = [int(np.isfinite(logs[:, index, 0]).sum()) for index in range(len(present))]
     chosen = [masks[index] for index in present]
@@ -89,17 +96,24 @@ def compare(rows: Sequence[DepthRow], methods: Sequence[str], masks: Sequence[st
     return Comparison(chosen, list(methods), np.exp(over_frames), ratio, (float(low), float(high)), methods[best], counts)
 
 
+def _means(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over the first axis of what is not NaN; NaN where there is nothing."""
+    present = np.isfinite(logs)
+    count = present.sum(axis=0)
+    total = np.where(present, logs, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
 def comparison_lines(comparison: Comparison) -> list[str]:
     """The table of geometric means, the last columns against the best baseline of each mask."""
     lines = _header(["mask", *comparison.methods, "solver / best", "frames"])
     for index, mask in enumerate(comparison.masks):
         values = comparison.means[index]
-        least = values.min()
-        cells = [f"**{100 * value:.2f}**" if value == least else f"{100 * value:.2f}" for value in values]
-        ratio = values[0] / values[1:].min()
+        least = np.nanmin(values)
+        cells = [f"**{_percent(value)}**" if value == least else _percent(value) for value in values]
+        ratio = values[0] / np.nanmin(values[1:])
         lines.append(_line([mask, *cells, f"{ratio:.2f}", str(comparison.frames[index])]))
-    overall = np.exp(np.log(comparison.means).mean(axis=0))
-    cells = [f"{100 * value:.2f}" for value in overall]
+    cells = [_percent(value) for value in np.exp(np.log(comparison.means).mean(axis=0))]
     lines.append(_line(["**all masks**", *cells, f"**{comparison.ratio:.2f}**", ""]))
     low, high = comparison.interval
     lines += [
@@ -204,7 +218,7 @@ def main() -> int:
     sources = [source for source in every if source.role == "eval"]
     size = None
     if arguments.quick:
-        sources, size = sources[::3], 320
+        sources, size = sources[::3], HALF
     if arguments.fresh:
         for journal in arguments.output.glob("*.jsonl"):
             journal.unlink()
@@ -220,16 +234,22 @@ def main() -> int:
             raise KeyboardInterrupt
         return report_of(result)
 
-    methods = (SOLVER, *BASELINES)
-    standard = run("standard", sources, DepthSettings(methods, max_size=size))
-    prior = run("simulated_prior", sources, DepthSettings(WITH_PRIOR, prior="simulated", max_size=size))
+    standard = run("standard", sources, DepthSettings((SOLVER, *BASELINES), max_size=size))
+    half = run("half_size", sources, DepthSettings((SOLVER, *BASELINES, *AT_HALF_SIZE), max_size=HALF))
+    prior = run("simulated_prior", sources, DepthSettings(WITH_PRIOR, masks=PRIOR_MASKS, prior="simulated", max_size=size))
     nyu = [source for source in sources if source.name.startswith("nyu")]
     share_methods = (SOLVER, "nearest", "linear")
     shares = run("known_share", nyu, DepthSettings(share_methods, "depthlab-known-share", max_size=size)) if nyu else None
     own_prior = run("frame_prior", sources, DepthSettings(WITH_PRIOR, "holes", prior="frame", max_size=size))
-    lines = _section(arguments, standard, prior, shares, own_prior, every, run)
+    lines = _section(arguments, standard, half, prior, shares, own_prior, every, run)
     print("\n".join(lines))
-    reports = {"standard": standard, "simulated_prior": prior, "frame_prior": own_prior, "known_share": shares}
+    reports = {
+        "standard": standard,
+        "half_size": half,
+        "simulated_prior": prior,
+        "frame_prior": own_prior,
+        "known_share": shares,
+    }
     for name, report in reports.items():
         if report is not None:
             with atomic_path(arguments.output / f"{name}.json") as path:
@@ -242,6 +262,7 @@ def main() -> int:
 def _section(
     arguments: argparse.Namespace,
     standard: DepthReport,
+    half: DepthReport,
     prior: DepthReport,
     shares: DepthReport | None,
     own_prior: DepthReport,
@@ -251,21 +272,22 @@ def _section(
     methods = [SOLVER, *BASELINES]
     masks = list(STANDARD)
     dense = {row.frame for row in standard.rows if row.mask == "rand50" and row.all.pixels >= DENSE * row.width * row.height}
-    dense_rows = [row for row in standard.rows if row.frame in dense or row.mask == "native"]
     comparison = compare(standard.rows, methods, masks)
     lines = [
         f"`python -m benchmarks.depth_inpainting{' --quick' if arguments.quick else ''}`, "
         f"{len({row.frame for row in standard.rows})} frames with the role eval, fixed seeds, {machine()}, one thread a frame.",
-        "Errors are over hidden pixels with truth. GM: geometric mean over frames.",
+        "Errors are over hidden pixels with truth. GM: geometric mean over frames. All frames and masks were run with "
+        f"all methods; {', '.join(AT_HALF_SIZE)} at half size only.",
         "",
-        "### AbsRel in percent, GM over frames",
+        "### AbsRel in percent, GM over frames, full size",
         "",
         *comparison_lines(comparison),
         "",
         f"The same over the {len(dense)} frames with dense truth (native: all that have it):",
         "",
-        *comparison_lines(compare(dense_rows, methods, masks)),
+        *comparison_lines(compare(_only(standard.rows, dense), methods, masks)),
         "",
+        *_half_size_lines(half, dense, masks),
         "### Other measures, means over frames; cost is the median of one frame",
         "",
         *measure_lines(standard, (SOLVER, comparison.best, "nearest")),
@@ -278,7 +300,7 @@ def _section(
         "",
         "Simulated: true inverse depth, blurred, times smooth noise of 6 %, under a random affine map: an upper bound.",
         "",
-        *prior_lines(standard.rows, prior.rows, masks),
+        *prior_lines(standard.rows, prior.rows, PRIOR_MASKS),
         "",
     ]
     with_own = {row.frame for row in own_prior.rows}
@@ -302,6 +324,24 @@ def _section(
     return lines
 
 
+def _half_size_lines(half: DepthReport, dense: set[str], masks: Sequence[str]) -> list[str]:
+    methods = [SOLVER, *BASELINES, *AT_HALF_SIZE]
+    return [
+        f"### AbsRel in percent, GM over frames, at most {HALF} pixels wide or high",
+        "",
+        *comparison_lines(compare(half.rows, methods, masks)),
+        "",
+        f"The same over the {len(dense)} frames with dense truth (native: all that have it):",
+        "",
+        *comparison_lines(compare(_only(half.rows, dense), methods, masks)),
+        "",
+    ]
+
+
+def _only(rows: Sequence[DepthRow], dense: set[str]) -> list[DepthRow]:
+    return [row for row in rows if row.frame in dense or row.mask == NATIVE]
+
+
 def _arguments() -> argparse.Namespace:
     shared = Path(os.environ.get("SCENE_DEPTH_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -311,6 +351,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("out/depth_inpainting"))
     parser.add_argument("--processes", type=int, default=1)
     return parser.parse_args()
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}" if np.isfinite(value) else "-"
 
 
 def _show(value: float | None, factor: float, digits: int) -> str:

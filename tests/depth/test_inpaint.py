@@ -15,9 +15,11 @@ from scene_depth.cameras import camera_from_fov
 from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
 from scene_depth.depth.masks import MASKS
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
+from scene_depth.depth.registry import BUILT_IN
 from scene_depth.errors import InputError
 
 INPAINTERS = ("nearest", "linear", "harmonic", "harmonic_color", "colorization", "ip_basic", "geodesic", "solver")
+NEED_WEIGHTS = {"marigold", "transformers"}
 DTYPES = ("float16", "float32", "float64", ">f4", "uint8", "uint16", "int16", "int32", "uint32", "int64")
 
 
@@ -45,6 +47,14 @@ def a_frame(shape, dtype, seed):
     else:
         depth[holes] = 0 if kind == "u" else -1
     return rng.random((*shape, 3)).astype(np.float32), depth
+
+
+def completed_type(dtype):
+    """The type of the result: floats keep theirs in the machine's byte order, integers get one that holds every value."""
+    given_type = np.dtype(dtype)
+    if given_type.kind == "f":
+        return given_type.newbyteorder("=")
+    return np.dtype("f8" if given_type.itemsize > 2 else "f4")
 
 
 def check_result(result, depth, known, expected_type):
@@ -78,15 +88,30 @@ def test_known_depth_is_exact_to_the_bit(inpainter, mask, dtype, height, width, 
         return
     known = MASKS[mask](rgb, np.where(usable, depth, 0).astype(np.float64), seed, None)
     before = depth.copy()
-    wide = np.dtype(dtype).kind == "f" or np.dtype(dtype).itemsize > 2
-    expected_type = np.dtype(dtype).newbyteorder("=") if np.dtype(dtype).kind == "f" else np.dtype("f8" if wide else "f4")
     if not (known & usable).any():
         with pytest.raises(InputError, match="known"):
             inpaint_depth(inpainter, rgb, depth, known)
         return
     result = inpaint_depth(inpainter, rgb if with_picture else None, depth, known, seed=seed, harmonize=harmonize)
-    check_result(result, depth, known, expected_type)
+    check_result(result, depth, known, completed_type(dtype))
     assert depth.tobytes() == before.tobytes()
+
+
+def test_every_registered_inpainter_that_needs_no_weights_is_tested_here():
+    assert set(INPAINTERS) == set(BUILT_IN) - NEED_WEIGHTS
+
+
+@pytest.mark.parametrize("inpainter", [*INPAINTERS, moving])
+def test_known_depth_is_exact_under_every_mask_in_every_type(inpainter):
+    """The property above draws at random; here every mask meets every inpainter, and every type too."""
+    shape = (13, 18)
+    for number, mask in enumerate(sorted(MASKS)):
+        for dtype in (DTYPES[number % len(DTYPES)], DTYPES[(number + 5) % len(DTYPES)], "float32"):
+            rgb, depth = a_frame(shape, dtype, number)
+            usable = np.isfinite(depth.astype(float)) & (depth > 0)
+            known = MASKS[mask](rgb, np.where(usable, depth, 0).astype(np.float64), number, None)
+            known.flat[np.flatnonzero(usable)[0]] = True
+            check_result(inpaint_depth(inpainter, rgb, depth, known), depth, known, completed_type(dtype))
 
 
 @pytest.mark.parametrize("inpainter", [*INPAINTERS, moving])

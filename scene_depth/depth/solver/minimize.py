@@ -13,6 +13,8 @@ from scene_depth.depth.solver.pyramid import Level, build_pyramid
 from scene_depth.depth.solver.relaxation import chebyshev_steps, relax_rows
 from scene_depth.depth.solver.weights import block_rows, guide_rows, robust_rows
 
+STEPS_PER_CONDITION = 2.5  # steps for each unit of the square root of the condition number that they are chosen for
+
 
 @dataclass(frozen=True)
 class EnergyParameters:
@@ -47,7 +49,7 @@ class Effort:
         smallest: Shorter side of the coarsest level in pixels.
     """
 
-    iterations: tuple[int, ...] = (30, 20, 15, 12, 10, 8, 6)
+    iterations: tuple[int, ...] = (60, 40, 30, 24, 20, 16, 12)
     reweightings: int = 4
     smallest: int = 6
 
@@ -114,15 +116,18 @@ def _relax_level(
         f(energy.sigma), f(energy.floor), f(energy.tau_hint), f(energy.floor_hint), base,
     )  # fmt: skip
     stiffness = f((energy.stiffness / level.scale) ** 2)
-    steps = chebyshev_steps(iterations, max(4.0, (iterations / 1.5) ** 2))
-    for _ in range(reweightings):
-        bands.run(
-            robust_rows, 1, height + 1, width, now, base, f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend
-        )
-        bands.run(block_rows, 1, height + 1, width, jump, bend, matrix, inverse)
-        for momentum, step in steps:
-            bands.run(relax_rows, 1, height + 1, width, now, before, jump, bend, matrix, linear, inverse, f(momentum), f(step))
-            now, before = before, now
+    # one semi-iteration through all updates of the weights: begun anew at each, it would lose its momentum, and with
+    # it the slow waves that carry planes far into holes
+    count = iterations * reweightings
+    for number, (momentum, step) in enumerate(chebyshev_steps(count, max(4.0, (count / STEPS_PER_CONDITION) ** 2))):
+        if number % iterations == 0:
+            bands.run(
+                robust_rows, 1, height + 1, width, now, base,
+                f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend,
+            )  # fmt: skip
+            bands.run(block_rows, 1, height + 1, width, jump, bend, matrix, inverse)
+        bands.run(relax_rows, 1, height + 1, width, now, before, jump, bend, matrix, linear, inverse, f(momentum), f(step))
+        now, before = before, now
     return now[:, 1:-1, 1:-1].copy()
 
 
