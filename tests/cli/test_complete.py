@@ -264,6 +264,32 @@ def test_priors_of_files_and_functions(tmp_path):
         assert report.frames[0]["details"]["model"]["prior_fit"]["space"] == "depth"
 
 
+@pytest.mark.parametrize("shape", [(1, 30), (30, 1), (1, 1), (20, 30)])
+@pytest.mark.parametrize("what", ["all known", "one known", "constant", "stray values"])
+def test_extreme_frames(tmp_path, shape, what):
+    depth = np.full(shape, 2.0, dtype=np.float32)
+    if what == "all known":
+        depth += np.random.default_rng(0).random(shape, dtype=np.float32)
+    elif what == "one known":
+        depth.flat[1:] = 0
+    else:
+        depth.flat[1::3] = np.nan if what == "stray values" else 0
+        depth.flat[4::3] = -1.0 if what == "stray values" else 0
+    np.save(tmp_path / "depth.npy", depth)
+    command("-", tmp_path / "depth.npy", "--output", tmp_path / "out").run()
+    after = np.load(tmp_path / "out/depth/depth.npy")
+    known = depth > 0
+    assert np.array_equal(after[known], depth[known])
+    np.testing.assert_allclose(after[~known], 2.0, rtol=1e-3)
+    assert np.asarray(Image.open(tmp_path / "out/preview/depth.png")).shape == (2 * shape[0], 2 * shape[1], 3)
+
+
+def test_nothing_known_is_named_with_its_file(tmp_path):
+    np.save(tmp_path / "depth.npy", np.full((4, 5), np.nan, dtype=np.float32))
+    with pytest.raises(InputError, match=r"depth.npy: known depth: found no pixel"):
+        command("-", tmp_path / "depth.npy", "--output", tmp_path / "out").run()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
