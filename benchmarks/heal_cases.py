@@ -26,7 +26,7 @@ from scene_depth.splats import GaussianSplats
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "out" / "heal_benchmark"
-FOX_BOX = "0 0 0 1 1 1"
+FOX_BOX = "1.75 -0.95 0.05 2.6 2.5 3.7 0.9925 0 0 -0.1219"  # the head and neck, not the board and the wall behind
 
 
 @dataclass(frozen=True)
