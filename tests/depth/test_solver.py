@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scene_depth.depth.masks import half_image, random_points, rectangle
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.errors import InputError
@@ -91,6 +92,28 @@ def test_constant_depth_stays_constant():
     known = np.random.default_rng(5).random((60, 80)) < 0.02
     result = SolverInpainter()(picture(60, 80), np.full((60, 80), 7.0), known)
     assert result.depth == pytest.approx(np.full((60, 80), 7.0), rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("known", "mean", "largest"),
+    [(rectangle((120, 160), 1, 0.3, 0.3), 3e-4, 1e-3), (random_points((120, 160), 1, 30), 2e-3, 1e-2)],
+    ids=["a hole of 30 %", "30 points"],
+)
+def test_planes_are_continued_through_holes(known, mean, largest):
+    depth = 3.0 * plane(120, 160, 1.2, -0.4)
+    result = SolverInpainter()(None, depth, known)
+    error = np.abs(result.depth / depth - 1)[~known]
+    assert error.mean() < mean
+    assert error.max() < largest
+
+
+def test_a_plane_is_continued_beyond_what_is_known_and_flattens_out():
+    """Half of the image is to be guessed: the plane goes on for some way, so it beats the nearest value by far."""
+    depth = 3.0 * plane(120, 160, 1.2, -0.4)
+    known = half_image(depth.shape, 1, "left")
+    result = SolverInpainter()(None, depth, known)
+    nearest = np.broadcast_to(depth[:, 79:80], depth.shape)
+    assert np.abs(result.depth / depth - 1)[~known].mean() < 0.2 * np.abs(nearest / depth - 1)[~known].mean()
 
 
 def test_nothing_known_is_an_error():
