@@ -1,4 +1,4 @@
-"""The embedded image inpainter: a smooth base that follows the surfaces, and texture from elsewhere in the picture."""
+"""The embedded image inpainter: planes are filled as they look straight on, the rest patch by patch in the picture."""
 
 from __future__ import annotations
 
@@ -6,36 +6,42 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
-from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, measure_field, target_centres, usable_centres, vote
+from scene_depth.color.exemplar.surfaces import StraightView, planes_of, straight_view
+from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
 
-SMALLEST_SIDE = 6 * (2 * RADIUS + 1)
+NEIGHBOURHOOD = 5.0  # standard deviation, in cells, of what counts as the colour and contrast of a place on a plane
 
 
 @dataclass(frozen=True)
 class ExemplarInpainter:
     """Patch-based inpainting without weights, guided by geometry where there is some.
 
-    The picture is split into a smooth base and the texture on it. The base is continued into the hole as a membrane
-    whose edges are cut at depth jumps and creases, so planes keep their shade as planes. The texture is copied from the
-    best matching patches, from coarse to fine (Wexler et al. 2007 with the field of Barnes et al. 2009); patches match
-    by texture, base colour, surface normal and depth, so that a wall is not filled with floor.
+    Where the depth says that the hole lies on planes, each plane is turned to be seen straight on and its texture is
+    copied by translations in it, so that boards, tiles and weaves go on in step and in perspective (Huang et al. 2014,
+    section 4, with planes from depth instead of vanishing points). What lies on no plane is filled in the picture: a
+    smooth base is continued as a membrane whose edges are cut at depth jumps and creases, and texture is copied onto it
+    from patches that match by texture, base colour, surface normal and depth.
 
     Attributes:
-        base_weight: Weight of the base colour in a patch's distance; texture has 1.
-        normal_weight: Weight of the surface normal.
-        depth_weight: Weight of the logarithm of the depth, which keeps the scale of a pattern under perspective.
-        iterations: Rounds of matching and voting at the coarsest level; one fewer at each finer level, at least two.
+        base_weight: Weight of the base colour, or on a plane of the local mean, in a patch's distance; texture has 1.
+        contrast_weight: Weight of the local contrast on a plane, so that a pattern is not continued by a bare surface.
+        near_weight: Weight of the distance on a plane, in sizes of the hole: of equal patches the nearer one is taken.
+        normal_weight: Weight of the surface normal in the picture.
+        depth_weight: Weight of the logarithm of the depth in the picture, which keeps the scale of a pattern.
+        iterations: Rounds of matching and voting at the coarsest level.
     """
 
-    base_weight: float = 0.5
+    base_weight: float = 1.0
+    contrast_weight: float = 0.3
+    near_weight: float = 0.1
     normal_weight: float = 0.3
     depth_weight: float = 0.15
-    iterations: int = 8
+    iterations: int = 12
 
     def __call__(
         self,
@@ -49,12 +55,44 @@ class ExemplarInpainter:
     ) -> NDArray[np.float32]:
         """Fills one picture; arguments as for every ImageInpainter."""
         known = ~hole if source is None else ~hole & source
+        filled, rest = np.where(hole[..., None], np.float32(0), rgb), hole.copy()
+        if depth is not None and camera is not None:
+            for plane in planes_of(depth, hole, camera, seed):
+                view = straight_view(plane, rgb, known, hole, camera)
+                if view.known.any():
+                    filled[plane.pixels & hole] = self._on_plane(view, seed)
+                    rest &= ~plane.pixels
+        return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
+
+    def _on_plane(self, view: StraightView, seed: int) -> NDArray[np.float32]:
+        """Colours of the hole's pixels on one plane, in scan order  # [P, 3]"""
+        shade = smooth_shade(view.rgb, view.known, view.hole)
+        texture = spread_inwards(view.rgb - shade, view.known)
+        place = np.stack(np.indices(view.hole.shape), axis=-1) / np.sqrt(view.hole.sum())
+        mean, contrast = _local_look(texture, view.known)
+        guides = [self.near_weight * place, self.base_weight * mean, self.contrast_weight * contrast]
+        guide = np.concatenate(guides, axis=-1).astype(np.float32)
+        texture = fill_texture(texture, view.hole, view.known, guide, iterations=self.iterations, seed=seed)
+        colours = np.clip(texture + shade, 0, 1)
+        cells = [view.rows, view.columns]
+        return np.stack([map_coordinates(colours[..., c], cells, order=1, mode="nearest") for c in range(3)], axis=-1)
+
+    def _in_picture(
+        self,
+        rgb: NDArray[np.float32],
+        hole: NDArray[np.bool_],
+        known: NDArray[np.bool_],
+        depth: NDArray[np.floating] | None,
+        camera: Cameras | None,
+        seed: int,
+    ) -> NDArray[np.float32]:
         smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera))
         guided = depth is not None and camera is not None
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
         base = smooth if guided else np.zeros_like(smooth)
         texture = np.where(hole[..., None], smooth - base, rgb - base).astype(np.float32)
-        return base + self._fill(texture, self._guides(base, depth, camera), hole, known, seed)
+        guides = self._guides(base, depth, camera)
+        return base + fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
 
     def _guides(self, base: NDArray, depth: NDArray | None, camera: Cameras | None) -> NDArray[np.float32]:
         """What patches are compared by besides texture, already weighted  # [H, W, G]"""
@@ -65,80 +103,37 @@ class ExemplarInpainter:
                 guides.append(self.normal_weight * normals_from_depth(depth, camera))
         return np.concatenate(guides, axis=-1).astype(np.float32)
 
-    def _fill(self, texture: NDArray, guides: NDArray, hole: NDArray, known: NDArray, seed: int) -> NDArray[np.float32]:
-        """Texture with the hole filled, from the coarsest level to the finest  # [H, W, 3]"""
-        levels = _pyramid(texture, guides, hole, known)
-        state = np.array([2 * seed + 1], dtype=np.uint64)
-        field: NDArray | None = None
-        filled = levels[-1][0]
-        for number, (texture, guides, hole, known) in reversed(list(enumerate(levels))):
-            usable = usable_centres(known)
-            if not usable.any():
-                continue
-            sources, targets = np.argwhere(usable), target_centres(hole)
-            field = (
-                _random_field(hole.shape, sources, state)
-                if field is None
-                else _finer_field(field, hole.shape, usable, sources, state)
-            )
-            trust = np.where(hole, np.maximum(1.1 ** -distance_transform_edt(hole), 0.05), 1).astype(np.float32)
-            current = texture
-            if filled.shape != texture.shape:
-                current = np.where(hole[..., None], _doubled(filled, hole.shape), texture)
-            costs = np.full(hole.shape, FAR, np.float32)
-            for round_ in range(max(2, self.iterations - (len(levels) - 1 - number))):
-                features = np.concatenate([current, guides], axis=-1)
-                measure_field(features, trust, targets, field, costs)
-                for backward in (False, True):
-                    improve_field(features, trust, targets, usable, sources, field, costs, state, backward)
-                bandwidth = max(float(np.percentile(costs[tuple(targets.T)], 75)) / max(1, round_), 1e-6)
-                current = vote(current, hole, targets, trust, field, costs, np.float32(bandwidth))
-            filled = current
-        return filled
+
+def smooth_shade(rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Light on a plane: the linear function of the place that fits the known cells best, near ones more.
+
+    Its slope counts by the share of the variance that it explains, since the slope of a pattern is no light, and its
+    values stay among those of the known cells.
+
+    Returns:
+        Colour everywhere  # [H, W, 3]
+    """
+    y, x = (axis / max(hole.shape) for axis in np.indices(hole.shape))
+    terms = np.stack([np.ones_like(x), x, y], axis=-1)
+    weights = 1 / (1 + distance_transform_edt(~hole)[known] / (0.1 * max(hole.shape))) ** 2
+    design, values = terms[known], rgb[known].astype(np.float64)
+    normal = (design * weights[:, None]).T @ design + weights.sum() * np.diag([1e-9, 1e-3, 1e-3])
+    fitted = terms @ np.linalg.solve(normal, (design * weights[:, None]).T @ values)
+    mean = np.average(values, axis=0, weights=weights)
+    left = np.average((values - fitted[known]) ** 2, axis=0, weights=weights)
+    explained = np.clip(1 - left / (np.average((values - mean) ** 2, axis=0, weights=weights) + 1e-12), 0, 1)
+    low, high = np.percentile(values, [2, 98], axis=0)
+    return np.clip(mean + explained * (fitted - mean), low, high)
 
 
-def _pyramid(texture: NDArray, guides: NDArray, hole: NDArray, known: NDArray) -> list[tuple[NDArray, NDArray, NDArray, NDArray]]:
-    """Levels of half the size until the hole is a few patches wide or the picture is small."""
-    levels = [(texture, guides, hole, known)]
-    while min(hole.shape) >= 2 * SMALLEST_SIDE and distance_transform_edt(hole).max() > 2 * RADIUS:
-        texture, guides = _halved(texture, hole), _halved(guides, np.zeros_like(hole))
-        hole, known = _any_of_four(hole), ~_any_of_four(~known)
-        levels.append((texture, guides, hole, known))
-    return levels
+def _local_look(texture: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and contrast around the known cells, carried on into the hole  # [H, W, 3] each"""
 
+    def mean_of(values: NDArray) -> NDArray:
+        spread = (NEIGHBOURHOOD, NEIGHBOURHOOD, 0)
+        return gaussian_filter(np.where(known[..., None], values, 0), spread) / weight
 
-def _blocks(values: NDArray) -> NDArray:
-    """View of 2 x 2 blocks, the last row and column repeated where the size is odd  # [h, 2, w, 2, ...]"""
-    padding = [(0, values.shape[0] % 2), (0, values.shape[1] % 2)] + [(0, 0)] * (values.ndim - 2)
-    values = np.pad(values, padding, mode="edge")
-    return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2, *values.shape[2:])
-
-
-def _any_of_four(mask: NDArray) -> NDArray:
-    return np.asarray(_blocks(mask).any(axis=(1, 3)))
-
-
-def _halved(values: NDArray, hole: NDArray) -> NDArray[np.float32]:
-    """Mean of the known pixels of each block, of the first guess where none is known  # [h, w, C]"""
-    weight = np.maximum(_blocks((~hole).astype(np.float32)), 1e-6)[..., None]
-    return ((_blocks(values) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))).astype(np.float32)
-
-
-def _doubled(values: NDArray, shape: tuple[int, int]) -> NDArray:
-    return np.repeat(np.repeat(values, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
-
-
-def _random_field(shape: tuple[int, int], sources: NDArray, state: NDArray) -> NDArray[np.int64]:
-    choice = np.random.default_rng(int(state[0])).integers(len(sources), size=shape)
-    return sources[choice]
-
-
-def _finer_field(field: NDArray, shape: tuple[int, int], usable: NDArray, sources: NDArray, state: NDArray) -> NDArray[np.int64]:
-    """The field of the coarser level at twice the coordinates, random where that is no usable source."""
-    rows, columns = np.arange(shape[0])[:, None] % 2, np.arange(shape[1])[None] % 2
-    finer = 2 * _doubled(field, shape)
-    finer[..., 0] = np.minimum(finer[..., 0] + rows, shape[0] - 1)
-    finer[..., 1] = np.minimum(finer[..., 1] + columns, shape[1] - 1)
-    bad = ~usable[finer[..., 0], finer[..., 1]]
-    finer[bad] = _random_field(shape, sources, state)[bad]
-    return finer
+    weight = np.maximum(gaussian_filter(known.astype(np.float32), NEIGHBOURHOOD), 1e-6)[..., None]
+    mean = mean_of(texture)
+    contrast = np.sqrt(np.maximum(mean_of(texture**2) - mean**2, 0))
+    return spread_inwards(mean, known), spread_inwards(contrast, known)

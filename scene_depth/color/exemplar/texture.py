@@ -1,0 +1,137 @@
+"""Texture copied into a hole from the best matching patches, from coarse to fine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, map_coordinates
+
+from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, measure_field, target_centres, usable_centres, vote
+
+SMALLEST_SIDE = 6 * (2 * RADIUS + 1)
+NEAR_THE_RIM = 1.1  # factor by which a pixel of the hole is trusted less than its neighbour on the side of the rim
+LEAST_TRUST = 0.05
+
+
+def fill_texture(
+    texture: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    guides: NDArray[np.float32] | None = None,
+    *,
+    iterations: int = 10,
+    seed: int = 0,
+) -> NDArray[np.float32]:
+    """The texture with the hole filled (Wexler et al. 2007 with the nearest-neighbour field of Barnes et al. 2009).
+
+    Pixels that are neither hole nor known are void: they are no example and no patch is compared by them.
+
+    Args:
+        texture: Values, a first guess inside the hole  # [H, W, 3]
+        hole: Pixels to fill  # [H, W]
+        known: Pixels that may serve as an example  # [H, W]
+        guides: What patches are compared by besides the texture, already weighted, known everywhere  # [H, W, G]
+        iterations: Rounds of matching and voting at the coarsest level, two fewer at each finer level, at least two.
+        seed: Of the random search.
+    """
+    if guides is None:
+        guides = np.zeros((*hole.shape, 0), np.float32)
+    levels = _pyramid(texture, guides, hole, known)
+    state = np.array([2 * seed + 1], dtype=np.uint64)
+    field: NDArray | None = None
+    filled = levels[-1][0]
+    for number, (values, beside, target, source) in reversed(list(enumerate(levels))):
+        usable = usable_centres(source)
+        current = values
+        if filled.shape != values.shape:
+            current = np.where(target[..., None], _doubled(filled, target.shape), values)
+        if not usable.any():  # nothing to copy at this level
+            filled = current
+            continue
+        sources, targets = np.argwhere(usable), target_centres(target)
+        field = (
+            _random_field(target.shape, sources, state)
+            if field is None
+            else _finer_field(field, target.shape, usable, sources, state)
+        )
+        trust = np.maximum(NEAR_THE_RIM ** -distance_transform_edt(target), LEAST_TRUST)
+        trust = np.where(target, trust, source).astype(np.float32)
+        costs = np.full(target.shape, FAR, np.float32)
+        rounds = max(2, iterations - 2 * (len(levels) - 1 - number))
+        for _ in range(rounds):
+            features = np.concatenate([current, beside], axis=-1)
+            measure_field(features, trust, targets, field, costs)
+            for backward in (False, True):
+                improve_field(features, trust, targets, usable, sources, field, costs, state, backward)
+            bandwidth = max(float(np.percentile(costs[tuple(targets.T)], 75)), 1e-6)
+            current = vote(current, target, targets, trust, field, costs, np.float32(bandwidth))
+        filled = current
+    return filled
+
+
+def spread_inwards(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Known values, and a smooth continuation of them everywhere else (pull-push, Gortler et al. 1996, section 3.3).
+
+    Args:
+        values: Of meaning where known  # [H, W, C]
+        known: Where that is; somewhere at least  # [H, W]
+    """
+    if known.all() or min(known.shape) < 2:
+        mean = values[known].mean(axis=0)
+        return np.where(known[..., None], values, mean).astype(np.float32)
+    halved = _halved(np.where(known[..., None], values, 0), known)
+    coarse = spread_inwards(halved, _any_of_four(known))
+    rows = (np.arange(known.shape[0]) + 0.5) / 2 - 0.5
+    columns = (np.arange(known.shape[1]) + 0.5) / 2 - 0.5
+    place = np.meshgrid(rows, columns, indexing="ij")
+    smooth = [map_coordinates(coarse[..., c], place, order=1, mode="nearest") for c in range(values.shape[-1])]
+    return np.where(known[..., None], values, np.stack(smooth, axis=-1)).astype(np.float32)
+
+
+def _pyramid(texture: NDArray, guides: NDArray, hole: NDArray, known: NDArray) -> list[tuple[NDArray, NDArray, NDArray, NDArray]]:
+    """Levels of half the size until the hole is a few patches wide or the picture is small."""
+    levels = [(texture, guides, hole, known)]
+    while min(hole.shape) >= 2 * SMALLEST_SIDE and distance_transform_edt(hole).max() > 2 * RADIUS:
+        smaller = _halved(texture, known) if known.any() else _halved(texture, ~hole)
+        smaller = np.where(_any_of_four(hole)[..., None], _halved(texture, hole), smaller)
+        texture, guides = smaller, _halved(guides, np.ones_like(hole))
+        hole, known = _any_of_four(hole), ~_any_of_four(~known)
+        levels.append((texture, guides, hole, known))
+    return levels
+
+
+def _blocks(values: NDArray) -> NDArray:
+    """View of 2 x 2 blocks, the last row and column repeated where the size is odd  # [h, 2, w, 2, ...]"""
+    padding = [(0, values.shape[0] % 2), (0, values.shape[1] % 2)] + [(0, 0)] * (values.ndim - 2)
+    values = np.pad(values, padding, mode="edge")
+    return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2, *values.shape[2:])
+
+
+def _any_of_four(mask: NDArray) -> NDArray:
+    return np.asarray(_blocks(mask).any(axis=(1, 3)))
+
+
+def _halved(values: NDArray, counts: NDArray) -> NDArray[np.float32]:
+    """Mean of the pixels of each block that count, of all where none does  # [h, w, C]"""
+    weight = np.maximum(_blocks(counts.astype(np.float32)), 1e-6)[..., None]
+    return ((_blocks(values) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))).astype(np.float32)
+
+
+def _doubled(values: NDArray, shape: tuple[int, int]) -> NDArray:
+    return np.repeat(np.repeat(values, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
+
+
+def _random_field(shape: tuple[int, int], sources: NDArray, state: NDArray) -> NDArray[np.int64]:
+    choice = np.random.default_rng(int(state[0])).integers(len(sources), size=shape)
+    return sources[choice]
+
+
+def _finer_field(field: NDArray, shape: tuple[int, int], usable: NDArray, sources: NDArray, state: NDArray) -> NDArray[np.int64]:
+    """The field of the coarser level at twice the coordinates, random where that is no usable source."""
+    rows, columns = np.arange(shape[0])[:, None] % 2, np.arange(shape[1])[None] % 2
+    finer = 2 * _doubled(field, shape)
+    finer[..., 0] = np.minimum(finer[..., 0] + rows, shape[0] - 1)
+    finer[..., 1] = np.minimum(finer[..., 1] + columns, shape[1] - 1)
+    bad = ~usable[finer[..., 0], finer[..., 1]]
+    finer[bad] = _random_field(shape, sources, state)[bad]
+    return finer
