@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def heal_each_way(
     color: str = "exemplar",
     progress: Callable[[str, HealProgress], bool | None] | None = None,
 ) -> dict[str, HealResult]:
-    """The scene with the object only deleted, healed with the nearest known depth, and healed with the solver.
+    """The scene with the object's splats only deleted, healed with the nearest known depth, and healed with the solver.
 
     The workflow, the colour inpainter, the parameters and the seed are the same, so that differences are those of depth.
 
@@ -64,7 +65,7 @@ def heal_each_way(
         result = heal(splats, removed, views, depth_inpainter, image_inpainter, config, progress=tell, dry_run=dry_run)
         if stopped:
             break
-        found[way] = result
+        found[way] = replace(result, splats=splats.detach().select(~removed)) if dry_run else result
     return found
 
 

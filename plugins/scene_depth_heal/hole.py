@@ -78,9 +78,7 @@ def open_hole(
     states = []
     for name, camera, mask in zip(names, cameras, masks, strict=True):
         before, after = render(splats, camera), render(kept, camera)
-        shows = weight_of(splats, removed, camera) > SHARE_OF_OBJECT
-        if mask is not None:
-            shows = shows | mask.to(shows.device)
+        shows = object_pixels(splats, removed, camera, mask)
         states.append(
             ViewState(
                 name=name,
@@ -94,6 +92,12 @@ def open_hole(
             )
         )
     return [replace(state, unseen=find_unseen(state, states)) for state in states]
+
+
+def object_pixels(splats: GaussianSplats, removed: Tensor, camera: Cameras, mask: Tensor | None) -> Tensor:
+    """Where the splats to remove show in a view, and its mask  # [H, W] bool"""
+    shows = weight_of(splats, removed, camera) > SHARE_OF_OBJECT
+    return shows if mask is None else shows | mask.to(shows.device)
 
 
 def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:

@@ -37,6 +37,7 @@ class HealReport:
     Attributes:
         finished: Whether all stages were done.
         removed_splats, kept_splats, new_splats: Counts.
+        stray_splats: Splats besides the selected ones that went with them, because no photo vouches for them.
         floating_splats: New splats taken out because they stood before surfaces that other views know.
         unseen_before: Truly unseen share of each view's picture after the deletion, by view name.
         unseen_after: The same at the end: what no reference filled.
@@ -50,6 +51,7 @@ class HealReport:
 
     finished: bool = False
     removed_splats: int = 0
+    stray_splats: int = 0
     kept_splats: int = 0
     new_splats: int = 0
     floating_splats: int = 0

@@ -19,8 +19,9 @@ from scene_depth.errors import InputError
 from scene_depth.optimization.fit import FitProgress
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth_heal.evidence import unvouched
 from scene_depth_heal.fill import Filled, Reference, as_array, fill_reference
-from scene_depth_heal.hole import ViewState, dilate, opaque_depth, open_hole, weight_of
+from scene_depth_heal.hole import ViewState, dilate, object_pixels, opaque_depth, open_hole, weight_of
 from scene_depth_heal.refine import Supervision, floating, refine
 from scene_depth_heal.report import HealReport, ReferenceReport
 from scene_depth_heal.selection import check_selection
@@ -183,16 +184,21 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.splats = self.splats.detach()
-        self.kept = self.splats.select(~self.removed.to(self.splats.device))
+        self.removed = self.removed.to(self.splats.device)
+        self.kept = self.splats.select(~self.removed)
         self.report.removed_splats = int(self.removed.sum())
-        self.report.kept_splats = len(self.kept)
-        self.report.frozen_sha256_before = self.kept.sha256()
         self.report.parameters = asdict(self.config)
 
     def open(self) -> None:
         """Finds the hole and what is unseen in it."""
         masks = [None if view.mask is None else torch.from_numpy(view.mask) for view in self.views]
         names, cameras = [view.name for view in self.views], [view.camera for view in self.views]
+        blocked = [object_pixels(self.splats, self.removed, *pair) for pair in zip(cameras, masks, strict=True)]
+        stray = unvouched(self.splats, self.removed, cameras, blocked)
+        self.removed = self.removed | stray
+        self.kept = self.splats.select(~self.removed)
+        self.report.stray_splats, self.report.kept_splats = int(stray.sum()), len(self.kept)
+        self.report.frozen_sha256_before = self.kept.sha256()
         self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
         showing = sum(int(state.object_pixels.sum()) for state in self.states)
         if showing == 0:

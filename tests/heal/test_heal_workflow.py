@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
 from scene_depth.rendering import render
+from scene_depth.splats import concatenate_splats
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +116,20 @@ def test_bad_input_is_named(scene: Room) -> None:
         heal(scene.splats, scene.ball, [], nearest, ExemplarInpainter())
     with pytest.raises(InputError, match=r"masks\[0\]: found size"):
         select_by_masks(scene.splats, scene.cameras[:1], [torch.zeros(3, 3, dtype=torch.bool)])
+
+
+def test_splats_that_no_photo_vouches_for_go_with_the_object(scene: Room) -> None:
+    """Red splats inside the ball, and a dark screen close behind it that no camera sees, would float in the hole."""
+    rng = np.random.default_rng(2)
+    inside = torch.from_numpy(rng.uniform((-0.15, -0.15, 2.45), (0.15, 0.15, 2.75), (40, 3))).float()
+    strays = scene.splats.select(scene.ball).select(slice(0, 40))
+    strays = replace(strays, means=inside, log_scales=torch.full((40, 3), -2.5))
+    splats = concatenate_splats([scene.splats, strays])
+    removed = torch.cat([scene.ball, torch.zeros(40, dtype=torch.bool)])
+    views = [HealView(str(index), camera, scene.picture(index)) for index, camera in enumerate(scene.cameras)]
+    result = heal(splats, removed, views, load_depth_inpainter("nearest"), ExemplarInpainter(), dry_run=True)
+    assert 30 <= result.report.stray_splats <= 45
+    assert result.report.kept_splats == len(splats) - int(removed.sum()) - result.report.stray_splats
+    for state in result.states:
+        red = state.rgb_after[..., 0] > state.rgb_after[..., 1] + 0.5
+        assert not red.any()
