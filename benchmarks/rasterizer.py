@@ -203,7 +203,7 @@ def sections(quick: bool, rows: list[dict[str, Any]]) -> Iterator[list[str]]:
     missing, path = reference_missing(), shared_file(GARDEN)
     cloud, name = garden_cloud(path), "garden" if path else "made-up garden"
     yield [f"{machine()}, {torch.get_num_threads()} threads. `python -m benchmarks.rasterizer --record`"]
-    rounds, repeats = (1, 3) if quick else (3, 5)
+    rounds, repeats = (1, 3) if quick else (2, 8)
     for size in QUICK_GRID if quick else GRID:
         rows.append(time_row(cloud, *size, rounds=rounds, repeats=repeats, peer=missing is None))
     yield [f"CPU ms of a frame, SH degree 3, at points of the {name}; the ratio is that of forward + backward:"]
