@@ -20,9 +20,8 @@ def run(monkeypatch, tmp_path, *arguments: str) -> list[dict]:
     """Rows that the command writes for a tiny grid, without the part that fits a scene."""
     file = tmp_path / "rows.json"
     monkeypatch.setattr(rasterizer, "QUICK_GRID", [(300, 40, 30), (50_000, 16, 12)])
-    monkeypatch.setattr(
-        rasterizer, "accuracy_cases", lambda *_: {"few": (random_splats(40), rasterizer.pinhole(20, 16, fx=20, fy=20))}
-    )
+    few = {"few": (random_splats(40), pinhole(20, 16, fx=20, fy=20))}
+    monkeypatch.setattr(rasterizer, "accuracy_cases", lambda *_: few)
     monkeypatch.setattr(rasterizer, "step_lines", lambda quick: ["steps"])
     monkeypatch.setattr(sys, "argv", ["rasterizer", "--quick", "--json", str(file), *arguments])
     rasterizer.main()
