@@ -13,7 +13,7 @@ from scene_depth.depth.inpaint import ExactInpainter
 from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
-from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.optimization.config import FitConfig
 from scene_depth.optimization.fit import FitProgress, fit
 from scene_depth.scene import Scene
@@ -38,8 +38,7 @@ def trained_splats(
         InputError: If a file cannot be read or holds values that are not finite.
         KeyboardInterrupt: If the fit was stopped; what it reached is in the folder.
     """
-    beside = None if scene.source is None else (scene.source if scene.source.is_dir() else scene.source.parent) / SPLATS
-    path = given or (beside if beside is not None and beside.is_file() else None)
+    path = given or splats_beside(scene.source)
     if path is not None:
         return check_finite(read_splats(path), path).to(device)
     print("no splats given: fitting the scene first", file=sys.stderr)

@@ -9,10 +9,9 @@ from scene_depth_heal.inputs import SelectionSource, load_views
 
 from scene_depth.errors import InputError
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import WRITERS, read_splats
+from scene_depth.io.splat_files import WRITERS, read_splats, splats_beside
 from scene_depth_viewer.session import EditSession
 
-SPLATS = "splats.ply"
 NO_SELECTION = SelectionSource(box="")  # anything but masks: views are loaded without them
 
 
@@ -45,12 +44,11 @@ def open_session(source: Path, splats: Path | None, edited: Path | None, max_siz
 
 def _open_scene(source: Path, splats: Path | None, max_size: int, device: str) -> EditSession:
     scene = read_scene(source)
-    folder = source if source.is_dir() else source.parent
-    path = splats or folder / SPLATS
-    if not path.is_file():
-        found = "no such file" if splats is not None else f"no {SPLATS} beside the photos"
+    path = splats or splats_beside(source)
+    if path is None or not path.is_file():
+        found = "none beside the photos" if path is None else "no such file"
         accepted = f"--splats FILE; `scene-depth fit {source} --output OUT` makes one"
-        raise InputError("splats", found, accepted, file=path)
+        raise InputError("splats", found, accepted, file=path or source)
     loaded = read_splats(path).to(device)
     masked = any(view.load_mask is not None for view in scene.views)
     views = load_views(scene, max_size, SelectionSource() if masked else NO_SELECTION)

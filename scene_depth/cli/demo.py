@@ -19,7 +19,7 @@ from scene_depth.evaluation.scene_scores import mean_scores, score_scene
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.optimization.config import FitConfig
 from scene_depth.optimization.fit import FitProgress, fit
 from scene_depth.scene import Scene
@@ -48,9 +48,9 @@ def demo(
     with progress_bar() as show, stopped_by_signal() as stopped:
         samples = _sample(scene, folder, show)
         train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
-        before = _splats(train, samples / SPLATS, folder / SPLATS, show, stopped)
+        before = _splats(train, splats_beside(samples), folder / SPLATS, show, stopped)
         results = _heals(before, train, show, stopped)
-    write_splats(folder / HEALED, results["heal"].splats, inputs=(samples / SPLATS,))
+    write_splats(folder / HEALED, results["heal"].splats)
     holes = holes_of(truth, samples / "masks")
     measures = {name: mean_scores(score_scene(result.splats, truth, holes)) for name, result in results.items()}
     content = {
@@ -82,9 +82,9 @@ def _sample(name: str, folder: Path, show: Show) -> Path:
     return folder / name
 
 
-def _splats(scene: Scene, given: Path, kept: Path, show: Show, stopped: Callable[[], bool]) -> GaussianSplats:
+def _splats(scene: Scene, given: Path | None, kept: Path, show: Show, stopped: Callable[[], bool]) -> GaussianSplats:
     """The sample's own splats if it has some, else a fit; either way they lie in the output folder for the viewer."""
-    if given.is_file():
+    if given is not None:
         splats = read_splats(given)
     else:
         config = FitConfig(steps=FIT_STEPS, max_size=MAX_SIZE)
@@ -97,7 +97,7 @@ def _splats(scene: Scene, given: Path, kept: Path, show: Show, stopped: Callable
         if not result.report.finished:
             raise KeyboardInterrupt
         splats = result.splats
-    write_splats(kept, splats, inputs=(given,))
+    write_splats(kept, splats)
     return splats
 
 

@@ -52,6 +52,22 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None) -> Gau
     return read_compressed_ply(path) if is_compressed_ply(read_ply_header(path)) else read_ply(path)
 
 
+def splats_beside(scene: str | os.PathLike[str] | None) -> Path | None:
+    """The trained splats that lie with a scene: ``splats`` with any extension that is read, in its folder.
+
+    Args:
+        scene: Folder of a scene, or a file in it; None for a scene that was never a file.
+
+    Returns:
+        The file, a .ply before others; None if there is none.
+    """
+    if scene is None:
+        return None
+    folder = Path(scene) if Path(scene).is_dir() else Path(scene).parent
+    files = (folder / f"splats{extension}" for extension in WRITERS)
+    return next((file for file in files if file.is_file()), None)
+
+
 def write_splats(
     path: str | os.PathLike[str],
     splats: GaussianSplats,

@@ -11,7 +11,7 @@ from scene_depth.optimization.initialization import Start
 from scene_depth.optimization.training_views import MaskUse
 
 DEFAULTS = {
-    "cpu": {"steps": 6000, "max_size": 480, "max_splats": 20_000},
+    "cpu": {"steps": 6000, "max_size": 480, "max_splats": 40_000},
     "cuda": {"steps": 30_000, "max_size": 1600, "max_splats": 1_000_000},
 }
 
@@ -41,7 +41,7 @@ class FitConfig:
     start: Start = "auto"
     """Where splats start: at the scene's points, on the depth of its views, or scattered where the cameras look."""
     start_splats: int | None = None
-    """Number of splats to start with, at most; by default half of max_splats."""
+    """Number of splats to start with, at most; by default half of max_splats, or a quarter if they are scattered."""
     start_opacity: float = 0.5
     """Opacity of the first splats."""
     start_scale: float = 0.3
@@ -50,7 +50,7 @@ class FitConfig:
     density: Density = "guided"
     """Density control: "guided" (3DGS-MCMC that adds splats where pictures pull), gsplat's "mcmc", "default", or "none"."""
     max_splats: int | None = None
-    """Number of splats that density control may reach, besides frozen ones; by default 20000 on a CPU and 1000000 on CUDA."""
+    """Number of splats that density control may reach, besides frozen ones; by default 40000 on a CPU and 1000000 on CUDA."""
     refine_every: int = 100
     """Steps between changes of the number of splats."""
     refine_start: int = 300
@@ -91,8 +91,8 @@ class FitConfig:
 
     ssim_weight: float = 0.2
     """Weight of 1 - SSIM beside 1 minus it for L1."""
-    depth_weight: float = 0.0
-    """Weight of the distance to known depth, in median depths of the scene."""
+    depth_weight: float = 0.05
+    """Weight of the distance to known depth, where views have any, in median depths of the scene."""
     mask_use: MaskUse = "none"
     """Which pixels count where views have masks: all ("none"), the white ones ("keep") or the black ones ("ignore")."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -133,8 +133,6 @@ class FitConfig:
         for name, value in DEFAULTS["cpu" if device == "cpu" else "cuda"].items():
             if values[name] is None:
                 values[name] = value
-        if values["start_splats"] is None:
-            values["start_splats"] = max(1, values["max_splats"] // 2)
         return SettledConfig(**values)
 
     def _require(self, name: str, good: bool, accepted: str) -> None:
@@ -145,9 +143,8 @@ class FitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SettledConfig(FitConfig):
-    """Parameters of a fit on a known kind of device; none is left open."""
+    """Parameters of a fit on a known kind of device."""
 
     steps: int
     max_size: int
-    start_splats: int
     max_splats: int

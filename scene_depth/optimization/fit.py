@@ -310,6 +310,7 @@ def _first_splats(
             views,
             start=config.start,
             count=config.start_splats,
+            limit=config.max_splats,
             opacity=config.start_opacity,
             scale=config.start_scale,
             seed=seed,

@@ -25,7 +25,8 @@ def initial_splats(
     views: TrainingViews,
     *,
     start: Start = "auto",
-    count: int,
+    count: int | None = None,
+    limit: int = 40_000,
     opacity: float = 0.5,
     scale: float = 0.3,
     seed: int = 0,
@@ -37,7 +38,9 @@ def initial_splats(
         views: Its views at the size of fitting; colours are taken from them.
         start: "points" of the scene, "depth" of its views, "random" where the cameras look; "auto" takes depth where
             there is any, else points, else random.
-        count: Number of splats; fewer if there are fewer points.
+        count: Number of splats; fewer if there are fewer points. None takes half of ``limit``, or a quarter where they
+            are scattered: splats that grow from few find surfaces better than many that start everywhere.
+        limit: Number of splats that the fit may reach.
         opacity: Opacity of all.
         scale: Standard deviation of a splat in mean distances to its three nearest neighbours.
         seed: Of the random choices.
@@ -50,6 +53,7 @@ def initial_splats(
     if start == "auto":
         with_depth = any(view.load_depth is not None for view in scene.views)
         start = "depth" if with_depth else "points" if has_points else "random"
+    count = count or max(1, limit // (4 if start == "random" else 2))
     if start == "points":
         if not has_points:
             raise InputError("points", "none", "a scene with points, or another start: depth, random", file=scene.source)

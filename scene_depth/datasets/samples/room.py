@@ -8,7 +8,7 @@ from scene_depth.datasets.procedural import books, clutter, finishes, furniture,
 from scene_depth.datasets.procedural.dice import Dice
 from scene_depth.datasets.procedural.finishes import paint, timber
 from scene_depth.datasets.procedural.lighting import BALL, RECTANGLE, Light, Sky
-from scene_depth.datasets.procedural.materials import LANDSCAPE, POSTER, RUG, STRIPES, WEAVE, Material, rgb, scaled
+from scene_depth.datasets.procedural.materials import LANDSCAPE, POSTER, STRIPES, WEAVE, Material, rgb, scaled
 from scene_depth.datasets.procedural.piece import Shelf
 from scene_depth.datasets.procedural.plants import potted_plant
 from scene_depth.datasets.procedural.shapes import Part, block, box, cushion, cylinder, moved, panel
@@ -141,7 +141,7 @@ def _around(builder: WorldBuilder) -> None:
         Material(STRIPES, rgb("#e6dcc6"), rgb("#8b6f53"), rgb("#e6dcc6"), (0.07, 0.07), (0.5 * math.pi, 0.4, 0.0)),
     )
     builder.add("plant", moved(plant.parts, shift(-1.25, BACK - 0.42, 0.0)))
-    rug = Material(RUG, rgb("#274d63"), rgb("#e7d6ad"), rgb("#b9492f"), (2.1, 1.5), (8.0,), 5)
+    rug = Material(STRIPES, rgb("#e7d6ad"), rgb("#274d63"), rgb("#b9492f"), (0.26, 0.26), (0.0, 0.4, 0.12), 5)
     builder.add("rug", moved([block((2.1, 1.5, 0.012), (0, 0, 0), rug)], shift(0.1, 0.1, 0.0), turn_z(0.06)))
     _coffee_table(builder)
     basket = [
