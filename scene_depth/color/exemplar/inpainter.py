@@ -68,7 +68,7 @@ class ExemplarInpainter:
         """Colours of the hole's pixels on one plane, in scan order  # [P, 3]"""
         shade = smooth_shade(view.rgb, view.known, view.hole)
         texture = spread_inwards(view.rgb - shade, view.known)
-        place = np.stack(np.indices(view.hole.shape), axis=-1) / np.sqrt(view.hole.sum())
+        place = np.moveaxis(np.asarray(np.indices(view.hole.shape)), 0, -1) / np.sqrt(view.hole.sum())
         mean, contrast = _local_look(texture, view.known)
         guides = [self.near_weight * place, self.base_weight * mean, self.contrast_weight * contrast]
         guide = np.concatenate(guides, axis=-1).astype(np.float32)
