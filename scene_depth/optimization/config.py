@@ -11,7 +11,7 @@ from scene_depth.optimization.initialization import Start
 from scene_depth.optimization.training_views import MaskUse
 
 DEFAULTS = {
-    "cpu": {"steps": 4000, "max_size": 480, "max_splats": 25_000},
+    "cpu": {"steps": 3500, "max_size": 480, "max_splats": 20_000},
     "cuda": {"steps": 30_000, "max_size": 1600, "max_splats": 1_000_000},
 }
 
@@ -24,7 +24,7 @@ class FitConfig:
     otherwise (Kerbl et al. 2023); densities that of 3DGS-MCMC (Kheradmand et al. 2024)."""
 
     steps: int | None = None
-    """Number of optimisation steps, which all schedules end with; by default 4000 on a CPU and 30000 on CUDA."""
+    """Number of optimisation steps, which all schedules end with; by default 3500 on a CPU and 30000 on CUDA."""
     max_size: int | None = None
     """Longer side of the pictures in pixels, at most; by default 480 on a CPU and 1600 on CUDA."""
     batch: int = 1
@@ -50,7 +50,7 @@ class FitConfig:
     density: Density = "guided"
     """Density control: "guided" (3DGS-MCMC that adds splats where pictures pull), gsplat's "mcmc", "default", or "none"."""
     max_splats: int | None = None
-    """Number of splats that density control may reach, besides frozen ones; by default 25000 on a CPU and 1000000 on CUDA."""
+    """Number of splats that density control may reach, besides frozen ones; by default 20000 on a CPU and 1000000 on CUDA."""
     refine_every: int = 100
     """Steps between changes of the number of splats."""
     refine_start: int = 300

@@ -26,7 +26,7 @@ def initial_splats(
     *,
     start: Start = "auto",
     count: int | None = None,
-    limit: int = 25_000,
+    limit: int = 20_000,
     opacity: float = 0.5,
     scale: float = 0.3,
     seed: int = 0,
