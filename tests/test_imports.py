@@ -39,7 +39,19 @@ GUARDED = {
     "viser": set(),
 }
 # Optional packages that a core module may import inside a function, when it is used.
-LAZY = {"diffusers", "transformers", "accelerate", "open3d", "pycolmap", "OpenEXR", "cv2", "matplotlib", "safetensors", *GUARDED}
+LAZY = {
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "open3d",
+    "pycolmap",
+    "OpenEXR",
+    "cv2",
+    "matplotlib",
+    "safetensors",
+    "huggingface_hub",
+    *GUARDED,
+}
 
 
 def modules() -> list[Path]:
