@@ -151,6 +151,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
     {
         "marigold": "scene_depth.depth.monocular_models:MarigoldModel",
         "transformers": "scene_depth.depth.monocular_models:TransformersModel",
+        "depthfm": "scene_depth.depth.depthfm.model:DepthFMModel",
     }
 )
 """Name -> factory of the monocular models of this package."""
@@ -162,8 +163,8 @@ def load_monocular_model(model: str, **options: Any) -> MonocularModel:
     """Gives a monocular model by name.
 
     Args:
-        model: ``marigold`` or ``transformers``, ``NAME:CHECKPOINT`` with a hub id or a local folder, a name that another
-            package registers, or ``module:function`` or ``file.py:function`` of a plain function f(rgb) -> values.
+        model: ``marigold``, ``transformers`` or ``depthfm``, ``NAME:CHECKPOINT`` with a hub id or a local path, a name that
+            another package registers, or ``module:function`` or ``file.py:function`` of a plain function f(rgb) -> values.
         options: Parameters of the model.
 
     Raises:

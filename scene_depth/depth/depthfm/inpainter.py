@@ -1,0 +1,155 @@
+"""DepthFM as a depth inpainter: by its completion model, or by the published depth model and the solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.depthfm.attention import AttentionVariant
+from scene_depth.depth.depthfm.inference import LogDepth, predict_log_depth
+from scene_depth.depth.depthfm.metric import metric_depth
+from scene_depth.depth.depthfm.model import RESOLUTION, check_options
+from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
+from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
+from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, inpaint_with_prior
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.errors import InputError
+
+
+@dataclass(frozen=True)
+class DepthFMInpainter:
+    """Completes depth from a picture by flow matching.
+
+    With weights of the completion model, known depth is a condition of the network, and its prediction is fitted to the
+    known pixels. With those of the published depth model, which sees the picture alone, the prediction goes to a common
+    back end, by default to the embedded solver as its prior. Either way known depth stays exact.
+
+    Attributes:
+        checkpoint, vae, attention, device, dtype: As in ``load_depthfm``.
+        steps, ensemble, resolution, batch: As in ``DepthFMModel``.
+        back_end: "auto": the network's own prediction, fitted ("global"), for a completion model; "solver" for a depth
+            model. Or one of the back ends of ``MonocularInpainter``.
+        solver_options: Parameters of the solver.
+        exact: Whether a call goes through ``inpaint_depth``, which takes the seam out and pastes known depth. Off where
+            that is done around it.
+    """
+
+    checkpoint: str | Path | None = None
+    vae: str | Path | None = None
+    steps: int = 2
+    ensemble: int = 4
+    resolution: int = RESOLUTION
+    attention: AttentionVariant = "plain"
+    back_end: BackEnd | Literal["auto"] = "auto"
+    batch: int | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    exact: bool = True
+    name: ClassVar[str] = "depthfm"
+    _networks: DepthFM = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_options(self.steps, self.ensemble, self.resolution, self.batch)
+        if self.back_end not in (*BACK_ENDS, "auto"):
+            raise InputError("back_end", repr(self.back_end), f"auto, {', '.join(BACK_ENDS)}")
+        networks = load_depthfm(self.checkpoint, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
+        object.__setattr__(self, "_networks", networks)
+
+    def __call__(
+        self,
+        rgb: ArrayLike | None,
+        depth: ArrayLike,
+        known: ArrayLike | None = None,
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        """Fills one view; see ``DepthInpainter``.
+
+        Raises:
+            InputError: For bad input (see ``check_input``), or without a picture.
+        """
+        if self.exact:
+            return inpaint_depth(_bare(self), rgb, depth, known, camera=camera, seed=seed)
+        view = check_input(rgb, depth, known, camera)
+        if view.rgb is None:
+            raise InputError("rgb", None, "a picture, DepthFM predicts from it")
+        if view.known.all():
+            return DepthPrediction(view.depth, np.zeros(view.known.shape, dtype=np.float32), details={"notes": view.notes})
+        predicted = predict_log_depth(
+            self._networks,
+            view.rgb,
+            depth=view.depth,
+            known=view.known,
+            steps=self.steps,
+            ensemble=self.ensemble,
+            resolution=self.resolution,
+            seed=seed,
+            batch=self.batch,
+        )
+        return self._on_known_depth(predicted, view, seed)
+
+    def _on_known_depth(self, predicted: LogDepth, view: InpaintingInput, seed: int) -> DepthPrediction:
+        completion = self._networks.encoding is not None
+        back_end = ("global" if completion else "solver") if self.back_end == "auto" else self.back_end
+        details: dict[str, Any] = {
+            "model": "completion" if completion else "depth",
+            "processed": list(predicted.processed),
+            "back_end": back_end,
+            "notes": view.notes,
+        }
+        metric = metric_depth(predicted, view.depth, view.known)
+        details["fit"] = asdict(metric.fit)
+        if back_end == "global":
+            return DepthPrediction(metric.depth, metric.uncertainty, details=details)
+        found = inpaint_with_prior(
+            MonocularMap(predicted.values, "log", predicted.uncertainty),
+            view.rgb,
+            view.depth,
+            view.known,
+            back_end=back_end,
+            camera=view.camera,
+            seed=seed,
+            solver_options=self.solver_options,
+        )
+        uncertainty = metric.uncertainty
+        if found.uncertainty is not None and predicted.uncertainty is not None:
+            # The solver tells how far known depth is, the members where the picture is unclear.
+            uncertainty = np.hypot(found.uncertainty, metric.fit.scale * predicted.uncertainty).astype(np.float32)
+        elif found.uncertainty is not None:
+            uncertainty = found.uncertainty
+        told = {name: value for name, value in found.details.items() if name != "notes"}
+        return DepthPrediction(found.depth, uncertainty, details=details | told)
+
+
+def depthfm_inpainter(
+    checkpoint: str | Path | None = None,
+    vae: str | Path | None = None,
+    steps: int = 2,
+    ensemble: int = 4,
+    resolution: int = RESOLUTION,
+    attention: AttentionVariant = "plain",
+    back_end: BackEnd | Literal["auto"] = "auto",
+    batch: int | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> ExactInpainter:
+    """The inpainter behind the wrapper that keeps known depth; parameters as in ``DepthFMInpainter``."""
+    made = DepthFMInpainter(checkpoint, vae, steps, ensemble, resolution, attention, back_end, batch, device, dtype, exact=False)
+    return ExactInpainter(made, made.name)
+
+
+def _bare(inpainter: DepthFMInpainter) -> DepthFMInpainter:
+    """The same with ``exact`` off, without reading the weights again."""
+    bare = copy(inpainter)
+    object.__setattr__(bare, "exact", False)
+    return bare

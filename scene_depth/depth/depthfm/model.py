@@ -1,0 +1,77 @@
+"""DepthFM as a monocular model, and so as a prior of the solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.depth.depthfm.attention import AttentionVariant
+from scene_depth.depth.depthfm.inference import predict_log_depth
+from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
+from scene_depth.depth.monocular import MonocularMap
+from scene_depth.errors import InputError
+
+RESOLUTION = 512  # the model was trained at 384 x 512
+
+
+@dataclass(frozen=True)
+class DepthFMModel:
+    """Predicts log depth of free scale and shift from a picture.
+
+    Attributes:
+        checkpoint, vae, attention, device, dtype: As in ``load_depthfm``.
+        steps: Euler steps, 1 to 4 for the published model.
+        ensemble: Members that are averaged; from 2 on there is an uncertainty.
+        resolution: Longer side at which the network works, rounded to 64; 0 for the picture's.
+        batch: Most members that go through the network at once; all by default.
+    """
+
+    checkpoint: str | Path | None = None
+    vae: str | Path | None = None
+    steps: int = 2
+    ensemble: int = 4
+    resolution: int = RESOLUTION
+    attention: AttentionVariant = "plain"
+    batch: int | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    name: str = field(init=False, default="depthfm")
+    takes_seed: ClassVar[bool] = True
+    _networks: DepthFM = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_options(self.steps, self.ensemble, self.resolution, self.batch)
+        networks = load_depthfm(self.checkpoint, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
+        if networks.encoding is not None:
+            raise InputError(
+                "checkpoint", "a completion model", "a depth model, which predicts from the picture alone", file=self.checkpoint
+            )
+        object.__setattr__(self, "_networks", networks)
+
+    def __call__(self, rgb: NDArray[np.float32], *, seed: int = 0) -> MonocularMap:
+        found = predict_log_depth(
+            self._networks,
+            rgb,
+            steps=self.steps,
+            ensemble=self.ensemble,
+            resolution=self.resolution,
+            seed=seed,
+            batch=self.batch,
+        )
+        return MonocularMap(found.values, "log", found.uncertainty)
+
+
+def check_options(steps: int, ensemble: int, resolution: int, batch: int | None) -> None:
+    """Refuses numbers that make no sense, before weights are read.
+
+    Raises:
+        InputError: If one does.
+    """
+    numbers = (("steps", steps, 1), ("ensemble", ensemble, 1), ("resolution", resolution, 0), ("batch", batch, 1))
+    for name, value, least in numbers:
+        if value is not None and value < least:
+            raise InputError(name, value, f"at least {least}")

@@ -1,0 +1,246 @@
+"""The network of DepthFM on stock classes of diffusers: loading, saving, one evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scene_depth.depth.depthfm.attention import AttentionVariant, set_attention
+from scene_depth.depth.depthfm.checkpoint import SETTINGS, TEXT, Weights, checked, read_folder, read_official, write_folder
+from scene_depth.depth.depthfm.encoding import ConditionEncoding
+from scene_depth.depth.latent.devices import choose_device, choose_dtype
+from scene_depth.depth.latent.sources import HubFile, HubModel, checkpoint_roots, is_hub_id, locate, wanted
+from scene_depth.depth.latent.state_dicts import load_strictly, write_state_dict
+from scene_depth.depth.latent.vae import WEIGHTS, diffusers_class, load_vae
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
+
+OFFICIAL = "depthfm-v1.ckpt"
+FOLDER = "depthfm"
+VAE = HubModel(
+    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    (
+        HubFile(("vae/config.json", "config.json")),
+        HubFile(
+            tuple(f"{place}{WEIGHTS}{suffix}" for place in ("vae/", "") for suffix in (".safetensors", ".bin")),
+            "0.3 GB",
+        ),
+    ),
+)
+DEPTH_CHANNELS, COMPLETION_CHANNELS = 8, 16
+
+
+@dataclass(frozen=True)
+class DepthFM:
+    """The networks of DepthFM, ready to be evaluated.
+
+    Attributes:
+        unet: ``UNet2DConditionModel``; its input is (x, image latent) or (x, image, known depth, distance), 4 channels each.
+        vae: ``AutoencoderKL`` of Stable Diffusion 1.5.
+        text: Embedding of the empty text, on the networks' device  # [1, 77, C]
+        noising_step: Noise level at the start of the flow.
+        encoding: How known depth is encoded; None for the depth model, which takes none.
+    """
+
+    unet: Any
+    vae: Any
+    text: Tensor
+    noising_step: int
+    encoding: ConditionEncoding | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.text.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the networks."""
+        return self.text.dtype
+
+    def velocity(self, x: Tensor, t: float, condition: Tensor) -> Tensor:
+        """One evaluation of the network.
+
+        Args:
+            x: State of the flow  # [B, 4, h, w]
+            t: Time in [0, 1], which the network embeds as it is (not multiplied by 1000).
+            condition: Image latent, for the completion model also those of known depth and distance  # [B, 4 or 12, h, w]
+
+        Returns:
+            dx/dt in float32  # [B, 4, h, w]
+        """
+        rows = len(x)
+        sample = torch.cat([x, condition], dim=1).to(self.device, self.dtype)
+        time = torch.full((rows,), t, dtype=torch.float32, device=self.device)
+        return self.unet(sample, time, encoder_hidden_states=self.text.expand(rows, -1, -1)).sample.float()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes everything that ``from_pretrained`` needs, as safetensors."""
+        folder = Path(folder)
+        _write_vae(self.vae, folder / "vae")
+        state = self.unet.state_dict()
+        write_folder(Weights(_plain_config(self.unet.config), state, self.text, self.noising_step, self.encoding), folder)
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path | None = None, **options: Any) -> DepthFM:
+        """Loads a model; the arguments are those of ``load_depthfm``."""
+        return load_depthfm(checkpoint, **options)
+
+
+def load_depthfm(
+    checkpoint: str | Path | None = None,
+    vae: str | Path | None = None,
+    *,
+    attention: AttentionVariant = "plain",
+    device: str = "auto",
+    dtype: str = "auto",
+) -> DepthFM:
+    """Loads DepthFM with its autoencoder.
+
+    Args:
+        checkpoint: The official ``depthfm-v1.ckpt``, a folder in the form of diffusers (see ``read_folder``), or a hub id
+            of one; by default ``depthfm-v1.ckpt`` or ``depthfm/`` among the checkpoints (``checkpoint_roots``).
+        vae: Folder or hub id of Stable Diffusion 1.5 or of its autoencoder; by default ``vae/`` in the folder of the
+            checkpoint, then Stable Diffusion 1.5 among the checkpoints and in the hub's local cache.
+        attention: "plain", as the official code attends with xformers; "official", as it attends without.
+        device: "auto", "cpu", "cuda", "mps".
+        dtype: "auto", "fp32", "bf16", "fp16".
+
+    Raises:
+        InputError: If weights are missing, unreadable or of another architecture, or an option is wrong.
+    """
+    chosen = choose_device(device)
+    precision = choose_dtype(dtype, chosen)
+    weights = read_weights(checkpoint)
+    vae_folder = find_vae(vae, weights.file)
+    unet = build_unet(weights, precision, chosen)
+    set_attention(unet, attention)
+    autoencoder = load_vae(vae_folder, dtype=precision, device=chosen)
+    if autoencoder.config.latent_channels != 4:
+        raise InputError("VAE", f"{autoencoder.config.latent_channels} latent channels", "4", file=vae_folder)
+    return DepthFM(unet, autoencoder, weights.text.to(chosen, precision), weights.noising_step, weights.encoding)
+
+
+def read_weights(checkpoint: str | Path | None = None) -> Weights:
+    """Finds and reads the weights without the autoencoder; argument and errors as in ``load_depthfm``."""
+    path = _find_checkpoint(checkpoint)
+    return read_folder(path) if path.is_dir() else read_official(path)
+
+
+def build_unet(weights: Weights, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Any:
+    """The U-Net with its tensors, in evaluation mode.
+
+    Raises:
+        InputError: If the tensors do not fit the configuration.
+    """
+    unet_class = diffusers_class("UNet2DConditionModel")
+    try:
+        with torch.device("meta"):
+            unet = unet_class.from_config(weights.config)
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError("configuration of the U-Net", reason, "that of DepthFM", file=weights.file) from error
+    load_strictly(unet, weights.state, name="U-Net", file=weights.file, dtype=dtype, device=device)
+    return unet.eval().requires_grad_(False)
+
+
+def _find_checkpoint(checkpoint: str | Path | None) -> Path:
+    if checkpoint is None:
+        places = [root / name for root in checkpoint_roots() for name in (OFFICIAL, FOLDER, f"{FOLDER}/{OFFICIAL}")]
+        found = next((place for place in places if place.is_file() or (place / "unet").is_dir()), None)
+        if found is None:
+            looked = ", ".join(str(root) for root in checkpoint_roots())
+            raise InputError("checkpoint", f"no {OFFICIAL} in {looked}", f"the path of {OFFICIAL} (about 1.8 GB) or of a folder")
+        return found
+    path = Path(checkpoint).expanduser()
+    if path.is_dir() and not (path / "unet").is_dir() and (path / OFFICIAL).is_file():
+        return path / OFFICIAL
+    if path.exists() or not is_hub_id(str(checkpoint)) or path.suffix in (".ckpt", ".safetensors"):
+        if not path.exists():
+            raise InputError("checkpoint", "no such file or folder", f"{OFFICIAL}, a folder of weights or a hub id", file=path)
+        return path
+    files = (
+        HubFile(("unet/config.json",)),
+        HubFile((f"unet/{WEIGHTS}.safetensors", f"unet/{WEIGHTS}.bin"), "1.7 to 3.5 GB"),
+        HubFile((f"{TEXT}.safetensors",)),
+        HubFile((SETTINGS,)),
+    )
+    return locate([wanted(HubModel(str(checkpoint), files), checkpoint)])[0]
+
+
+def find_vae(vae: str | Path | None, checkpoint: Path | None) -> Path:
+    """Folder of the autoencoder; arguments as in ``load_depthfm``.
+
+    Raises:
+        InputError: If it is not on this machine and no hub id was given.
+    """
+    if vae is None and checkpoint is not None:
+        folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+        if (folder / "vae" / "config.json").is_file():
+            return folder / "vae"
+    found = locate([wanted(VAE, vae)])[0]
+    return found / "vae" if (found / "vae" / "config.json").is_file() else found
+
+
+def convert_checkpoint(
+    checkpoint: str | Path | None, output: str | Path, vae: str | Path | None = None, dtype: torch.dtype | None = None
+) -> None:
+    """Writes any checkpoint as a folder of safetensors that loads without unpickling; with the autoencoder where it is found.
+
+    Args:
+        checkpoint: As in ``load_depthfm``.
+        output: Folder to write.
+        vae: As in ``load_depthfm``; if it is None and there is none on this machine, the folder is written without it.
+        dtype: Type that tensors are stored in; as they are by default.
+
+    Raises:
+        InputError: As in ``load_depthfm``; also if the output is the folder that is read.
+    """
+    weights = read_weights(checkpoint)
+    if weights.file is not None and Path(output).resolve() == weights.file.resolve():
+        raise InputError("output", "the folder of the input", "another folder, the input is never overwritten", file=output)
+    build_unet(replace(weights, state={name: value.to("meta") for name, value in weights.state.items()}), device="meta")
+    try:
+        vae_folder = find_vae(vae, weights.file)
+    except InputError:
+        if vae is not None:
+            raise
+    else:
+        _write_vae(load_vae(vae_folder), Path(output) / "vae", dtype)
+    write_folder(weights, output, dtype)
+
+
+def _write_vae(vae: Any, folder: Path, dtype: torch.dtype | None = None) -> None:
+    write_state_dict(folder / f"{WEIGHTS}.safetensors", vae.state_dict(), dtype)
+    with atomic_path(folder / "config.json") as temporary:
+        temporary.write_text(vae.to_json_string(), encoding="utf-8")
+
+
+def completion_model(model: DepthFM, encoding: ConditionEncoding | None = None) -> DepthFM:
+    """A completion model that starts as the depth model: the first convolution gets 8 more input channels, all zero.
+
+    Until it is trained it predicts exactly what the depth model predicts, whatever is known.
+
+    Args:
+        model: The depth model.
+        encoding: How known depth will be encoded.
+    """
+    if model.encoding is not None:
+        raise InputError("model", "a completion model", "a depth model")
+    state = dict(model.unet.state_dict())
+    kernel = state["conv_in.weight"]
+    state["conv_in.weight"] = torch.cat([kernel, torch.zeros_like(kernel)], dim=1)
+    config = _plain_config(model.unet.config) | {"in_channels": COMPLETION_CHANNELS}
+    weights = checked(Weights(config, state, model.text, model.noising_step, encoding or ConditionEncoding()))
+    unet = build_unet(weights, model.dtype, model.device)
+    unet.set_attn_processor(model.unet.attn_processors)
+    return replace(model, unet=unet, encoding=weights.encoding)
+
+
+def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in dict(config).items() if not name.startswith("_")}
