@@ -28,6 +28,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "ip_basic": "scene_depth.depth.classical:IPBasicInpainter",
         "geodesic": "scene_depth.depth.classical:GeodesicInpainter",
         "marigold": "scene_depth.depth.monocular:marigold_inpainter",
+        "depthfm": "scene_depth.depth.depthfm.inpainter:depthfm_inpainter",
         "transformers": "scene_depth.depth.monocular:transformers_inpainter",
     }
 )
