@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
 from scene_depth.color.exemplar.surfaces import StraightView, planes_of, straight_view
+from scene_depth.color.exemplar.pattern import continue_pattern
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
-
-NEIGHBOURHOOD = 5.0  # standard deviation, in cells, of what counts as the colour and contrast of a place on a plane
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,7 @@ class ExemplarInpainter:
     def _on_plane(self, view: StraightView, seed: int) -> NDArray[np.float32]:
         """Colours of the hole's pixels on one plane, in scan order  # [P, 3]"""
         shade = smooth_shade(view.rgb, view.known, view.hole)
-        texture = spread_inwards(view.rgb - shade, view.known)
-        place = np.moveaxis(np.asarray(np.indices(view.hole.shape)), 0, -1) / np.sqrt(view.hole.sum())
-        mean, contrast = _local_look(texture, view.known)
-        guides = [self.near_weight * place, self.base_weight * mean, self.contrast_weight * contrast]
-        guide = np.concatenate(guides, axis=-1).astype(np.float32)
-        texture = fill_texture(texture, view.hole, view.known, guide, iterations=self.iterations, seed=seed)
+        texture = continue_pattern(spread_inwards(view.rgb - shade, view.known), view.known, view.hole, seed=seed)
         colours = np.clip(texture + shade, 0, 1)
         cells = [view.rows, view.columns]
         return np.stack([map_coordinates(colours[..., c], cells, order=1, mode="nearest") for c in range(3)], axis=-1)
@@ -124,16 +118,3 @@ def smooth_shade(rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDAr
     explained = np.clip(1 - left / (np.average((values - mean) ** 2, axis=0, weights=weights) + 1e-12), 0, 1)
     low, high = np.percentile(values, [2, 98], axis=0)
     return np.clip(mean + explained * (fitted - mean), low, high)
-
-
-def _local_look(texture: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and contrast around the known cells, carried on into the hole  # [H, W, 3] each"""
-
-    def mean_of(values: NDArray) -> NDArray:
-        spread = (NEIGHBOURHOOD, NEIGHBOURHOOD, 0)
-        return gaussian_filter(np.where(known[..., None], values, 0), spread) / weight
-
-    weight = np.maximum(gaussian_filter(known.astype(np.float32), NEIGHBOURHOOD), 1e-6)[..., None]
-    mean = mean_of(texture)
-    contrast = np.sqrt(np.maximum(mean_of(texture**2) - mean**2, 0))
-    return spread_inwards(mean, known), spread_inwards(contrast, known)

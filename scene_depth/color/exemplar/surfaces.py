@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, map_coordinates
+from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates, median_filter, uniform_filter
 
 from scene_depth.cameras import Cameras
 from scene_depth.geometry.normals import normals_from_depth
 
-OFF_PLANE = 0.015  # distance from a plane, relative to the depth, up to which a point lies on it
-ALIGNED = 0.85  # cosine between the local normal and the plane's from which it does
+OFF_PLANE = 0.02  # distance from a plane, relative to the depth, up to which a point lies on it
+ALIGNED = 0.6  # cosine between the smoothed local normal and the plane's from which it does
+MEDIAN = 5  # pixels of the median that takes the noise of rendered depth away, which is largest where there is a pattern
+NORMAL_SPREAD = 4.0  # standard deviation, in pixels, of the smoothing of normals
 TRIALS = 60  # planes proposed for each that is accepted
 VOTERS = 1500  # pixels of the hole that a proposal is judged by
 MOST_PLANES = 6
@@ -71,7 +73,7 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
         seed: Of the proposals.
     """
     rng = np.random.default_rng([seed, 11])
-    points, normals = camera_points(depth, camera), normals_from_depth(depth, camera).astype(np.float64)
+    points, normals = camera_points(median_filter(depth, MEDIAN), camera), _smooth_normals(depth, camera)
     free = (depth > 0) & (np.linalg.norm(normals, axis=-1) > 0.5)
     found: list[Plane] = []
     while len(found) < MOST_PLANES:
@@ -86,6 +88,7 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
         for _ in range(3):
             pixels = free.copy()
             pixels[free] = _on_plane(points[free], normals[free], normal, offset)
+            pixels = free & (uniform_filter(pixels.astype(np.float32), MEDIAN) > 0.5)
             near = pixels & _around(hole)
             normal, offset = _fitted(points[near], depth[near], normal)
         if (pixels & hole).sum() < LEAST_HOLE:
@@ -149,6 +152,13 @@ def camera_points(depth: NDArray[np.floating], camera: Cameras) -> NDArray[np.fl
     x = (np.arange(depth.shape[1]) + 0.5 - K[0, 2]) / K[0, 0]
     y = (np.arange(depth.shape[0]) + 0.5 - K[1, 2]) / K[1, 1]
     return np.stack(np.broadcast_arrays(x[None], y[:, None], 1.0), axis=-1) * np.asarray(depth, np.float64)[..., None]
+
+
+def _smooth_normals(depth: NDArray[np.floating], camera: Cameras) -> NDArray[np.float64]:
+    """Unit normals averaged over some pixels, zero where there are none  # [H, W, 3]"""
+    normals = gaussian_filter(normals_from_depth(depth, camera).astype(np.float64), (NORMAL_SPREAD, NORMAL_SPREAD, 0))
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where(length > 0.1, normals / np.maximum(length, 0.1), 0)
 
 
 def _through(points: NDArray, normals: NDArray, place: NDArray) -> tuple[NDArray[np.float64], float]:

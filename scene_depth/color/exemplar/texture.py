@@ -11,6 +11,7 @@ from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, me
 SMALLEST_SIDE = 6 * (2 * RADIUS + 1)
 NEAR_THE_RIM = 1.1  # factor by which a pixel of the hole is trusted less than its neighbour on the side of the rim
 LEAST_TRUST = 0.05
+ROUNDS_FROM_START = 3  # of matching and voting where the sources are given: they only mend seams
 
 
 def fill_texture(
@@ -19,6 +20,7 @@ def fill_texture(
     known: NDArray[np.bool_],
     guides: NDArray[np.float32] | None = None,
     *,
+    start: NDArray[np.int64] | None = None,
     iterations: int = 10,
     seed: int = 0,
 ) -> NDArray[np.float32]:
@@ -31,14 +33,16 @@ def fill_texture(
         hole: Pixels to fill  # [H, W]
         known: Pixels that may serve as an example  # [H, W]
         guides: What patches are compared by besides the texture, already weighted, known everywhere  # [H, W, G]
+        start: Sources to start from, rows and columns, negative where there is none; the guess inside the hole is then
+            taken as it is and improved at full size alone  # [H, W, 2]
         iterations: Rounds of matching and voting at the coarsest level, two fewer at each finer level, at least two.
         seed: Of the random search.
     """
     if guides is None:
         guides = np.zeros((*hole.shape, 0), np.float32)
-    levels = _pyramid(texture, guides, hole, known)
+    levels = _pyramid(texture, guides, hole, known) if start is None else [(texture, guides, hole, known)]
     state = np.array([2 * seed + 1], dtype=np.uint64)
-    field: NDArray | None = None
+    field = start
     filled = levels[-1][0]
     for number, (values, beside, target, source) in reversed(list(enumerate(levels))):
         usable = usable_centres(source)
@@ -49,15 +53,16 @@ def fill_texture(
             filled = current
             continue
         sources, targets = np.argwhere(usable), target_centres(target)
-        field = (
-            _random_field(target.shape, sources, state)
-            if field is None
-            else _finer_field(field, target.shape, usable, sources, state)
-        )
+        if field is None:
+            field = _random_field(target.shape, sources, state)
+        elif field.shape[:2] == target.shape:
+            field = _usable_field(field, usable, sources, state)
+        else:
+            field = _finer_field(field, target.shape, usable, sources, state)
         trust = np.maximum(NEAR_THE_RIM ** -distance_transform_edt(target), LEAST_TRUST)
         trust = np.where(target, trust, source).astype(np.float32)
         costs = np.full(target.shape, FAR, np.float32)
-        rounds = max(2, iterations - 2 * (len(levels) - 1 - number))
+        rounds = max(2, iterations - 2 * (len(levels) - 1 - number)) if start is None else ROUNDS_FROM_START
         for _ in range(rounds):
             features = np.concatenate([current, beside], axis=-1)
             measure_field(features, trust, targets, field, costs)
@@ -79,8 +84,8 @@ def spread_inwards(values: NDArray[np.floating], known: NDArray[np.bool_]) -> ND
     if known.all() or min(known.shape) < 2:
         mean = values[known].mean(axis=0)
         return np.where(known[..., None], values, mean).astype(np.float32)
-    halved = _halved(np.where(known[..., None], values, 0), known)
-    coarse = spread_inwards(halved, _any_of_four(known))
+    smaller = halved(np.where(known[..., None], values, 0), known)
+    coarse = spread_inwards(smaller, any_of_four(known))
     rows = (np.arange(known.shape[0]) + 0.5) / 2 - 0.5
     columns = (np.arange(known.shape[1]) + 0.5) / 2 - 0.5
     place = np.meshgrid(rows, columns, indexing="ij")
@@ -92,10 +97,10 @@ def _pyramid(texture: NDArray, guides: NDArray, hole: NDArray, known: NDArray) -
     """Levels of half the size until the hole is a few patches wide or the picture is small."""
     levels = [(texture, guides, hole, known)]
     while min(hole.shape) >= 2 * SMALLEST_SIDE and distance_transform_edt(hole).max() > 2 * RADIUS:
-        smaller = _halved(texture, known) if known.any() else _halved(texture, ~hole)
-        smaller = np.where(_any_of_four(hole)[..., None], _halved(texture, hole), smaller)
-        texture, guides = smaller, _halved(guides, np.ones_like(hole))
-        hole, known = _any_of_four(hole), ~_any_of_four(~known)
+        smaller = halved(texture, known) if known.any() else halved(texture, ~hole)
+        smaller = np.where(any_of_four(hole)[..., None], halved(texture, hole), smaller)
+        texture, guides = smaller, halved(guides, np.ones_like(hole))
+        hole, known = any_of_four(hole), ~any_of_four(~known)
         levels.append((texture, guides, hole, known))
     return levels
 
@@ -107,11 +112,11 @@ def _blocks(values: NDArray) -> NDArray:
     return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2, *values.shape[2:])
 
 
-def _any_of_four(mask: NDArray) -> NDArray:
+def any_of_four(mask: NDArray) -> NDArray:
     return np.asarray(_blocks(mask).any(axis=(1, 3)))
 
 
-def _halved(values: NDArray, counts: NDArray) -> NDArray[np.float32]:
+def halved(values: NDArray, counts: NDArray) -> NDArray[np.float32]:
     """Mean of the pixels of each block that count, of all where none does  # [h, w, C]"""
     weight = np.maximum(_blocks(counts.astype(np.float32)), 1e-6)[..., None]
     return ((_blocks(values) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))).astype(np.float32)
@@ -132,6 +137,12 @@ def _finer_field(field: NDArray, shape: tuple[int, int], usable: NDArray, source
     finer = 2 * _doubled(field, shape)
     finer[..., 0] = np.minimum(finer[..., 0] + rows, shape[0] - 1)
     finer[..., 1] = np.minimum(finer[..., 1] + columns, shape[1] - 1)
-    bad = ~usable[finer[..., 0], finer[..., 1]]
-    finer[bad] = _random_field(shape, sources, state)[bad]
-    return finer
+    return _usable_field(finer, usable, sources, state)
+
+
+def _usable_field(field: NDArray, usable: NDArray, sources: NDArray, state: NDArray) -> NDArray[np.int64]:
+    """The field, random where it leads out of the grid or to no usable source."""
+    inside = ((field >= 0) & (field < usable.shape)).all(axis=-1)
+    safe = np.where(inside[..., None], field, 0)
+    good = inside & usable[safe[..., 0], safe[..., 1]]
+    return np.where(good[..., None], safe, _random_field(usable.shape, sources, state))

@@ -1,0 +1,148 @@
+"""The few steps by which a surface repeats itself, from the statistics of its patches (He and Sun 2012, section 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
+
+from scene_depth.color.exemplar.patchmatch import RADIUS, usable_centres
+
+TARGETS = 1200  # patches near the hole that are matched
+SOURCES = 12000  # patches that they may match
+COMPONENTS = 20  # principal components that patches are compared by
+LEAST_STEP = 2 * RADIUS + 1  # cells: shorter steps only say that neighbours are alike
+PEAK = 1.5  # standard deviation, in cells, of the smoothing of the histogram
+FLOORED = 0.1  # squared difference at which two cells simply differ, so that other surfaces do not move an offset
+
+
+def dominant_offsets(values: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """Translations that take many patches near the hole to their best match elsewhere, the most frequent first.
+
+    After those come steps, if there are any, that reach known cells from parts of the hole that no frequent one serves.
+
+    Args:
+        values: Colours, of meaning where known  # [H, W, 3]
+        known: Cells that may serve as an example  # [H, W]
+        hole: Cells to fill  # [H, W]
+        count: Largest number of offsets.
+
+    Returns:
+        Rows and columns  # [K, 2]
+    """
+    usable = usable_centres(known)
+    distance = distance_transform_edt(~hole)
+    sources = np.argwhere(usable)
+    near = np.argwhere(usable & (distance < np.sqrt(hole.sum()) + 2 * RADIUS))
+    if len(sources) < 2 or len(near) == 0:
+        return _serving(np.zeros((0, 2), np.int64), known, hole, count)
+    sources, near = _thinned(sources, SOURCES), _thinned(near, TARGETS)
+    votes = np.zeros((2 * known.shape[0] + 1, 2 * known.shape[1] + 1))
+    steps = best_matches(values, near, sources) - near
+    np.add.at(votes, tuple((steps + known.shape).T), 1.0)
+    smooth = gaussian_filter(votes, PEAK, mode="constant")
+    peaks = np.argwhere((smooth == maximum_filter(smooth, size=5)) & (smooth > 1e-3))
+    peaks = peaks[np.argsort(-smooth[tuple(peaks.T)], kind="stable")] - np.array(known.shape)
+    useful = np.array([(_shifted(known, step) & hole).any() for step in peaks], dtype=bool)
+    return _serving(peaks[useful][: max(1, count - count // 4)], known, hole, count)
+
+
+def best_matches(values: NDArray[np.floating], near: NDArray[np.int64], sources: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each patch the source, at least LEAST_STEP away, whose principal components are closest  # [T, 2]
+
+    Args:
+        values: Colours  # [H, W, 3]
+        near, sources: Centres of patches  # [T, 2], [S, 2]
+    """
+    described = descriptors(values, np.concatenate([near, sources]))
+    wanted, offered = described[: len(near)], described[len(near) :]
+    squared = (offered**2).sum(axis=1)
+    found = np.empty_like(near)
+    for first in range(0, len(near), 200):
+        part = slice(first, first + 200)
+        costs = squared - 2 * wanted[part] @ offered.T
+        apart = np.abs(near[part, None] - sources[None]).max(axis=-1)
+        found[part] = sources[np.where(apart < LEAST_STEP, np.inf, costs).argmin(axis=1)]
+    return found
+
+
+def descriptors(values: NDArray[np.floating], centres: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Principal components of the patches around centres that lie RADIUS or more inside the grid  # [P, COMPONENTS]"""
+    windows = sliding_window_view(values.astype(np.float32), (2 * RADIUS + 1,) * 2, axis=(0, 1))
+    patches = windows[tuple((centres - RADIUS).T)].reshape(len(centres), -1)
+    patches = patches - patches.mean(axis=0)
+    _, axes = np.linalg.eigh(patches.T @ patches)
+    return patches @ axes[:, -COMPONENTS:]
+
+
+def refined_offsets(
+    values: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_], offsets: NDArray[np.int64], reach: int
+) -> NDArray[np.int64]:
+    """Each offset moved by up to ``reach`` cells to where it repeats the known cells near the hole best  # [K, 2]"""
+    near = np.argwhere(known & (distance_transform_edt(~hole) < np.sqrt(hole.sum()) + 2 * RADIUS))
+    near = _thinned(near, 4000)
+    moves = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
+    moves = moves[np.argsort(np.abs(moves).sum(axis=1), kind="stable")]
+    best = offsets.copy()
+    for index, offset in enumerate(offsets):
+        scores = [_mismatch(values, known, near, offset + move) for move in moves]
+        best[index] = offset + moves[int(np.argmin(scores))]
+    return best
+
+
+def _mismatch(values: NDArray, known: NDArray, cells: NDArray, offset: NDArray) -> float:
+    there = cells + offset
+    inside = ((there >= 0) & (there < known.shape)).all(axis=1)
+    there, here = there[inside], cells[inside]
+    both = known[tuple(there.T)]
+    if both.sum() < 30:
+        return np.inf
+    squared = ((values[tuple(there[both].T)] - values[tuple(here[both].T)]) ** 2).sum(axis=-1)
+    return float(np.minimum(squared, FLOORED).mean())
+
+
+def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: int) -> NDArray[np.int64]:
+    """The offsets and, while parts of the hole have no known cell at any of them, the one that serves most of those."""
+    chosen = list(offsets)
+    served = np.zeros_like(hole)
+    for offset in chosen:
+        served |= _shifted(known, offset) & hole
+    step = max(2, min(known.shape) // 24)
+    rows, columns = (np.arange(-(size // step) * step, size, step) for size in known.shape)
+    candidates = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    candidates = candidates[np.argsort(np.abs(candidates).sum(axis=1), kind="stable")]
+    while len(chosen) < count and (hole & ~served).any():
+        left = _thinned(np.argwhere(hole & ~served), 300)
+        there = left[None] + candidates[:, None]
+        inside = ((there >= 0) & (there < known.shape)).all(axis=-1)
+        safe = np.where(inside[..., None], there, 0)
+        gains = (inside & known[safe[..., 0], safe[..., 1]]).sum(axis=1)
+        if gains.max() == 0:
+            break
+        chosen.append(candidates[int(gains.argmax())])
+        served |= _shifted(known, chosen[-1]) & hole
+    return np.array(chosen, dtype=np.int64).reshape(-1, 2)
+
+
+def _shifted(mask: NDArray[np.bool_], offset: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The mask as seen at an offset: True at x where it is True at x + offset  # [H, W]"""
+    return shifted(mask, offset, False)
+
+
+def shifted(values: NDArray, offset: NDArray[np.int64], outside: object) -> NDArray:
+    """Values at x + offset, ``outside`` where that is beyond the grid  # [H, W, ...]"""
+    moved = np.full_like(values, outside)
+    source, target = [], []
+    for size, step in zip(values.shape[:2], offset, strict=True):
+        source.append(slice(max(0, step), min(size, size + step)))
+        target.append(slice(max(0, -step), min(size, size - step)))
+    if source[0].start < source[0].stop and source[1].start < source[1].stop:
+        moved[tuple(target)] = values[tuple(source)]
+    return moved
+
+
+def _thinned(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    if len(places) <= most:
+        return places
+    return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
