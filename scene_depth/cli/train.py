@@ -1,0 +1,80 @@
+"""``scene-depth train``: trains depth models."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.training.loop import TrainingProgress, train
+from scene_depth.training.registry import find_training, training_config
+from scene_depth.training.report import TrainingReport
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a depth model. Ctrl-C saves; the same command with --resume goes on from there.
+
+    On several devices: torchrun --nproc-per-node N -m scene_depth.cli.app train ...
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """What to train: auxiliary, or a name that another package registers."""
+    output: Path
+    """Folder for config.json, log.jsonl, checkpoint.pt, weights/, best/, validation/ and report.json."""
+    config: str | None = None
+    """JSON file or name of a preset; the preset "default" if left out, the folder's config.json with --resume."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE [KEY=VALUE ...]")] = ()
+    """Values to replace, such as train.steps=2000 data.0.path=/data/kitti; values are JSON or else text."""
+    resume: bool = False
+    """Go on from checkpoint.pt in the output folder."""
+    json: bool = False
+    """Print the report as JSON."""
+
+    def run(self) -> TrainingReport:
+        """Runs the command.
+
+        Raises:
+            InputError: For bad input, before anything is computed.
+            KeyboardInterrupt: After saving, if Ctrl-C was pressed.
+        """
+        training = find_training(self.model)
+        saved = self.output / "config.json"
+        source = str(saved) if self.config is None and self.resume and saved.is_file() else self.config
+        config = training_config(training, source, self.set)
+        with progress_bar("training") as show, stopped_by_signal() as stopped:
+            text = ""
+
+            def tell(now: TrainingProgress) -> bool:
+                nonlocal text
+                text = f"loss {now.losses['loss']:.4g}" if now.losses else text
+                show(now.step, now.total, text)
+                return not stopped()
+
+            objective = training.make(config)
+            report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, progress=tell)
+        self._show(report)
+        if not report.finished:
+            raise KeyboardInterrupt
+        return report
+
+    def _show(self, report: TrainingReport) -> None:
+        if self.json:
+            print(report.to_json())
+            return
+        console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+        console.print(f"{report.steps} steps in {report.seconds:.0f} s, {report.parameters:,} parameters on {report.device}")
+        for what, values in (("loss", report.losses), ("validation", report.measures)):
+            if values:
+                console.print(f"{what}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+        console.print(f"weights in {self.output / 'weights'}")
+
+
+def train_command(arguments: Annotated[Train, tyro.conf.arg(name="")]) -> None:
+    """Train a depth model, on one device or many."""
+    arguments.run()

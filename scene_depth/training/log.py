@@ -1,0 +1,91 @@
+"""The log of a training: JSON lines, pictures, and TensorBoard where it is wanted."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.images import write_image
+from scene_depth.training.objective import Validation
+
+LOG, PICTURES, EVENTS = "log.jsonl", "validation", "tensorboard"
+
+
+class TrainingLog:
+    """Writes lines as they come; a training that goes on drops the lines after its checkpoint first.
+
+    Args:
+        folder: Output folder.
+        start: Steps done before.
+        tensorboard: Whether to write TensorBoard events.
+
+    Raises:
+        InputError: If TensorBoard is wanted and not installed.
+    """
+
+    def __init__(self, folder: Path, start: int, tensorboard: bool):
+        self.folder = folder
+        self.events = _events(folder / EVENTS, start) if tensorboard else None
+        _keep_until(folder / LOG, start)
+
+    def losses(self, step: int, values: dict[str, float]) -> None:
+        """One line of training."""
+        self._line({"step": step, **values})
+        if self.events is not None:
+            for name, value in values.items():
+                self.events.add_scalar(f"training/{name}", value, step)
+
+    def validation(self, step: int, found: Validation) -> None:
+        """One line of validation, and its pictures in ``validation/``."""
+        self._line({"step": step, "validation": found.measures})
+        for name, picture in found.pictures.items():
+            file = re.sub(r"[^\w.-]+", "_", name)
+            write_image(self.folder / PICTURES / f"step_{step:07d}_{file}.png", picture)
+        if self.events is not None:
+            for name, value in found.measures.items():
+                self.events.add_scalar(f"validation/{name}", value, step)
+            for name, picture in found.pictures.items():
+                self.events.add_image(f"validation/{name}", picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Ends the TensorBoard file."""
+        if self.events is not None:
+            self.events.close()
+
+    def _line(self, values: dict[str, Any]) -> None:
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a log; a last line cut short by a crash is left out."""
+    path = folder / LOG
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def _keep_until(path: Path, step: int) -> None:
+    lines = [line for line in read_log(path.parent) if step and line.get("step", 0) <= step]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def _events(folder: Path, start: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError(
+            "train.tensorboard", "the package tensorboard is not installed", "false, or tensorboard installed"
+        ) from error
+    return SummaryWriter(str(folder), purge_step=start + 1 if start else None)

@@ -1,0 +1,337 @@
+"""The one training loop: any objective, one device or many processes, stopped and gone on with at will."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import check_writable
+from scene_depth.training.average import WeightAverage
+from scene_depth.training.batches import batches, derived_seed
+from scene_depth.training.checkpoints import CHECKPOINT, Checkpoint, check_same, load_checkpoint, save_checkpoint
+from scene_depth.training.config import TrainConfig
+from scene_depth.training.config_files import config_to_plain, write_config
+from scene_depth.training.log import TrainingLog
+from scene_depth.training.objective import Objective, Validation
+from scene_depth.training.report import TrainingReport, package_version
+
+WEIGHTS, BEST = "weights", "best"
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a training is.
+
+    Attributes:
+        step, total: Optimiser steps done and in all.
+        losses: Mean losses since the last call, empty between lines of the log.
+    """
+
+    step: int
+    total: int
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+Progress = Callable[[TrainingProgress], "bool | None"]  # False ends the training after this step
+
+
+@dataclass
+class _Run:
+    """A training under way."""
+
+    objective: Objective
+    config: TrainConfig
+    plain: dict[str, Any]
+    folder: Path
+    accelerator: Any
+    model: nn.Module  # wrapped where there are several processes
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    log: TrainingLog | None = None
+    step: int = 0
+    best: float | None = None
+    seconds_before: float = 0.0
+    between_steps: bool = True  # False while weights, optimiser and average are being changed
+    started: float = field(default_factory=time.perf_counter)
+    last_losses: dict[str, float] = field(default_factory=dict)
+    last_measures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def main(self) -> bool:
+        return self.accelerator.is_main_process
+
+    @property
+    def bare(self) -> nn.Module:
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def result(self) -> nn.Module:
+        """The weights to measure and keep."""
+        return self.bare if self.average is None else self.average.module
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
+
+
+def train(
+    objective: Objective,
+    config: TrainConfig,
+    output: Path,
+    *,
+    whole_config: Any = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Trains a model.
+
+    Under ``torchrun`` each process takes its share of every batch and all end with the same weights; the first one
+    writes. The same seed gives the same result, and a training that was stopped and gone on with gives the losses of an
+    uninterrupted one, as far as the device computes the same twice.
+
+    The folder gets ``config.json``, ``log.jsonl``, ``validation/`` (pictures), ``checkpoint.pt``, ``weights/`` (the
+    average, as inference loads it), ``best/`` (the same at the lowest validation score) and ``report.json``.
+
+    Args:
+        objective: What is trained.
+        config: Parameters of the loop.
+        output: Folder to write.
+        whole_config: Dataclass with a field ``train``, saved and compared on resuming; by default ``config`` alone.
+        resume: Go on from the checkpoint in the folder.
+        progress: Called after every step; if it returns False, the training saves and ends. KeyboardInterrupt saves too
+            and is raised again.
+
+    Returns:
+        The report; its ``finished`` is False if it was stopped.
+
+    Raises:
+        InputError: For bad input before anything is computed; if accelerate is not installed; if the loss is not finite.
+    """
+    check_writable(output)
+    plain = {"train": config_to_plain(config)} if whole_config is None else config_to_plain(whole_config)
+    before = load_checkpoint(output) if resume else None
+    if before is not None:
+        check_same(before.config, plain, output)
+    elif (output / CHECKPOINT).exists():
+        raise InputError("output folder", f"a {CHECKPOINT}", "a new folder, or --resume to go on", file=output)
+    accelerator = _accelerator(config)
+    config.part_size(accelerator.num_processes)
+    devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        run = _begun(objective, config, plain, output, accelerator, before)
+        if run.main:
+            write_config(output / "config.json", whole_config if whole_config is not None else config)
+            run.log = TrainingLog(output, run.step, config.tensorboard)
+        try:
+            finished = _all_steps(run, progress)
+        finally:
+            if run.log is not None:
+                run.log.close()
+    return _reported(run, finished)
+
+
+def _accelerator(config: TrainConfig) -> Any:
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise InputError("training", "the package accelerate is not installed", "scene-depth[diffusion], which has it") from error
+    # Autocast and accumulation are done here, so that two trainings in one process may differ in them.
+    return Accelerator(cpu=config.device == "cpu", mixed_precision="no")
+
+
+def _begun(
+    objective: Objective, config: TrainConfig, plain: dict[str, Any], folder: Path, accelerator: Any, before: Checkpoint | None
+) -> _Run:
+    torch.manual_seed(derived_seed(config.seed, 0))
+    model = objective.build()
+    if config.gradient_checkpointing:
+        enable: Any = getattr(model, "enable_gradient_checkpointing", None)
+        if enable is None:
+            raise InputError("train.gradient_checkpointing", "true", f"false, {objective.name} has no such switch")
+        enable()
+    if before is not None:
+        model.load_state_dict(before.model)
+    objective.place(accelerator.device)
+    model = model.to(accelerator.device)
+    average = WeightAverage(model, config.average) if config.average else None
+    optimizer = _optimizer(objective.groups(model), config)
+    if before is not None:
+        optimizer.load_state_dict(before.optimizer)
+        if average is not None and before.average is not None:
+            average.module.load_state_dict(before.average)
+            average.updates = before.updates
+    run = _Run(objective, config, plain, folder, accelerator, accelerator.prepare_model(model), optimizer, average)
+    if before is not None:
+        run.step, run.best, run.seconds_before = before.step, before.best, before.seconds
+    return run
+
+
+def _optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    prepared = []
+    for group in groups:
+        rate = config.learning_rate * group.get("factor", 1.0)
+        decay = group.get("weight_decay", config.weight_decay)
+        prepared.append({"params": list(group["params"]), "lr": rate, "full_lr": rate, "weight_decay": decay})
+    return kind(prepared, betas=config.betas)
+
+
+def _all_steps(run: _Run, progress: Progress | None) -> bool:
+    """Runs the steps that are left; gives whether all were done."""
+    config = run.config
+    rank, processes = run.accelerator.process_index, run.accelerator.num_processes
+    if run.step == 0 and config.validate_every:
+        _validate(run)
+    source = batches(run.objective, config, run.step, rank, processes)
+    sums: dict[str, Tensor] = {}
+    count, saved_at, stopped = 0, run.step, False
+    try:
+        while run.step < config.steps and not stopped:
+            for name, value in _step(run, source).items():
+                sums[name] = sums[name] + value if name in sums else value
+            count += 1
+            losses: dict[str, float] = {}
+            if run.step % config.log_every == 0 or run.step == config.steps:
+                losses = _logged(run, sums, count)
+                sums, count = {}, 0
+            wish = progress(TrainingProgress(run.step, config.steps, losses)) if progress is not None else None
+            stopped = _any(run, wish is False)
+            if _due(config.validate_every, run.step, config.steps) and not stopped:
+                _validate(run)
+            if _due(config.checkpoint_every, run.step, config.steps):
+                _save(run)
+                saved_at = run.step
+    except KeyboardInterrupt:
+        if run.main and run.between_steps and saved_at != run.step:
+            _write(run)
+        raise
+    if saved_at != run.step:
+        _save(run)
+    return run.step == config.steps
+
+
+def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """One optimiser step; gives the mean losses of this process."""
+    config, accelerator = run.config, run.accelerator
+    rank, device = accelerator.process_index, accelerator.device
+    factor = config.rate_factor(run.step)
+    for group in run.optimizer.param_groups:
+        group["lr"] = group["full_lr"] * factor
+    torch.manual_seed(derived_seed(config.seed, 1, run.step, rank))  # of dropout; noise comes from the generators below
+    run.model.train()
+    means: dict[str, Tensor] = {}
+    for part in range(config.accumulation):
+        batch = {name: value.to(device, non_blocking=True) for name, value in next(source).items()}
+        generator = torch.Generator().manual_seed(derived_seed(config.seed, 2, run.step, part, rank))
+        last = part == config.accumulation - 1
+        with nullcontext() if last else accelerator.no_sync(run.model):
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                losses = run.objective.loss(run.model, batch, generator)
+            accelerator.backward(losses["loss"] / config.accumulation)
+        for name, value in losses.items():
+            share = value.detach().float() / config.accumulation
+            means[name] = means[name] + share if name in means else share
+    if config.max_gradient_norm:
+        means["gradient_norm"] = accelerator.clip_grad_norm_(run.model.parameters(), config.max_gradient_norm).detach().float()
+    run.between_steps = False
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    if run.average is not None:
+        run.average.update(run.bare)
+    run.step += 1
+    run.between_steps = True
+    return means
+
+
+def _logged(run: _Run, sums: dict[str, Tensor], count: int) -> dict[str, float]:
+    """Mean losses over steps and processes, checked and written."""
+    names = sorted(sums)
+    values = run.accelerator.reduce(torch.stack([sums[name] for name in names]), reduction="mean") / count
+    losses = dict(zip(names, values.tolist(), strict=True))
+    if not math.isfinite(losses["loss"]):
+        found = f"{losses['loss']} by step {run.step}"
+        raise InputError("loss", found, "a finite loss; lower train.learning_rate or train.max_gradient_norm")
+    rate = run.optimizer.param_groups[0]["lr"]
+    if run.log is not None:
+        run.log.losses(run.step, {**losses, "learning_rate": rate, "seconds": round(run.seconds, 3)})
+    run.last_losses = losses
+    return losses
+
+
+def _validate(run: _Run) -> None:
+    """Measures on the first process while the others wait; the best weights are kept."""
+    if run.main:
+        run.result.eval()
+        with torch.no_grad():
+            found: Validation = run.objective.validate(run.result, run.config.pictures)
+        if run.log is not None:
+            run.log.validation(run.step, found)
+        run.last_measures = found.measures
+        if found.score is not None and math.isfinite(found.score) and (run.best is None or found.score < run.best):
+            run.best = found.score
+            if run.step:
+                run.objective.save(run.result, run.folder / BEST)
+    run.accelerator.wait_for_everyone()
+
+
+def _save(run: _Run) -> None:
+    if run.main:
+        _write(run)
+    run.accelerator.wait_for_everyone()
+
+
+def _write(run: _Run) -> None:
+    average = run.average
+    checkpoint = Checkpoint(
+        step=run.step,
+        config=run.plain,
+        model=run.bare.state_dict(),
+        optimizer=run.optimizer.state_dict(),
+        average=None if average is None else average.module.state_dict(),
+        updates=0 if average is None else average.updates,
+        best=run.best,
+        seconds=run.seconds,
+    )
+    save_checkpoint(run.folder, checkpoint)
+    run.objective.save(run.result, run.folder / WEIGHTS)
+
+
+def _any(run: _Run, flag: bool) -> bool:
+    """Whether any process says so, so that all end at the same step."""
+    if run.accelerator.num_processes == 1:
+        return flag
+    said = torch.tensor([float(flag)], device=run.accelerator.device)
+    return bool(run.accelerator.reduce(said, reduction="sum").item() > 0)
+
+
+def _due(every: int, step: int, steps: int) -> bool:
+    return step == steps or (every > 0 and step % every == 0)
+
+
+def _reported(run: _Run, finished: bool) -> TrainingReport:
+    report = TrainingReport(
+        model=run.objective.name,
+        config=run.plain,
+        steps=run.step,
+        finished=finished,
+        losses=run.last_losses,
+        measures=run.last_measures,
+        best=run.best,
+        parameters=sum(parameter.numel() for parameter in run.bare.parameters()),
+        processes=run.accelerator.num_processes,
+        device=run.accelerator.device.type,
+        seconds=run.seconds,
+        versions={"scene-depth": package_version("scene-depth"), "torch": torch.__version__},
+    )
+    if run.main:
+        report.save(run.folder)
+    return report
