@@ -8,13 +8,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from scene_depth.datasets.frames.frame import DepthFrame, FrameSource
+from scene_depth.datasets.frames.hypersim import hypersim_frames
 from scene_depth.datasets.frames.kitti import selected_frames, tree_frames
 from scene_depth.datasets.frames.laser_scans import diode_frames, eth3d_frames
-from scene_depth.datasets.frames.nyu import exported_frames, labeled_frames
+from scene_depth.datasets.frames.nyu import exported_frames, labeled_frames, scene_frames
 from scene_depth.datasets.frames.plain import plain_frames
-from scene_depth.datasets.frames.resize import cropped_frame, limited_frame, resized_frame
+from scene_depth.datasets.frames.resize import cropped_frame, limited_frame, mirrored_frame, resized_frame
 from scene_depth.datasets.frames.scannet import scannet_frames
 from scene_depth.datasets.frames.shared_layout import listed_frames, single_frame
+from scene_depth.datasets.frames.virtual_kitti import virtual_kitti_frames
 from scene_depth.errors import InputError
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "cropped_frame",
     "find_frames",
     "limited_frame",
+    "mirrored_frame",
     "resized_frame",
 ]
 
@@ -37,6 +40,9 @@ LAYOUTS: Mapping[str, tuple[Callable[[Path], list[FrameSource]], str]] = Mapping
         "eth3d": (eth3d_frames, "ETH3D <scene>/ground_truth_depth and <scene>/images"),
         "diode": (diode_frames, "DIODE *_depth.npy, *_depth_mask.npy and *.png"),
         "scannet": (scannet_frames, "ScanNet color/, depth/ and intrinsic/, of one scene or many"),
+        "hypersim": (hypersim_frames, "Hypersim ai_*/images/scene_cam_*_geometry_hdf5"),
+        "vkitti2": (virtual_kitti_frames, "Virtual KITTI 2 SceneXX/<variation>/frames/depth and rgb"),
+        "nyu-scenes": (scene_frames, "NYUv2 <split>/<scene>/<number>.h5 with rgb and depth"),
         "nyu-pictures": (exported_frames, "rgb_*.jpg and sync_depth_*.png or depth_*.png (millimetres)"),
         "plain": (plain_frames, "depth/ and rgb/ with files of the same names"),
     }
@@ -44,12 +50,26 @@ LAYOUTS: Mapping[str, tuple[Callable[[Path], list[FrameSource]], str]] = Mapping
 """Known layouts by name, in the order in which they are tried, with what they look like."""
 
 
-def find_frames(data: str | PathLike[str], layout: str = "auto") -> list[FrameSource]:
+SPLIT_LAYOUTS: Mapping[str, Callable[[Path, str], list[FrameSource]]] = MappingProxyType(
+    {
+        "nyu": labeled_frames,
+        "nyu-scenes": scene_frames,
+        "kitti-tree": tree_frames,
+        "hypersim": hypersim_frames,
+        "vkitti2": virtual_kitti_frames,
+    }
+)
+"""Layouts with published splits."""
+
+
+def find_frames(data: str | PathLike[str], layout: str = "auto", split: str | None = None) -> list[FrameSource]:
     """The frames of a data set folder, a folder of frames, or one frame; files are read when a frame is loaded.
 
     Args:
         data: The folder, or the labelled file of NYUv2.
         layout: A name of ``LAYOUTS``, or "auto" for the first that fits.
+        split: "train", "val" or "test" where the layout has published splits; others have none and are taken whole. By default
+            what is for evaluation.
 
     Raises:
         InputError: If the path is not there, or if no layout fits.
@@ -62,9 +82,11 @@ def find_frames(data: str | PathLike[str], layout: str = "auto") -> list[FrameSo
     if not path.is_dir() and path.suffix != ".mat":
         raise InputError("data", "a file", "a folder of RGB-D frames, or nyu_depth_v2_labeled.mat", file=path)
     if not path.is_dir():
-        return _unique(labeled_frames(path), path)
+        return _unique(labeled_frames(path, split or "test"), path)
     for name, (find, _) in LAYOUTS.items():
-        sources = find(path) if layout in ("auto", name) else []
+        if layout not in ("auto", name):
+            continue
+        sources = find(path) if split is None or name not in SPLIT_LAYOUTS else SPLIT_LAYOUTS[name](path, split)
         if sources:
             return _unique(sources, path)
     wanted = LAYOUTS if layout == "auto" else [layout]

@@ -28,6 +28,7 @@ class DepthFrame:
         object_mask: True = the object or region to fill that came with the frame  # [H, W]
         score_mask: Where errors of measured input are to be scored, if not everywhere  # [H, W]
         prior: A monocular prediction that came with the frame, grows with depth, scale free  # [H, W]
+        instances: Number of the object that each pixel shows, 0 = none  # [H, W]
         dataset: Name of the data set.
         role: What the frame is for: "eval", or as ``frames.json`` says.
     """
@@ -40,6 +41,7 @@ class DepthFrame:
     object_mask: NDArray[np.bool_] | None = None
     score_mask: NDArray[np.bool_] | None = None
     prior: NDArray[np.float32] | None = None
+    instances: NDArray[np.int32] | None = None
     dataset: str = ""
     role: str = "eval"
 
@@ -60,7 +62,8 @@ class DepthFrame:
 
     def arrays(self) -> dict[str, NDArray]:
         """Every map beside the truth that is there, by name."""
-        single = {"rgb": self.rgb, "object_mask": self.object_mask, "score_mask": self.score_mask, "prior": self.prior}
+        names = ("rgb", "object_mask", "score_mask", "prior", "instances")
+        single = {name: getattr(self, name) for name in names}
         return {name: array for name, array in single.items() if array is not None} | dict(self.measured)
 
 

@@ -67,15 +67,20 @@ def selected_frames(folder: Path) -> list[FrameSource]:
     return []
 
 
-def tree_frames(folder: Path) -> list[FrameSource]:
-    """The frames of ``<split>/<drive>/proj_depth/groundtruth/image_0x``; ``val`` alone where both splits are there.
+def tree_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
+    """The frames of ``<split>/<drive>/proj_depth/groundtruth/image_0x``.
 
     Pictures are looked for as in the raw data, ``<date>/<drive>/image_0x/data`` (with ``<date>/calib_cam_to_cam.txt``), in the
     folder itself, in its ``raw`` or beside the depth.
+
+    Args:
+        folder: Folder of the splits, or of one.
+        split: "train" or "val"; by default ``val`` alone where both are there. A folder without splits is taken whole.
     """
-    splits = [folder / "val"] if (folder / "val").is_dir() else [folder / "train"] if (folder / "train").is_dir() else [folder]
+    names = ("val", "train") if split is None else (split,)
+    place = next((folder / name for name in names if (folder / name).is_dir()), folder)
     found: list[FrameSource] = []
-    for drive in sorted(path for path in splits[0].iterdir() if path.is_dir() and DRIVE.match(path.name)):
+    for drive in sorted(path for path in place.iterdir() if path.is_dir() and DRIVE.match(path.name)):
         for truth in sorted(drive.glob("proj_depth/groundtruth/image_0[23]/*.png")):
             found.append(_from_tree(folder, drive, truth))
     return found

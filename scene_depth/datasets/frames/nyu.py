@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scene_depth.datasets.frames.frame import DepthFrame, FrameSource, only_valid, pinhole
+from scene_depth.datasets.frames.hdf5 import opened_hdf5, read_hdf5
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import read_image
@@ -79,9 +80,42 @@ class ExportedFrame:
         return DepthFrame(self.name, truth, read_image(self.rgb), camera, dataset="NYUv2")
 
 
-def labeled_frames(path: Path) -> list[FrameSource]:
-    """The frames of ``nyu_depth_v2_labeled.mat``, named itself or by its folder: the 654 of the test split where ``splits.mat``
-    lies beside it, else all 1449. None if there is no such file.
+@dataclass(frozen=True)
+class SceneFrame:
+    """One frame of the HDF5 files that Ma and Karaman (2018) made of the raw sequences: ``rgb`` and ``depth`` in metres."""
+
+    name: str
+    path: Path
+    role: str = "eval"
+
+    def load(self) -> DepthFrame:
+        """Reads the frame: ``rgb`` [3, H, W] of 8 bits, ``depth`` [H, W] in metres, filled in by the toolbox."""
+        rgb = read_hdf5(self.path, "rgb", 3).astype(np.float32).transpose(1, 2, 0) / np.float32(255)
+        truth = only_valid(read_hdf5(self.path, "depth", 2))
+        height, width = truth.shape
+        camera = pinhole(**RGB_CALIBRATION, width=width, height=height, first_center=0.0) if (width, height) == SIZE else None
+        return DepthFrame(self.name, truth, rgb, camera, dataset="NYUv2")
+
+
+def scene_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
+    """The frames of ``<split>/<scene>/<number>.h5``, the layout in which most completion papers train on NYUv2.
+
+    Args:
+        folder: Folder of ``train`` (47,584 frames of 249 scenes) and ``val`` (654 frames), or of one of them.
+        split: "train" or "val"; by default ``val`` where both are there. A folder without splits is taken whole.
+    """
+    names = ("val", "train") if split is None else (split,)
+    place = next((folder / name for name in names if (folder / name).is_dir()), folder)
+    paths = sorted(place.glob("*/*.h5"))
+    return [SceneFrame(f"{path.parent.name}_{path.stem}", path) for path in paths]
+
+
+def labeled_frames(path: Path, split: str = "test") -> list[FrameSource]:
+    """The frames of ``nyu_depth_v2_labeled.mat``, named itself or by its folder. None if there is no such file.
+
+    Args:
+        path: The file or its folder.
+        split: "test" (654 frames) or "train" (795) where ``splits.mat`` lies beside it, else all 1449 are taken.
 
     Raises:
         InputError: If the file cannot be read or lacks a field, or h5py is not installed.
@@ -91,7 +125,7 @@ def labeled_frames(path: Path) -> list[FrameSource]:
         return []
     with _opened(file_path) as file:
         count = file["depths"].shape[0]
-    return [LabeledFrame(file_path, index) for index in _test_indices(file_path.parent / SPLITS, count)]
+    return [LabeledFrame(file_path, index) for index in _split_indices(file_path.parent / SPLITS, count, split)]
 
 
 def exported_frames(folder: Path) -> list[FrameSource]:
@@ -107,33 +141,23 @@ def exported_frames(folder: Path) -> list[FrameSource]:
     return found
 
 
-def _test_indices(path: Path, count: int) -> list[int]:
+def _split_indices(path: Path, count: int, split: str) -> list[int]:
     if not path.is_file():
         return list(range(count))
     from scipy.io import loadmat
 
     try:
-        numbers = np.ravel(loadmat(path)["testNdxs"]).astype(int)
+        numbers = np.ravel(loadmat(path)[f"{split}Ndxs"]).astype(int)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise InputError("testNdxs", str(error), "the splits.mat of NYUv2", file=path) from error
+        raise InputError(f"{split}Ndxs", str(error), "the splits.mat of NYUv2", file=path) from error
     if not len(numbers) or numbers.min() < 1 or numbers.max() > count:
-        raise InputError("testNdxs", f"{len(numbers)} numbers", f"frame numbers from 1 to {count}", file=path)
+        raise InputError(f"{split}Ndxs", f"{len(numbers)} numbers", f"frame numbers from 1 to {count}", file=path)
     return [int(number) - 1 for number in numbers]
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(
-            "h5py", "not installed", "the package h5py (pip install h5py), which reads this file", file=path
-        ) from error
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError("content", str(error), "a MATLAB 7.3 (HDF5) file", file=path) from error
-    with file:
+    with opened_hdf5(path, "a MATLAB 7.3 (HDF5) file") as file:
         for name, dimensions in (("images", 4), ("depths", 3)):
             if name not in file or file[name].ndim != dimensions:
                 raise InputError(name, "missing or of another shape", f"an array of {dimensions} dimensions", file=path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from scene_depth.cameras import Cameras
 from scene_depth.datasets.frames.frame import DepthFrame
 from scene_depth.errors import InputError
 
@@ -43,6 +44,7 @@ def resized_frame(frame: DepthFrame, width: int, height: int) -> DepthFrame:
         object_mask=_maybe(frame.object_mask, lambda mask: sampled(mask, width, height)),
         score_mask=_maybe(frame.score_mask, lambda mask: sampled(mask, width, height)),
         prior=_maybe(frame.prior, lambda prior: sampled(prior, width, height)),
+        instances=_maybe(frame.instances, lambda instances: sampled(instances, width, height)),
     )
 
 
@@ -72,6 +74,27 @@ def cropped_frame(frame: DepthFrame, left: int, top: int, width: int, height: in
         object_mask=_maybe(frame.object_mask, lambda mask: mask[window]),
         score_mask=_maybe(frame.score_mask, lambda mask: mask[window]),
         prior=_maybe(frame.prior, lambda prior: prior[window]),
+        instances=_maybe(frame.instances, lambda instances: instances[window]),
+    )
+
+
+def mirrored_frame(frame: DepthFrame) -> DepthFrame:
+    """The frame with left and right exchanged, as a camera would see the mirrored world."""
+    camera = frame.camera
+    if camera is not None:
+        K = camera.K.clone()
+        K[:, 0, 2] = camera.width - K[:, 0, 2]
+        camera = Cameras(camera.camera_to_world, K, camera.width, camera.height)
+    return replace(
+        frame,
+        truth=_mirrored(frame.truth),
+        rgb=_maybe(frame.rgb, _mirrored),
+        camera=camera,
+        measured={name: _mirrored(depth) for name, depth in frame.measured.items()},
+        object_mask=_maybe(frame.object_mask, _mirrored),
+        score_mask=_maybe(frame.score_mask, _mirrored),
+        prior=_maybe(frame.prior, _mirrored),
+        instances=_maybe(frame.instances, _mirrored),
     )
 
 
@@ -105,6 +128,10 @@ def _area_average(rgb: NDArray[np.float32], width: int, height: int) -> NDArray[
     channels = [Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3)]
     smaller = [np.asarray(channel.resize((width, height), Image.Resampling.BOX)) for channel in channels]
     return np.clip(np.stack(smaller, axis=-1), 0.0, 1.0)
+
+
+def _mirrored(array: Array) -> Array:
+    return array[:, ::-1].copy()  # torch takes no negative strides
 
 
 def _maybe(array: Array | None, change: Callable[[Array], Array]) -> Array | None:

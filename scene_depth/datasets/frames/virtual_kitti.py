@@ -1,0 +1,123 @@
+"""Virtual KITTI 2 (Cabon et al. 2020) on its published layout.
+
+In ``SceneXX/<variation>``: ``frames/rgb/Camera_C/rgb_IIIII.jpg``, ``frames/depth/Camera_C/depth_IIIII.png`` (16-bit centimetres,
+the largest value is the sky), ``frames/instanceSegmentation/Camera_C/instancegt_IIIII.png`` (8-bit indices, 0 = none) and
+``intrinsic.txt``. The archives unpack into one folder, or each into its own (``vkitti_2.0.3_rgb``, ``vkitti_2.0.3_depth``, ...),
+where the others are looked for beside the depth.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.datasets.frames.frame import DepthFrame, FrameSource, pinhole
+from scene_depth.errors import InputError
+from scene_depth.io.depth_images import read_depth
+from scene_depth.io.images import opened_image, read_image
+
+SCENE = re.compile(r"^Scene\d{2}$")
+CENTIMETRE = 0.01
+SKY = 655.35
+HELD_OUT = ("Scene18",)  # as in the data set's TFDS release; the papers train on four of the five scenes
+FAMILIES = ("vkitti_*_{0}", "vkitti2_{0}", "{0}")
+
+
+@dataclass(frozen=True)
+class VirtualKittiFrame:
+    """One frame.
+
+    Attributes:
+        name: Scene, variation, camera and number.
+        depth, rgb: Files.
+        instances, intrinsics: Files, None where they are not there.
+        camera: "0" (left) or "1".
+    """
+
+    name: str
+    depth: Path
+    rgb: Path
+    instances: Path | None = None
+    intrinsics: Path | None = None
+    camera: str = "0"
+    role: str = "eval"
+
+    def load(self) -> DepthFrame:
+        """Reads the frame; depth is z."""
+        truth = read_depth(self.depth, format="kitti", unit=CENTIMETRE)
+        truth[truth >= SKY - CENTIMETRE / 2] = 0
+        height, width = truth.shape
+        camera = None if self.intrinsics is None else self._camera(self.intrinsics, width, height)
+        instances = None if self.instances is None else _indices(self.instances)
+        return DepthFrame(self.name, truth, read_image(self.rgb), camera, instances=instances, dataset="Virtual KITTI 2")
+
+    def _camera(self, path: Path, width: int, height: int) -> Cameras:
+        """Rows of ``frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]``, the same for all frames of a camera.
+
+        The principal point (620.5, 187) of 1242 x 375 pixels counts from the centre of the first pixel.
+        """
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            words = line.split()
+            if len(words) >= 6 and words[1] == self.camera:
+                try:
+                    fx, fy, cx, cy = (float(word) for word in words[2:6])
+                except ValueError as error:
+                    raise InputError("intrinsics", str(error), "numbers", file=path) from error
+                return pinhole(fx, fy, cx, cy, width, height, first_center=0.0)
+        raise InputError("intrinsics", "no row", f"a row of camera {self.camera}", file=path)
+
+
+def virtual_kitti_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
+    """The frames of a folder of scenes, or of the unpacked archives.
+
+    Args:
+        folder: The folder.
+        split: "train" (four scenes) or "test" (Scene18); None takes all.
+    """
+    if split not in (None, "train", "val", "test"):
+        raise InputError("split", repr(split), "train, test")
+    places = {family: _roots(folder, family) for family in ("depth", "rgb", "instanceSegmentation", "textgt")}
+    found: list[FrameSource] = []
+    for root in places["depth"]:
+        for scene in sorted(path for path in root.iterdir() if path.is_dir() and SCENE.match(path.name)):
+            if split is None or (scene.name in HELD_OUT) == (split != "train"):
+                for depth in sorted(scene.glob("*/frames/depth/Camera_[01]/depth_*.png")):
+                    found.append(_frame(places, root, depth))
+    return found
+
+
+def _frame(places: dict[str, list[Path]], root: Path, depth: Path) -> VirtualKittiFrame:
+    camera, variation, scene = depth.parent.name, depth.parents[3].name, depth.parents[4].name
+    number = depth.stem.removeprefix("depth_")
+
+    def partner(family: str, relative: str) -> Path | None:
+        paths = [place / scene / variation / relative for place in (root, *places[family])]
+        return next((path for path in paths if path.is_file()), None)
+
+    rgb = partner("rgb", f"frames/rgb/{camera}/rgb_{number}.jpg")
+    if rgb is None:
+        raise InputError("rgb", f"no rgb_{number}.jpg", "frames/rgb beside frames/depth, or vkitti_*_rgb beside", file=depth)
+    return VirtualKittiFrame(
+        name=f"{scene}_{variation}_{camera}_{number}",
+        depth=depth,
+        rgb=rgb,
+        instances=partner("instanceSegmentation", f"frames/instanceSegmentation/{camera}/instancegt_{number}.png"),
+        intrinsics=partner("textgt", "intrinsic.txt"),
+        camera=camera[-1],
+    )
+
+
+def _roots(folder: Path, family: str) -> list[Path]:
+    """The folder itself, if it holds scenes, and the folders of that archive in it."""
+    roots = [folder, *(path for pattern in FAMILIES for path in sorted(folder.glob(pattern.format(family))) if path.is_dir())]
+    return [root for root in roots if any(SCENE.match(path.name) for path in root.iterdir())]
+
+
+def _indices(path: Path) -> NDArray[np.int32]:
+    with opened_image(path) as image:
+        return np.asarray(image if image.mode in ("P", "L") else image.convert("L")).astype(np.int32)
