@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.registry import with_options
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
@@ -39,6 +40,7 @@ def heal(
     selection: Annotated[SelectionSource, tyro.conf.arg(name="")] = SelectionSource(),  # noqa: B008
     grow: int = 0,
     inpainter: str = "solver",
+    inpainter_options: tuple[str, ...] = (),
     prior: str | None = None,
     color: str = "exemplar",
     prompt: str | None = None,
@@ -62,6 +64,7 @@ def heal(
         selection: What to remove; by default what the scene's own masks show.
         grow: Steps by which the selection grows, or shrinks if negative.
         inpainter: Depth inpainter by name, or module:attribute.
+        inpainter_options: Parameters of the depth inpainter as KEY=VALUE, such as weights=FOLDER for depthlab.
         prior: Monocular depth model that guides the solver.
         color: Image inpainter by name (exemplar, diffusion), or module:attribute.
         prompt: What should be in the hole, for diffusion.
@@ -74,7 +77,7 @@ def heal(
         json: Print the report as JSON to standard output.
     """
     folder = check_writable(output)
-    depth_inpainter = named_depth_inpainter(inpainter, prior)
+    depth_inpainter = named_depth_inpainter(with_options(inpainter, inpainter_options), prior)
     image_inpainter = load_image_inpainter(color, **({} if prompt is None else {"prompt": prompt}))
     posed = read_scene(scene)
     views = load_views(posed, max_size, selection, dict(painted))

@@ -20,6 +20,7 @@ from scene_depth.depth.completion import (
     make_completer,
 )
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files
+from scene_depth.depth.registry import with_options
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
 
@@ -47,6 +48,8 @@ class Complete:
     inpainter: str = "solver"
     """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, marigold, transformers,
     module:function, file.py:function, or a name that another package registers."""
+    inpainter_options: tuple[str, ...] = ()
+    """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER steps=20 for depthlab."""
     prior: str | None = None
     """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT), module:function or
     file.py:function of f(rgb) -> values, or a file or folder of predictions."""
@@ -83,7 +86,7 @@ class Complete:
         rgb = None if str(self.rgb) == NO_PICTURE else self.rgb
         frames = find_frame_files(rgb, self.depth, self.mask, prior_files, self.format)
         settings = CompletionSettings(
-            inpainter=self.inpainter,
+            inpainter=with_options(self.inpainter, self.inpainter_options),
             prior=None if prior_files else self.prior,
             prior_space=self.prior_space,
             mask_white=self.mask_white,

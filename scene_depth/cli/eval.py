@@ -15,6 +15,7 @@ from rich.console import Console
 from scene_depth.cli.eval_scene import SceneEvaluation
 from scene_depth.cli.progress import progress_bar
 from scene_depth.datasets.frames import FrameSource, find_frames
+from scene_depth.depth.registry import with_options
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_fit import Freedom
 from scene_depth.evaluation.depth_report import DepthReport, report_of
@@ -36,7 +37,9 @@ class Depth:
     data: Annotated[Path, tyro.conf.Positional]
     """Folder of frames (frames.json, NYUv2, KITTI, DIODE, ETH3D, ScanNet, rgb/ and depth/), one frame, or NYUv2's .mat file."""
     inpainter: tuple[str, ...] = ("solver",)
-    """Names of depth inpainters, to be compared."""
+    """Names of depth inpainters, to be compared; with parameters as in depthlab[steps=10]."""
+    inpainter_options: tuple[str, ...] = ()
+    """Parameters of all of them as KEY=VALUE, such as weights=FOLDER."""
     protocol: str = "standard"
     """What is hidden and where errors are counted: standard, holes, depthlab-masks, depthlab-known-share, nyu500, kitti."""
     masks: tuple[str, ...] = ()
@@ -72,7 +75,7 @@ class Depth:
     def run(self) -> None:
         """Runs the command."""
         settings = DepthSettings(
-            inpainters=tuple(dict.fromkeys(self.inpainter)),
+            inpainters=tuple(dict.fromkeys(with_options(name, self.inpainter_options) for name in self.inpainter)),
             protocol=self.protocol,
             masks=tuple(dict.fromkeys(self.masks)),
             prior=self.prior,

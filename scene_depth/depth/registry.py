@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +17,7 @@ from scene_depth.depth.inpaint import ExactInpainter, inpainter_name
 from scene_depth.errors import InputError
 
 GROUP = "scene_depth.depth_inpainters"
+OPTION = re.compile(r"[A-Za-z_]\w*=[^,]*")
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
@@ -27,6 +29,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "colorization": "scene_depth.depth.classical:ColorizationInpainter",
         "ip_basic": "scene_depth.depth.classical:IPBasicInpainter",
         "geodesic": "scene_depth.depth.classical:GeodesicInpainter",
+        "depthlab": "scene_depth.depth.depthlab:DepthLabInpainter",
         "marigold": "scene_depth.depth.monocular:marigold_inpainter",
         "depthfm": "scene_depth.depth.depthfm.inpainter:depthfm_inpainter",
         "transformers": "scene_depth.depth.monocular:transformers_inpainter",
@@ -54,9 +57,10 @@ def load_depth_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
     """Gives a depth inpainter that keeps known depth exactly.
 
     Args:
-        inpainter: A name (``available_depth_inpainters``), ``module:attribute``, ``file.py:attribute``, or an object:
-            an inpainter, a class or other factory of one, or a plain function f(rgb, depth, known) -> depth.
-        options: Parameters of the factory.
+        inpainter: A name (``available_depth_inpainters``), ``module:attribute`` or ``file.py:attribute``, each also with
+            options behind it as in ``depthlab[steps=10]``; or an object: an inpainter, a class or other factory of one,
+            or a plain function f(rgb, depth, known) -> depth.
+        options: Parameters of the factory; they override those of the name.
 
     Raises:
         InputError: If there is no such inpainter, it cannot be imported, or it does not take the options.
@@ -64,9 +68,57 @@ def load_depth_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
     if not isinstance(inpainter, str):
         made = inpainter if isinstance(inpainter, ExactInpainter) else make(inpainter, inpainter_name(inpainter), options)
         return made if isinstance(made, ExactInpainter) else ExactInpainter(made, inpainter_name(inpainter))
-    target = find_target(inpainter, BUILT_IN, GROUP, "inpainter")
-    made = make(load_object(target, inpainter), inpainter, options)
+    name, own = split_options(inpainter)
+    target = find_target(name, BUILT_IN, GROUP, "inpainter")
+    made = make(load_object(target, name), name, own | options)
     return made if isinstance(made, ExactInpainter) else ExactInpainter(made, inpainter)
+
+
+def with_options(name: str, options: Sequence[str]) -> str:
+    """A name with ``KEY=VALUE`` options behind it, in the form that ``load_depth_inpainter`` takes.
+
+    Raises:
+        InputError: If an option has another form.
+    """
+    for option in options:
+        if not OPTION.fullmatch(option):
+            raise InputError("inpainter options", repr(option), "KEY=VALUE, without commas")
+    if not options:
+        return name
+    bare, bracket, own = name.rstrip("]").partition("[")
+    return f"{bare}[{','.join([*([own] if bracket else []), *options])}]"
+
+
+def split_options(name: str) -> tuple[str, dict[str, Any]]:
+    """Parts a name like ``depthlab[steps=10,weights=FOLDER]`` into the name and its options.
+
+    Values are numbers, ``true``, ``false``, ``none``, or else text.
+
+    Raises:
+        InputError: If an option has another form.
+    """
+    if not name.endswith("]") or "[" not in name:
+        return name, {}
+    bare, _, inside = name[:-1].partition("[")
+    options = {}
+    for option in filter(None, (part.strip() for part in inside.split(","))):
+        if not OPTION.fullmatch(option):
+            raise InputError(f"options of {bare}", repr(option), "KEY=VALUE, with commas between them")
+        key, _, value = option.partition("=")
+        options[key] = _value(value)
+    return bare, options
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def available_depth_inpainters() -> list[InpainterEntry]:

@@ -22,8 +22,8 @@ def nearest_fill(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDAr
     return values[tuple(nearest)]
 
 
-def linear_fill(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Linear on the Delaunay triangles of the known pixels, nearest outside their convex hull.
+def linear_fill(values: NDArray[np.floating], known: NDArray[np.bool_], outside: float | None = None) -> NDArray[np.float64]:
+    """Linear on the Delaunay triangles of the known pixels, nearest or a constant outside their convex hull.
 
     Only known pixels that touch an unknown one are triangulated: triangles that lie in a hole have no other corners.
     Known pixels on one straight line are interpolated along it and continued at right angles.
@@ -31,6 +31,7 @@ def linear_fill(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArr
     Args:
         values: Values, read where known  # [H, W]
         known: At least one True  # [H, W]
+        outside: Value outside the hull; by default the nearest known one. Points on one line have no hull.
     """
     filled = np.where(known, values, 0).astype(np.float64)
     holes = np.argwhere(~known)
@@ -41,12 +42,12 @@ def linear_fill(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArr
     samples = filled[rim]
     direction = _common_line(points)
     if direction is not None:
-        filled[~known] = _along_line(points, samples, holes, direction)
+        filled[~known] = _along_line(points, samples, holes, direction) if outside is None else outside
         return filled
     found = LinearNDInterpolator(_triangles(points), samples)(holes)
-    outside = np.isnan(found)
-    if outside.any():
-        found[outside] = nearest_fill(filled, known)[tuple(holes[outside].T)]
+    beyond = np.isnan(found)
+    if beyond.any():
+        found[beyond] = nearest_fill(filled, known)[tuple(holes[beyond].T)] if outside is None else outside
     filled[~known] = found
     return filled
 

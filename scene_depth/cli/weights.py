@@ -1,0 +1,84 @@
+"""``scene-depth weights``: weights of depth models."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from scene_depth.depth.registry import load_object
+from scene_depth.errors import InputError
+
+CONVERSIONS = {"depthlab": "scene_depth.depth.depthlab.conversion:convert"}
+"""Model -> function (source, output, dtype) -> notes."""
+FINDERS = {"depthlab": "scene_depth.depth.depthlab.weights:found_parts"}
+"""Model -> function (source) -> path of each part."""
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Convert the official weights of a model once to a folder of safetensors, which loads faster and runs no code."""
+
+    model: Annotated[Literal["depthlab"], tyro.conf.Positional]
+    """Which model."""
+    source: Annotated[str, tyro.conf.Positional]
+    """Folder with the official files, or a hub id, which is downloaded. For depthlab the folder that holds DepthLab/,
+    marigold-depth-v1-0/ and CLIP-ViT-H-14-laion2B-s32B-b79K/."""
+    output: Annotated[Path, tyro.conf.Positional]
+    """New folder, such as checkpoints/depthlab, where it is found by itself."""
+    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Precision of what is written; 16 bits halve the size."""
+    json: bool = False
+    """Print what was done as JSON."""
+
+    def run(self) -> None:
+        """Runs the command.
+
+        Raises:
+            InputError: If files are missing or do not fit the model.
+        """
+        notes = load_object(CONVERSIONS[self.model], self.model)(self.source, self.output, self.dtype)
+        files = {
+            path.relative_to(self.output).as_posix(): path.stat().st_size
+            for path in sorted(self.output.rglob("*"))
+            if path.is_file()
+        }
+        if self.json:
+            print(json_module.dumps({"output": str(self.output), "bytes": files, "notes": notes}))
+            return
+        print(f"{len(files)} files, {sum(files.values()) / 1e9:.3g} GB, in {self.output}")
+        for note in notes:
+            print(note)
+
+
+@dataclass(frozen=True)
+class Find:
+    """Say where the weights of a model are on this machine, or which files are missing; nothing is downloaded."""
+
+    model: Annotated[Literal["depthlab"], tyro.conf.Positional]
+    """Which model."""
+    source: str | None = None
+    """Folder to look into, in place of the usual ones."""
+
+    def run(self) -> None:
+        """Runs the command.
+
+        Raises:
+            InputError: With what is missing.
+        """
+        if self.source is not None and not Path(self.source).expanduser().is_dir():
+            raise InputError("source", "no such folder", "a folder", file=self.source)
+        for part, path in load_object(FINDERS[self.model], self.model)(self.source).items():
+            print(f"{part}: {path}")
+
+
+_Convert = Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
+_Find = Annotated[Find, tyro.conf.subcommand("find", prefix_name=False)]
+
+
+def weights(arguments: Annotated[_Convert | _Find, tyro.conf.arg(name="")]) -> None:
+    """Find and convert the weights of depth models."""
+    arguments.run()

@@ -1,0 +1,144 @@
+"""Predicts depth of prepared views: encode, sample, decode; several views and members at once, or tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from scene_depth.depth.depthlab.conditioning import image_context
+from scene_depth.depth.depthlab.model import DepthLabModel
+from scene_depth.depth.depthlab.preparation import PreparedView
+from scene_depth.depth.depthlab.sampler import Conditions, Sampling, StepTrace, sample
+from scene_depth.depth.depthlab.tiles import crop, tile_weights, windows
+from scene_depth.depth.latent.vae import decode, encode
+
+LATENT_CHANNELS = 4
+MEMBER_STRIDE = 1_000_003  # between the seeds of members, so that those of neighbouring seeds do not meet
+
+
+def draw_noise(view: PreparedView, members: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The two draws of each member, on the CPU, so that every device gets the same.
+
+    Returns:
+        Noise for the start and for blending, and noise for the start at strength 1  # [E, 4, h, w] each
+    """
+    size = (LATENT_CHANNELS, *view.holes.shape[-2:])
+    draws = []
+    for member in range(members):
+        generator = torch.Generator("cpu").manual_seed((seed + member * MEMBER_STRIDE) % 2**63)
+        draws.append(torch.randn((2, *size), generator=generator))
+    stacked = torch.stack(draws)
+    return stacked[:, 0], stacked[:, 1]
+
+
+def conditions_of(model: DepthLabModel, views: Sequence[PreparedView], context: Tensor, guided: bool) -> Conditions:
+    """Encodes views of one size.
+
+    Args:
+        model: The networks.
+        views: Prepared views of one size.
+        context: Embeddings of their pictures  # [B, 1, D]
+        guided: Whether the embedding of the empty text is needed.
+    """
+
+    def latents(name: str) -> Tensor:
+        return torch.cat([encode(model.vae, getattr(view, name)) for view in views])
+
+    return Conditions(
+        rgb=latents("rgb"),
+        mask=torch.cat([encode(model.vae, 2 * view.mask - 1) for view in views]),
+        masked_depth=latents("masked_depth"),
+        start=latents("start"),
+        holes=torch.cat([view.holes for view in views]).to(model.device),
+        context=context,
+        unconditional=model.unconditional() if guided else None,
+    )
+
+
+@torch.inference_mode()
+def predict(
+    model: DepthLabModel,
+    views: Sequence[PreparedView],
+    noise: Sequence[tuple[Tensor, Tensor]],
+    sampling: Sampling,
+    *,
+    rows: int = 1,
+    context: Tensor | None = None,
+    on_step: Callable[[StepTrace], None] | None = None,
+) -> list[Tensor]:
+    """Decoded, normalised depth of views of one size.
+
+    Args:
+        model: The networks.
+        views: Prepared views of one size.
+        noise: For each view its draws, as ``draw_noise`` gives them.
+        sampling: How.
+        rows: Predictions that run together at most, each member of each view counted; at least the views.
+        context: Embeddings in place of those of the views' pictures  # [B, 1, D]
+        on_step: Called after every step.
+
+    Returns:
+        For each view  # [E, 1, H', W']
+    """
+    if context is None:
+        context = image_context(model.image_encoder, model.mapping, [view.picture for view in views])
+    conditions = conditions_of(model, views, context, sampling.guidance != 1)
+    members = len(noise[0][0])
+    together = max(1, rows // len(views))
+    found: list[list[Tensor]] = [[] for _ in views]
+    for first in range(0, members, together):
+        some = slice(first, min(first + together, members))
+        draws = [torch.cat([draw[kind][some] for draw in noise]).to(model.device) for kind in (0, 1)]
+        latents = sample(model.networks, model.schedule, conditions, draws[0], draws[1], sampling, on_step)
+        for index, part in enumerate(latents.chunk(len(views))):
+            found[index] += [decode(model.vae, latent[None]).float().cpu() for latent in part]
+    return [torch.cat(maps) for maps in found]
+
+
+@torch.inference_mode()
+def predict_tiled(
+    model: DepthLabModel,
+    view: PreparedView,
+    noise: tuple[Tensor, Tensor],
+    sampling: Sampling,
+    side: int,
+    *,
+    rows: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Decoded, normalised depth of one large view from overlapping tiles, blended where they meet.
+
+    Tiles share the normalisation, the noise and the embedding of the whole picture. Each sees only its part, so the view
+    must start from depth that is right at large, with a strength that leaves it so.
+
+    Args:
+        model: The networks.
+        view: Prepared at the size that is wanted.
+        noise: As ``draw_noise`` gives it for the whole view.
+        sampling: How; its strength should be small.
+        side: Side of the tiles in pixels; what bounds the memory.
+        rows: As in ``predict``.
+        progress: Called with the tiles done and all of them.
+
+    Returns:
+        # [E, 1, H', W']
+    """
+    cell = view.rgb.shape[-1] // view.holes.shape[-1]
+    height, width = view.rgb.shape[-2:]
+    places = windows(height, width, side, cell)
+    context = image_context(model.image_encoder, model.mapping, [view.picture])
+    total = torch.zeros(len(noise[0]), 1, height, width)
+    weight = torch.zeros(height, width)
+    for index, place in enumerate(places):
+        rows_of, columns_of = place.divided(cell).slices
+        draws = noise[0][..., rows_of, columns_of], noise[1][..., rows_of, columns_of]
+        part = predict(model, [crop(view, place, cell)], [draws], sampling, rows=rows, context=context)[0]
+        share = tile_weights(place, height, width)
+        down, right = place.slices
+        total[..., down, right] += share * part
+        weight[down, right] += share
+        if progress is not None:
+            progress(index + 1, len(places))
+    return total / weight
