@@ -131,7 +131,7 @@ class Evaluated(Malicious):
 @pytest.mark.parametrize("place", ["noising_step", "ldm_hparams", "other"])
 def test_files_that_would_run_code_are_refused(kind, place, tiny, tmp_path):
     path = saved(tiny.content | {place: kind(tmp_path / "ran")}, tmp_path)
-    with pytest.raises(InputError, match="could run code: .*(mkdir|eval)"):
+    with pytest.raises(InputError, match=r"could run code: .*(mkdir|eval)"):
         load_depthfm(path, tiny.vae)
     assert not (tmp_path / "ran").exists()
     torch.load(path, weights_only=False)  # the file does what it is meant to, where it is let
@@ -151,7 +151,7 @@ def test_what_is_missing_or_too_much_is_named(tiny, tmp_path):
     with pytest.raises(InputError, match=r"1 tensors missing: input_blocks\.1\.0\.in_layers\.2\.weight; .*surplus\.weight"):
         load_depthfm(saved(tiny.content | {"state_dict": state}, tmp_path), tiny.vae)
     state = tiny.content["state_dict"] | {"out.2.weight": torch.zeros(4, 16, 3, 3)}
-    with pytest.raises(InputError, match="of another shape: conv_out.weight"):
+    with pytest.raises(InputError, match=r"of another shape: conv_out\.weight"):
         load_depthfm(saved(tiny.content | {"state_dict": state}, tmp_path), tiny.vae)
 
 
@@ -193,7 +193,7 @@ def test_other_architectures_are_named(change, message, tiny, tmp_path):
 
 def test_checkpoints_of_other_models_are_named(tiny, tmp_path):
     stable_diffusion = {"state_dict": {"model.diffusion_model.out.2.bias": torch.zeros(4)}, "global_step": 1}
-    with pytest.raises(InputError, match="without noising_step, .*; accepted: a checkpoint of DepthFM"):
+    with pytest.raises(InputError, match=r"without noising_step, .*; accepted: a checkpoint of DepthFM"):
         load_depthfm(saved(stable_diffusion, tmp_path), tiny.vae)
     with pytest.raises(InputError, match=r"conv_in\.weight.*without"):
         load_depthfm(saved({"conv_in.weight": torch.zeros(320, 12, 3, 3)}, tmp_path), tiny.vae)

@@ -105,7 +105,7 @@ def test_from_the_intermediates(folder, variant):
 
     final = euler(velocity, source, case.options["num_steps"])
     assert case.assert_close(case.model.velocity(source, 0.0, condition), "velocity_first")
-    assert case.assert_close((states + [final])[1], "latent_after_first_step")
+    assert case.assert_close([*states, final][1], "latent_after_first_step")
     assert case.assert_close(final, "final_latent")
     assert case.assert_close(torch.tensor(times), "nfe_t")
 
