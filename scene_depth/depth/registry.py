@@ -21,6 +21,7 @@ OPTION = re.compile(r"[A-Za-z_]\w*=[^,]*")
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
+        "auxiliary": "scene_depth.depth.auxiliary:AuxiliaryInpainter",
         "solver": "scene_depth.depth.solver:SolverInpainter",
         "nearest": "scene_depth.depth.classical:NearestInpainter",
         "linear": "scene_depth.depth.classical:LinearInpainter",

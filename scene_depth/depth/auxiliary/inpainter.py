@@ -1,0 +1,68 @@
+"""The auxiliary network as a depth inpainter."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.auxiliary.network import AuxiliaryNetwork
+from scene_depth.depth.auxiliary.weights import load_network
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.errors import InputError
+
+SPREAD = 2**0.5  # standard deviation of a Laplace distribution whose mean absolute value is 1
+
+
+@dataclass(frozen=True)
+class AuxiliaryInpainter:
+    """Completes sparse depth without looking at the picture (Lu et al., CVPR 2020).
+
+    Made for points all over the view, such as LiDAR lines; large holes are not what it was trained for.
+
+    Attributes:
+        weights: File, or folder with ``auxiliary.pt``; None looks in the default places.
+        device: "cpu", "cuda", ...; None takes CUDA where it is.
+        network: A loaded network in place of ``weights``.
+    """
+
+    weights: str | os.PathLike[str] | None = None
+    device: str | None = None
+    network: AuxiliaryNetwork | None = field(default=None, repr=False)
+    name: ClassVar[str] = "auxiliary"
+
+    def __post_init__(self) -> None:
+        network = self.network.without_image() if self.network is not None else load_network(self.weights)
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            placed = network.to(device).eval()
+        except RuntimeError as error:
+            raise InputError("device", repr(device), "cpu, or a device that torch has") from error
+        object.__setattr__(self, "network", placed)
+
+    def __call__(
+        self,
+        rgb: NDArray[np.float32] | None,
+        depth: NDArray[np.floating],
+        known: NDArray[np.bool_],
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        assert self.network is not None
+        config = self.network.config
+        sparse = np.where(known, depth, 0).astype(np.float32)
+        device = next(self.network.parameters()).device
+        with torch.no_grad():
+            output = self.network(torch.from_numpy(sparse)[None, None].to(device))
+        predicted = output.depth[0, 0].cpu().numpy()
+        uncertainty = None
+        if output.error is not None:
+            uncertainty = (SPREAD * output.error[0, 0].cpu().numpy() / np.maximum(predicted, 1e-9)).astype(np.float32)
+        details = {"variant": config.variant, "width": config.width, "image": "not used"}
+        return DepthPrediction(predicted, uncertainty, details=details)
