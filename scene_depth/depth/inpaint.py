@@ -79,6 +79,8 @@ def inpaint_depth(
     details["seconds"] = time.perf_counter() - started
     if prediction.details:
         details["model"] = prediction.details
+        told = prediction.details.get("notes")
+        details["notes"] += [note for note in told if note not in details["notes"]] if isinstance(told, list) else []
     whole = _made_usable(prediction.depth, view, details["notes"])
     wish = getattr(inner, "harmonize", None) if harmonize is None else harmonize
     filled = _without_seam(whole, view, wish, details)

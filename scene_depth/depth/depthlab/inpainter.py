@@ -167,7 +167,7 @@ class DepthLabInpainter:
         prepared = {index: self._prepared(views[index], seeds[index], self._preparation) for index in open_views}
         maps: dict[int, Array] = {}
         for group in _groups(prepared, max(1, self.batch // self.ensemble)):
-            if self.tile and max(prepared[group[0]].rgb.shape[-2:]) > self.tile:
+            if self.tile and not self.official and max(prepared[group[0]].rgb.shape[-2:]) > self.tile:
                 for index in group:
                     maps[index] = self._in_tiles(views[index], prepared[index], seeds[index])
             else:

@@ -106,7 +106,6 @@ def predict_tiled(
     side: int,
     *,
     rows: int = 1,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Decoded, normalised depth of one large view from overlapping tiles, blended where they meet.
 
@@ -120,7 +119,6 @@ def predict_tiled(
         sampling: How; its strength should be small.
         side: Side of the tiles in pixels; what bounds the memory.
         rows: As in ``predict``.
-        progress: Called with the tiles done and all of them.
 
     Returns:
         # [E, 1, H', W']
@@ -131,7 +129,7 @@ def predict_tiled(
     context = image_context(model.image_encoder, model.mapping, [view.picture])
     total = torch.zeros(len(noise[0]), 1, height, width)
     weight = torch.zeros(height, width)
-    for index, place in enumerate(places):
+    for place in places:
         rows_of, columns_of = place.divided(cell).slices
         draws = noise[0][..., rows_of, columns_of], noise[1][..., rows_of, columns_of]
         part = predict(model, [crop(view, place, cell)], [draws], sampling, rows=rows, context=context)[0]
@@ -139,6 +137,4 @@ def predict_tiled(
         down, right = place.slices
         total[..., down, right] += share * part
         weight[down, right] += share
-        if progress is not None:
-            progress(index + 1, len(places))
     return total / weight

@@ -23,7 +23,7 @@ from scene_depth.geometry.depth_resampling import resize_sparse_depth
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 LEAST_SIDE = 64  # pixels to which thin pictures are padded, so that the deepest level of the UNet has a whole cell
-RANGE_GUARD = 1e-6  # added to the known range, as in the official code; constant depth stays finite by it
+RANGE_GUARD = 1e-6  # added to the known range, so that constant depth stays finite
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,18 @@ class DepthRange:
     Attributes:
         lowest, highest: Of the known depth, in its unit.
         scale: beta.
+        guard: Added to the range: 1e-6 in the official code whatever the unit, else that times the highest depth.
     """
 
     lowest: float
     highest: float
     scale: float
+    guard: float = RANGE_GUARD
 
     def normalized(self, depth: Array) -> NDArray[np.float32]:
-        """((d - lowest) / (highest - lowest + 1e-6) - 0.5) 2 beta."""
+        """((d - lowest) / (highest - lowest + guard) - 0.5) 2 beta."""
         lowest, highest = np.float32(self.lowest), np.float32(self.highest)
-        share = (depth.astype(np.float32) - lowest) / (highest - lowest + np.float32(RANGE_GUARD))
+        share = (depth.astype(np.float32) - lowest) / (highest - lowest + np.float32(self.guard))
         return ((share - np.float32(0.5)) * np.float32(2 * self.scale)).astype(np.float32)
 
     def depth(self, values: Tensor) -> Tensor:
@@ -132,7 +134,8 @@ def prepare(
         small_known = small_depth > 0
     full_start = None if start is None else _tensor(start)
     small_start = fills.nearest(small_depth, small_known) if full_start is None else _array(_reduced(full_start, size))
-    depth_range = DepthRange(float(depth[known].min()), float(depth[known].max()), options.normalize_scale)
+    lowest, highest = float(depth[known].min()), float(depth[known].max())
+    depth_range = DepthRange(lowest, highest, options.normalize_scale, RANGE_GUARD * highest)
     masked = fills.linear(depth_range.normalized(small_depth), small_known)
     # Known pixels also start from what is known, wherever the starting depth comes from.
     small_start = np.where(small_known, small_depth, small_start)

@@ -15,7 +15,7 @@ from scene_depth.depth.latent.sources import HubFile, HubModel, Wanted, checkpoi
 from scene_depth.depth.latent.state_dicts import find_state_file
 from scene_depth.errors import InputError
 
-CONVERTED = "depthlab"  # folder of converted weights among the checkpoints
+CONVERTED = "depthlab-safetensors"  # folder of converted weights among the checkpoints
 MARKER = "model.json"
 ESTIMATION, REFERENCE, MAPPING = "denoising_unet", "reference_unet", "mapping_layer"
 EMPTY_TEXT = "empty_text.safetensors"

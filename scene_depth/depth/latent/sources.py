@@ -125,12 +125,13 @@ def locate(models: Sequence[Wanted]) -> list[Path]:
 
 
 def _find(one: Wanted) -> Path | None:
-    for place in one.places:
-        missing = one.model.missing_in(place)
-        if not missing:
+    missing = {place: one.model.missing_in(place) for place in one.places}
+    for place, files in missing.items():
+        if not files:
             return place
-        if not one.cache:  # the user named this very folder
-            raise InputError("weights", f"no {missing[0]}", _listed(one.model.files), file=place)
+    if missing and not one.cache:  # the user named this very folder
+        place = min(missing, key=lambda folder: len(missing[folder]))
+        raise InputError("weights", f"no {missing[place][0]}", _listed(one.model.files), file=place)
     cached = _cached(one.model) if one.cache else None
     if cached is None and one.download:
         return _downloaded(one.model)
