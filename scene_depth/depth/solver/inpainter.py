@@ -83,11 +83,12 @@ class SolverInpainter:
     def _without_prior(self, view: InpaintingInput) -> DepthPrediction:
         inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
         problem = make_problem(inverse, view.known, color_guide(view.rgb, view.known.shape))
-        solution = self._solve(problem)
+        solution = self.solution(problem)
         details: dict[str, Any] = {"notes": view.notes}
         return _prediction(view, solution.values * np.float64(problem.unit), relative_sigma(problem, solution), details)
 
-    def _solve(self, problem: Problem) -> Solution:
+    def solution(self, problem: Problem) -> Solution:
+        """Minimises the energy of a problem, without a prior."""
         with RowBands(self.threads) as bands:
             return complete(
                 problem,

@@ -1,0 +1,93 @@
+"""The solver, and what a small network knows about scenes that no smoothness tells."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.refined.network import RefiningNetwork
+from scene_depth.depth.refined.weights import load_network
+from scene_depth.depth.refined.working_view import enlarged, working_size, working_view
+from scene_depth.depth.solver import SolverInpainter
+from scene_depth.errors import InputError
+
+LARGEST_CHANGE = 0.35  # of log depth: what a hole's far end may be off; more has been seen only where the network erred
+SPREAD = 2**0.5  # standard deviation of a Laplace distribution whose mean absolute value is 1
+FADE = 4.0  # pixels of the working view from known depth over which the correction sets in
+
+
+@dataclass(frozen=True)
+class RefinedInpainter:
+    """The embedded solver, corrected in large holes; itself a ``DepthInpainter``.
+
+    The network sees the view reduced to 160 pixels, with the solver's answer, and says how far that is off. It has no say
+    at known pixels and little beside them, and its correction is limited.
+
+    Attributes:
+        weights: File, or folder with ``refined.npz``; None takes the one that comes with the package.
+        solver: Parameters of the solver; without a prior.
+        network: A loaded network in place of ``weights``.
+    """
+
+    name: ClassVar[str] = "refined"
+
+    weights: str | os.PathLike[str] | None = None
+    solver: SolverInpainter = field(default_factory=SolverInpainter)
+    network: RefiningNetwork | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.solver.prior is not None:
+            raise InputError("solver.prior", "a prior", "none; a prior goes to the solver alone")
+        if self.network is None:
+            object.__setattr__(self, "network", load_network(self.weights))
+
+    def __call__(
+        self,
+        rgb: ArrayLike | None,
+        depth: ArrayLike,
+        known: ArrayLike | None = None,
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        """Fills one view; see ``DepthInpainter``. Nothing is random, and the camera is not needed."""
+        view = check_input(rgb, depth, known, camera)
+        solved = self.solver(view.rgb, view.depth, view.known)
+        if view.known.all():
+            return solved
+        change, error = self._correction(view)
+        corrected = (solved.depth * np.exp(-change)).astype(view.depth.dtype)
+        corrected[view.known] = view.depth[view.known]
+        assert solved.uncertainty is not None
+        weight = 1 - np.exp(-_distance(view.known) / FADE)
+        sigma = (1 - weight) * solved.uncertainty + weight * SPREAD * error
+        details = {**solved.details, "largest_change": float(np.abs(change).max())}
+        return DepthPrediction(corrected, np.where(view.known, 0, sigma).astype(np.float32), details=details)
+
+    def _correction(self, view: InpaintingInput) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Change of log inverse depth and expected error of log depth  # [H, W], [H, W]"""
+        assert self.network is not None
+        inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
+        small = working_view(self.solver, view.rgb, inverse, view.known)
+        with torch.no_grad():
+            change, error = self.network(torch.from_numpy(small.planes)[None])
+        size = (view.known.shape[0], view.known.shape[1])
+        change, error = enlarged(torch.cat([change, error]), size)
+        change = np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
+        return np.where(view.known, 0, change).astype(np.float32), error
+
+
+def _distance(known: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Distance to known depth in pixels of the working view  # [H, W]"""
+    from scipy import ndimage
+
+    height, width = known.shape
+    return ndimage.distance_transform_edt(~known) * (max(working_size(height, width)) / max(height, width))
