@@ -272,7 +272,7 @@ def test_complete_by_name(official, view, tmp_path, capsys):
 @pytest.mark.slow
 def test_heal_by_name(official, tmp_path, monkeypatch):
     monkeypatch.setenv("SCENE_DEPTH_CHECKPOINTS", str(official))
-    small = ["--max-size", "96", "--steps", "5", "--most-references", "1"]
+    small = ["--max-size", "64", "--steps", "5", "--most-references", "1"]
     options = ["--inpainter", "depthlab", "--inpainter-options", "steps=2", "device=cpu"]
     splats = ["--splats", str(ROOT / "scenes/table/splats.spz")]
     assert main(["heal", str(ROOT / "scenes/table"), *splats, "--output", str(tmp_path), *options, *small]) == 0
