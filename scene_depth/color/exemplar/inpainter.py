@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
+from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.surfaces import StraightView, planes_of, straight_view
 from scene_depth.color.exemplar.pattern import continue_pattern
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
@@ -59,17 +60,9 @@ class ExemplarInpainter:
             for plane in planes_of(depth, hole, camera, seed):
                 view = straight_view(plane, rgb, known, hole, camera)
                 if view.known.any():
-                    filled[plane.pixels & hole] = self._on_plane(view, seed)
+                    filled[plane.pixels & hole] = _on_plane(view, plane.pixels & hole, seed)
                     rest &= ~plane.pixels
         return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
-
-    def _on_plane(self, view: StraightView, seed: int) -> NDArray[np.float32]:
-        """Colours of the hole's pixels on one plane, in scan order  # [P, 3]"""
-        shade = smooth_shade(view.rgb, view.known, view.hole)
-        texture = continue_pattern(spread_inwards(view.rgb - shade, view.known), view.known, view.hole, seed=seed)
-        colours = np.clip(texture + shade, 0, 1)
-        cells = [view.rows, view.columns]
-        return np.stack([map_coordinates(colours[..., c], cells, order=1, mode="nearest") for c in range(3)], axis=-1)
 
     def _in_picture(
         self,
@@ -96,6 +89,16 @@ class ExemplarInpainter:
             if camera is not None:
                 guides.append(self.normal_weight * normals_from_depth(depth, camera))
         return np.concatenate(guides, axis=-1).astype(np.float32)
+
+
+def _on_plane(view: StraightView, wanted: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:
+    """Colours of the wanted pixels of the picture, in scan order  # [P, 3]"""
+    rgb = view.rgb / shadow_gain(view.rgb, view.known, view.hole)[..., None]
+    shade = smooth_shade(rgb, view.known, view.hole)
+    texture = continue_pattern(spread_inwards(rgb - shade, view.known), view.known, view.hole, seed=seed)
+    colours = np.clip(texture + shade, 0, 1)
+    cells = [view.rows[wanted], view.columns[wanted]]
+    return np.stack([map_coordinates(colours[..., c], cells, order=1, mode="nearest") for c in range(3)], axis=-1)
 
 
 def smooth_shade(rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ FORBIDDEN = np.float32(1e3)  # cost of a copy from where nothing is known; every
 SEAM = 1e-3  # cost of any change of offset, so that equal copies stay whole
 BORDER = 3.0  # standard deviation, in cells, of the surroundings by which an offset is judged at the border
 BORDER_WEIGHT = 30.0  # of that judgement beside one seam
+LIGHT = 0.3  # weight of an even difference in brightness there beside one in pattern
 ROUNDS = 15
 
 
@@ -41,9 +42,12 @@ def label_offsets(
     for offset in offsets:
         there, can = shifted(values, offset, 0), shifted(known, offset, False)
         both = known & can
-        squared = np.where(both, ((values - there) ** 2).sum(axis=-1), 0).astype(np.float32)
+        difference = np.where(both[..., None], values - there, 0)
         share = gaussian_filter(both.astype(np.float32), BORDER)
-        cost = BORDER_WEIGHT * gaussian_filter(squared, BORDER)
+        squared = gaussian_filter((difference**2).sum(axis=-1), BORDER)
+        brightness = gaussian_filter(difference.mean(axis=-1), BORDER)
+        even = 3 * brightness**2 / np.maximum(share, 1e-3)  # what of the difference is one of light alone
+        cost = BORDER_WEIGHT * np.maximum(squared - (1 - LIGHT) * even, 0)
         # Where an offset leads out of the picture from the surroundings, it is not better for being unknown there.
         cost += BORDER_WEIGHT * np.maximum(gaussian_filter(known.astype(np.float32), BORDER) - share, 0) * 0.02
         copies.append(there[hole])

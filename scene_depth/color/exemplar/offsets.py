@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude, maximum_filter
 
 from scene_depth.color.exemplar.patchmatch import RADIUS, usable_centres
 
@@ -14,13 +14,16 @@ SOURCES = 12000  # patches that they may match
 COMPONENTS = 20  # principal components that patches are compared by
 LEAST_STEP = 2 * RADIUS + 1  # cells: shorter steps only say that neighbours are alike
 PEAK = 1.5  # standard deviation, in cells, of the smoothing of the histogram
+PEAKS, REPEATED, MOST_TIMES = 60, 12, 8  # peaks considered; how many of them also as multiples, and up to which
 FLOORED = 0.1  # squared difference at which two cells simply differ, so that other surfaces do not move an offset
 
 
-def dominant_offsets(values: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-    """Translations that take many patches near the hole to their best match elsewhere, the most frequent first.
+def dominant_offsets(
+    values: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_], count: int
+) -> NDArray[np.int64]:
+    """Translations that take many patches near the hole to their best match elsewhere, and multiples of those.
 
-    After those come steps, if there are any, that reach known cells from parts of the hole that no frequent one serves.
+    After those come steps, if there are any, that reach known cells from parts of the hole that no such one serves.
 
     Args:
         values: Colours, of meaning where known  # [H, W, 3]
@@ -37,15 +40,46 @@ def dominant_offsets(values: NDArray[np.floating], known: NDArray[np.bool_], hol
     near = np.argwhere(usable & (distance < np.sqrt(hole.sum()) + 2 * RADIUS))
     if len(sources) < 2 or len(near) == 0:
         return _serving(np.zeros((0, 2), np.int64), known, hole, count)
-    sources, near = _thinned(sources, SOURCES), _thinned(near, TARGETS)
+    steps = best_matches(values, thinned(near, TARGETS), thinned(sources, SOURCES)) - thinned(near, TARGETS)
     votes = np.zeros((2 * known.shape[0] + 1, 2 * known.shape[1] + 1))
-    steps = best_matches(values, near, sources) - near
     np.add.at(votes, tuple((steps + known.shape).T), 1.0)
     smooth = gaussian_filter(votes, PEAK, mode="constant")
     peaks = np.argwhere((smooth == maximum_filter(smooth, size=5)) & (smooth > 1e-3))
     peaks = peaks[np.argsort(-smooth[tuple(peaks.T)], kind="stable")] - np.array(known.shape)
-    useful = np.array([(_shifted(known, step) & hole).any() for step in peaks], dtype=bool)
-    return _serving(peaks[useful][: max(1, count - count // 4)], known, hole, count)
+    candidates = [*peaks[:PEAKS], *(times * peak for peak in peaks[:REPEATED] for times in range(2, MOST_TIMES + 1))]
+    candidates = [step for step in candidates if (np.abs(step) < known.shape).all()]
+    chosen = _best_served(values, known, hole, np.unique(candidates, axis=0), near, count - count // 4)
+    return _serving(chosen, known, hole, count)
+
+
+def _best_served(
+    values: NDArray, known: NDArray, hole: NDArray, candidates: NDArray[np.int64], near: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """Offsets that repeat the known pattern well and together give every cell of the hole several to choose from.
+
+    Each step takes the offset with the largest sum of what it adds to the cells that it serves: its likeness, halved for
+    every offset that already serves the cell.
+    """
+    near = thinned(near, 4000)
+    contrast = gaussian_gradient_magnitude(np.where(known, values.mean(axis=-1), 0), 1.0)[tuple(near.T)] + 1e-3
+    mismatch = np.array([_mismatch(values, known, near, step, contrast) for step in candidates])
+    scale = max(float(np.median(mismatch[np.isfinite(mismatch)])), 1e-6) if np.isfinite(mismatch).any() else 1.0
+    likeness = np.where(np.isfinite(mismatch), 0.5 ** (2 * mismatch / scale), 0.02)
+    cells = thinned(np.argwhere(hole), 500)
+    there = cells[None] + candidates[:, None]
+    inside = ((there >= 0) & (there < known.shape)).all(axis=-1)
+    safe = np.where(inside[..., None], there, 0)
+    serves = inside & known[safe[..., 0], safe[..., 1]]
+    worth, chosen = np.ones(len(cells)), []
+    for _ in range(min(count, len(candidates))):
+        gains = likeness * (serves @ worth)
+        gains[chosen] = 0
+        best = int(gains.argmax())
+        if gains[best] <= 0:
+            break
+        chosen.append(best)
+        worth[serves[best]] *= 0.5
+    return candidates[chosen]
 
 
 def best_matches(values: NDArray[np.floating], near: NDArray[np.int64], sources: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -67,10 +101,20 @@ def best_matches(values: NDArray[np.floating], near: NDArray[np.int64], sources:
     return found
 
 
-def descriptors(values: NDArray[np.floating], centres: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Principal components of the patches around centres that lie RADIUS or more inside the grid  # [P, COMPONENTS]"""
+def descriptors(
+    values: NDArray[np.floating], centres: NDArray[np.int64], less: NDArray[np.floating] | None = None
+) -> NDArray[np.float32]:
+    """Principal components of the patches around centres that lie RADIUS or more inside the grid  # [P, COMPONENTS]
+
+    Args:
+        values: Colours  # [H, W, 3]
+        centres: Rows and columns  # [P, 2]
+        less: What is first taken from all values of each patch  # [P]
+    """
     windows = sliding_window_view(values.astype(np.float32), (2 * RADIUS + 1,) * 2, axis=(0, 1))
     patches = windows[tuple((centres - RADIUS).T)].reshape(len(centres), -1)
+    if less is not None:
+        patches = patches - less[:, None].astype(np.float32)
     patches = patches - patches.mean(axis=0)
     _, axes = np.linalg.eigh(patches.T @ patches)
     return patches @ axes[:, -COMPONENTS:]
@@ -81,7 +125,7 @@ def refined_offsets(
 ) -> NDArray[np.int64]:
     """Each offset moved by up to ``reach`` cells to where it repeats the known cells near the hole best  # [K, 2]"""
     near = np.argwhere(known & (distance_transform_edt(~hole) < np.sqrt(hole.sum()) + 2 * RADIUS))
-    near = _thinned(near, 4000)
+    near = thinned(near, 4000)
     moves = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
     moves = moves[np.argsort(np.abs(moves).sum(axis=1), kind="stable")]
     best = offsets.copy()
@@ -91,15 +135,17 @@ def refined_offsets(
     return best
 
 
-def _mismatch(values: NDArray, known: NDArray, cells: NDArray, offset: NDArray) -> float:
+def _mismatch(values: NDArray, known: NDArray, cells: NDArray, offset: NDArray, weights: NDArray | None = None) -> float:
+    """Mean squared difference, limited to FLOORED, between the cells and those at the offset; infinite if few are known."""
     there = cells + offset
     inside = ((there >= 0) & (there < known.shape)).all(axis=1)
     there, here = there[inside], cells[inside]
+    weights = np.ones(len(here)) if weights is None else weights[inside]
     both = known[tuple(there.T)]
     if both.sum() < 30:
         return np.inf
     squared = ((values[tuple(there[both].T)] - values[tuple(here[both].T)]) ** 2).sum(axis=-1)
-    return float(np.minimum(squared, FLOORED).mean())
+    return float(np.average(np.minimum(squared, FLOORED), weights=weights[both]))
 
 
 def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: int) -> NDArray[np.int64]:
@@ -113,7 +159,7 @@ def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: i
     candidates = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     candidates = candidates[np.argsort(np.abs(candidates).sum(axis=1), kind="stable")]
     while len(chosen) < count and (hole & ~served).any():
-        left = _thinned(np.argwhere(hole & ~served), 300)
+        left = thinned(np.argwhere(hole & ~served), 300)
         there = left[None] + candidates[:, None]
         inside = ((there >= 0) & (there < known.shape)).all(axis=-1)
         safe = np.where(inside[..., None], there, 0)
@@ -142,7 +188,7 @@ def shifted(values: NDArray, offset: NDArray[np.int64], outside: object) -> NDAr
     return moved
 
 
-def _thinned(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def thinned(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     if len(places) <= most:
         return places
     return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]

@@ -50,7 +50,7 @@ class StraightView:
         rgb: Colour of the cells, of meaning where ``known``  # [h, w, 3]
         known: Cells that show the plane  # [h, w] bool
         hole: Cells to be filled  # [h, w] bool
-        rows, columns: Place in the grid of the pixels of the hole on this plane, in scan order  # [P] each
+        rows, columns: Place in the grid of every pixel of the picture, NaN where it looks past the plane  # [H, W] each
     """
 
     rgb: NDArray[np.float32]
@@ -141,9 +141,7 @@ def straight_view(
 
     usable = at(plane.pixels & known & ~hole) & ahead
     to_fill = ~usable & (map_coordinates(wanted.astype(np.float32), [row, column], order=1, mode="constant") > 0) & ahead
-    return StraightView(
-        colour.astype(np.float32), usable, to_fill, (v[wanted] - low[1]) / steps[1], (u[wanted] - low[0]) / steps[0]
-    )
+    return StraightView(colour.astype(np.float32), usable, to_fill, (v - low[1]) / steps[1], (u - low[0]) / steps[0])
 
 
 def camera_points(depth: NDArray[np.floating], camera: Cameras) -> NDArray[np.float64]:
