@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ class Train:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """What to train: auxiliary, or a name that another package registers."""
+    """What to train: auxiliary, depthlab, depthfm, refined, vae (a small autoencoder for small latent models), or a name that
+    another package registers."""
     output: Path
     """Folder for config.json, log.jsonl, checkpoint.pt, weights/, best/, validation/ and report.json."""
     config: str | None = None
@@ -58,7 +60,8 @@ class Train:
 
             objective = training.make(config)
             report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, progress=tell)
-        self._show(report)
+        if os.environ.get("RANK", "0") == "0":  # of several processes, the first one speaks
+            self._show(report)
         if not report.finished:
             raise KeyboardInterrupt
         return report

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, open_stream, training_view
+from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, training_view
 from scene_depth.depth.auxiliary.losses import LossConfig, auxiliary_loss, gray_image
 from scene_depth.depth.auxiliary.network import AuxiliaryNetwork, NetworkConfig
 from scene_depth.depth.auxiliary.weights import FILE, save_network
@@ -83,7 +83,7 @@ class AuxiliaryObjective:
     def example(self, seed: int, index: int) -> dict[str, Tensor]:
         """Sparse depth, truth and picture."""
         rng = np.random.default_rng((seed, 2, index))
-        view = training_view(self.stream.sample(seed, index), self.config.view, rng)
+        view = drawn_view(self.stream, seed, index, self.config.view, rng)
         sampling = self.config.sampling[int(rng.integers(len(self.config.sampling)))]
         if view.rgb is None and self.config.network.variant != "B":
             raise InputError("data", f"{view.name} without a picture", "frames with pictures, or network.variant B")

@@ -144,8 +144,10 @@ def _accelerator(config: TrainConfig) -> Any:
         from accelerate import Accelerator
     except ImportError as error:
         raise InputError("training", "the package accelerate is not installed", "scene-depth[diffusion], which has it") from error
+    # Without being told so, accelerate takes several processes on a machine without a GPU for single ones.
+    on_cpu = config.device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
     # Autocast and accumulation are done here, so that two trainings in one process may differ in them.
-    return Accelerator(cpu=config.device == "cpu", mixed_precision="no")
+    return Accelerator(cpu=on_cpu, mixed_precision="no")
 
 
 def _begun(

@@ -15,7 +15,15 @@ from scene_depth.training.objective import Objective
 
 GROUP = "scene_depth.trainings"
 
-BUILT_IN: Mapping[str, str] = MappingProxyType({"auxiliary": "scene_depth.training.auxiliary:TRAINING"})
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "auxiliary": "scene_depth.training.auxiliary:TRAINING",
+        "depthfm": "scene_depth.training.depthfm:TRAINING",
+        "depthlab": "scene_depth.training.depthlab:TRAINING",
+        "refined": "scene_depth.training.refined:TRAINING",
+        "vae": "scene_depth.training.vae:TRAINING",
+    }
+)
 """Name -> ``Training`` of the models of this package."""
 
 

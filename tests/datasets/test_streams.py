@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from scene_depth.datasets.streams import (
     ShuffledStream,
     SourceConfig,
     ViewConfig,
+    drawn_view,
     open_stream,
     procedural_frames,
     shuffled_position,
@@ -121,6 +122,17 @@ def test_views_keep_pixels_labels_and_camera_together() -> None:
         windows.add((int(rows[0, 0]), int(columns.min()), bool(mirrored)))
     assert len(windows) > 10
     assert {mirrored for *_, mirrored in windows} == {True, False}
+
+
+def test_frames_without_depth_are_passed_over() -> None:
+    class Patchy:
+        def sample(self, seed: int, index: int) -> DepthFrame:
+            return replace(a_frame(), truth=np.full((20, 30), 7.0 if seed >= 5 else 0.0, np.float32), measured={})
+
+    config, rng = ViewConfig(width=16, height=8), np.random.default_rng(0)
+    assert drawn_view(Patchy(), 3, 0, config, rng).truth.min() == 7
+    with pytest.raises(InputError, match="16 frames without valid depth"):
+        drawn_view(Patchy(), -100, 0, config, rng)
 
 
 def test_views_without_chance_take_the_centre_or_the_bottom() -> None:

@@ -103,7 +103,9 @@ def test_every_example_is_seen_once_whatever_the_number_of_processes() -> None:
 
 def test_two_processes_end_with_the_same_weights(tmp_path: Path) -> None:
     script = Path(__file__).with_name("toy_objective.py")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(tmp_path)]
+    device = "cpu" if torch.cuda.is_available() else "auto"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(script), str(tmp_path), device]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True) for rank in (0, 1))

@@ -91,6 +91,6 @@ if __name__ == "__main__":  # one of several processes, started by torchrun
     objective = ToyObjective(noise=0.0, dropout=0.0)
     kept = []
     objective.build = lambda: kept.append(Line(0.0)) or kept[-1]  # type: ignore[method-assign]
-    train(objective, toy_config(accumulation=2, batch_size=8), folder / "run")
+    train(objective, toy_config(accumulation=2, batch_size=8, device=sys.argv[2]), folder / "run")
     rank = os.environ["RANK"]
     torch.save({"weights": kept[0].state_dict(), "asked": objective.asked}, folder / f"rank_{rank}.pt")

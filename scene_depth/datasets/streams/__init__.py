@@ -3,7 +3,7 @@
 from scene_depth.datasets.streams.config import SourceConfig, open_stream
 from scene_depth.datasets.streams.procedural import ProceduralFrame, procedural_frames
 from scene_depth.datasets.streams.stream import FrameStream, MixedStream, ShuffledStream, shuffled_position
-from scene_depth.datasets.streams.views import ViewConfig, training_view
+from scene_depth.datasets.streams.views import ViewConfig, drawn_view, training_view
 
 __all__ = [
     "FrameStream",
@@ -12,6 +12,7 @@ __all__ = [
     "ShuffledStream",
     "SourceConfig",
     "ViewConfig",
+    "drawn_view",
     "open_stream",
     "procedural_frames",
     "shuffled_position",

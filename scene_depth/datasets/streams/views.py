@@ -9,7 +9,11 @@ import numpy as np
 
 from scene_depth.datasets.frames.frame import DepthFrame
 from scene_depth.datasets.frames.resize import cropped_frame, mirrored_frame, resized_frame
+from scene_depth.datasets.streams.stream import FrameStream
 from scene_depth.errors import InputError
+
+LEAST_VALID = 0.005
+ATTEMPTS = 16
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,27 @@ class ViewConfig:
             raise InputError("width, height", f"{self.width} x {self.height}", "at least 8 pixels each")
         if not 0 <= self.scale <= 1:
             raise InputError("scale", self.scale, "0 to 1")
+
+
+def drawn_view(stream: FrameStream, seed: int, index: int, config: ViewConfig, rng: np.random.Generator) -> DepthFrame:
+    """A training view at a place of a stream.
+
+    Views with hardly any valid depth, which real data sets hold now and then, are replaced by others drawn from the same seed.
+
+    Args:
+        stream: Where frames come from.
+        seed, index: As in ``FrameStream.sample``.
+        config: What to make of a frame.
+        rng: As in ``training_view``.
+
+    Raises:
+        InputError: If a frame is too small, or none of several has valid depth.
+    """
+    for attempt in range(ATTEMPTS):
+        view = training_view(stream.sample(seed + attempt, index), config, rng)
+        if view.valid.mean() >= LEAST_VALID:
+            return view
+    raise InputError("data", f"{ATTEMPTS} frames without valid depth", f"frames with depth in {LEAST_VALID:.1%} of the pixels")
 
 
 def training_view(frame: DepthFrame, config: ViewConfig, rng: np.random.Generator | None) -> DepthFrame:

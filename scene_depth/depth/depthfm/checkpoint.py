@@ -214,7 +214,7 @@ def read_folder(folder: str | Path) -> Weights:
         Weights(
             config,
             read_state_dict(path),
-            _text_of(folder),
+            empty_text(folder),
             _noising_step(settings.get("noising_step", NOISING_STEP), folder / SETTINGS),
             None if encoding is None else ConditionEncoding.from_plain(encoding, folder / SETTINGS),
             folder,
@@ -222,7 +222,12 @@ def read_folder(folder: str | Path) -> Weights:
     )
 
 
-def _text_of(folder: Path) -> Tensor:
+def empty_text(folder: Path) -> Tensor:
+    """Embedding of the empty text: from its file, or by ``text_encoder/`` and ``tokenizer/``  # [1, 77, C]
+
+    Raises:
+        InputError: If neither is there.
+    """
     if (folder / "text_encoder").is_dir() and not any(folder.glob(f"{TEXT}.*")):
         from transformers import CLIPTextModel, CLIPTokenizer
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scene_depth.depth.depthlab.flow import flow_of, network_step, time_points
 from scene_depth.depth.depthlab.networks import DualBranch, predict_v, reference_features
 from scene_depth.depth.depthlab.schedule import NoiseSchedule, Spacing, add_noise, ddim_step, initial_latents, time_steps
 from scene_depth.errors import InputError
@@ -89,6 +90,8 @@ def sample(
 ) -> Tensor:
     """Depth latents of B views with E members each, view by view.
 
+    Weights that were trained for a flow (``flow``) take that many Euler steps; spacing, strength and blending are not theirs.
+
     Args:
         networks: The two UNets.
         schedule: Noise levels.
@@ -104,7 +107,8 @@ def sample(
     Raises:
         InputError: If guidance is above 1 and there is no unconditional embedding.
     """
-    pairs = time_steps(schedule, sampling.steps, sampling.spacing, sampling.strength)
+    flow = flow_of(schedule.config)
+    pairs = time_steps(schedule, sampling.steps, sampling.spacing, sampling.strength) if flow is None else []
     members = len(noise) // len(conditions.rgb)
     rgb = conditions.rgb.to(conditions.context.dtype)
     bank = reference_features(networks.reference, rgb, conditions.context, sampling.half_features)
@@ -118,8 +122,16 @@ def sample(
     if guided and conditions.unconditional is not None:
         bank.plain_rows = len(noise)
         context = torch.cat([conditions.unconditional.expand_as(context), context])
-    latents = initial_latents(schedule, start, noise, fresh_noise, pairs[0][0], sampling.strength)
     dtype = context.dtype  # of the networks; latents stay in fp32, whose steps would round in 16 bits
+    if flow is not None:
+        latents = flow.begin(start, noise)
+        for t in time_points(sampling.steps, latents.device):
+            inputs = torch.cat([latents, mask, masked], dim=1)
+            rows = (torch.cat([inputs, inputs]) if guided else inputs).to(dtype)
+            output = predict_v(networks.estimation, rows, network_step(t, schedule).expand(len(rows)), context, bank).float()
+            latents = latents + _guided(output, sampling.guidance) / sampling.steps
+        return latents
+    latents = initial_latents(schedule, start, noise, fresh_noise, pairs[0][0], sampling.strength)
     for index, (step, following) in enumerate(pairs):
         inputs = torch.cat([latents, mask, masked], dim=1)
         rows = (torch.cat([inputs, inputs]) if guided else inputs).to(dtype)

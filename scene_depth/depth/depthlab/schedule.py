@@ -13,6 +13,8 @@ from scene_depth.depth.latent.vae import diffusers_class
 from scene_depth.errors import InputError
 
 Spacing = Literal["leading", "trailing"]
+FLOW = "flow"
+"""Name under which ``scheduler_config.json`` says that weights were trained for a flow; nothing that a scheduler reads."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def noise_schedule(config: Mapping[str, Any]) -> NoiseSchedule:
         if config.get(key, accepted) != accepted:
             raise InputError(f"scheduler {key}", config[key], str(accepted))
     try:
-        scheduler = diffusers_class("DDIMScheduler").from_config(dict(config))
+        scheduler = diffusers_class("DDIMScheduler").from_config({name: value for name, value in config.items() if name != FLOW})
     except (NotImplementedError, TypeError, ValueError) as error:
         raise InputError("scheduler configuration", f"refused ({error})", "that of a DDIMScheduler") from error
     final = float(scheduler.final_alpha_cumprod)

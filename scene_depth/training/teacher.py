@@ -1,0 +1,134 @@
+"""Depth of photos by a teacher model, as further training frames (Gui et al. 2024, section 3.4: Metric3D v2 on Unsplash).
+
+Real photos without depth make a model robust that was trained on rendered ones; too many of them make it blurry. The paper mixes
+them in a ratio k of 0.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.datasets.frames import DepthFrame, FrameSource
+from scene_depth.depth.monocular import MonocularMap, MonocularModel, load_monocular_model, predict
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.depth_images import read_depth
+from scene_depth.io.images import IMAGE_SUFFIXES, read_image
+from scene_depth.io.json_files import read_json_object
+from scene_depth.training.config_files import write_config
+
+DATASET = "teacher"
+NOTE = "teacher.json"
+LARGEST_LOG = 50.0  # beyond it, log depth is centred before its exponential is stored
+FARTHEST = 50.0  # times the nearest depth, of maps that say depth up to scale and shift
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Where further frames come from.
+
+    Attributes:
+        model: Monocular model, as in ``load_monocular_model``; "" for none.
+        pictures: Folder of photos.
+        folder: Folder of the teacher's depth, written at the first use and read afterwards.
+        share: Ratio k of these frames to the others.
+        metric: Whether the model says metres; else every frame is normalised by its own quantiles.
+    """
+
+    model: str = ""
+    pictures: str = ""
+    folder: str = ""
+    share: float = 0.1
+    metric: bool = False
+
+    def __post_init__(self) -> None:
+        if self.model and not (self.pictures and self.folder):
+            raise InputError("teacher", "a model without folders", "pictures and folder")
+        if not self.share > 0:
+            raise InputError("teacher share", self.share, "a number above 0")
+
+
+@dataclass(frozen=True)
+class TeacherFrame:
+    """A photo with the depth that the teacher gave it."""
+
+    picture: Path
+    depth: Path
+    role: str = "train"
+
+    @property
+    def name(self) -> str:
+        """Name of the photo."""
+        return self.picture.stem
+
+    def load(self) -> DepthFrame:
+        """Reads both files."""
+        return DepthFrame(self.name, read_depth(self.depth), read_image(self.picture), dataset=DATASET, role=self.role)
+
+
+def teacher_frames(config: TeacherConfig, model: MonocularModel | None = None) -> list[FrameSource]:
+    """The photos with the teacher's depth; what is not there yet is predicted and written.
+
+    Args:
+        config: Where they are.
+        model: A loaded model in place of the named one.
+
+    Raises:
+        InputError: If there is no photo, the folder belongs to another teacher, or the model cannot be loaded.
+    """
+    pictures = _pictures(Path(config.pictures))
+    folder = check_writable(config.folder)
+    note = folder / NOTE
+    if note.is_file():
+        before = read_json_object(note).get("model")
+        if before != config.model:
+            raise InputError("teacher folder", f"depth by {before!r}", f"depth by {config.model!r}, or a new folder", file=folder)
+    else:
+        write_config(note, config)
+    frames = [TeacherFrame(picture, folder / f"{picture.stem}.npz") for picture in pictures]
+    missing = [frame for frame in frames if not frame.depth.is_file()]
+    if missing:
+        teacher = model or load_monocular_model(config.model)
+        for frame in missing:
+            depth = depth_of_map(predict(teacher, read_image(frame.picture)))
+            with atomic_path(frame.depth) as path:
+                np.savez_compressed(path, depth=depth)
+    return list(frames)
+
+
+def depth_of_map(predicted: MonocularMap) -> NDArray[np.float32]:
+    """Positive depth of what a model says  # [H, W]
+
+    Log depth and positive depth are taken as they are. Inverse depth, which most models give up to a shift, and depth that
+    reaches 0 are shifted so that the farthest point is ``FARTHEST`` times as far as the nearest.
+    """
+    values = predicted.values.astype(np.float64)
+    if predicted.space == "log":
+        return (
+            np.exp(values - values.mean()).astype(np.float32) if np.abs(values).max() > 50 else np.exp(values).astype(np.float32)
+        )
+    low, high = float(values.min()), float(values.max())
+    positive = low > 0 and high < FARTHEST * low
+    if predicted.space == "inverse":
+        shifted = values if positive else values - low + max(high - low, 1e-6) / (FARTHEST - 1)
+        return (1 / shifted).astype(np.float32)
+    shifted = values if low > 0 else values - low + max(high - low, 1e-6) / (FARTHEST - 1)
+    return shifted.astype(np.float32)
+
+
+def _pictures(folder: Path) -> Sequence[Path]:
+    if not folder.is_dir():
+        raise InputError("teacher pictures", "no such folder", "a folder of photos", file=folder)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    stems = [path.stem for path in paths]
+    if not paths or len(set(stems)) < len(stems):
+        found = "no photo" if not paths else "two photos of one name"
+        raise InputError(
+            "teacher pictures", found, f"photos of different names that end in {', '.join(IMAGE_SUFFIXES)}", file=folder
+        )
+    return paths
