@@ -98,6 +98,7 @@ def test_fit_keeps_frozen_splats_out_of_the_file_and_never_overwrites_them(scene
         run_fit(str(scene), "--output", str(tmp_path), "--initial", str(tmp_path / "splats.ply"), *SHORT)
 
 
+@pytest.mark.usefixtures("control_c")
 def test_an_interrupted_fit_keeps_what_was_done_and_resumes_to_the_same_bits(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

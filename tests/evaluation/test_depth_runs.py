@@ -198,6 +198,7 @@ def test_the_command_on_wrong_input(data: Path, arguments: list[str], message: s
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+@pytest.mark.usefixtures("control_c")
 def test_ctrl_c_prints_the_partial_table(data: Path, tmp_path: Path) -> None:
     slow = tmp_path / "slow.py"
     slow.write_text(
