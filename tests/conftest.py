@@ -32,7 +32,7 @@ def shared() -> Callable[[str], Path]:
 
 @pytest.fixture
 def control_c() -> Iterator[None]:
-    """Ctrl-C interrupts, here and in child processes, also where the tests were started with SIGINT ignored (in the background)."""
+    """Ctrl-C interrupts, here and in child processes, also where the tests run in the background with SIGINT ignored."""
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, former)
