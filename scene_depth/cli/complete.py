@@ -20,6 +20,8 @@ from scene_depth.depth.completion import (
     make_completer,
 )
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files
+from scene_depth.depth.completion_report import process_share
+from scene_depth.depth.completion_scans import find_scan_files
 from scene_depth.depth.registry import with_options
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
@@ -32,13 +34,15 @@ class Complete:
     """Fill what is unknown in a depth image, or in every one of a folder. Known depth stays exactly as it is.
 
     The output folder gets depth/ in the input's format and unit, preview/, uncertainty/ (relative, .npy), points/ (.ply)
-    and report.json. A run that was interrupted goes on where it stopped.
+    and report.json. A run that was interrupted goes on where it stopped. Several processes share the frames of a folder:
+    torchrun --nproc-per-node N -m scene_depth.cli.app complete ...
     """
 
     rgb: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RGB")]
     """Picture, or folder of pictures of the same names; - for none."""
     depth: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DEPTH")]
-    """Depth image (png, tif, pgm, npy, npz, exr, pfm, COLMAP .bin), or a folder of them; 0, NaN and negative are unknown."""
+    """Depth image (png, tif, pgm, npy, npz, exr, pfm, COLMAP .bin), or a folder of them; 0, NaN and negative are unknown.
+    With --calibration, a LiDAR scan (velodyne .bin) or a folder of scans."""
     output: Path
     """Folder to write."""
     mask: Path | None = None
@@ -46,8 +50,8 @@ class Complete:
     mask_white: Literal["known", "fill"] = "known"
     """What white in masks means. Files of DepthLab: fill."""
     inpainter: str = "solver"
-    """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, marigold, transformers,
-    module:function, file.py:function, or a name that another package registers."""
+    """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, auxiliary, depthlab,
+    depthfm, refined, marigold, transformers, module:function, file.py:function, or a name that another package registers."""
     inpainter_options: tuple[str, ...] = ()
     """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER steps=20 for depthlab."""
     prior: str | None = None
@@ -63,6 +67,13 @@ class Complete:
     """Format of the depth: millimeters, kitti, tum, nyu, scannet, npy, npz, exr, pfm, colmap; by default by file name."""
     unit: float | None = None
     """Metres of a stored 1, in place of the format's."""
+    calibration: Path | None = None
+    """KITTI calibration that places the camera beside the scanner: an object or odometry file, a folder with one a scan, or
+    the folder of calib_cam_to_cam.txt and calib_velo_to_cam.txt. Completed depth is then KITTI's 16-bit PNG."""
+    calibration_camera: Literal["0", "1", "2", "3"] = "2"
+    """Which camera of the calibration took the pictures."""
+    hide_behind: bool = True
+    """Leave out points of a scan that lie behind what the camera sees, but shine through between nearer points."""
     kind: Literal["z", "ray"] = "z"
     """Whether depth is along the optical axis or along the ray."""
     harmonize: Literal["auto", "on", "off"] = "auto"
@@ -84,7 +95,7 @@ class Complete:
         """
         prior_files = self._prior_files()
         rgb = None if str(self.rgb) == NO_PICTURE else self.rgb
-        frames = find_frame_files(rgb, self.depth, self.mask, prior_files, self.format)
+        frames = self._frames(rgb, prior_files)
         settings = CompletionSettings(
             inpainter=with_options(self.inpainter, self.inpainter_options),
             prior=None if prior_files else self.prior,
@@ -98,16 +109,35 @@ class Complete:
             harmonize={"auto": None, "on": True, "off": False}[self.harmonize],
             points=self.points,
             seed=self.seed,
+            scan_camera=self.calibration_camera,
+            hide_behind=self.hide_behind,
         )
         check_writable(self.output)
+        rank, _ = process_share()  # before models are loaded, each process on its device
         report = self._with_progress(frames, make_completer(settings, frames))
-        self._show(report)
+        if rank == 0:
+            self._show(report)
         if report.failed:
             name, reason = next(iter(report.failed.items()))
             raise InputError(
                 f"{len(report.failed)} of {report.planned} frames", f"{name}: {reason}", "frames that can be completed"
             )
         return report
+
+    def _frames(self, rgb: Path | None, prior_files: Path | None) -> list[FrameFiles]:
+        if self.calibration is None:
+            return find_frame_files(rgb, self.depth, self.mask, prior_files, self.format)
+        excluded = {
+            "mask": self.mask is not None,
+            "prior": prior_files is not None,
+            "format": self.format is not None,
+            "kind": self.kind != "z",
+            "K": self.K is not None,
+        }
+        for option, given in excluded.items():
+            if given:
+                raise InputError(option, f"given beside {self.calibration}", "scans with a calibration have none of their own")
+        return find_scan_files(rgb, self.depth, self.calibration, self.calibration_camera)
 
     def _prior_files(self) -> Path | None:
         path = None if self.prior is None else Path(self.prior)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space
 from scene_depth.depth.completion_files import FrameFiles, frame_camera, known_pixels
+from scene_depth.depth.completion_report import REPORT, CompletionReport, joined, part_path, process_share
+from scene_depth.depth.completion_scans import STORED_FORMAT, ScanSettings, read_scan_image
 from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, inpaint_with_prior, predict
 from scene_depth.depth.preview import preview
@@ -25,12 +27,22 @@ from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
-from scene_depth.io.depth_images import Kind, depth_format, read_depth, write_depth
+from scene_depth.io.depth_images import DEPTH_FORMATS, Kind, depth_format, read_depth, write_depth
 from scene_depth.io.images import read_image, read_mask, write_image
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.scene import PointCloud
 
-REPORT = "report.json"
+__all__ = [
+    "REPORT",
+    "Completer",
+    "CompletionReport",
+    "CompletionSettings",
+    "complete_frame",
+    "complete_frames",
+    "frame_points",
+    "make_completer",
+]
+
 Progress = Callable[[int, int, str], None]  # (frames done, frames in all, name of the next)
 
 
@@ -49,6 +61,7 @@ class CompletionSettings:
         harmonize: As in ``inpaint_depth``.
         points: Whether to write point clouds.
         seed: Seed of everything random.
+        scan_camera, hide_behind: ``ScanSettings.camera`` and ``hide`` of LiDAR scans.
     """
 
     inpainter: str = "solver"
@@ -63,33 +76,8 @@ class CompletionSettings:
     harmonize: bool | None = None
     points: bool = True
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class CompletionReport:
-    """What was done, saved as ``report.json``.
-
-    Attributes:
-        settings: The settings in plain values.
-        version: Version of this package.
-        frames: For each frame done its files, sizes, intrinsics, measures and what the inpainter says.
-        failed: Names and reasons of frames that could not be completed.
-        planned: Number of frames asked for.
-        resumed: Number of frames that were done before.
-        seconds: Wall time of this run.
-    """
-
-    settings: dict[str, Any]
-    version: str
-    frames: list[dict[str, Any]] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    planned: int = 0
-    resumed: int = 0
-    seconds: float = 0.0
-
-    def to_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps(asdict(self), indent=1, default=str, allow_nan=False)
+    scan_camera: str = "2"
+    hide_behind: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,6 +118,8 @@ def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], m
     for frame in frames:
         if model is not None and frame.rgb is None:
             raise InputError("RGB", "none", "a picture, the model of the prior predicts from it", file=frame.depth)
+        if frame.calibration is not None:
+            continue
         _, source = frame_camera(frame.size, frame.depth, settings.intrinsics, settings.pixel_center)
         if settings.kind == "ray" and source.startswith("nominal"):
             raise InputError("intrinsics", "none", "a file of intrinsics, for ray distances", file=frame.depth)
@@ -144,7 +134,7 @@ def complete_frames(
     ``depth/NAME.*`` in the input's format, ``preview/NAME.png``, ``uncertainty/NAME.npy`` (relative standard deviation),
     ``points/NAME.ply`` (camera frame), ``frames/NAME.json``; the last is written last, so a frame that has it is done.
     Frames done before with the same settings and files are skipped. Ctrl-C keeps what is done and writes the report
-    before it is raised again.
+    before it is raised again. Under ``torchrun`` or ``accelerate launch`` each process takes its share of the frames.
 
     Args:
         frames: From ``find_frame_files``.
@@ -162,13 +152,15 @@ def complete_frames(
     started = time.perf_counter()
     _refuse_inputs(frames, output)
     check_writable(output)
+    rank, processes = process_share()
+    own = frames[rank::processes]
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(completer.settings).items()}
     report = CompletionReport(settings, _version(), planned=len(frames))
     resumed = 0
     try:
-        for index, frame in enumerate(frames):
+        for index, frame in enumerate(own):
             if progress is not None:
-                progress(index, len(frames), frame.name)
+                progress(index, len(own), frame.name)
             fingerprint = _fingerprint(frame, settings)
             row = None if fresh else _row_of_before(frame, output, fingerprint)
             resumed += row is not None
@@ -181,23 +173,20 @@ def complete_frames(
             else:
                 report.frames.append(row)
         if progress is not None:
-            progress(len(frames), len(frames), "")
+            progress(len(own), len(own), "")
     finally:
         report = CompletionReport(
             settings, report.version, report.frames, report.failed, len(frames), resumed, time.perf_counter() - started
         )
-        if report.frames or report.failed:
-            with atomic_path(output / REPORT) as path:
-                path.write_text(report.to_json(), encoding="utf-8")
-    return report
+        if report.frames or report.failed or processes > 1:
+            report.save(part_path(output, rank, processes))
+    return joined(report, output, rank, processes)
 
 
 def complete_frame(frame: FrameFiles, completer: Completer, output: Path, fingerprint: str = "") -> dict[str, Any]:
     """Completes one frame and writes its files; gives its row of the report."""
     settings = completer.settings
-    camera, camera_source = frame_camera(frame.size, frame.depth, settings.intrinsics, settings.pixel_center)
-    K = camera.K[0].numpy() if settings.kind == "ray" else None
-    depth = read_depth(frame.depth, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
+    depth, camera, source = _read_measured(frame, settings)
     rgb = None if frame.rgb is None else read_image(frame.rgb)
     mask = None if frame.mask is None else read_mask(frame.mask)
     known = known_pixels(depth, mask, settings.mask_white)
@@ -205,8 +194,7 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         raise InputError("known depth", "no pixel", f"at least one (mask-white is {settings.mask_white!r})", file=frame.depth)
     inpainter = _with_prior(frame, completer, rgb)
     prediction = inpaint_depth(inpainter, rgb, depth, known, camera=camera, seed=settings.seed, harmonize=settings.harmonize)
-    largest = depth_format(frame.depth, settings.format).largest
-    completed, beyond = _within(prediction.depth, known, largest if settings.unit is None else np.inf)
+    completed, beyond = _within(prediction.depth, known, _largest(frame, settings))
     files = _write(frame, completed, known, prediction, rgb, camera, settings, output)
     row = {
         "name": frame.name,
@@ -222,7 +210,7 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         if not known.all()
         else 0.0,
         "beyond_format": beyond,
-        "intrinsics": camera_source,
+        **source,
         "seam": None if prediction.seam is None else asdict(prediction.seam),
         "details": prediction.details,
         "fingerprint": fingerprint,
@@ -230,6 +218,23 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
     with atomic_path(output / "frames" / f"{frame.name}.json") as path:
         path.write_text(json.dumps(row, indent=1, default=_plain, allow_nan=False), encoding="utf-8")
     return row
+
+
+def _read_measured(frame: FrameFiles, settings: CompletionSettings) -> tuple[NDArray[np.float32], Cameras, dict[str, Any]]:
+    """Depth of a depth image or a scan, its camera, and what the report says about them."""
+    if frame.calibration is not None:
+        scan = read_scan_image(frame, ScanSettings(settings.scan_camera, settings.unit, settings.hide_behind))
+        told = {"intrinsics": str(frame.calibration), "scan_points": scan.points, "hidden_pixels": scan.hidden}
+        return scan.depth, scan.camera, told
+    camera, source = frame_camera(frame.size, frame.depth, settings.intrinsics, settings.pixel_center)
+    K = camera.K[0].numpy() if settings.kind == "ray" else None
+    depth = read_depth(frame.depth, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
+    return depth, camera, {"intrinsics": source}
+
+
+def _largest(frame: FrameFiles, settings: CompletionSettings) -> float:
+    own = STORED_FORMAT if frame.calibration is not None else depth_format(frame.depth, settings.format).name
+    return DEPTH_FORMATS[own].largest if frame.calibration is not None or settings.unit is None else np.inf
 
 
 def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32] | None) -> Any:
@@ -268,9 +273,14 @@ def _write(
     settings: CompletionSettings,
     output: Path,
 ) -> dict[str, str]:
-    files = {"depth": Path("depth") / frame.depth.name, "preview": Path("preview") / f"{frame.name}.png"}
-    K = camera.K[0].numpy() if settings.kind == "ray" else None
-    write_depth(output / files["depth"], completed, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
+    files = {"depth": Path("depth") / frame.stored_name, "preview": Path("preview") / f"{frame.name}.png"}
+    if frame.calibration is not None:
+        files["measured"] = Path("measured") / frame.stored_name
+        write_depth(output / files["depth"], completed, format=STORED_FORMAT)
+        write_depth(output / files["measured"], np.where(known, completed, 0), format=STORED_FORMAT)
+    else:
+        K = camera.K[0].numpy() if settings.kind == "ray" else None
+        write_depth(output / files["depth"], completed, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
     write_image(output / files["preview"], preview(rgb, completed, known, prediction.uncertainty))
     if prediction.uncertainty is not None:
         files["uncertainty"] = Path("uncertainty") / f"{frame.name}.npy"
@@ -294,7 +304,7 @@ def frame_points(depth: NDArray[np.floating], rgb: NDArray[np.float32] | None, c
 def _refuse_inputs(frames: Sequence[FrameFiles], output: Path) -> None:
     sources = {path.resolve() for frame in frames for path in frame.inputs}
     for frame in frames:
-        for path in (output / "depth" / frame.depth.name, output / "preview" / f"{frame.name}.png"):
+        for path in (output / "depth" / frame.stored_name, output / "preview" / f"{frame.name}.png"):
             if path.resolve() in sources:
                 raise InputError("output", "the folder of the input", "another folder, the input is never overwritten", file=path)
 

@@ -33,6 +33,7 @@ class FrameFiles:
         mask: Mask of the same size, or None: then depth is known where the file has any.
         prior: Monocular prediction of the same size, or None.
         size: Width and height.
+        calibration: File that places the camera beside the scanner; then ``depth`` is a LiDAR scan.
     """
 
     name: str
@@ -41,11 +42,18 @@ class FrameFiles:
     mask: Path | None
     prior: Path | None
     size: tuple[int, int]
+    calibration: Path | None = None
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """All files that are read."""
-        return tuple(path for path in (self.depth, self.rgb, self.mask, self.prior) if path is not None)
+        paths = (self.depth, self.rgb, self.mask, self.prior, self.calibration)
+        return tuple(path for path in paths if path is not None)
+
+    @property
+    def stored_name(self) -> str:
+        """File name of the completed depth."""
+        return self.depth.name if self.calibration is None else f"{self.name}.png"
 
 
 def find_frame_files(

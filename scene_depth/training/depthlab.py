@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, training_view
 from scene_depth.depth.depthlab import DepthLabInpainter, DepthLabModel
-from scene_depth.depth.depthlab.conditioning import clip_crop, clip_input
+from scene_depth.depth.depthlab.conditioning import MappingLayer, clip_crop, clip_input
 from scene_depth.depth.depthlab.features import FeatureBank
 from scene_depth.depth.depthlab.flow import Flow, network_step
 from scene_depth.depth.depthlab.networks import REFERENCE_STEP, DualBranch, predict_v
@@ -103,9 +103,10 @@ class DepthLabConfig:
 class DepthLabTrainee(nn.Module):
     """Everything that is trained, with one call for a training step."""
 
-    def __init__(self, networks: DualBranch, mapping: nn.Module):
+    def __init__(self, networks: DualBranch, mapping: MappingLayer):
         super().__init__()
-        self.estimation, self.reference, self.mapping = networks.estimation, networks.reference, mapping
+        self.estimation, self.reference = networks.estimation, networks.reference
+        self.mapping: MappingLayer = mapping
 
     def forward(self, rgb: Tensor, inputs: Tensor, step: Tensor, embedding: Tensor) -> Tensor:
         """Prediction of the estimation UNet.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scene_depth.depth.depthlab import DepthLabModel
 from scene_depth.depth.depthlab.conditioning import MappingLayer, load_image_encoder
@@ -56,7 +56,7 @@ class DepthLabStart:
     vae: Any
     image_encoder: Any
     scheduler: Mapping[str, Any]
-    networks: Callable[[], tuple[DualBranch, nn.Module]]
+    networks: Callable[[], tuple[DualBranch, MappingLayer]]
 
 
 def start_from(start: str, shape: UNetShape, vae: str, clip: str) -> DepthLabStart:
@@ -106,14 +106,14 @@ def reference_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return kept | {"conv_in.weight": kernel if kernel.shape[1] == 4 else kernel[:, PICTURE]}
 
 
-def _filled(config: Mapping[str, Any], state: Mapping[str, Tensor], encoder: Any) -> tuple[DualBranch, nn.Module]:
+def _filled(config: Mapping[str, Any], state: Mapping[str, Tensor], encoder: Any) -> tuple[DualBranch, MappingLayer]:
     networks, mapping = _new(config, encoder)
     for module, own in ((networks.estimation, estimation_state(state)), (networks.reference, reference_state(state))):
         module.load_state_dict(own)
     return networks, mapping
 
 
-def _new(config: Mapping[str, Any], encoder: Any) -> tuple[DualBranch, nn.Module]:
+def _new(config: Mapping[str, Any], encoder: Any) -> tuple[DualBranch, MappingLayer]:
     networks = build_unets(config, device="cpu")
     return networks, MappingLayer(encoder.config.projection_dim, networks.estimation.config.cross_attention_dim)
 

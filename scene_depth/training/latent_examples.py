@@ -65,7 +65,7 @@ def filled_truth(frame: DepthFrame) -> NDArray[np.float64]:
     """
     if not frame.valid.any():
         raise InputError("data", f"{frame.name} without valid depth", "frames with depth")
-    return nearest_fill(frame.truth.astype(np.float64), frame.valid)
+    return np.asarray(nearest_fill(frame.truth.astype(np.float64), frame.valid), dtype=np.float64)
 
 
 def as_map(values: NDArray[np.floating] | NDArray[np.bool_]) -> Tensor:

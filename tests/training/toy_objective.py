@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from scene_depth.depth.completion_report import process_share
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.loop import train
 from scene_depth.training.objective import Validation, all_parameters
@@ -93,4 +94,5 @@ if __name__ == "__main__":  # one of several processes, started by torchrun
     objective.build = lambda: kept.append(Line(0.0)) or kept[-1]  # type: ignore[method-assign]
     train(objective, toy_config(accumulation=2, batch_size=8, device=sys.argv[2]), folder / "run")
     rank = os.environ["RANK"]
+    assert process_share() == (int(rank), 2)  # of a completion, which shares frames the same way
     torch.save({"weights": kept[0].state_dict(), "asked": objective.asked}, folder / f"rank_{rank}.pt")
