@@ -23,6 +23,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "auxiliary": "scene_depth.depth.auxiliary:AuxiliaryInpainter",
         "solver": "scene_depth.depth.solver:SolverInpainter",
+        "refined": "scene_depth.depth.refined:RefinedInpainter",
         "nearest": "scene_depth.depth.classical:NearestInpainter",
         "linear": "scene_depth.depth.classical:LinearInpainter",
         "harmonic": "scene_depth.depth.classical:HarmonicInpainter",
