@@ -122,6 +122,10 @@ def _print(result: HealResult, folder: Path, dry_run: bool) -> None:
         table.add_row(name, f"{100 * share:.2f} %", "" if dry_run else f"{100 * report.unseen_after[name]:.2f} %")
     console.print(table)
     console.print(f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen by any view", highlight=False)
+    if report.shadow_splats:
+        share, gain = 100 * report.shadow_share_of_picture, report.shadow_gain
+        words = f"{report.shadow_splats} splats carried its shadow and went with it: {share:.1f} % of {report.references[0].view}"
+        console.print(f"{words}, lit {1 / gain:.2f} times as much", highlight=False)
     if not dry_run:
         frozen = "unchanged" if report.frozen_sha256_before == report.frozen_sha256_after else "CHANGED"
         console.print(f"{report.removed_splats} splats removed, {report.new_splats} new, {report.kept_splats} old ones {frozen}")

@@ -30,6 +30,8 @@ class Reference:
         depth: Rendered z-depth of what remains, 0 where there is no surface  # [H, W]
         hole: What is to be invented  # [H, W] bool
         painted: A picture that the user edited elsewhere, used for the colour of the hole  # [H, W, 3]
+        renew: Pixels beside the hole whose colour and depth are known and become new splats all the same  # [H, W] bool
+        beside: The photo where ``rgb`` is changed beside both, as the fit is to see it  # [H, W, 3]
     """
 
     name: str
@@ -38,6 +40,13 @@ class Reference:
     depth: NDArray[np.float32]
     hole: NDArray[np.bool_]
     painted: NDArray[np.float32] | None = None
+    renew: NDArray[np.bool_] | None = None
+    beside: NDArray[np.float32] | None = None
+
+    @property
+    def made(self) -> NDArray[np.bool_]:
+        """Pixels that become new splats  # [H, W] bool"""
+        return self.hole if self.renew is None else self.hole | self.renew
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,30 @@ def fill_reference(
     Raises:
         InputError: If too little depth is known.
     """
+    prediction = fill_depth(reference, depth_inpainter, seed=seed)
+    if reference.painted is not None:
+        rgb = np.where(reference.hole[..., None], reference.painted, reference.rgb)
+    else:
+        rgb = inpaint_image(
+            image_inpainter,
+            np.where(reference.hole[..., None], np.float32(0), reference.rgb),
+            reference.hole,
+            depth=prediction.depth,
+            camera=reference.camera,
+            seed=seed,
+        )
+    splats = splats_on_depth(rgb, prediction.depth, reference.made, reference.camera)
+    if reference.beside is not None:
+        rgb = np.where(reference.made[..., None], rgb, reference.beside)
+    return Filled(reference, rgb, prediction, splats)
+
+
+def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: int = 0) -> DepthPrediction:
+    """The depth of ``fill_reference``.
+
+    Raises:
+        InputError: If too little depth is known.
+    """
     known = (reference.depth > 0) & ~reference.hole
     if known.mean() < LEAST_KNOWN:
         found = f"{100 * known.mean():.2g} % of the pixels with an opaque surface"
@@ -80,20 +113,7 @@ def fill_reference(
             f"view {reference.name!r}: rendered depth", found, f"at least {100 * LEAST_KNOWN:g} %: a scene that is seen here"
         )
     guess = reference.painted if reference.painted is not None else smooth_guess(reference.rgb, reference.hole)
-    prediction = inpaint_depth(depth_inpainter, guess, reference.depth, known, camera=reference.camera, seed=seed)
-    if reference.painted is not None:
-        rgb = np.where(reference.hole[..., None], reference.painted, reference.rgb)
-    else:
-        rgb = inpaint_image(
-            image_inpainter,
-            np.where(reference.hole[..., None], guess, reference.rgb),
-            reference.hole,
-            depth=prediction.depth,
-            camera=reference.camera,
-            seed=seed,
-        )
-    splats = splats_on_depth(rgb, prediction.depth, reference.hole, reference.camera)
-    return Filled(reference, rgb, prediction, splats)
+    return inpaint_depth(depth_inpainter, guess, reference.depth, known, camera=reference.camera, seed=seed)
 
 
 def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float32]:

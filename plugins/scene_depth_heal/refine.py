@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from scene_depth.optimization.config import FitConfig
 from scene_depth.optimization.fit import FitResult, Progress, fit
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
+from scene_depth_heal.fill import Filled, as_array
 from scene_depth_heal.hole import ViewState
 
 MARGIN = 24  # pixels around the object that are optimised with it: more than the reach of the SSIM window
@@ -41,6 +42,33 @@ class Supervision:
     counts: NDArray[np.bool_]
     depth: NDArray[np.float32] | None
     around: NDArray[np.bool_]
+
+
+def supervision_of(
+    states: Sequence[ViewState], photos: Mapping[str, NDArray[np.float32]], fills: Mapping[str, Filled]
+) -> list[Supervision]:
+    """References count whole; of other views, the photo beside the object and what remains behind it, where that was seen.
+
+    Args:
+        states: The views.
+        photos: Their photos, by name  # [H, W, 3] each
+        fills: Filled references, by name.
+    """
+    items = []
+    for state in states:
+        around, unseen, fill = as_array(state.object_pixels), as_array(state.unseen), fills.get(state.name)
+        seen = np.where(around[..., None], as_array(state.rgb_after), photos[state.name])
+        items.append(
+            Supervision(
+                name=state.name,
+                camera=state.camera,
+                rgb=seen if fill is None else fill.rgb,
+                counts=~unseen if fill is None else np.ones_like(unseen),
+                depth=None if fill is None else np.where(fill.reference.made, fill.prediction.depth, 0).astype(np.float32),
+                around=around,
+            )
+        )
+    return items
 
 
 def refine(

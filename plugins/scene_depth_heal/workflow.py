@@ -20,11 +20,12 @@ from scene_depth.optimization.fit import FitProgress
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth_heal.evidence import unvouched
-from scene_depth_heal.fill import Filled, Reference, as_array, fill_reference
+from scene_depth_heal.fill import Filled, Reference, as_array, fill_depth, fill_reference
 from scene_depth_heal.hole import ViewState, dilate, object_pixels, opaque_depth, open_hole, weight_of
-from scene_depth_heal.refine import Supervision, floating, refine
+from scene_depth_heal.refine import floating, refine, supervision_of
 from scene_depth_heal.report import HealReport, ReferenceReport
 from scene_depth_heal.selection import check_selection
+from scene_depth_heal.shadow import find_shadow, shadowed_splats
 
 COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
@@ -43,6 +44,9 @@ class HealConfig:
     """Pixels by which the object's pixels are widened, for its blurred rim."""
     steps: int = 300
     """Optimisation steps of the new splats; 0 leaves them as they are made."""
+    shadow: bool = True
+    """Take away the object's shadow on the surface around the hole too: its splats are deleted and made anew, lit as that
+    surface is farther away. No effect where no shadow is found, or where the first reference is painted."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -179,6 +183,7 @@ class _Run:
     report: HealReport = field(default_factory=HealReport)
     states: list[ViewState] = field(default_factory=list)
     fills: list[Filled] = field(default_factory=list)
+    lit: dict[str, Reference] = field(default_factory=dict)
     new: GaussianSplats | None = None
     stopped: bool = False
 
@@ -196,9 +201,8 @@ class _Run:
         blocked = [object_pixels(self.splats, self.removed, *pair) for pair in zip(cameras, masks, strict=True)]
         stray = unvouched(self.splats, self.removed, cameras, blocked)
         self.removed = self.removed | stray
-        self.kept = self.splats.select(~self.removed)
-        self.report.stray_splats, self.report.kept_splats = int(stray.sum()), len(self.kept)
-        self.report.frozen_sha256_before = self.kept.sha256()
+        self.report.stray_splats = int(stray.sum())
+        self.keep()
         self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
         showing = sum(int(state.object_pixels.sum()) for state in self.states)
         if showing == 0:
@@ -213,8 +217,11 @@ class _Run:
         remaining = {state.name: state.unseen for state in self.states}
         waiting = list(self.config.references) or list(remaining)
         limit = len(self.config.references) or self.config.most_references
+        if self.config.shadow and waiting:
+            self.take_shadow(self.next_of(waiting, remaining), depth_inpainter)
+            remaining = {state.name: state.unseen for state in self.states}
         while waiting and len(self.fills) < limit and not self.stopped:
-            name = waiting[0] if self.config.references else max(waiting, key=lambda key: float(remaining[key].float().mean()))
+            name = self.next_of(waiting, remaining)
             waiting.remove(name)
             if float(remaining[name].float().mean()) < self.config.enough:
                 continue
@@ -226,8 +233,46 @@ class _Run:
             self.report.unseen_after = {key: float(value.float().mean()) for key, value in remaining.items()}
             self.tell("fill", len(self.fills), limit, f"{len(filled.splats)} splats from {name}")
 
+    def next_of(self, waiting: Sequence[str], remaining: dict[str, Tensor]) -> str:
+        """The next reference: the first named one, or that with the largest unseen area."""
+        if self.config.references:
+            return waiting[0]
+        return max(waiting, key=lambda name: float(remaining[name].float().mean()))
+
+    def take_shadow(self, name: str, depth_inpainter: DepthInpainter) -> None:
+        """Finds the object's shadow in a view and removes the splats that carry it; that view keeps its lit picture."""
+        index = [view.name for view in self.views].index(name)
+        reference = self.reference(name, self.states[index].unseen)
+        if reference.painted is not None or not reference.hole.any():
+            return
+        shadow = find_shadow(reference, fill_depth(reference, depth_inpainter, seed=self.config.seed), seed=self.config.seed)
+        if shadow is None:
+            return
+        darkened = torch.zeros_like(self.removed)
+        darkened[~self.removed] = shadowed_splats(self.kept, shadow)
+        if not darkened.any() or (darkened | self.removed).all():
+            return
+        self.removed = self.removed | darkened
+        self.keep()
+        self.report.shadow_splats = int(darkened.sum())
+        self.report.shadow_share_of_picture = float(shadow.pixels.mean())
+        self.report.shadow_gain = float(shadow.gain[shadow.pixels].mean())
+        masks = [None if view.mask is None else torch.from_numpy(view.mask) for view in self.views]
+        names, cameras = [view.name for view in self.views], [view.camera for view in self.views]
+        self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
+        renew = as_array(dilate(self.states[index].unseen, 1)) & ~reference.hole & (reference.depth > 0)
+        self.lit[name] = replace(shadow.reference, renew=renew)
+
+    def keep(self) -> None:
+        """What is not removed becomes the frozen part."""
+        self.kept = self.splats.select(~self.removed)
+        self.report.kept_splats = len(self.kept)
+        self.report.frozen_sha256_before = self.kept.sha256()
+
     def reference(self, name: str, hole: Tensor) -> Reference:
         """The view with what is known of it now."""
+        if name in self.lit:
+            return self.lit[name]
         index = [state.name for state in self.states].index(name)
         state, view = self.states[index], self.views[index]
         now = render(self.scene(), state.camera)
@@ -275,30 +320,12 @@ class _Run:
                 return self.tell("fit", told.step, told.total, f"loss {told.loss:.4f}", current)
             return not self.stopped
 
-        result = refine(self.new, self.kept, self.supervision(), steps=self.config.steps, seed=self.config.seed, progress=tell)
+        pictures = {view.name: view.rgb for view in self.views}
+        supervision = supervision_of(self.states, pictures, {filled.reference.name: filled for filled in self.fills})
+        result = refine(self.new, self.kept, supervision, steps=self.config.steps, seed=self.config.seed, progress=tell)
         flying = floating(result.splats, self.states)
         self.report.floating_splats = int(flying.sum())
         self.new = result.splats.select(~flying)
-
-    def supervision(self) -> list[Supervision]:
-        """References count whole; of other views, the photo beside the object and what remains behind it, where that was seen."""
-        filled = {fill.reference.name: fill for fill in self.fills}
-        items = []
-        for view, state in zip(self.views, self.states, strict=True):
-            around, unseen = as_array(state.object_pixels), as_array(state.unseen)
-            fill = filled.get(view.name)
-            seen = np.where(around[..., None], as_array(state.rgb_after), view.rgb)
-            items.append(
-                Supervision(
-                    name=view.name,
-                    camera=view.camera,
-                    rgb=seen if fill is None else fill.rgb,
-                    counts=~unseen if fill is None else np.ones_like(unseen),
-                    depth=None if fill is None else np.where(fill.reference.hole, fill.prediction.depth, 0).astype(np.float32),
-                    around=around,
-                )
-            )
-        return items
 
     def scene(self) -> GaussianSplats:
         """Kept splats, then the new ones."""

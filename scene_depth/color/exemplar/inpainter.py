@@ -10,9 +10,9 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
+from scene_depth.color.exemplar.pattern import continue_pattern
 from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.surfaces import StraightView, planes_of, straight_view
-from scene_depth.color.exemplar.pattern import continue_pattern
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
 
@@ -23,22 +23,19 @@ class ExemplarInpainter:
 
     Where the depth says that the hole lies on planes, each plane is turned to be seen straight on and its texture is
     copied by translations in it, so that boards, tiles and weaves go on in step and in perspective (Huang et al. 2014,
-    section 4, with planes from depth instead of vanishing points). What lies on no plane is filled in the picture: a
+    section 4, with planes from depth instead of vanishing points). A shadow on the plane that touches the hole is taken
+    for that of what was there, and neither continued nor copied. What lies on no plane is filled in the picture: a
     smooth base is continued as a membrane whose edges are cut at depth jumps and creases, and texture is copied onto it
     from patches that match by texture, base colour, surface normal and depth.
 
     Attributes:
-        base_weight: Weight of the base colour, or on a plane of the local mean, in a patch's distance; texture has 1.
-        contrast_weight: Weight of the local contrast on a plane, so that a pattern is not continued by a bare surface.
-        near_weight: Weight of the distance on a plane, in sizes of the hole: of equal patches the nearer one is taken.
-        normal_weight: Weight of the surface normal in the picture.
-        depth_weight: Weight of the logarithm of the depth in the picture, which keeps the scale of a pattern.
+        base_weight: Weight of the base colour in the distance of patches in the picture; texture has 1.
+        normal_weight: Weight of the surface normal.
+        depth_weight: Weight of the logarithm of the depth, which keeps the scale of a pattern.
         iterations: Rounds of matching and voting at the coarsest level.
     """
 
     base_weight: float = 1.0
-    contrast_weight: float = 0.3
-    near_weight: float = 0.1
     normal_weight: float = 0.3
     depth_weight: float = 0.15
     iterations: int = 12

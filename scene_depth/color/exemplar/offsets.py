@@ -38,8 +38,9 @@ def dominant_offsets(
     distance = distance_transform_edt(~hole)
     sources = np.argwhere(usable)
     near = np.argwhere(usable & (distance < np.sqrt(hole.sum()) + 2 * RADIUS))
+    nothing = np.zeros((0, 2), np.int64)
     if len(sources) < 2 or len(near) == 0:
-        return _serving(np.zeros((0, 2), np.int64), known, hole, count)
+        return _serving(nothing, known, hole, count)
     steps = best_matches(values, thinned(near, TARGETS), thinned(sources, SOURCES)) - thinned(near, TARGETS)
     votes = np.zeros((2 * known.shape[0] + 1, 2 * known.shape[1] + 1))
     np.add.at(votes, tuple((steps + known.shape).T), 1.0)
@@ -48,7 +49,8 @@ def dominant_offsets(
     peaks = peaks[np.argsort(-smooth[tuple(peaks.T)], kind="stable")] - np.array(known.shape)
     candidates = [*peaks[:PEAKS], *(times * peak for peak in peaks[:REPEATED] for times in range(2, MOST_TIMES + 1))]
     candidates = [step for step in candidates if (np.abs(step) < known.shape).all()]
-    chosen = _best_served(values, known, hole, np.unique(candidates, axis=0), near, count - count // 4)
+    distinct = np.unique(np.array(candidates, dtype=np.int64).reshape(-1, 2), axis=0)
+    chosen = _best_served(values, known, hole, distinct, near, count - count // 4) if len(distinct) else nothing
     return _serving(chosen, known, hole, count)
 
 
@@ -66,11 +68,9 @@ def _best_served(
     scale = max(float(np.median(mismatch[np.isfinite(mismatch)])), 1e-6) if np.isfinite(mismatch).any() else 1.0
     likeness = np.where(np.isfinite(mismatch), 0.5 ** (2 * mismatch / scale), 0.02)
     cells = thinned(np.argwhere(hole), 500)
-    there = cells[None] + candidates[:, None]
-    inside = ((there >= 0) & (there < known.shape)).all(axis=-1)
-    safe = np.where(inside[..., None], there, 0)
-    serves = inside & known[safe[..., 0], safe[..., 1]]
-    worth, chosen = np.ones(len(cells)), []
+    serves = np.stack([known_at(known, cells + step) for step in candidates])
+    worth = np.ones(len(cells))
+    chosen: list[int] = []
     for _ in range(min(count, len(candidates))):
         gains = likeness * (serves @ worth)
         gains[chosen] = 0
@@ -109,12 +109,13 @@ def descriptors(
     Args:
         values: Colours  # [H, W, 3]
         centres: Rows and columns  # [P, 2]
-        less: What is first taken from all values of each patch  # [P]
+        less: What is first taken from all channels of each patch  # [P, 2 RADIUS + 1, 2 RADIUS + 1]
     """
     windows = sliding_window_view(values.astype(np.float32), (2 * RADIUS + 1,) * 2, axis=(0, 1))
-    patches = windows[tuple((centres - RADIUS).T)].reshape(len(centres), -1)
+    patches = windows[tuple((centres - RADIUS).T)]  # [P, 3, 2 RADIUS + 1, 2 RADIUS + 1]
     if less is not None:
         patches = patches - less[:, None].astype(np.float32)
+    patches = patches.reshape(len(centres), -1)
     patches = patches - patches.mean(axis=0)
     _, axes = np.linalg.eigh(patches.T @ patches)
     return patches @ axes[:, -COMPONENTS:]
@@ -160,10 +161,7 @@ def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: i
     candidates = candidates[np.argsort(np.abs(candidates).sum(axis=1), kind="stable")]
     while len(chosen) < count and (hole & ~served).any():
         left = thinned(np.argwhere(hole & ~served), 300)
-        there = left[None] + candidates[:, None]
-        inside = ((there >= 0) & (there < known.shape)).all(axis=-1)
-        safe = np.where(inside[..., None], there, 0)
-        gains = (inside & known[safe[..., 0], safe[..., 1]]).sum(axis=1)
+        gains = np.array([known_at(known, left + step).sum() for step in candidates])
         if gains.max() == 0:
             break
         chosen.append(candidates[int(gains.argmax())])
@@ -174,6 +172,13 @@ def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: i
 def _shifted(mask: NDArray[np.bool_], offset: NDArray[np.int64]) -> NDArray[np.bool_]:
     """The mask as seen at an offset: True at x where it is True at x + offset  # [H, W]"""
     return shifted(mask, offset, False)
+
+
+def known_at(known: NDArray[np.bool_], places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether places lie in the grid and are known there  # [..., 2] -> [...]"""
+    inside: NDArray[np.bool_] = np.asarray(((places >= 0) & (places < known.shape)).all(axis=-1))
+    safe = np.where(inside[..., None], places, 0)
+    return inside & known[safe[..., 0], safe[..., 1]]
 
 
 def shifted(values: NDArray, offset: NDArray[np.int64], outside: object) -> NDArray:

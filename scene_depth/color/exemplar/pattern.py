@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from scene_depth.color.exemplar.labelling import label_offsets
-from scene_depth.color.exemplar.offsets import dominant_offsets, refined_offsets
+from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refined_offsets
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
 
 OFFSETS = 40  # translations that the hole is copied by, at most
@@ -59,7 +59,6 @@ def copy_from(
     values: NDArray[np.float32], known: NDArray[np.bool_], hole: NDArray[np.bool_], sources: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The values with those cells of the hole copied whose source is known, and which cells that were  # [H, W, 3], [H, W]"""
-    inside = ((sources >= 0) & (sources < known.shape)).all(axis=-1)
-    safe = np.where(inside[..., None], sources, 0)
-    copied = hole & inside & known[safe[..., 0], safe[..., 1]]
+    copied = hole & known_at(known, sources)
+    safe = np.where(copied[..., None], sources, 0)
     return np.where(copied[..., None], values[safe[..., 0], safe[..., 1]], values), copied

@@ -14,12 +14,13 @@ from scene_depth.color.exemplar.texture import any_of_four, halved
 
 MOST_CELLS = 2500  # of the hole, at the scale at which light is judged
 NEAR = 1.0  # sizes of the hole up to which its shadow may reach
-CHOSEN = 1500  # patches that are judged
-SOURCES = 6000  # patches that they are compared with
+CHOSEN = 1000  # patches that are judged
+SOURCES = 3000  # patches that they are compared with
 DARK = 0.02  # added before logarithms: below it the ratio of two colours says nothing
 PREFERS_EQUAL = 0.1  # how much a difference in brightness counts beside one in pattern: enough that tiles match like tiles
 SPREAD = 0.1  # standard deviation, in sizes of the hole, of the smoothing of gains
-DOUBT = 0.3  # share of trusted matches below which a smoothed gain is drawn towards 1
+ROUGH = 0.05  # difference of logarithms that never speaks against a match
+DOUBT = 0.1  # share of trusted matches below which a smoothed gain is drawn towards 1
 LEAST_SHADOW = 0.06  # logarithm of the gain from which a darkening is a shadow
 DEEPEST = 1.6  # logarithm of the gain below which it is no longer believed
 SIGNIFICANT = 2.5  # by how many times a shadow must exceed what the method finds where there is none
@@ -90,7 +91,7 @@ def _log_gain(rgb: NDArray[np.float32], known: NDArray, hole: NDArray) -> NDArra
     slope = _even_light(logs, judged, sources)
     logs = logs - (np.argwhere(np.ones(known.shape, bool)) @ slope).reshape(*known.shape, 1).astype(np.float32)
     centres = np.concatenate([near, judged])
-    gains, trust = _gains(logs, centres, sources, size)
+    gains, trust = _gains(logs, centres, sources, size, len(near))
     smooth = _smoothed(gains, trust, centres, known.shape, SPREAD * size)
     reached = distance / size <= NEAR
     beyond = known & ~reached
@@ -119,22 +120,44 @@ def _even_light(logs: NDArray, judged: NDArray, sources: NDArray) -> NDArray[np.
     return slope
 
 
-def _gains(logs: NDArray, centres: NDArray, sources: NDArray, size: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Logarithm of the factor between each patch and its match, and how far the match can be trusted  # [P] each"""
+def _gains(
+    logs: NDArray, centres: NDArray, sources: NDArray, size: float, near: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logarithm of the factor between each patch and its match, and how far the match can be trusted  # [P] each
+
+    A match is trusted by how well its pattern agrees, beside what is usual among the patches after the first ``near``.
+    """
     described, mean = _described(logs, np.concatenate([centres, sources]), PREFERS_EQUAL)
-    match, cost = _matches(described[: len(centres)], described[len(centres) :], centres, sources, max(LEAST_STEP, 0.5 * size))
+    apart = max(LEAST_STEP, 0.5 * size)
+    match, cost = _matches(described[: len(centres)], described[len(centres) :], centres, sources, apart)
     gains = mean[: len(centres)] - mean[len(centres) :][match]
-    rest = np.maximum(cost - PREFERS_EQUAL**2 * gains**2 * logs.shape[-1] * (LEAST_STEP**2), 0)
-    usual = np.median(rest[-len(sources) :]) if len(rest) > len(sources) else np.median(rest)
-    return gains, 1 / (1 + (rest / (usual + 1e-9)) ** 2)
+    in_brightness = PREFERS_EQUAL**2 * gains**2 * logs.shape[-1] * LEAST_STEP**2
+    rest = np.maximum(cost - in_brightness, 0)
+    usual = np.median(rest[near:]) + ROUGH**2 * logs.shape[-1] * LEAST_STEP**2
+    return gains, 1 / (1 + (rest / usual) ** 2)
 
 
 def _described(logs: NDArray, centres: NDArray, brightness: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Patches with their mean brightness scaled by ``brightness``, as components; and that mean  # [P, D], [P]"""
+    """Patches without the even slope of their brightness and with its mean scaled, as components; and that mean.
+
+    Args:
+        logs: Logarithms of colours  # [H, W, 3]
+        centres: Rows and columns  # [P, 2]
+        brightness: What remains of the mean.
+
+    Returns:
+        Components  # [P, D]
+        Means  # [P]
+    """
     radius = LEAST_STEP // 2
-    windows = np.lib.stride_tricks.sliding_window_view(logs, (LEAST_STEP, LEAST_STEP), axis=(0, 1))
-    mean = windows[tuple((centres - radius).T)].mean(axis=(1, 2, 3), dtype=np.float64)
-    return descriptors(logs, centres, mean * (1 - brightness)), mean
+    windows = np.lib.stride_tricks.sliding_window_view(logs.mean(axis=-1), (LEAST_STEP, LEAST_STEP))
+    patches = windows[tuple((centres - radius).T)].astype(np.float64)
+    along = np.arange(-radius, radius + 1) / (LEAST_STEP * np.sum(np.arange(-radius, radius + 1) ** 2))
+    mean = patches.mean(axis=(1, 2))
+    y, x = np.einsum("pij,i->p", patches, along), np.einsum("pij,j->p", patches, along)
+    steps = np.arange(-radius, radius + 1)
+    slope = y[:, None, None] * steps[:, None] + x[:, None, None] * steps
+    return descriptors(logs, centres, (1 - brightness) * mean[:, None, None] + slope), mean
 
 
 def _matches(
@@ -146,8 +169,8 @@ def _matches(
     for first in range(0, len(wanted), 200):
         part = slice(first, first + 200)
         costs = squared - 2 * wanted[part] @ offered.T + (wanted[part] ** 2).sum(axis=1)[:, None]
-        close = np.abs(centres[part, None] - sources[None]).max(axis=-1) < apart
-        costs[close] = np.inf
+        close = [np.abs(centres[part, axis, None] - sources[None, :, axis]) < apart for axis in (0, 1)]
+        costs[close[0] & close[1]] = np.inf
         index[part] = costs.argmin(axis=1)
         cost[part] = costs.min(axis=1)
     return index, np.where(np.isfinite(cost), cost, 1e6)

@@ -13,6 +13,7 @@ from scene_depth.geometry.normals import normals_from_depth
 
 OFF_PLANE = 0.02  # distance from a plane, relative to the depth, up to which a point lies on it
 ALIGNED = 0.6  # cosine between the smoothed local normal and the plane's from which it does
+WELL_ALIGNED = 0.97  # the same for the pixels that the plane is fitted to, which keeps creases out
 MEDIAN = 5  # pixels of the median that takes the noise of rendered depth away, which is largest where there is a pattern
 NORMAL_SPREAD = 4.0  # standard deviation, in pixels, of the smoothing of normals
 TRIALS = 60  # planes proposed for each that is accepted
@@ -90,6 +91,10 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
             pixels[free] = _on_plane(points[free], normals[free], normal, offset)
             pixels = free & (uniform_filter(pixels.astype(np.float32), MEDIAN) > 0.5)
             near = pixels & _around(hole)
+            if near.sum() < LEAST_HOLE:
+                break
+            core = near & (normals @ normal > WELL_ALIGNED)
+            near = core if core.sum() >= LEAST_HOLE else near
             normal, offset = _fitted(points[near], depth[near], normal)
         if (pixels & hole).sum() < LEAST_HOLE:
             break

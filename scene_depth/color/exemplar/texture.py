@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
+from scene_depth.color.exemplar.offsets import known_at
 from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, measure_field, target_centres, usable_centres, vote
 
 SMALLEST_SIDE = 6 * (2 * RADIUS + 1)
@@ -142,7 +143,5 @@ def _finer_field(field: NDArray, shape: tuple[int, int], usable: NDArray, source
 
 def _usable_field(field: NDArray, usable: NDArray, sources: NDArray, state: NDArray) -> NDArray[np.int64]:
     """The field, random where it leads out of the grid or to no usable source."""
-    inside = ((field >= 0) & (field < usable.shape)).all(axis=-1)
-    safe = np.where(inside[..., None], field, 0)
-    good = inside & usable[safe[..., 0], safe[..., 1]]
-    return np.where(good[..., None], safe, _random_field(usable.shape, sources, state))
+    good = known_at(usable, field)
+    return np.where(good[..., None], field, _random_field(usable.shape, sources, state))

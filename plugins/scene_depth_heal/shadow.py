@@ -1,0 +1,61 @@
+"""The removed object's shadow beside its hole: which splats carry it, and the picture without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scene_depth.color.exemplar.shadows import picture_gain
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.geometry.visibility import sight
+from scene_depth.splats import GaussianSplats
+from scene_depth_heal.fill import Reference
+from scene_depth_heal.hole import TOLERANCE
+
+DARKENED = 0.96  # factor of the light below which a splat counts as shadowed
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The shadow of an object as one reference shows it.
+
+    Attributes:
+        reference: The view with the shadow taken out of its picture and depth known wherever there was a surface.
+        gain: By what factor the picture was darker, 1 outside the shadow  # [H, W]
+        pixels: Where it was clearly darker, the hole left out  # [H, W] bool
+    """
+
+    reference: Reference
+    gain: NDArray[np.float32]
+    pixels: NDArray[np.bool_]
+
+
+def find_shadow(reference: Reference, prediction: DepthPrediction, *, seed: int = 0) -> Shadow | None:
+    """The shadow that touches the hole, on the planes that the hole lies on; None where there is none.
+
+    Args:
+        reference: The view before anything is filled.
+        prediction: Its completed depth.
+        seed: Of the search for planes.
+    """
+    gain = picture_gain(reference.rgb, reference.hole, prediction.depth, reference.camera, seed)
+    pixels = (gain < DARKENED) & ~reference.hole & (reference.depth > 0)
+    if not pixels.any():
+        return None
+    lit = np.clip(reference.rgb / gain[..., None], 0, 1).astype(np.float32)
+    return Shadow(replace(reference, rgb=lit, beside=reference.rgb), gain, pixels)
+
+
+def shadowed_splats(splats: GaussianSplats, shadow: Shadow) -> Tensor:
+    """Splats on the surface that the shadow lies on, within its pixels  # [N] bool
+
+    Args:
+        splats: The scene.
+        shadow: Of ``find_shadow``.
+    """
+    depth = torch.from_numpy(np.where(shadow.pixels, shadow.reference.depth, 0)).to(splats.device)
+    return sight(splats.means, shadow.reference.camera, depth, None, TOLERANCE).seen
