@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from depthfm_samples import write_official_file, write_vae
 from depthlab_samples import write_official
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +44,8 @@ def kind(command: list[str]) -> str:
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     (tmp_path / "scenes").symlink_to(ROOT / "scenes")
     write_official(tmp_path / "checkpoints")  # tiny weights where a user has the real ones
+    write_official_file(tmp_path / "checkpoints/depthfm-v1.ckpt")
+    write_vae(tmp_path / "checkpoints/stable-diffusion-v1-5/vae")
     ran = []
     for command in commands():
         if kind(command) in ELSEWHERE:

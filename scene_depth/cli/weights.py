@@ -12,9 +12,15 @@ import tyro
 from scene_depth.depth.registry import load_object
 from scene_depth.errors import InputError
 
-CONVERSIONS = {"depthlab": "scene_depth.depth.depthlab.conversion:convert"}
+CONVERSIONS = {
+    "depthlab": "scene_depth.depth.depthlab.conversion:convert",
+    "depthfm": "scene_depth.depth.depthfm.conversion:convert",
+}
 """Model -> function (source, output, dtype) -> notes."""
-FINDERS = {"depthlab": "scene_depth.depth.depthlab.weights:found_parts"}
+FINDERS = {
+    "depthlab": "scene_depth.depth.depthlab.weights:found_parts",
+    "depthfm": "scene_depth.depth.depthfm.conversion:found_parts",
+}
 """Model -> function (source) -> path of each part."""
 
 
@@ -22,13 +28,14 @@ FINDERS = {"depthlab": "scene_depth.depth.depthlab.weights:found_parts"}
 class Convert:
     """Convert the official weights of a model once to a folder of safetensors, which loads faster and runs no code."""
 
-    model: Annotated[Literal["depthlab"], tyro.conf.Positional]
+    model: Annotated[Literal["depthlab", "depthfm"], tyro.conf.Positional]
     """Which model."""
     source: Annotated[str, tyro.conf.Positional]
     """Folder with the official files, or a hub id, which is downloaded. For depthlab the folder that holds DepthLab/,
-    marigold-depth-v1-0/ and CLIP-ViT-H-14-laion2B-s32B-b79K/."""
+    marigold-depth-v1-0/ and CLIP-ViT-H-14-laion2B-s32B-b79K/; for depthfm the file depthfm-v1.ckpt, with Stable Diffusion's
+    vae/ beside it if it is to be part of the folder."""
     output: Annotated[Path, tyro.conf.Positional]
-    """New folder, such as checkpoints/depthlab, where it is found by itself."""
+    """New folder, such as checkpoints/depthlab-safetensors, where it is found by itself."""
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of what is written; 16 bits halve the size."""
     json: bool = False
@@ -58,10 +65,10 @@ class Convert:
 class Find:
     """Say where the weights of a model are on this machine, or which files are missing; nothing is downloaded."""
 
-    model: Annotated[Literal["depthlab"], tyro.conf.Positional]
+    model: Annotated[Literal["depthlab", "depthfm"], tyro.conf.Positional]
     """Which model."""
     source: str | None = None
-    """Folder to look into, in place of the usual ones."""
+    """Folder to look into, or file, in place of the usual ones."""
 
     def run(self) -> None:
         """Runs the command.
@@ -69,8 +76,8 @@ class Find:
         Raises:
             InputError: With what is missing.
         """
-        if self.source is not None and not Path(self.source).expanduser().is_dir():
-            raise InputError("source", "no such folder", "a folder", file=self.source)
+        if self.source is not None and not Path(self.source).expanduser().exists():
+            raise InputError("source", "no such file or folder", "a folder or a file of weights", file=self.source)
         for part, path in load_object(FINDERS[self.model], self.model)(self.source).items():
             print(f"{part}: {path}")
 

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.checks import InpaintingInput, check_input
 from scene_depth.depth.depthfm.attention import AttentionVariant
 from scene_depth.depth.depthfm.inference import LogDepth, predict_log_depth
-from scene_depth.depth.depthfm.metric import metric_depth
+from scene_depth.depth.depthfm.metric import metric_depth, relative_uncertainty
 from scene_depth.depth.depthfm.model import RESOLUTION, check_options
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
+from scene_depth.depth.depthfm.video import fitted_frame, measure_flicker
 from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
 from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, inpaint_with_prior
 from scene_depth.depth.protocol import DepthPrediction
@@ -33,16 +34,19 @@ class DepthFMInpainter:
     back end, by default to the embedded solver as its prior. Either way known depth stays exact.
 
     Attributes:
-        checkpoint, vae, attention, device, dtype: As in ``load_depthfm``.
+        weights: The official ``depthfm-v1.ckpt``, a folder or a hub id, as ``checkpoint`` of ``load_depthfm``.
+        vae, attention, device, dtype: As in ``load_depthfm``.
         steps, ensemble, resolution, batch: As in ``DepthFMModel``.
         back_end: "auto": the network's own prediction, fitted ("global"), for a completion model; "solver" for a depth
             model. Or one of the back ends of ``MonocularInpainter``.
         solver_options: Parameters of the solver.
+        video: Calls are the frames of one video, in order: each prediction is fitted to the depth of the frame before and to
+            the known pixels, both counting the same, in place of a back end. ``details`` tell the flicker.
         exact: Whether a call goes through ``inpaint_depth``, which takes the seam out and pastes known depth. Off where
             that is done around it.
     """
 
-    checkpoint: str | Path | None = None
+    weights: str | Path | None = None
     vae: str | Path | None = None
     steps: int = 2
     ensemble: int = 4
@@ -53,15 +57,19 @@ class DepthFMInpainter:
     device: str = "auto"
     dtype: str = "auto"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
+    video: bool = False
     exact: bool = True
     name: ClassVar[str] = "depthfm"
     _networks: DepthFM = field(init=False, repr=False, compare=False)
+    _before: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = field(
+        init=False, repr=False, compare=False, default_factory=list
+    )  # depth and picture of the frame before
 
     def __post_init__(self) -> None:
         check_options(self.steps, self.ensemble, self.resolution, self.batch)
         if self.back_end not in (*BACK_ENDS, "auto"):
             raise InputError("back_end", repr(self.back_end), f"auto, {', '.join(BACK_ENDS)}")
-        networks = load_depthfm(self.checkpoint, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
+        networks = load_depthfm(self.weights, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
         object.__setattr__(self, "_networks", networks)
 
     def __call__(
@@ -107,6 +115,8 @@ class DepthFMInpainter:
             "back_end": back_end,
             "notes": view.notes,
         }
+        if self.video:
+            return self._as_next_frame(predicted, view, details | {"back_end": "video"})
         metric = metric_depth(predicted, view.depth, view.known)
         details["fit"] = asdict(metric.fit)
         if back_end == "global":
@@ -130,9 +140,21 @@ class DepthFMInpainter:
         told = {name: value for name, value in found.details.items() if name != "notes"}
         return DepthPrediction(found.depth, uncertainty, details=details | told)
 
+    def _as_next_frame(self, predicted: LogDepth, view: InpaintingInput, details: dict[str, Any]) -> DepthPrediction:
+        assert view.rgb is not None
+        before = next((frame for frame in self._before if frame[0].shape == view.depth.shape), None)
+        shown = MonocularMap(predicted.values, "log", predicted.uncertainty)
+        fitted = fitted_frame(shown, None if before is None else before[0], view.depth, view.known)
+        depth = np.where(view.known, view.depth, fitted.depth)
+        details["fit"] = asdict(fitted.fit)
+        if before is not None:
+            details["flicker"] = measure_flicker([before[0], depth], [before[1], view.rgb]).change
+        self._before[:] = [(depth, view.rgb)]
+        return DepthPrediction(fitted.depth, relative_uncertainty(predicted, fitted.fit), details=details)
+
 
 def depthfm_inpainter(
-    checkpoint: str | Path | None = None,
+    weights: str | Path | None = None,
     vae: str | Path | None = None,
     steps: int = 2,
     ensemble: int = 4,
@@ -142,9 +164,23 @@ def depthfm_inpainter(
     batch: int | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    video: bool = False,
 ) -> ExactInpainter:
     """The inpainter behind the wrapper that keeps known depth; parameters as in ``DepthFMInpainter``."""
-    made = DepthFMInpainter(checkpoint, vae, steps, ensemble, resolution, attention, back_end, batch, device, dtype, exact=False)
+    made = DepthFMInpainter(
+        weights,
+        vae,
+        device=device,
+        dtype=dtype,
+        steps=steps,
+        ensemble=ensemble,
+        resolution=resolution,
+        attention=attention,
+        back_end=back_end,
+        batch=batch,
+        video=video,
+        exact=False,
+    )
     return ExactInpainter(made, made.name)
 
 

@@ -82,7 +82,7 @@ class DepthFM:
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes everything that ``from_pretrained`` needs, as safetensors."""
         folder = Path(folder)
-        _write_vae(self.vae, folder / "vae")
+        write_vae(self.vae, folder / "vae")
         state = self.unet.state_dict()
         write_folder(Weights(_plain_config(self.unet.config), state, self.text, self.noising_step, self.encoding), folder)
 
@@ -104,7 +104,7 @@ def load_depthfm(
 
     Args:
         checkpoint: The official ``depthfm-v1.ckpt``, a folder in the form of diffusers (see ``read_folder``), or a hub id
-            of one; by default ``depthfm-v1.ckpt`` or ``depthfm/`` among the checkpoints (``checkpoint_roots``).
+            of one; by default ``depthfm/`` or ``depthfm-v1.ckpt`` among the checkpoints (``checkpoint_roots``).
         vae: Folder or hub id of Stable Diffusion 1.5 or of its autoencoder; by default ``vae/`` in the folder of the
             checkpoint, then Stable Diffusion 1.5 among the checkpoints and in the hub's local cache.
         attention: "plain", as the official code attends with xformers; "official", as it attends without.
@@ -128,7 +128,7 @@ def load_depthfm(
 
 def read_weights(checkpoint: str | Path | None = None) -> Weights:
     """Finds and reads the weights without the autoencoder; argument and errors as in ``load_depthfm``."""
-    path = _find_checkpoint(checkpoint)
+    path = find_checkpoint(checkpoint)
     return read_folder(path) if path.is_dir() else read_official(path)
 
 
@@ -149,13 +149,14 @@ def build_unet(weights: Weights, dtype: torch.dtype = torch.float32, device: tor
     return unet.eval().requires_grad_(False)
 
 
-def _find_checkpoint(checkpoint: str | Path | None) -> Path:
+def find_checkpoint(checkpoint: str | Path | None = None) -> Path:
+    """The official file, or the folder of weights; argument and errors as in ``load_depthfm``."""
     if checkpoint is None:
-        places = [root / name for root in checkpoint_roots() for name in (OFFICIAL, FOLDER, f"{FOLDER}/{OFFICIAL}")]
+        places = [root / name for root in checkpoint_roots() for name in (FOLDER, OFFICIAL, f"{FOLDER}/{OFFICIAL}")]
         found = next((place for place in places if place.is_file() or (place / "unet").is_dir()), None)
         if found is None:
             looked = ", ".join(str(root) for root in checkpoint_roots())
-            raise InputError("checkpoint", f"no {OFFICIAL} in {looked}", f"the path of {OFFICIAL} (about 1.8 GB) or of a folder")
+            raise InputError("checkpoint", f"no {OFFICIAL} in {looked}", f"the path of {OFFICIAL} or of a converted folder")
         return found
     path = Path(checkpoint).expanduser()
     if path.is_dir() and not (path / "unet").is_dir() and (path / OFFICIAL).is_file():
@@ -187,35 +188,8 @@ def find_vae(vae: str | Path | None, checkpoint: Path | None) -> Path:
     return found / "vae" if (found / "vae" / "config.json").is_file() else found
 
 
-def convert_checkpoint(
-    checkpoint: str | Path | None, output: str | Path, vae: str | Path | None = None, dtype: torch.dtype | None = None
-) -> None:
-    """Writes any checkpoint as a folder of safetensors that loads without unpickling; with the autoencoder where it is found.
-
-    Args:
-        checkpoint: As in ``load_depthfm``.
-        output: Folder to write.
-        vae: As in ``load_depthfm``; if it is None and there is none on this machine, the folder is written without it.
-        dtype: Type that tensors are stored in; as they are by default.
-
-    Raises:
-        InputError: As in ``load_depthfm``; also if the output is the folder that is read.
-    """
-    weights = read_weights(checkpoint)
-    if weights.file is not None and Path(output).resolve() == weights.file.resolve():
-        raise InputError("output", "the folder of the input", "another folder, the input is never overwritten", file=output)
-    build_unet(replace(weights, state={name: value.to("meta") for name, value in weights.state.items()}), device="meta")
-    try:
-        vae_folder = find_vae(vae, weights.file)
-    except InputError:
-        if vae is not None:
-            raise
-    else:
-        _write_vae(load_vae(vae_folder), Path(output) / "vae", dtype)
-    write_folder(weights, output, dtype)
-
-
-def _write_vae(vae: Any, folder: Path, dtype: torch.dtype | None = None) -> None:
+def write_vae(vae: Any, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """Writes the autoencoder in the form that ``load_vae`` reads."""
     write_state_dict(folder / f"{WEIGHTS}.safetensors", vae.state_dict(), dtype)
     with atomic_path(folder / "config.json") as temporary:
         temporary.write_text(vae.to_json_string(), encoding="utf-8")

@@ -13,9 +13,10 @@ import torch
 
 from scene_depth.depth.depthfm import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.checkpoint import read_official
+from scene_depth.depth.depthfm.conversion import convert, found_parts
 from scene_depth.depth.depthfm.inference import sample
 from scene_depth.depth.depthfm.ldm import ldm_names, unet_config
-from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_model, convert_checkpoint
+from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_model
 from scene_depth.errors import InputError
 
 IMAGE = torch.linspace(-1, 1, 3 * 64 * 128).reshape(1, 3, 64, 128)
@@ -213,9 +214,14 @@ def test_missing_files_are_named(tiny, tmp_path):
         load_depthfm(tiny.checkpoint, dtype="int8")
 
 
-def test_weights_are_found_among_the_checkpoints(tiny, monkeypatch):
-    monkeypatch.setenv("SCENE_DEPTH_CHECKPOINTS", str(tiny.checkpoint.parent))
+def test_weights_are_found_among_the_checkpoints(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCENE_DEPTH_CHECKPOINTS", str(tmp_path))
+    os.symlink(tiny.checkpoint, tmp_path / "depthfm-v1.ckpt")
+    (tmp_path / "stable-diffusion-v1-5").mkdir()
+    os.symlink(tiny.vae, tmp_path / "stable-diffusion-v1-5" / "vae")
     assert load_depthfm(device="cpu").noising_step == 400
+    convert(None, tmp_path / "depthfm")  # what was converted is preferred
+    assert found_parts() == {"depthfm": tmp_path / "depthfm", "vae": tmp_path / "depthfm" / "vae"}
 
 
 def output(model):
@@ -225,16 +231,38 @@ def output(model):
 def test_saved_and_converted_weights_are_the_same(tiny, model, tmp_path):
     expected = output(model)
     model.save_pretrained(tmp_path / "saved")
-    convert_checkpoint(tiny.checkpoint, tmp_path / "converted")
+    assert convert(tiny.checkpoint, tmp_path / "converted") == []
     for folder in ("saved", "converted"):
         assert not list((tmp_path / folder).rglob("*.ckpt"))
         assert torch.equal(output(DepthFM.from_pretrained(tmp_path / folder, device="cpu")), expected)
-    convert_checkpoint(tmp_path / "saved", tmp_path / "half", dtype=torch.float16)
+    convert(tmp_path / "saved", tmp_path / "half", "fp16")
     size = (tmp_path / "half/unet/diffusion_pytorch_model.safetensors").stat().st_size
     assert size < 0.55 * (tmp_path / "saved/unet/diffusion_pytorch_model.safetensors").stat().st_size
     torch.testing.assert_close(output(load_depthfm(tmp_path / "half", device="cpu")), expected, rtol=0, atol=0.05)
-    with pytest.raises(InputError, match="never overwritten"):
-        convert_checkpoint(tmp_path / "saved", tmp_path / "saved")
+    assert found_parts(tmp_path / "half") == {"depthfm": tmp_path / "half", "vae": tmp_path / "half/vae"}
+
+
+def test_conversion_refuses_before_it_reads(tiny, tmp_path):
+    with pytest.raises(InputError, match="a folder with files in it"):
+        convert("nowhere.ckpt", tiny.checkpoint.parent)
+    with pytest.raises(InputError, match="dtype: found 'int8'"):
+        convert(tiny.checkpoint, tmp_path / "out", "int8")
+    with pytest.raises(InputError, match="no such file"):
+        convert(tmp_path / "nowhere.ckpt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_conversion_on_the_command_line(tiny, tmp_path, capsys):
+    from scene_depth.cli.weights import Convert, Find
+
+    link = tmp_path / "alone" / "depthfm-v1.ckpt"  # no autoencoder beside it
+    link.parent.mkdir()
+    os.symlink(tiny.checkpoint, link)
+    Convert("depthfm", str(link), tmp_path / "out", dtype="fp16").run()
+    assert "without an autoencoder" in capsys.readouterr().out
+    assert load_depthfm(tmp_path / "out", tiny.vae, device="cpu").noising_step == 400
+    Find("depthfm", str(tiny.checkpoint)).run()
+    assert f"vae: {tiny.vae}" in capsys.readouterr().out
 
 
 def test_a_folder_that_diffusers_saved(tiny, model, tmp_path):
