@@ -19,7 +19,7 @@ from scene_depth.depth.registry import BUILT_IN
 from scene_depth.errors import InputError
 
 INPAINTERS = ("nearest", "linear", "harmonic", "harmonic_color", "colorization", "ip_basic", "geodesic", "solver")
-NEED_WEIGHTS = {"auxiliary", "depthfm", "depthlab", "marigold", "transformers"}
+NEED_WEIGHTS = {"auxiliary", "depthfm", "depthlab", "marigold", "refined", "transformers"}
 DTYPES = ("float16", "float32", "float64", ">f4", "uint8", "uint16", "int16", "int32", "uint32", "int64")
 
 
