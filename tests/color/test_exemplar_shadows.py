@@ -40,7 +40,7 @@ def surface(name: str) -> NDArray[np.float32]:
         "grain": 0.55 + 0.25 * noise,
         "stripes": np.where(x % 14 < 7, 0.75, 0.25) + 0.02 * noise,
         "tiles": np.where((y // 9 + x // 9) % 2, 0.75, 0.3) + 0.02 * noise,
-        "slanting light": 0.3 + 0.4 * x / WIDTH + 0.02 * noise,
+        "slanting light": 0.4 + 0.25 * x / WIDTH + 0.02 * noise,
     }[name]
     return coloured(grey)
 

@@ -74,7 +74,8 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
         seed: Of the proposals.
     """
     rng = np.random.default_rng([seed, 11])
-    points, normals = camera_points(median_filter(depth, MEDIAN), camera), _smooth_normals(depth, camera)
+    measured, normals = camera_points(depth, camera), _smooth_normals(depth, camera)
+    points = camera_points(median_filter(depth, MEDIAN), camera)
     free = (depth > 0) & (np.linalg.norm(normals, axis=-1) > 0.5)
     found: list[Plane] = []
     while len(found) < MOST_PLANES:
@@ -95,7 +96,7 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
                 break
             core = near & (normals @ normal > WELL_ALIGNED)
             near = core if core.sum() >= LEAST_HOLE else near
-            normal, offset = _fitted(points[near], depth[near], normal)
+            normal, offset = _fitted(measured[near], depth[near], normal)
         if (pixels & hole).sum() < LEAST_HOLE:
             break
         free &= ~pixels
