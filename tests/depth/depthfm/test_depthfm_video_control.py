@@ -126,7 +126,9 @@ def test_the_control_image():
     assert np.array_equal(control_image(7 * depth), image)
     assert not control_image(np.full((3, 3), 2.0)).any()
     ramp = 1 / np.linspace(1, 2, 101)[None]
-    assert control_image(ramp, cut=0.1)[0, [5, 50, 95], 0].tolist() == [0, 128, 255]
+    low, middle, high = control_image(ramp, cut=0.1)[0, [5, 50, 95], 0].tolist()
+    assert (low, high) == (0, 255)
+    assert middle in (127, 128)  # 127.5, whichever way it rounds
 
 
 def test_relative_depth_keeps_the_order():
