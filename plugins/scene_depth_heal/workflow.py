@@ -46,7 +46,8 @@ class HealConfig:
     """Optimisation steps of the new splats; 0 leaves them as they are made."""
     shadow: bool = True
     """Take away the object's shadow on the surface around the hole too: its splats are deleted and made anew, lit as that
-    surface is farther away. No effect where no shadow is found, or where the first reference is painted."""
+    surface is farther away. On by default, since it looks and measures better where a shadow is found; it is looked for in
+    one view, and missed where the surface does not repeat itself nearby. No effect if the first reference is painted."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -221,7 +222,8 @@ class _Run:
             self.take_shadow(self.next_of(waiting, remaining), depth_inpainter)
             remaining = {state.name: state.unseen for state in self.states}
         while waiting and len(self.fills) < limit and not self.stopped:
-            name = self.next_of(waiting, remaining)
+            first = next(iter(self.lit), None) if not self.fills else None
+            name = first if first in waiting else self.next_of(waiting, remaining)
             waiting.remove(name)
             if float(remaining[name].float().mean()) < self.config.enough:
                 continue

@@ -12,6 +12,7 @@ from scene_depth.color.exemplar.patchmatch import usable_centres
 from scene_depth.color.exemplar.surfaces import planes_of, straight_view
 from scene_depth.color.exemplar.texture import any_of_four, halved
 
+LEAST_SHARE = 0.2  # of the hole that lies on a plane which the object may have stood on
 MOST_CELLS = 2500  # of the hole, at the scale at which light is judged
 NEAR = 1.0  # sizes of the hole up to which its shadow may reach
 CHOSEN = 1000  # patches that are judged
@@ -29,7 +30,7 @@ SIGNIFICANT = 2.5  # by how many times a shadow must exceed what the method find
 def picture_gain(
     rgb: NDArray[np.floating], hole: NDArray[np.bool_], depth: NDArray[np.floating], camera: Cameras, seed: int = 0
 ) -> NDArray[np.float32]:
-    """The shadow's gain in a picture, on the planes that the hole lies on; 1 where there is no shadow  # [H, W]
+    """The shadow's gain in a picture, on the planes that much of the hole lies on; 1 where there is none  # [H, W]
 
     Args:
         rgb: sRGB; not read inside the hole  # [H, W, 3]
@@ -40,6 +41,8 @@ def picture_gain(
     """
     gain = np.ones(hole.shape, dtype=np.float32)
     for plane in planes_of(depth, hole, camera, seed):
+        if (plane.pixels & hole).sum() < LEAST_SHARE * hole.sum():
+            continue
         view = straight_view(plane, rgb, ~hole, hole, camera)
         if view.known.any():
             here = plane.pixels & ~hole & np.isfinite(view.rows)
