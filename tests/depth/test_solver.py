@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scene_depth.depth.masks import half_image, random_points, rectangle
+from scene_depth.datasets.procedural import generate_frame
+from scene_depth.depth.masks import half_image, known_mask, random_points, rectangle
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.errors import InputError
@@ -133,3 +134,15 @@ def test_a_depth_edge_follows_the_colour_edge():
     known = np.random.default_rng(6).random(depth.shape) < 0.02
     result = SolverInpainter()(rgb, depth, known)
     assert np.abs(result.depth / depth - 1)[~known].mean() < 0.02
+
+
+def test_pixels_that_are_hardly_held_do_not_make_steps_diverge():
+    """Patches of a street with much sky: coarse pixels that touch little known depth have nearly singular blocks."""
+    frame = generate_frame("street", 4294967841, 160, 120)
+    rgb = np.rint(frame.rgb * 255).astype(np.uint8).astype(np.float32) / np.float32(255)
+    known = known_mask("patch30", frame.depth, 4961325837203338867)
+    result = SolverInpainter()(rgb, frame.depth, known).depth
+    assert np.isfinite(result).all()
+    limits = frame.depth[known].min() / 1.3001, frame.depth[known].max() / 0.6999
+    assert (result >= limits[0]).all()
+    assert (result <= limits[1]).all()

@@ -10,7 +10,7 @@ _kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"con
 ONE = np.float32(1)
 HALF = np.float32(0.5)
 QUARTER = np.float32(0.25)
-TINY = np.float32(1e-30)
+RAISED = 1 + 4e-6  # sums of eight float32 terms are off by up to 5e-7 of the diagonal; three times that, and a reserve
 
 
 @_kernel
@@ -183,10 +183,14 @@ def _add(out, values):
 
 @_kernel
 def _invert(block, inverse):
-    """Adjugate over determinant of symmetric matrices; a pixel that nothing holds gets 0 and stays as it is."""
+    """Adjugate over determinant of symmetric matrices; a pixel that nothing holds gets 0 and stays as it is.
+
+    The diagonals are raised by more than their rounding: where neighbours hold a pixel in some direction hardly at all,
+    the inverse of a rounded block would be too large, and steps of that length diverge.
+    """
     for i in range(block.shape[1]):
-        uu, ua, ub = np.float64(block[0, i]), np.float64(block[1, i]), np.float64(block[2, i])
-        aa, ab, bb = np.float64(block[3, i]), np.float64(block[4, i]), np.float64(block[5, i])
+        uu, ua, ub = RAISED * np.float64(block[0, i]), np.float64(block[1, i]), np.float64(block[2, i])
+        aa, ab, bb = RAISED * np.float64(block[3, i]), np.float64(block[4, i]), RAISED * np.float64(block[5, i])
         c_uu, c_ua, c_ub = aa * bb - ab * ab, ub * ab - ua * bb, ua * ab - ub * aa
         det = uu * c_uu + ua * c_ua + ub * c_ub
         scale = 1.0 / det if det > 0 else 0.0
