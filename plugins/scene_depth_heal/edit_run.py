@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path
-from scene_depth.optimization.report import versions
+from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth_heal.workflow import HealProgress, Tell
 
@@ -46,7 +43,7 @@ class PosedView:
 
 
 @dataclass
-class EditReport:
+class EditReport(JsonReport):
     """Record of an edit, filled in as it goes, so that an interrupted one says how far it came.
 
     Attributes:
@@ -85,19 +82,6 @@ class EditReport:
     seconds: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return json.loads(json.dumps(asdict(self), default=str))
-
-    def as_json(self) -> str:
-        """The report as JSON text."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the report, whole or not at all."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.as_json() + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from scene_depth.io.atomic import atomic_path
-from scene_depth.optimization.report import versions
+from scene_depth.io.json_reports import JsonReport, versions
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class ReferenceReport:
 
 
 @dataclass
-class HealReport:
+class HealReport(JsonReport):
     """Record of a heal, filled in as it goes, so that an interrupted one says how far it came.
 
     Attributes:
@@ -70,16 +67,3 @@ class HealReport:
     seconds: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return json.loads(json.dumps(asdict(self), default=str))
-
-    def as_json(self) -> str:
-        """The report as JSON text."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the report, whole or not at all."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.as_json() + "\n", encoding="utf-8")

@@ -149,7 +149,7 @@ class Complete:
 
     def _show(self, report: CompletionReport) -> None:
         if self.json:
-            print(report.to_json())
+            print(report.as_json())
             return
         console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
         for row in report.frames:

@@ -68,7 +68,7 @@ class Train:
 
     def _show(self, report: TrainingReport) -> None:
         if self.json:
-            print(report.to_json())
+            print(report.as_json())
             return
         console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
         console.print(f"{report.steps} steps in {report.seconds:.0f} s, {report.parameters:,} parameters on {report.device}")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path
 from scene_depth.io.json_files import read_json_object
+from scene_depth.io.json_reports import JsonReport
 
 REPORT = "report.json"
 
 
 @dataclass(frozen=True)
-class CompletionReport:
+class CompletionReport(JsonReport):
     """What was done, saved as ``report.json``.
 
     Attributes:
@@ -36,15 +35,6 @@ class CompletionReport:
     planned: int = 0
     resumed: int = 0
     seconds: float = 0.0
-
-    def to_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps(asdict(self), indent=1, default=str, allow_nan=False)
-
-    def save(self, path: Path) -> None:
-        """Writes it."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
 
 
 def process_share() -> tuple[int, int]:

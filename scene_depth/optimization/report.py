@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field
 from typing import Any
 
-from scene_depth.io.atomic import atomic_path
-
-PACKAGES = ("scene-depth", "torch", "numpy", "numba", "gsplat")
+from scene_depth.io.json_reports import JsonReport, versions
 
 
 @dataclass(frozen=True)
-class FitReport:
+class FitReport(JsonReport):
     """Record of a fit.
 
     Attributes:
@@ -54,37 +48,7 @@ class FitReport:
     seed: int
     device: str
     config: dict[str, Any]
-    versions: dict[str, str] = field(default_factory=lambda: versions())
+    versions: dict[str, str] = field(default_factory=versions)
     test: list[dict[str, Any]] = field(default_factory=list)
     psnr_test: float | None = None
     ssim_test: float | None = None
-
-    def as_json(self) -> str:
-        """The report as JSON text; numbers that are not finite become null."""
-        return json.dumps(_finite(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the report, whole or not at all."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.as_json() + "\n", encoding="utf-8")
-
-
-def versions() -> dict[str, str]:
-    """Versions of python and of the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value

@@ -22,7 +22,7 @@ from scene_depth.training.config import TrainConfig
 from scene_depth.training.config_files import config_to_plain, write_config
 from scene_depth.training.log import TrainingLog
 from scene_depth.training.objective import Objective, Validation
-from scene_depth.training.report import TrainingReport, package_version
+from scene_depth.training.report import REPORT, TrainingReport
 
 WEIGHTS, BEST = "weights", "best"
 
@@ -332,8 +332,7 @@ def _reported(run: _Run, finished: bool) -> TrainingReport:
         processes=run.accelerator.num_processes,
         device=run.accelerator.device.type,
         seconds=run.seconds,
-        versions={"scene-depth": package_version("scene-depth"), "torch": torch.__version__},
     )
     if run.main:
-        report.save(run.folder)
+        report.save(run.folder / REPORT)
     return report

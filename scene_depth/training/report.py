@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from scene_depth.io.atomic import atomic_path
+from scene_depth.io.json_reports import JsonReport, versions
 
 REPORT = "report.json"
 
 
 @dataclass(frozen=True)
-class TrainingReport:
+class TrainingReport(JsonReport):
     """What a training did, saved as ``report.json``.
 
     Attributes:
@@ -43,21 +40,4 @@ class TrainingReport:
     processes: int = 1
     device: str = "cpu"
     seconds: float = 0.0
-    versions: dict[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps(asdict(self), indent=1)
-
-    def save(self, folder: Path) -> None:
-        """Writes ``report.json``."""
-        with atomic_path(folder / REPORT) as path:
-            path.write_text(self.to_json() + "\n", encoding="utf-8")
-
-
-def package_version(name: str) -> str:
-    """Version of an installed package, or "unknown"."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
+    versions: dict[str, str] = field(default_factory=versions)
