@@ -16,7 +16,7 @@ demo: $(VENV)/.core
 	$(BIN)/scene-depth demo --output out/demo $(if $(HEADLESS),--headless)
 
 test: style
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile $(ARGS)
 
 style: $(VENV)/.dev
 	$(BIN)/ruff check .

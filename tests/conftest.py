@@ -11,6 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Test processes share the cores: threads of torch that wait for each other by spinning would make them many times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def shared_root() -> Path:
     """Folder of development data, by the environment variable SCENE_DEPTH_SHARED or beside the checkout."""
