@@ -106,7 +106,7 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
     candidates = state.object_pixels & (state.depth_after > 0)
     if not candidates.any():
         return unseen
-    points = state.camera.unproject(state.depth_after[None])[0][candidates]
+    points = state.camera.unproject(state.depth_after[None])[0].to(candidates.device)[candidates]
     seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     for other in states:
         if other is not state:

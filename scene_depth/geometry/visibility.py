@@ -29,9 +29,9 @@ class Sighting:
 def sight(points: Tensor, camera: Cameras, depth: Tensor, blocked: Tensor | None = None, tolerance: float = 0.02) -> Sighting:
     """Compares world points with what one view sees.
 
-    Points outside the image, behind the camera or on pixels of unknown depth belong to none of the three classes.
-    The depth is compared with the nearest of the four pixels around the projection, so that a surface seen at a slant
-    is not lost to rounding.
+    Points outside the image, behind the camera or on pixels of unknown depth belong to none of the three classes. The
+    depth is compared with the nearest of the four pixels around the projection, so that a surface seen at a slant is not
+    lost to rounding. Points, camera and maps may lie on different devices; the result lies where the points do.
 
     Args:
         points: World points in scene units  # [P, 3]
@@ -52,12 +52,13 @@ def sight(points: Tensor, camera: Cameras, depth: Tensor, blocked: Tensor | None
     known = inside & (surface > 0)
     if blocked is not None:
         column, row = _pixel_indices(pixels, inside, camera)
-        hidden = inside & blocked[row, column]
+        hidden = inside & blocked.to(inside.device)[row, column]
     else:
         hidden = torch.zeros_like(inside)
     difference = (z - surface) / z.clamp_min(1e-12)
     seen = known & ~hidden & (difference.abs() <= tolerance)
-    return Sighting(seen, hidden | (known & (difference > tolerance)), known & ~hidden & (difference < -tolerance))
+    found = (seen, hidden | (known & (difference > tolerance)), known & ~hidden & (difference < -tolerance))
+    return Sighting(*(part.to(points.device) for part in found))
 
 
 def count_sightings(

@@ -54,6 +54,19 @@ def test_the_hole_is_repaired_and_the_rest_untouched(scene: Room) -> None:
         assert np.mean(np.abs(depth - true_depth) / true_depth) < 0.03
 
 
+@pytest.mark.cuda
+def test_the_same_workflow_runs_on_cuda(scene: Room) -> None:
+    views, config = views_of(scene), HealConfig(steps=60, most_references=2)
+    depth_inpainter, image_inpainter = load_depth_inpainter("harmonic"), ExemplarInpainter()
+    result = heal(scene.splats.to("cuda"), scene.ball.to("cuda"), views, depth_inpainter, image_inpainter, config)
+    assert result.report.finished
+    assert result.report.frozen_sha256_before == result.report.frozen_sha256_after
+    truth = wall(with_hole=False)
+    for index, state in enumerate(result.states):
+        after = render(result.splats.to("cpu"), scene.cameras[index])
+        assert psnr(after.rgb[0].clamp(0, 1).numpy(), scene.truth(index, truth), state.unseen.cpu().numpy()) > 25
+
+
 def test_unseen_is_what_no_camera_sees_past_the_ball(scene: Room) -> None:
     states = open_hole(scene.splats, scene.ball, ["v"] * 6, scene.cameras, [None] * 6)
     for state in states:
