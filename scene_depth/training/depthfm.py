@@ -33,7 +33,7 @@ from scene_depth.datasets.streams import (
 from scene_depth.depth.alignment import apply_fit, fit_globally
 from scene_depth.depth.depthfm.checkpoint import empty_text
 from scene_depth.depth.depthfm.encoding import QUANTILES, ConditionEncoding, condition_maps, depth_range, normalized_log_depth
-from scene_depth.depth.depthfm.flow import euler, noised
+from scene_depth.depth.depthfm.flow import SCHEDULE_STEPS, euler, noised
 from scene_depth.depth.depthfm.network import (
     COMPLETION_CHANNELS,
     DEPTH_CHANNELS,
@@ -202,7 +202,9 @@ class DepthFMObjective:
         bare: Any = model
         unet = new_unet(dict(bare.config))
         unet.load_state_dict({name: value.cpu() for name, value in merged_state(model).items()})
-        DepthFM(unet, self.vae, self.text.cpu(), self.config.noising_step, self.encoding).save_pretrained(folder)
+        # The highest level leaves nothing of the picture, which is how inference is told to start from noise.
+        level = SCHEDULE_STEPS if self.config.coupling == "noise" else self.config.noising_step
+        DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding).save_pretrained(folder)
 
     def _example(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
         found = {

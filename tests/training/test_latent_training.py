@@ -317,7 +317,7 @@ def test_depthfm_trains_and_loads(folder: Path, tmp_path: Path, changes: dict[st
     model = load_depthfm(tmp_path / "weights", device="cpu")
     assert model.unet.config.in_channels == (16 if "completion" in changes else 8)
     assert (model.encoding is not None) == ("completion" in changes)
-    assert model.noising_step == 400
+    assert model.noising_step == (1000 if changes.get("coupling") == "noise" else 400)
     if changes:
         return
     further = tiny(depthfm, folder, start=str(tmp_path / "weights"), completion=True)
