@@ -50,7 +50,7 @@ def test_without_an_offset_the_result_is_the_solvers() -> None:
 @pytest.mark.parametrize("bias", [0.1, -0.1])
 def test_a_correction_acts_in_the_hole_fades_towards_known_depth_and_moves_in_its_sense(bias: float) -> None:
     rgb, depth, known = slanted_view()
-    refined = RefinedInpainter(network=network(bias))(rgb, depth, known).depth
+    refined = RefinedInpainter(network=network(bias), trust=100.0)(rgb, depth, known).depth
     change = np.log(SolverInpainter()(rgb, depth, known).depth / refined)
     assert np.array_equal(refined[known], depth[known])
     assert change[30, 40] == pytest.approx(bias, rel=0.05)  # 15 pixels from known depth, of which 4 are the fade
@@ -59,9 +59,13 @@ def test_a_correction_acts_in_the_hole_fades_towards_known_depth_and_moves_in_it
 
 def test_a_network_gone_wild_is_limited() -> None:
     rgb, depth, known = slanted_view()
-    refined = RefinedInpainter(network=network(50.0))(rgb, depth, known).depth
-    change = np.log(SolverInpainter()(rgb, depth, known).depth / refined)
-    assert np.abs(change).max() <= LARGEST_CHANGE * (1 + 1e-5)
+    solved = SolverInpainter()(rgb, depth, known)
+    assert solved.uncertainty is not None
+    for trust, limit in ((1e6, LARGEST_CHANGE), (1.0, solved.uncertainty)):
+        refined = RefinedInpainter(network=network(50.0), trust=trust)(rgb, depth, known).depth
+        change = np.log(solved.depth / refined)
+        assert (np.abs(change) <= limit + 1e-5).all()
+        assert np.abs(change).max() > 0.5 * np.max(limit)
 
 
 @pytest.mark.parametrize("size", [(1, 40), (40, 1), (7, 9), (150, 333)])
@@ -137,6 +141,11 @@ def test_bad_weights_are_one_clear_error(tmp_path: Path) -> None:
     np.savez(tmp_path / "lacking.npz", **content)
     with pytest.raises(InputError, match=r"enter\.weight|Missing|state_dict"):
         load_network(tmp_path / "lacking.npz")
+
+
+def test_trust_is_positive() -> None:
+    with pytest.raises(InputError, match="trust"):
+        RefinedInpainter(network=network(), trust=0.0)
 
 
 def test_a_prior_belongs_to_the_solver_alone() -> None:

@@ -34,6 +34,8 @@ class RefinedInpainter:
     Attributes:
         weights: File, or folder with ``refined.npz``; None takes the one that comes with the package.
         solver: Parameters of the solver; without a prior.
+        trust: Largest correction in standard deviations of the solver's own uncertainty: where the solver has no reason to
+            doubt itself, a network that has never seen such a scene may not overrule it.
         network: A loaded network in place of ``weights``.
     """
 
@@ -41,11 +43,14 @@ class RefinedInpainter:
 
     weights: str | os.PathLike[str] | None = None
     solver: SolverInpainter = field(default_factory=SolverInpainter)
+    trust: float = 1.0
     network: RefiningNetwork | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.solver.prior is not None:
             raise InputError("solver.prior", "a prior", "none; a prior goes to the solver alone")
+        if not self.trust > 0:
+            raise InputError("trust", self.trust, "a number above 0")
         if self.network is None:
             object.__setattr__(self, "network", load_network(self.weights))
 
@@ -64,9 +69,11 @@ class RefinedInpainter:
         if view.known.all():
             return solved
         change, error = self._correction(view)
+        assert solved.uncertainty is not None
+        limit = np.minimum(self.trust * solved.uncertainty, LARGEST_CHANGE)
+        change = np.clip(change, -limit, limit)
         corrected = (solved.depth * np.exp(-change)).astype(view.depth.dtype)
         corrected[view.known] = view.depth[view.known]
-        assert solved.uncertainty is not None
         weight = 1 - np.exp(-_distance(view.known) / FADE)
         sigma = (1 - weight) * solved.uncertainty + weight * SPREAD * error
         details = {**solved.details, "largest_change": float(np.abs(change).max())}
@@ -81,7 +88,6 @@ class RefinedInpainter:
             change, error = self.network(torch.from_numpy(small.planes)[None])
         size = (view.known.shape[0], view.known.shape[1])
         change, error = enlarged(torch.cat([change, error]), size)
-        change = np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
         return np.where(view.known, 0, change).astype(np.float32), error
 
 

@@ -1,0 +1,130 @@
+"""The solver with and without its network, on the frames of the depth benchmark at half size.
+
+    python -m benchmarks.refined WEIGHTS [--every 1] [--output out/refined] [--record]
+
+WEIGHTS is a folder that ``scene-depth train refined`` wrote (``OUT/weights``; its configuration lies beside it). ``--every N``
+takes every N-th frame with the role eval. A run goes on where it was interrupted, as long as WEIGHTS are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.depth_inpainting import HALF
+from benchmarks.results import machine, write_section
+from scene_depth.datasets.frames import find_frames
+from scene_depth.depth.refined.weights import FILE
+from scene_depth.evaluation.depth_protocols import HOLES, STANDARD
+from scene_depth.evaluation.depth_rows import DepthRow
+from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.evaluation.summaries import FLOOR
+from scene_depth.io.atomic import check_writable
+
+SOLVER = "solver"
+LARGEST_ON_HOLES, LARGEST_ON_A_MASK = 0.95, 1.02  # ratios that would make it the default inpainter
+
+
+def main() -> int:
+    """Runs both and prints the table."""
+    arguments = _arguments()
+    folder = check_writable(arguments.output)
+    data = Path(os.environ.get("SCENE_DEPTH_SHARED", "../shared")) / "data"
+    sources = [source for source in find_frames(data) if source.role == "eval"][:: arguments.every]
+    refined = f"refined[weights={arguments.weights.resolve()}]"
+    digest = sha256((arguments.weights / FILE).read_bytes()).hexdigest()[:8]
+    rows: list[DepthRow] = []
+    for name, journal in ((SOLVER, "solver"), (refined, digest)):
+        settings = DepthSettings((name,), max_size=HALF)
+        result = run_depth(sources, settings, processes=1, journal=folder / f"{journal}.jsonl", progress=_tell)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        rows += result.rows
+    lines = [*_heading(arguments, len(sources)), *_table(rows, refined), *_training(arguments.weights.parent)]
+    print("\n".join(lines))
+    if arguments.record:
+        write_section("refined", lines)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The solver with and without its network.")
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("out/refined"))
+    parser.add_argument("--record", action="store_true")
+    return parser.parse_args()
+
+
+def _tell(done: int, planned: int, row: DepthRow) -> None:
+    print(f"{done}/{planned} {row.frame} {row.mask} {row.inpainter}", file=sys.stderr, flush=True)
+
+
+def _heading(arguments: argparse.Namespace, frames: int) -> list[str]:
+    options = f" --every {arguments.every}" if arguments.every > 1 else ""
+    return [
+        f"`python -m benchmarks.refined WEIGHTS{options} --record`, {frames} real frames, longer side {HALF} pixels, {machine()}",
+        "AbsRel over hidden pixels; refined over solver as geometric mean over frames, the worst frame, and means of both.",
+        "",
+    ]
+
+
+def _table(rows: list[DepthRow], refined: str) -> list[str]:
+    """Ratios by mask, over holes and over all masks."""
+    errors = {(row.frame, row.mask, row.inpainter): row for row in rows if row.failure is None and row.hidden.abs_rel is not None}
+    lines = [
+        "| mask | refined / solver | worst frame | solver % | refined % | s more |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    logs: dict[str, float] = {}
+    for mask in STANDARD:
+        pairs = [
+            (row, errors[frame, mask, refined])
+            for (frame, name, who), row in errors.items()
+            if name == mask and who == SOLVER and (frame, mask, refined) in errors
+        ]
+        if not pairs:
+            continue
+        before, after = (np.array([row.hidden.abs_rel for row in side], dtype=np.float64) for side in zip(*pairs, strict=True))
+        ratios = np.log(np.maximum(after, FLOOR) / np.maximum(before, FLOOR))
+        more = float(np.median([b.seconds - a.seconds for a, b in pairs]))
+        logs[mask] = float(ratios.mean())
+        cells = (logs[mask], float(ratios.max()))
+        means = f"{100 * before.mean():.2f} | {100 * after.mean():.2f}"
+        lines.append(f"| {mask} | {np.exp(cells[0]):.3f} | {np.exp(cells[1]):.2f} | {means} | {more:.2f} |")
+    for what, masks in (("holes", HOLES), ("all masks", STANDARD)):
+        chosen = [logs[mask] for mask in masks if mask in logs]
+        if chosen:
+            lines.append(f"| {what} | **{np.exp(np.mean(chosen)):.3f}** | | | | |")
+    holes, worst = float(np.exp(np.mean([logs[mask] for mask in HOLES]))), max(logs, key=lambda mask: logs[mask])
+    good = holes <= LARGEST_ON_HOLES and np.exp(logs[worst]) <= LARGEST_ON_A_MASK
+    verdict = "may become the default" if good else "does not become the default"
+    asked = f"asked: {LARGEST_ON_HOLES} on holes, {LARGEST_ON_A_MASK} at most on any mask"
+    return [*lines, "", f"So it {verdict} ({asked}; {holes:.3f}, and {np.exp(logs[worst]):.3f} on {worst})."]
+
+
+def _training(folder: Path) -> list[str]:
+    """How the weights were trained and how they do on held-out procedural frames."""
+    report = folder / "report.json"
+    if not report.is_file():
+        return []
+    content = json.loads(report.read_text(encoding="utf-8"))
+    train, data, measures = content["config"]["train"], content["config"]["data"], content["measures"]
+    masks, seconds = content["config"]["masks_a_frame"], content["seconds"]
+    lines = [
+        "",
+        f"Weights: {content['parameters']:,} parameters, {content['steps']} steps of {train['batch_size']} examples, "
+        f"{data['count']} procedural frames with {masks} masks each, {seconds:.0f} s.",
+    ]
+    held_out = ", ".join(f"{name.removeprefix('ratio_')} {value:.2f}" for name, value in measures.items() if name != "ratio")
+    return [*lines, f"On held-out procedural frames refined / solver is {measures['ratio']:.3f}: {held_out}."]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
