@@ -93,7 +93,7 @@ def _table(rows: list[DepthRow], refined: str) -> list[str]:
             continue
         before, after = (np.array([row.hidden.abs_rel for row in side], dtype=np.float64) for side in zip(*pairs, strict=True))
         ratios = np.log(np.maximum(after, FLOOR) / np.maximum(before, FLOOR))
-        more = float(np.median([b.seconds - a.seconds for a, b in pairs]))
+        more = float(np.median([(b.seconds or 0.0) - (a.seconds or 0.0) for a, b in pairs]))
         logs[mask] = float(ratios.mean())
         cells = (logs[mask], float(ratios.max()))
         means = f"{100 * before.mean():.2f} | {100 * after.mean():.2f}"
