@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--held-out", type=int, default=24)
+    parser.add_argument("--variants", type=int, default=5, help="how many of DepthFM's variants are trained, in their order")
     parser.add_argument("--frames", default="", help="folder of rendered frames; the user's cache folder if left out")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("out/training_trends"))
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds=options.seeds,
         batch=options.batch,
         held_out=options.held_out,
+        variants=options.variants,
         cache=options.frames,
     )
     lines = section(options.part, setting, options.threads)
@@ -65,7 +67,7 @@ def section(part: str, setting: Setting, threads: int = 1) -> list[str]:
     """The section of a part."""
     changed = "".join(
         f" --{name.replace('_', '-')} {getattr(setting, name)}"
-        for name in ("steps", "vae_steps", "seeds", "batch", "held_out")
+        for name in ("steps", "vae_steps", "seeds", "batch", "held_out", "variants")
         if getattr(setting, name) != Setting.__dataclass_fields__[name].default
     )
     command = f"`python -m benchmarks.training_trends {part}{changed} --record`, {machine()}, threads: {threads}."

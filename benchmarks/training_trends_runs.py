@@ -46,6 +46,7 @@ class Setting:
         shape: Of the latent models' U-Nets.
         vae: Shape of their autoencoder.
         width: Channels of the auxiliary network.
+        variants: How many of DepthFM's variants are trained, in their order.
         steps_measured: Most steps of a sampler that are measured.
     """
 
@@ -61,6 +62,7 @@ class Setting:
     shape: UNetShape = SMALL_UNET
     vae: VaeShape = SMALL_VAE
     width: int = 4
+    variants: int = 5
     steps_measured: int = 50
 
     @property
@@ -93,7 +95,7 @@ class Setting:
             "warmup": min(20, self.steps),
             "average": 0.98,
             "seed": seed,
-            "validate_every": max(1, self.steps // validations) if validations else 0,
+            "validate_every": max(1, -(-self.steps // validations)) if validations else 0,
             "checkpoint_every": 100,
             "log_every": max(1, self.steps // 20),
             "pictures": 0,

@@ -18,7 +18,7 @@ trends = pytest.importorskip("benchmarks.training_trends")
 SMALL = {
     "steps": 1,
     "vae_steps": 1,
-    "seeds": 2,
+    "seeds": 1,
     "batch": 2,
     "frames": 3,
     "held_out": 1,
@@ -34,6 +34,15 @@ SMALL = {
 def setting(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("trends")
     return trends.Setting(folder, cache=str(folder / "frames"), **SMALL)
+
+
+@pytest.fixture(autouse=True)
+def fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = trends.training_trends_depthfm
+    monkeypatch.setattr(own, "VARIANTS", {name: own.VARIANTS[name] for name in (own.BASE, "noise start")})
+    for name in ("STEPS", "MEMBERS", "SHARES"):
+        monkeypatch.setattr(own, name, getattr(own, name)[:2])
+    monkeypatch.setattr(trends.training_trends_auxiliary, "KEPT", (1.0, 0.1))
 
 
 @pytest.mark.parametrize("part", ["depthlab", "auxiliary", "depthfm"])
