@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Test processes share the cores: threads of torch that wait for each other by spinning would make them many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test goes to the network
 
 
 def shared_root() -> Path:
@@ -44,6 +45,7 @@ def control_c() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # or one process would be left with them at the end
     if torch.cuda.is_available():
         return
     for item in items:
