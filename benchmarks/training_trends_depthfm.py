@@ -70,7 +70,7 @@ def part(setting: Setting) -> list[str]:
     seconds = np.median([seconds_of(folder) for folder in folders.values()])
     return [
         f"A U-Net of width {setting.shape.channels} from scratch with the small autoencoder above, {setting.steps} steps each, "
-        f"{setting.budget}; one seed, median wall time of a training {seconds:.0f} s.",
+        f"{setting.budget}; one seed, median wall time of a training {seconds:.0f} s on shared cores.",
         "",
         "AbsRel % / δ1 % on held-out scenes after a robust fit of scale and shift in the space of training, by Euler steps; each "
         "row is one training that differs from the first in what it names:",
@@ -118,7 +118,7 @@ def _member_table(setting: Setting, config: Any, folder: Path) -> list[str]:
 def _share_table(setting: Setting, config: Any, folder: Path) -> list[str]:
     objective = depthfm.DepthFMObjective(config)
     bare = load_depthfm(weights_of(folder), device="cpu")
-    named = {"depthfm": load_depth_inpainter("depthfm", weights=weights_of(folder), device="cpu")}
+    named = {"depthfm": load_depth_inpainter("depthfm", weights=weights_of(folder), resolution=0, device="cpu")}
     named |= {name: load_depth_inpainter(name) for name in BESIDE}
 
     def network(mask: str) -> dict[str, float]:

@@ -76,9 +76,10 @@ def part(setting: Setting) -> list[str]:
     error = curve(autoencoder)[-1][1]
     return [
         f"A dual branch of U-Nets of width {setting.shape.channels} with a small autoencoder, {setting.steps} steps each (the "
-        f"autoencoder {setting.vae_steps}), {setting.budget}; one seed, wall time of the trainings {seconds}. Holes: "
-        f"{', '.join(MASKS)}. The flow starts at the nearest fill with noise of level 400. The autoencoder's mean absolute "
-        f"error on maps in [-1, 1] is {error['depth']:.3f} for depth, {error['picture']:.3f} for pictures.",
+        f"autoencoder {setting.vae_steps}), {setting.budget}; one seed. Wall time of the trainings, their validations and other "
+        f"work on the cores included: {seconds}. Holes: {', '.join(MASKS)}. The flow starts at the nearest fill with noise of "
+        f"level {made['flow'].config.flow.noising_step}. The autoencoder's mean absolute error on maps in [-1, 1] is "
+        f"{error['depth']:.3f} for depth, {error['picture']:.3f} for pictures.",
         "",
         "AbsRel % / δ1 % in the holes of held-out scenes while training (averaged weights; diffusion 10 steps, flow 2):",
         "",

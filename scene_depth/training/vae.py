@@ -178,7 +178,7 @@ PRESETS: Mapping[str, VaeConfig] = MappingProxyType(
         "default": _DEFAULT,
         "tiny": replace(
             _DEFAULT,
-            shape=VaeShape(channels=(8, 16), layers=1, groups=4),
+            shape=VaeShape(channels=(8, 8, 16), layers=1, groups=4),
             data=(SourceConfig(count=12, width=64, height=48, samples=1),),
             held_out=(SourceConfig(seed=2, count=2, width=64, height=48, samples=1),),
             view=ViewConfig(width=64, height=48),
