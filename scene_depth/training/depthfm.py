@@ -82,8 +82,8 @@ class DepthFMConfig:
         vae: Folder of the autoencoder.
         coupling: "image": the flow starts at the noised picture; "noise": at noise alone.
         noising_step: Noise level of the start, 0 (none) to 1000; 400 in the paper.
-        normalization: "log" or "linear" depth between the quantiles. Linear is there to be compared with: inference takes
-            what weights predict for log depth.
+        normalization: "log" or "linear" depth between the quantiles. Linear is there to be compared with:
+            inference takes log depth alone.
         depth_range: Depths that become -1 and 1; () takes the 2 % and 98 % quantiles of the first training frames.
         completion: Train the completion model; from a depth model its first convolution is widened.
         masks: Strategies of known pixels for completion; the paper keeps 2 % of the pixels.
@@ -205,7 +205,7 @@ class DepthFMObjective:
         unet.load_state_dict({name: value.cpu() for name, value in merged_state(model).items()})
         # The highest level leaves nothing of the picture, which is how inference is told to start from noise.
         level = SCHEDULE_STEPS if self.config.coupling == "noise" else self.config.noising_step
-        DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding).save_pretrained(folder)
+        DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding, self.config.normalization).save_pretrained(folder)
 
     def _example(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
         found = {

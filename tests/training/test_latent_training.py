@@ -16,6 +16,7 @@ pytest.importorskip("transformers")
 
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.depth.depthfm.flow import signal_share
+from scene_depth.depth.depthfm.inference import predict_log_depth
 from scene_depth.depth.depthfm.network import load_depthfm
 from scene_depth.depth.depthlab.flow import Flow
 from scene_depth.depth.depthlab.model import DepthLabModel
@@ -318,6 +319,10 @@ def test_depthfm_trains_and_loads(folder: Path, tmp_path: Path, changes: dict[st
     assert model.unet.config.in_channels == (16 if "completion" in changes else 8)
     assert (model.encoding is not None) == ("completion" in changes)
     assert model.noising_step == (1000 if changes.get("coupling") == "noise" else 400)
+    assert model.normalization == changes.get("normalization", "log")
+    if model.normalization == "linear":
+        with pytest.raises(InputError, match="normalization of the weights: found linear"):
+            predict_log_depth(model, np.zeros((64, 64, 3), dtype=np.float32))
     if changes:
         return
     further = tiny(depthfm, folder, start=str(tmp_path / "weights"), completion=True)

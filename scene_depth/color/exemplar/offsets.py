@@ -194,6 +194,7 @@ def shifted(values: NDArray, offset: NDArray[np.int64], outside: object) -> NDAr
 
 
 def thinned(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the places, evenly spread over their order  # [P, 2] -> [min(P, most), 2]"""
     if len(places) <= most:
         return places
     return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]

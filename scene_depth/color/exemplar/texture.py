@@ -114,6 +114,7 @@ def _blocks(values: NDArray) -> NDArray:
 
 
 def any_of_four(mask: NDArray) -> NDArray:
+    """Which blocks of 2 x 2 pixels hold a pixel of the mask  # [H, W] -> [h, w] bool"""
     return np.asarray(_blocks(mask).any(axis=(1, 3)))
 
 

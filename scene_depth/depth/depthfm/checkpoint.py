@@ -21,6 +21,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 
 SETTINGS = "depthfm.json"
+NORMALIZATIONS = ("log", "linear")
 TEXT = "empty_text_embedding"
 FIELDS = ("noising_step", TEXT, "ldm_hparams", "state_dict")
 NOISING_STEP = 400  # of the published model, for folders that do not say
@@ -39,6 +40,7 @@ class Weights:
         noising_step: How much noise the image latent gets at the start of the flow, 0 (none) to 1000.
         encoding: How known depth is encoded, for weights of the completion model; else None.
         file: Where the weights came from.
+        normalization: "log" or "linear": whether the logarithm of depth was learnt, as published, or depth itself.
     """
 
     config: dict[str, Any]
@@ -47,6 +49,7 @@ class Weights:
     noising_step: int
     encoding: ConditionEncoding | None = None
     file: Path | None = None
+    normalization: str = NORMALIZATIONS[0]
 
 
 class _Settings:
@@ -149,6 +152,12 @@ def _noising_step(value: Any, file: Path | None) -> int:
     return number
 
 
+def _normalization(value: Any, file: Path) -> str:
+    if value not in NORMALIZATIONS:
+        raise InputError("normalization", repr(value), " or ".join(NORMALIZATIONS), file=file)
+    return value
+
+
 def with_names_of_diffusers(state: Any, config: Mapping[str, Any], file: Path | None = None) -> dict[str, Tensor]:
     """Tensors under latent diffusion names, renamed.
 
@@ -218,6 +227,7 @@ def read_folder(folder: str | Path) -> Weights:
             _noising_step(settings.get("noising_step", NOISING_STEP), folder / SETTINGS),
             None if encoding is None else ConditionEncoding.from_plain(encoding, folder / SETTINGS),
             folder,
+            _normalization(settings.get("normalization", NORMALIZATIONS[0]), folder / SETTINGS),
         )
     )
 
@@ -257,7 +267,8 @@ def write_folder(weights: Weights, folder: str | Path, dtype: torch.dtype | None
     _write_json(folder / "unet" / "config.json", config)
     write_state_dict(folder / f"{TEXT}.safetensors", {TEXT: weights.text})
     encoding = None if weights.encoding is None else asdict(weights.encoding)
-    _write_json(folder / SETTINGS, {"noising_step": weights.noising_step, "encoding": encoding})
+    settings = {"noising_step": weights.noising_step, "encoding": encoding, "normalization": weights.normalization}
+    _write_json(folder / SETTINGS, settings)
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -187,8 +187,10 @@ def predict_log_depth(
         resolution: As in ``processing_size``.
 
     Raises:
-        InputError: As ``sample`` and ``processing_size``.
+        InputError: As ``sample`` and ``processing_size``, or if the networks learnt linear depth.
     """
+    if model.normalization != "log":
+        raise InputError("normalization of the weights", model.normalization, "log")
     height, width = rgb.shape[:2]
     size = processing_size(height, width, resolution)
     maps = None

@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from scene_depth.depth.depthfm.attention import AttentionVariant, set_attention
-from scene_depth.depth.depthfm.checkpoint import SETTINGS, TEXT, Weights, checked, read_folder, read_official, write_folder
+from scene_depth.depth.depthfm.checkpoint import (
+    NORMALIZATIONS,
+    SETTINGS,
+    TEXT,
+    Weights,
+    checked,
+    read_folder,
+    read_official,
+    write_folder,
+)
 from scene_depth.depth.depthfm.encoding import ConditionEncoding
 from scene_depth.depth.latent.devices import choose_device, choose_dtype
 from scene_depth.depth.latent.sources import HubFile, HubModel, checkpoint_roots, is_hub_id, locate, wanted
@@ -45,6 +54,7 @@ class DepthFM:
         text: Embedding of the empty text, on the networks' device  # [1, 77, C]
         noising_step: Noise level at the start of the flow.
         encoding: How known depth is encoded; None for the depth model, which takes none.
+        normalization: "log" or "linear", what the networks learnt of depth.
     """
 
     unet: Any
@@ -52,6 +62,7 @@ class DepthFM:
     text: Tensor
     noising_step: int
     encoding: ConditionEncoding | None = None
+    normalization: str = NORMALIZATIONS[0]
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +95,9 @@ class DepthFM:
         folder = Path(folder)
         write_vae(self.vae, folder / "vae")
         state = self.unet.state_dict()
-        write_folder(Weights(_plain_config(self.unet.config), state, self.text, self.noising_step, self.encoding), folder)
+        config = _plain_config(self.unet.config)
+        weights = Weights(config, state, self.text, self.noising_step, self.encoding, normalization=self.normalization)
+        write_folder(weights, folder)
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path | None = None, **options: Any) -> DepthFM:
@@ -123,7 +136,8 @@ def load_depthfm(
     autoencoder = load_vae(vae_folder, dtype=precision, device=chosen)
     if autoencoder.config.latent_channels != 4:
         raise InputError("VAE", f"{autoencoder.config.latent_channels} latent channels", "4", file=vae_folder)
-    return DepthFM(unet, autoencoder, weights.text.to(chosen, precision), weights.noising_step, weights.encoding)
+    text = weights.text.to(chosen, precision)
+    return DepthFM(unet, autoencoder, text, weights.noising_step, weights.encoding, weights.normalization)
 
 
 def read_weights(checkpoint: str | Path | None = None) -> Weights:
