@@ -60,7 +60,7 @@ from scene_depth.training.latent_examples import (
     picture_map,
     whole_cells,
 )
-from scene_depth.training.latent_networks import UNetShape, new_unet
+from scene_depth.training.latent_networks import SMALL, TINY, UNetShape, new_unet
 from scene_depth.training.lora import add_low_rank, merged_state
 from scene_depth.training.objective import Batch, Validation, all_parameters
 from scene_depth.training.registry import Training
@@ -310,7 +310,7 @@ _PAPER = DepthFMConfig(
 )
 _SMALL = replace(
     _PAPER,
-    shape=UNetShape(channels=(64, 128, 192), layers=1, head_channels=32, context=64, groups=16),
+    shape=SMALL,
     data=(SourceConfig(),),
     view=ViewConfig(width=256, height=192),
     train=TrainConfig(steps=20000, batch_size=16, learning_rate=2e-4, schedule="cosine", warmup=200, workers=2, log_every=50),
@@ -327,7 +327,7 @@ PRESETS: Mapping[str, DepthFMConfig] = MappingProxyType(
         ),
         "tiny": replace(
             _SMALL,
-            shape=UNetShape(channels=(16, 32), layers=1, head_channels=8, context=8, groups=4),
+            shape=TINY,
             data=(SourceConfig(count=12, width=64, height=48, samples=1),),
             held_out=(SourceConfig(seed=2, count=2, width=64, height=48, samples=1),),
             view=ViewConfig(width=64, height=48),

@@ -47,7 +47,7 @@ from scene_depth.training.latent_examples import (
     picture_map,
     whole_cells,
 )
-from scene_depth.training.latent_networks import UNetShape
+from scene_depth.training.latent_networks import SMALL, TINY, UNetShape
 from scene_depth.training.objective import Batch, Validation, all_parameters
 from scene_depth.training.registry import Training
 
@@ -279,7 +279,7 @@ _PAPER = DepthLabConfig(
 )
 _SMALL = replace(
     _PAPER,
-    shape=UNetShape(channels=(64, 128, 192), layers=1, head_channels=32, context=64, groups=16),
+    shape=SMALL,
     data=(SourceConfig(),),
     view=ViewConfig(width=256, height=192),
     train=TrainConfig(steps=30000, batch_size=16, learning_rate=2e-4, schedule="cosine", warmup=200, workers=2, log_every=50),
@@ -299,7 +299,7 @@ PRESETS: Mapping[str, DepthLabConfig] = MappingProxyType(
         ),
         "tiny": replace(
             _SMALL,
-            shape=UNetShape(channels=(16, 32), layers=1, head_channels=8, context=8, groups=4),
+            shape=TINY,
             data=(SourceConfig(count=12, width=64, height=64, samples=1),),
             held_out=(SourceConfig(seed=2, count=3, width=64, height=64, samples=1),),
             view=ViewConfig(width=64, height=64),

@@ -56,6 +56,11 @@ class UNetShape:
         }
 
 
+SMALL = UNetShape(channels=(64, 128, 192), layers=1, head_channels=32, context=64, groups=16)
+TINY = UNetShape(channels=(16, 32), layers=1, head_channels=8, context=8, groups=4)
+"""Shapes of the presets that start without published weights."""
+
+
 @dataclass(frozen=True)
 class VaeShape:
     """Shape of an autoencoder; each level but the first halves the picture.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.depthfm import HPARAMS
 from scene_depth.depth.depthfm import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.checkpoint import read_official
 from scene_depth.depth.depthfm.conversion import convert, found_parts
@@ -20,21 +21,7 @@ from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_mo
 from scene_depth.errors import InputError
 
 IMAGE = torch.linspace(-1, 1, 3 * 64 * 128).reshape(1, 3, 64, 128)
-SD_2_1 = {
-    "image_size": 32,
-    "in_channels": 8,
-    "out_channels": 4,
-    "model_channels": 320,
-    "attention_resolutions": [4, 2, 1],
-    "num_res_blocks": 2,
-    "channel_mult": [1, 2, 4, 4],
-    "num_head_channels": 64,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": True,
-    "transformer_depth": 1,
-    "context_dim": 1024,
-    "legacy": False,
-}
+SD_2_1 = {**HPARAMS, "legacy": False}
 
 
 def meta_unet(config):
