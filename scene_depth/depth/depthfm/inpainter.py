@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.depthfm.attention import AttentionVariant
 from scene_depth.depth.depthfm.inference import LogDepth, predict_log_depth
 from scene_depth.depth.depthfm.metric import metric_depth, relative_uncertainty
@@ -20,6 +20,7 @@ from scene_depth.depth.depthfm.model import RESOLUTION, check_options
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.video import fitted_frame, measure_flicker
 from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
+from scene_depth.depth.latent.model_input import check_model_input
 from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, inpaint_with_prior
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
@@ -84,15 +85,12 @@ class DepthFMInpainter:
         """Fills one view; see ``DepthInpainter``.
 
         Raises:
-            InputError: For bad input (see ``check_input``), or without a picture.
+            InputError: For bad input (see ``check_model_input``; one known pixel is enough for the scale).
         """
+        view = check_model_input(rgb, depth, known, camera, model="DepthFM")
         if self.exact:
-            return inpaint_depth(_bare(self), rgb, depth, known, camera=camera, seed=seed)
-        view = check_input(rgb, depth, known, camera)
-        if view.rgb is None:
-            raise InputError("rgb", None, "a picture, DepthFM predicts from it")
-        if view.known.all():
-            return DepthPrediction(view.depth, np.zeros(view.known.shape, dtype=np.float32), details={"notes": view.notes})
+            return inpaint_depth(_bare(self), view.rgb, view.depth, view.known, camera=camera, seed=seed)
+        assert view.rgb is not None
         predicted = predict_log_depth(
             self._networks,
             view.rgb,

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.depthlab.known_limits import warnings_for
 from scene_depth.depth.depthlab.model import DepthLabModel
 from scene_depth.depth.depthlab.prediction import draw_noise, predict, predict_tiled
@@ -22,6 +22,7 @@ from scene_depth.depth.depthlab.sampler import Sampling
 from scene_depth.depth.depthlab.schedule import Spacing
 from scene_depth.depth.harmonize import border_offsets, harmonize
 from scene_depth.depth.inpaint import ExactInpainter
+from scene_depth.depth.latent.model_input import check_model_input
 from scene_depth.depth.latent.vae import save_memory
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.seam import measure_seam
@@ -132,9 +133,9 @@ class DepthLabInpainter:
         """Fills one view; see ``DepthInpainter``.
 
         Raises:
-            InputError: For bad input (see ``check_input``), or without a picture.
+            InputError: For bad input (see ``check_model_input``).
         """
-        return self.complete_views([self._checked(rgb, depth, known, camera)], [seed])[0]
+        return self._complete([_checked(rgb, depth, known, camera)], [seed])[0]
 
     def complete_batch(
         self, rgbs: Sequence[ArrayLike], depths: Sequence[ArrayLike], knowns: Sequence[ArrayLike | None], seed: int = 0
@@ -152,19 +153,15 @@ class DepthLabInpainter:
         """
         if not len(rgbs) == len(depths) == len(knowns):
             raise InputError("batch", f"{len(rgbs)} pictures, {len(depths)} depths, {len(knowns)} masks", "as many of each")
-        views = [self._checked(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
-        return self.complete_views(views, [seed + index for index in range(len(views))])
+        views = [_checked(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
+        return self._complete(views, [seed + index for index in range(len(views))])
 
-    def complete_views(self, views: Sequence[InpaintingInput], seeds: Sequence[int]) -> list[DepthPrediction]:
-        """Fills checked views.
-
-        Args:
-            views: From ``check_input``, with a picture each.
-            seeds: One for each view.
-        """
+    def _complete(self, views: Sequence[InpaintingInput], seeds: Sequence[int]) -> list[DepthPrediction]:
         started = time.perf_counter()
-        open_views = [index for index, view in enumerate(views) if not view.known.all()]
-        prepared = {index: self._prepared(views[index], seeds[index], self._preparation) for index in open_views}
+        prepared = {
+            index: self._prepared(view, seed, self._preparation)
+            for index, (view, seed) in enumerate(zip(views, seeds, strict=True))
+        }
         maps: dict[int, Array] = {}
         for group in _groups(prepared, max(1, self.batch // self.ensemble)):
             if self.tile and not self.official and max(prepared[group[0]].rgb.shape[-2:]) > self.tile:
@@ -175,13 +172,8 @@ class DepthLabInpainter:
                     group, self._whole([prepared[i] for i in group], [seeds[i] for i in group]), strict=True
                 ):
                     maps[index] = members
-        seconds = (time.perf_counter() - started) / max(1, len(open_views))
-        return [
-            self._finished(view, maps[index], prepared[index], seconds)
-            if index in maps
-            else DepthPrediction(view.depth, np.zeros(view.known.shape, np.float32), details={"notes": view.notes})
-            for index, view in enumerate(views)
-        ]
+        seconds = (time.perf_counter() - started) / max(1, len(views))
+        return [self._finished(view, maps[index], prepared[index], seconds) for index, view in enumerate(views)]
 
     @property
     def _loaded(self) -> DepthLabModel:
@@ -198,14 +190,6 @@ class DepthLabInpainter:
         replace(sampling, strength=self.tile_strength)
         object.__setattr__(self, "_sampling", sampling)
         object.__setattr__(self, "_preparation", Preparation(resolution, self.normalize_scale, self.official))
-
-    def _checked(
-        self, rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None
-    ) -> InpaintingInput:
-        view = check_input(rgb, depth, known, camera)
-        if view.rgb is None:
-            raise InputError("rgb", None, "a picture, DepthLab predicts from it")
-        return view
 
     def _prepared(self, view: InpaintingInput, seed: int, preparation: Preparation, start: Array | None = None) -> PreparedView:
         assert view.rgb is not None
@@ -264,6 +248,11 @@ class DepthLabInpainter:
         depth[view.known] = view.depth[view.known]
         normals = None if view.camera is None else normals_from_depth(depth, view.camera)
         return DepthPrediction(depth, uncertainty, normals, measure_seam(depth, view.known, view.camera), details)
+
+
+def _checked(rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
+    # one known depth alone has no range to normalise by
+    return check_model_input(rgb, depth, known, camera, model="DepthLab", least_values=1)
 
 
 def _usable(depth: Array, view: InpaintingInput) -> Array:

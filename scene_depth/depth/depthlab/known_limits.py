@@ -36,9 +36,6 @@ def warnings_for(
             f"known depth is sparse ({100 * share:.2g} % of the pixels): DepthLab's autoencoder carries points badly; "
             "the solver or marigold fit points better"
         )
-    if lowest == highest:
-        said.append("known depth is constant, so that the model's range is empty: the hole takes that depth")
-        return said
     if highest > WIDE_RANGE * lowest:
         said.append(
             f"known depth spans a factor of {highest / lowest:.3g}: "

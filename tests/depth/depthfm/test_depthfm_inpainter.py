@@ -178,14 +178,22 @@ def test_bad_input_is_named(inpainters, view):
 def test_input_at_the_edges(inpainters, view):
     rgb, depth, known = view
     thin, row = np.full((3, 200), 2.0), np.arange(200) < 150
+    one = np.zeros_like(known)
+    one[5, 7] = True
     for inpainter in inpainters.values():
-        whole = inpainter(rgb, np.where(known, depth, 1), np.ones_like(known))
-        assert (whole.uncertainty == 0).all()
-        constant = inpainter(rgb, np.where(known, 2.0, 0), known)
-        assert constant.depth.min() > 0.5
-        assert constant.depth.max() < 7
-        found = inpainter(np.zeros((3, 200, 3)), thin, np.broadcast_to(row, thin.shape))
+        anchored = inpainter(rgb, np.where(one, 2.0, 0), one)
+        assert anchored.depth[5, 7] == 2
+        assert np.isfinite(anchored.depth).all()
+        found = inpainter(np.zeros((3, 200, 3)), thin * np.linspace(1, 1.1, 200), np.broadcast_to(row, thin.shape))
         assert np.isfinite(found.depth).all()
+        for bad_depth, bad_known, message in (
+            (np.where(known, depth, 1), np.ones_like(known), "every pixel"),
+            (np.where(known, 2.0, 0), known, "all at 2"),
+            (np.where(known, depth, -1), known, "negative"),
+            (np.where(known, depth, np.nan), np.ones_like(known), "marked known that are NaN"),
+        ):
+            with pytest.raises(InputError, match=message):
+                inpainter(rgb, bad_depth, bad_known)
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,17 @@ def test_the_unit_does_not_matter(make, view):
         (lambda rgb, depth, known: (np.concatenate([rgb, rgb[..., :1]], 2), depth, known), "rgb"),
         (lambda rgb, depth, known: (rgb[:-1], depth, known), "rgb"),
         (lambda rgb, depth, known: (rgb, depth, known[:, 1:]), "known"),
+        (lambda rgb, depth, known: (rgb, depth, np.ones_like(known)), "known"),
+        (lambda rgb, depth, known: (rgb, depth, None), "known"),
+        (lambda rgb, depth, known: (rgb, np.full_like(depth, 2.5), known), "depth"),
+        (lambda rgb, depth, known: (rgb, np.where(known, depth, -1), known), "depth"),
+        (lambda rgb, depth, known: (rgb, np.where(np.arange(depth.shape[1]) == 0, np.nan, depth), np.ones_like(known)), "depth"),
     ],
-    ids=["no known", "all NaN", "no picture", "grey 2d", "grey", "RGBA", "sizes", "mask size"],
-)
+    ids=[
+        "no known", "all NaN", "no picture", "grey 2d", "grey", "RGBA", "sizes", "mask size", "all known", "all known, no mask",
+        "constant", "negative", "NaN marked known",
+    ],
+)  # fmt: skip
 def test_bad_input_is_one_clear_error(make, view, change, field):
     with pytest.raises(InputError) as caught:
         make()(*change(*view))
@@ -118,19 +126,21 @@ def test_bad_options_are_named(make, options, field):
     assert caught.value.field == field
 
 
-def test_unusual_depth_is_said(make, view):
+def test_the_one_call_mends_what_it_can(make, view):
     rgb, depth, known = view
     bad = depth.copy()
     bad[0, :5] = (-1, np.nan, np.inf, 0, -np.inf)
-    found = make()(rgb, bad, np.ones_like(known))
+    found = inpaint_depth(make(), rgb, bad, np.ones_like(known))
     assert "5 pixels marked known have no finite positive depth" in notes_of(found)
     assert np.isfinite(found.depth).all()
     assert (found.depth > 0).all()
-    everything = make()(rgb, depth, np.ones_like(known))
-    assert np.array_equal(everything.depth, depth)
-    flat = make()(rgb, np.full_like(depth, 2.5), known)
-    assert np.allclose(flat.depth, 2.5)
-    assert "constant" in notes_of(flat)
+    assert np.array_equal(inpaint_depth(make(), rgb, depth, np.ones_like(known)).depth, depth)
+    with pytest.raises(InputError, match="two different known depths"):
+        inpaint_depth(make(), rgb, np.full_like(depth, 2.5), known)
+
+
+def test_unusual_depth_is_said(make, view):
+    rgb, depth, known = view
     points = np.random.default_rng(0).random(known.shape) < 0.01
     assert "sparse" in notes_of(make()(rgb, depth, points))
     assert "sparse" in notes_of(inpaint_depth(make(), rgb, depth, points))
