@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from scene_depth.depth.monocular import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.training import depthfm, depthlab, vae
+from scene_depth.training.batches import derived_seed
+from scene_depth.training.config_files import write_config
 from scene_depth.training.depthlab import DepthLabObjective
 from scene_depth.training.depthlab_start import estimation_state, reference_state
 from scene_depth.training.latent_examples import drawn_known, masked_mean, whole_cells
@@ -168,6 +172,23 @@ def test_depthlab_trains_goes_on_and_completes_by_name(folder: Path, tmp_path: P
     found = inpainter(frame.rgb, frame.truth, known & frame.valid)
     assert np.array_equal(found.depth[known & frame.valid], frame.truth[known & frame.valid])
     assert np.isfinite(found.depth).all()
+
+
+def test_two_processes_of_depthlab_end_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    config = tiny(depthlab, folder, train={"average": 0.0})
+    write_config(tmp_path / "config.json", config)
+    script = Path(__file__).with_name("depthlab_process.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(script), str(tmp_path / "config.json"), str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = (torch.load(tmp_path / "two" / f"rank_{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    torch.manual_seed(derived_seed(config.train.seed, 0))
+    start = DepthLabObjective(config).build().state_dict()
+    moved = [name for name in first if not torch.equal(first[name], start[name])]
+    assert len(moved) > len(first) / 2
 
 
 def test_one_flow_step_of_depthlab_is_one_evaluation(folder: Path) -> None:
