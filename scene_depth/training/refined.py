@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.streams import SourceConfig
-from scene_depth.datasets.streams.procedural import default_cache
 from scene_depth.datasets.streams.stream import shuffled_position
 from scene_depth.depth.masks import MASKS, known_mask
 from scene_depth.depth.preview import preview
@@ -25,16 +23,16 @@ from scene_depth.depth.refined.weights import FILE, save_network
 from scene_depth.depth.refined.working_view import KNOWN, RED, SLOPE_X, VALUE, working_view
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path
 from scene_depth.training.batches import derived_seed
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.objective import Batch, Validation, all_parameters
 from scene_depth.training.registry import Training
+from scene_depth.training.solved_cache import SolvedCache
 
 HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
 POINTS = ("points150", "points500", "rand5", "lidar16")
 SOLVER_ERROR = 0.02  # added to the solver's error of an example before the loss is divided by it
-GENERATION = 1  # of kept examples; counts up when the description or the solver changes
+GENERATION = 2  # of kept examples; counts up when the description or the solver changes
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,7 @@ class RefinedObjective:
         self.config = config
         self.frames, self.held_out = config.data.frames(), config.held_out.frames()
         self.solver = SolverInpainter(threads=1)
-        kept = Path(config.cache) if config.cache else default_cache().parent / "solved"
-        self.cache = None if config.cache == "none" else kept / f"v{GENERATION}"
+        self.cache = SolvedCache(config.cache, f"refined_v{GENERATION}")
 
     def build(self) -> nn.Module:
         """The network, which begins as no correction."""
@@ -172,15 +169,13 @@ class RefinedObjective:
         mask = self.config.masks[int(rng.integers(len(self.config.masks)))]
         noise = float(rng.uniform(0, self.config.noise)) if rng.random() < 0.5 else 0.0
         source = self.frames[frame]
-        path = None if self.cache is None else self.cache / f"{source.name}_{mask}_{seed}_{noise:.5f}.npz"
-        kept = None if path is None else _read(path)
-        if kept is None:
-            planes, truth = (plane.astype(np.float16) for plane in self.solved_view(source.load(), mask, seed, noise))
-            if path is not None:
-                with atomic_path(path) as temporary, open(temporary, "wb") as file:
-                    np.savez(file, planes=planes, truth=truth)
-            kept = planes.astype(np.float32), truth.astype(np.float32)  # half precision from the cache or not
-        return kept
+
+        def make() -> dict[str, NDArray[np.float32]]:
+            planes, truth = self.solved_view(source.load(), mask, seed, noise)
+            return {"planes": planes, "truth": truth}
+
+        kept = self.cache.get(f"{source.name}_{mask}_{seed}_{noise:.5f}", make)
+        return kept["planes"], kept["truth"]
 
 
 def refining_loss(planes: Tensor, truth: Tensor, change: Tensor, expected: Tensor, weights: LossConfig) -> dict[str, Tensor]:
@@ -246,15 +241,6 @@ def _steps(error: Tensor, hidden: Tensor) -> Tensor:
 
 def _tensors(planes: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, Tensor]:
     return {"planes": torch.from_numpy(planes), "truth": torch.from_numpy(truth)}
-
-
-def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """A kept example; None if it is not there or damaged, then it is made again."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return file["planes"].astype(np.float32), file["truth"].astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
 
 
 _DEFAULT = RefinedConfig(

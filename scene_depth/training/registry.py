@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "depthfm": "scene_depth.training.depthfm:TRAINING",
         "depthlab": "scene_depth.training.depthlab:TRAINING",
         "refined": "scene_depth.training.refined:TRAINING",
+        "solver": "scene_depth.training.solver:TRAINING",
         "vae": "scene_depth.training.vae:TRAINING",
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,12 +26,14 @@ class Solution:
         first: The same after the first pass  # [H, W]
         paths: The geodesic map.
         nearest: Value of each pixel's geodesic source  # [H, W]
+        expected: Expected absolute error of the log of the values, if a gate has mixed them  # [H, W]
     """
 
     values: NDArray[np.float32]
     first: NDArray[np.float32]
     paths: GeodesicMap
     nearest: NDArray[np.float32]
+    expected: NDArray[np.float32] | None = None
 
 
 def complete(
@@ -40,9 +43,8 @@ def complete(
     data: DataParameters,
     second_hint: float,
     reach: float,
-    energy: EnergyParameters,
+    energies: Sequence[EnergyParameters],
     effort: Effort,
-    passes: int,
     bands: RowBands,
 ) -> Solution:
     """Minimises the energy, then again with a hint that continues the planes found first.
@@ -52,16 +54,16 @@ def complete(
         price: Pixels that a difference of 1 in the guide costs a geodesic path.
         data, second_hint: Data terms; the weight of the hint in later passes.
         reach: Distance in pixels over which the plane of a source dies out in later hints.
-        energy, effort: Constants of the minimisation.
-        passes: Number of minimisations.
+        energies: Constants of each minimisation, one or more.
+        effort: How hard to minimise.
         bands: Threads.
     """
     paths = geodesic_map(problem.guide, problem.known, problem.values, price)
     nearest = problem.values.ravel()[paths.source]
-    state = minimize(finest_level(problem, nearest, data), problem.limits(*BETWEEN_LEVELS), energy, effort, bands)
+    state = minimize(finest_level(problem, nearest, data), problem.limits(*BETWEEN_LEVELS), energies[0], effort, bands)
     low, high = problem.limits(*AT_THE_END)
     first = np.clip(state[0], low, high)
-    for _ in range(passes - 1):
+    for energy in energies[1:]:
         hint = np.clip(continued_planes(state, paths, reach), low, high)
         level = finest_level(problem, hint, replace(data, hint=second_hint))
         state = minimize(level, problem.limits(*BETWEEN_LEVELS), energy, effort, bands)

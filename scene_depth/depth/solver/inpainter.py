@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,11 +16,15 @@ from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.completion import Solution, complete
 from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.minimize import Effort, EnergyParameters
+from scene_depth.depth.solver.opinions import collect_opinions
 from scene_depth.depth.solver.prior import Prior, fitted_inverse, prior_values
 from scene_depth.depth.solver.problem import DataParameters, Problem, make_problem
 from scene_depth.depth.solver.uncertainty import relative_sigma
 from scene_depth.errors import InputError
+
+BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=5.0)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class SolverInpainter:
     """Completes depth by a robust, piecewise planar energy in inverse depth; itself a ``DepthInpainter``.
 
     Every pixel carries a plane in inverse depth, which is a plane in space under any pinhole camera. Planes of
-    neighbours are pulled together where the picture and the known depth let them, and break where they do not.
+    neighbours are pulled together where the picture and the known depth let them, and break where they do not. A small
+    network then weighs the result against simpler answers (``gate``).
 
     Attributes:
         prior: Monocular prediction of any scale and shift, or a function rgb -> prediction. The known depth is then
@@ -37,11 +43,13 @@ class SolverInpainter:
         threads: Number of threads; by default one a core, at most 8. The result does not depend on it.
         price: Pixels of length that a colour difference of 1 (black to white) costs a geodesic path.
         reach: Pixels over which a continued plane dies out.
-        passes: Minimisations; each later one takes its hint from the planes found before.
-        energy: Constants of the smoothness terms.
+        energies: Constants of the smoothness terms, one set for each minimisation; a later one takes its hint from the planes
+            found before. The first by default is stiff, for large holes, the second breaks more easily, for fine structure.
         data: Constants of the data terms in the first pass.
         second_hint: Weight of the hint in later passes.
         effort: Iterations of the minimisation.
+        gate: What weighs the answers without a prior: "embedded", a file that ``scene-depth train solver`` wrote, a loaded
+            gate, or "none" for the minimum of the energy as it is.
     """
 
     name: ClassVar[str] = "solver"
@@ -51,17 +59,20 @@ class SolverInpainter:
     threads: int | None = None
     price: float = 500.0
     reach: float = 100.0
-    passes: int = 2
-    energy: EnergyParameters = field(default_factory=EnergyParameters)
+    energies: tuple[EnergyParameters, ...] = (EnergyParameters(), BRITTLE)
     data: DataParameters = field(default_factory=DataParameters)
     second_hint: float = 0.01
     effort: Effort = field(default_factory=Effort)
+    gate: Gate | str | os.PathLike[str] = EMBEDDED
+    _gate: Gate | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise InputError("threads", self.threads, "at least 1, or None for one a core")
-        if self.passes < 1:
-            raise InputError("passes", self.passes, "at least 1")
+        if not self.energies:
+            raise InputError("energies", "none", "one set of constants or more")
+        gate = self.gate if isinstance(self.gate, Gate) else None if self.gate == "none" else load_gate(self.gate)
+        object.__setattr__(self, "_gate", gate)
 
     def __call__(
         self,
@@ -88,19 +99,22 @@ class SolverInpainter:
         return _prediction(view, solution.values * np.float64(problem.unit), relative_sigma(problem, solution), details)
 
     def solution(self, problem: Problem) -> Solution:
-        """Minimises the energy of a problem, without a prior."""
+        """Minimises the energy of a problem, without a prior, and weighs the result against other answers."""
         with RowBands(self.threads) as bands:
-            return complete(
+            solution = complete(
                 problem,
                 price=self.price,
                 data=self.data,
                 second_hint=self.second_hint,
                 reach=self.reach,
-                energy=self.energy,
+                energies=self.energies,
                 effort=self.effort,
-                passes=self.passes,
                 bands=bands,
             )
+            if self._gate is None:
+                return solution
+            mixed, expected = self._gate.mix(collect_opinions(problem, solution), problem.known, bands)
+            return replace(solution, values=np.exp(mixed), expected=expected)
 
 
 def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> DepthPrediction:
@@ -125,9 +139,8 @@ def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> Depth
             data=DataParameters(slope=(10.0 / 40.0) ** 2),
             second_hint=inpainter.second_hint,
             reach=inpainter.reach,
-            energy=inpainter.energy,
+            energies=inpainter.energies[:1],
             effort=inpainter.effort,
-            passes=1,
             bands=bands,
         )
     details = {

@@ -1,0 +1,81 @@
+"""What real depth maps have and rendered ones lack: edges beside those of the picture, blur, grain, waves, other resolutions.
+
+Whoever learns from exact depth alone trusts the edges of the picture too much. Each fault comes with a chance and a
+strength of its own, so that a data set holds everything from exact depth to the output of a rough sensor pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[np.float64]
+
+FAULTS: tuple[tuple[float, Callable[[Array, np.random.Generator], Array]], ...]
+
+
+def imperfect_depth(depth: NDArray[np.floating], seed: int) -> NDArray[np.float32]:
+    """Depth with random faults.
+
+    Args:
+        depth: z-depth, 0 = unknown; unknown pixels stay unknown  # [H, W]
+        seed: Of the faults and their strengths.
+    """
+    rng = np.random.default_rng(seed)
+    known = depth > 0
+    if not known.any():
+        return np.zeros(depth.shape, dtype=np.float32)
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    inverse = 1.0 / depth[tuple(nearest)].astype(np.float64)
+    for chance, fault in FAULTS:
+        if rng.random() < chance:
+            inverse = fault(inverse, rng)
+    return np.where(known, 1.0 / inverse, 0).astype(np.float32)
+
+
+def _wobble(inverse: Array, rng: np.random.Generator) -> Array:
+    """Edges beside those of the picture, by up to some pixels: a baseline between the cameras, a matching window."""
+    length, wave = rng.uniform(0, 2), rng.uniform(2, 10)
+    apart = rng.uniform(-1, 1, 2) * rng.uniform(0, 1.5)
+    offset = [length * _waves(inverse.shape, wave, rng) + apart[axis] for axis in (0, 1)]
+    places = np.indices(inverse.shape) + np.stack(offset)
+    return ndimage.map_coordinates(inverse, places, order=int(rng.integers(2)), mode="nearest")
+
+
+def _blur(inverse: Array, rng: np.random.Generator) -> Array:
+    return ndimage.gaussian_filter(inverse, rng.uniform(0.4, 1.5))
+
+
+def _median(inverse: Array, rng: np.random.Generator) -> Array:
+    """Thin things are lost and corners cut."""
+    return ndimage.median_filter(inverse, size=int(rng.choice([3, 5])))
+
+
+def _resample(inverse: Array, rng: np.random.Generator) -> Array:
+    """A sensor of lower resolution than the picture."""
+    factor = rng.uniform(1.2, 3)
+    rows, columns = (np.arange(0, size, factor).astype(int) for size in inverse.shape)
+    places = np.indices(inverse.shape) / factor
+    return ndimage.map_coordinates(inverse[np.ix_(rows, columns)], places, order=int(rng.integers(2)), mode="nearest")
+
+
+def _wave(inverse: Array, rng: np.random.Generator) -> Array:
+    """Smooth relative error of 0.05 to 2 %."""
+    return inverse * np.exp(10 ** rng.uniform(-3.3, -1.7) * _waves(inverse.shape, rng.uniform(2, 20), rng))
+
+
+def _grain(inverse: Array, rng: np.random.Generator) -> Array:
+    """Relative noise of each pixel of 0.01 to 0.6 %."""
+    return inverse * np.exp(10 ** rng.uniform(-4, -2.2) * rng.standard_normal(inverse.shape))
+
+
+def _waves(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> Array:
+    """Smooth noise of variance 1."""
+    waves = ndimage.gaussian_filter(rng.standard_normal(shape), length)
+    return waves / max(float(waves.std()), 1e-12)
+
+
+FAULTS = ((0.8, _wobble), (0.4, _blur), (0.3, _median), (0.3, _resample), (0.6, _wave), (0.5, _grain))

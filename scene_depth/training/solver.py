@@ -1,0 +1,259 @@
+"""Training of the solver's gate: which of several answers to believe, learnt from procedural frames with real-world faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scene_depth.datasets.frames import DepthFrame
+from scene_depth.datasets.procedural.imperfect import imperfect_depth
+from scene_depth.datasets.streams import SourceConfig
+from scene_depth.datasets.streams.stream import shuffled_position
+from scene_depth.depth.masks import MASKS, known_mask
+from scene_depth.depth.solver import SolverInpainter
+from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.gate import FILE, LARGEST_ERROR, LEAST_ERROR, Gate, save_gate
+from scene_depth.depth.solver.opinions import ANSWERS, SIGNS, collect_opinions
+from scene_depth.depth.solver.problem import make_problem
+from scene_depth.errors import InputError
+from scene_depth.training.batches import derived_seed
+from scene_depth.training.config import TrainConfig
+from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.registry import Training
+from scene_depth.training.solved_cache import SolvedCache
+
+HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
+SCATTERED = ("rand2", "rand5", "rand10", "rand30", "rand50", "points150", "points500", "lidar16", "lidar32", "lidar64")
+LEAST_ERROR_OF_PLANES = 1e-4  # mean relative error below which an example counts no more than one with this error
+GENERATION = 1  # of kept examples; counts up when the energy, the answers or the signs change
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Configuration of the training.
+
+    Attributes:
+        width: Units of the two inner layers.
+        error: Weight of the likelihood of the expected error; does not act on the shares.
+        data, held_out: Frames.
+        masks: Names of ``masks.MASKS``, drawn with equal probability.
+        masks_a_frame: Different masks that each frame gets.
+        faults: Share of the frames whose depth gets faults (``imperfect_depth``).
+        without_picture: Share of the examples that are solved without the picture.
+        pixels: Hidden pixels of an example that are learnt from, drawn with replacement where there are fewer.
+        cache: Folder of solved examples; "" for the user's cache folder, "none" for no cache.
+        train: Parameters of the loop.
+    """
+
+    width: int = 32
+    error: float = 0.05
+    data: tuple[SourceConfig, ...] = (
+        SourceConfig(count=180, width=320, height=240, samples=1),
+        SourceConfig(seed=4, count=60, width=240, height=320, samples=1),
+        SourceConfig(seed=5, count=60, width=384, height=160, samples=1),
+        SourceConfig(seed=6, count=60, width=512, height=384, samples=1),
+    )
+    held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24, width=320, height=240, samples=1),)
+    masks: tuple[str, ...] = HOLES + SCATTERED
+    masks_a_frame: int = 4
+    faults: float = 0.85
+    without_picture: float = 0.08
+    pixels: int = 1500
+    cache: str = ""
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.masks if name not in MASKS]
+        if unknown or not self.masks:
+            raise InputError("masks", repr(unknown[0]) if unknown else "none", f"one or more of {', '.join(MASKS)}")
+        for name in ("width", "masks_a_frame", "pixels"):
+            if getattr(self, name) < 1:
+                raise InputError(name, getattr(self, name), "1 or more")
+        for name in ("faults", "without_picture"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(name, getattr(self, name), "0 to 1")
+
+
+class GateNetwork(nn.Module):
+    """The gate as torch trains it; at the start it believes the energy.
+
+    Args:
+        width: Units of the inner layers.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first, self.second = nn.Linear(len(SIGNS), width), nn.Linear(width, width)
+        self.last = nn.Linear(width, len(ANSWERS) + 1)
+        with torch.no_grad():
+            self.last.weight.mul_(0.1)
+            self.last.bias.copy_(torch.tensor([1.0] + [0.0] * (len(ANSWERS) - 1) + [-4.0]))
+
+    def forward(self, signs: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares of the answers  # [..., K]; log of the expected error  # [...]"""
+        inner = torch.relu(self.second(torch.relu(self.first(signs))))
+        out = self.last(inner)
+        return torch.softmax(out[..., :-1], dim=-1), out[..., -1].clamp(LEAST_ERROR, LARGEST_ERROR)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """As the gate takes them."""
+        named = {}
+        for name in ("first", "second", "last"):
+            layer = getattr(self, name)
+            named[name] = layer.weight.detach().cpu().numpy().T.astype(np.float32)
+            named[f"{name}_bias"] = layer.bias.detach().cpu().numpy().astype(np.float32)
+        assert set(named) == {field.name for field in fields(Gate)}
+        return named
+
+
+class GateObjective:
+    """The gate with its data and its loss, as the loop trains it."""
+
+    name = "solver"
+
+    def __init__(self, config: GateConfig):
+        self.config = config
+        self.frames, self.held_out = (
+            [frame for source in sources for frame in source.frames()] for sources in (config.data, config.held_out)
+        )
+        self.solver = SolverInpainter(threads=1, gate="none")
+        self.cache = SolvedCache(config.cache, f"gate_v{GENERATION}")
+
+    def build(self) -> nn.Module:
+        """The network."""
+        return GateNetwork(self.config.width)
+
+    def place(self, device: torch.device) -> None:
+        """Nothing is frozen."""
+
+    def example(self, seed: int, index: int) -> dict[str, Tensor]:
+        """Some hidden pixels of a solved view, and their truth."""
+        count = self.config.masks_a_frame
+        frame, number = divmod(shuffled_position(len(self.frames) * count, seed, index), count)
+        return _tensors(self._solved(self.frames[frame], derived_seed(11, frame, number)))
+
+    def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Relative errors, each example's divided by that of the energy."""
+        shares, expected = model(batch["signs"])
+        return gate_loss(shares, expected, batch["answers"], batch["truth"], self.config.error)
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """One group."""
+        return all_parameters(model)
+
+    def validate(self, model: nn.Module, pictures: int) -> Validation:
+        """Error on held-out frames over that of the energy, geometric means, by mask and over all."""
+        device = next(model.parameters()).device
+        ratios: dict[str, list[float]] = {}
+        for number, source in enumerate(self.held_out):
+            for position, mask in enumerate(self.config.masks[number % 3 :: 3]):
+                example = self._solved(source, derived_seed(7, number, position), mask)
+                tensors = {name: value[None].to(device) for name, value in _tensors(example).items()}
+                shares, expected = model(tensors["signs"])
+                found = gate_loss(shares, expected, tensors["answers"], tensors["truth"], 0.0)
+                ratios.setdefault(mask, []).append(float(torch.log(found["ratio"])))
+        by_mask = {f"ratio_{mask}": float(np.exp(np.mean(values))) for mask, values in ratios.items()}
+        score = float(np.exp(np.mean([np.mean(values) for values in ratios.values()])))
+        return Validation({"ratio": score, **by_mask}, score)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Writes ``gate.npz``."""
+        assert isinstance(model, GateNetwork)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_gate(folder / FILE, model.arrays())
+
+    def _solved(self, source: Any, seed: int, mask: str | None = None) -> dict[str, NDArray[np.float32]]:
+        """One example, from the cache if it is there."""
+        rng = np.random.default_rng(seed)
+        name = mask or self.config.masks[int(rng.integers(len(self.config.masks)))]
+        faults, picture = rng.random() < self.config.faults, rng.random() >= self.config.without_picture
+        key = f"{source.name}_{name}_{seed}_{int(faults)}{int(picture)}_{self.config.pixels}"
+        return self.cache.get(key, lambda: self._view(source.load(), name, seed, faults, picture, rng))
+
+    def _view(
+        self, frame: DepthFrame, mask: str, seed: int, faults: bool, picture: bool, rng: np.random.Generator
+    ) -> dict[str, NDArray[np.float32]]:
+        depth = imperfect_depth(frame.truth, seed) if faults else frame.truth
+        known = known_mask(mask, depth, seed, rgb=frame.rgb, camera=frame.camera)
+        inverse = 1.0 / np.where(depth > 0, depth, 1).astype(np.float64)
+        problem = make_problem(inverse, known, color_guide(frame.rgb if picture else None, known.shape))
+        opinions = collect_opinions(problem, self.solver.solution(problem))
+        hidden = np.flatnonzero((depth > 0) & ~known)
+        if not len(hidden):
+            hidden = np.flatnonzero(depth > 0)
+        chosen = rng.choice(hidden, self.config.pixels, replace=len(hidden) < self.config.pixels)
+        answers = opinions.answers.reshape(len(ANSWERS), -1)[:, chosen]
+        truth = np.log(inverse.ravel()[chosen] / problem.unit)
+        return {
+            "signs": opinions.signs.reshape(len(SIGNS), -1)[:, chosen],
+            "offsets": answers[1:] - answers[0],
+            "truth": (truth - answers[0]).astype(np.float32),
+        }
+
+
+def gate_loss(shares: Tensor, expected: Tensor, answers: Tensor, truth: Tensor, weight: float) -> dict[str, Tensor]:
+    """Errors of the mixture.
+
+    Args:
+        shares, expected: Outputs of the network  # [B, N, K], [B, N]
+        answers: Log inverse depth less that of the energy  # [B, N, K]
+        truth: The same of the truth  # [B, N]
+        weight: Of the likelihood of the expected error.
+
+    Returns:
+        "loss", "relative" (mean error), "ratio" to the error of the energy, "likelihood".
+    """
+    error = (shares * answers).sum(dim=-1) - truth
+    relative = torch.expm1(-error.clamp(-3, 3)).abs().mean(dim=-1)
+    energy = torch.expm1(truth.clamp(-3, 3)).abs().mean(dim=-1)
+    ratio = (relative / energy.clamp(min=LEAST_ERROR_OF_PLANES)).mean()
+    likelihood = (error.detach().abs() / expected.exp() + expected).mean()
+    return {"loss": ratio + weight * likelihood, "relative": relative.mean(), "ratio": ratio, "likelihood": likelihood}
+
+
+def _tensors(example: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    """Pixels first, and the answers with the energy's own, 0."""
+    offsets = np.concatenate([np.zeros_like(example["offsets"][:1]), example["offsets"]])
+    return {
+        "signs": torch.from_numpy(np.ascontiguousarray(example["signs"].T)),
+        "answers": torch.from_numpy(np.ascontiguousarray(offsets.T)),
+        "truth": torch.from_numpy(example["truth"]),
+    }
+
+
+_TINY = SourceConfig(count=4, width=48, height=32, samples=1)
+PRESETS: Mapping[str, GateConfig] = MappingProxyType(
+    {
+        "default": GateConfig(
+            train=TrainConfig(
+                steps=8000,
+                batch_size=8,
+                learning_rate=3e-3,
+                schedule="cosine",
+                average=0.995,
+                validate_every=2000,
+                checkpoint_every=1000,
+                log_every=100,
+            )
+        ),
+        "tiny": GateConfig(
+            data=(_TINY,),
+            held_out=(SourceConfig(seed=2, count=3, width=48, height=32, samples=1),),
+            masks=("rect", "rand10", "outpaint"),
+            pixels=64,
+            train=TrainConfig(steps=20, batch_size=4, learning_rate=3e-3, validate_every=10, log_every=1),
+        ),
+    }
+)
+"""Ready configurations; all need no data."""
+
+TRAINING = Training("solver", GateConfig, PRESETS, GateObjective)
+"""The gate of the embedded solver."""

@@ -1,0 +1,164 @@
+"""The solver's choice between answers: neighbours by brute force, the kernel against torch, files, and that it helps."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scene_depth.datasets.procedural import generate_frame
+from scene_depth.datasets.procedural.imperfect import imperfect_depth
+from scene_depth.depth.masks import known_mask
+from scene_depth.depth.solver import SolverInpainter
+from scene_depth.depth.solver.bands import RowBands
+from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.gate import Gate, load_gate, save_gate
+from scene_depth.depth.solver.neighbours import FAR, find_neighbours
+from scene_depth.depth.solver.opinions import ANSWERS, SIGNS, Opinions, collect_opinions
+from scene_depth.depth.solver.problem import make_problem
+from scene_depth.errors import InputError
+from scene_depth.training.solver import GateNetwork
+
+DIRECTIONS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # left, right, top, bottom
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10**6), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_neighbours_are_those_of_a_walk(height: int, width: int, seed: int, own: bool) -> None:
+    rng = np.random.default_rng(seed)
+    known = rng.random((height, width)) < rng.random()
+    values = np.where(known, rng.random((height, width)), 0).astype(np.float32)
+    found = find_neighbours(values, known, own=own)
+    for k, (down, right) in enumerate(DIRECTIONS):
+        for y, x in np.ndindex(height, width):
+            steps = 0 if own else 1
+            while 0 <= y + steps * down < height and 0 <= x + steps * right < width:
+                if known[y + steps * down, x + steps * right]:
+                    break
+                steps += 1
+            else:
+                assert found.distances[k, y, x] == FAR
+                continue
+            assert found.distances[k, y, x] == steps
+            assert found.values[k, y, x] == values[y + steps * down, x + steps * right]
+
+
+def test_means_of_neighbours_on_a_line() -> None:
+    values = np.array([[1, 0, 0, 4, 0]], dtype=np.float32)
+    known = values > 0
+    around = find_neighbours(values, known)
+    fallback = np.full(values.shape, 9, dtype=np.float32)
+    assert around.across(fallback)[0, :4] == pytest.approx(np.array([1, 2, 3, 4]))
+    assert around.across(fallback)[0, 4] == 9, "nothing is known to its right"
+    weighted = (1 * 1 + 4 / 4) / (1 + 1 / 4)  # one pixel from 1, two from 4
+    assert around.mean(fallback)[0, 1] == pytest.approx(weighted)
+    assert around.gap[0, 1] == 3
+    alone = find_neighbours(values, np.zeros_like(known))
+    assert np.array_equal(alone.mean(fallback), fallback)
+    assert not alone.found.any()
+
+
+def random_gate(width: int = 16, seed: int = 0) -> tuple[Gate, GateNetwork]:
+    torch.manual_seed(seed)
+    network = GateNetwork(width)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return Gate(**network.arrays()), network
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_kernel_computes_what_torch_computes(threads: int) -> None:
+    gate, network = random_gate()
+    rng = np.random.default_rng(0)
+    shape = (260, 300)  # large enough to be split
+    answers = rng.normal(size=(len(ANSWERS), *shape)).astype(np.float32)
+    signs = rng.normal(size=(len(SIGNS), *shape)).astype(np.float32)
+    known = rng.random(shape) < 0.3
+    with RowBands(threads) as bands:
+        mixed, error = gate.mix(Opinions(answers, signs), known, bands)
+    with torch.no_grad():
+        shares, expected = network(torch.from_numpy(signs).permute(1, 2, 0))
+        wanted = (shares * torch.from_numpy(answers).permute(1, 2, 0)).sum(dim=-1).numpy()
+    assert mixed[~known] == pytest.approx(wanted[~known], abs=2e-5)
+    assert error[~known] == pytest.approx(expected.exp().numpy()[~known], rel=1e-4)
+    assert np.array_equal(mixed[known], answers[0][known])
+    assert not error[known].any()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_the_result_lies_between_the_answers_whatever_the_weights(seed: int) -> None:
+    gate, _ = random_gate(seed=seed)
+    rng = np.random.default_rng(seed)
+    answers = rng.normal(size=(len(ANSWERS), 5, 6)).astype(np.float32)
+    signs = (10.0 ** rng.uniform(-3, 3) * rng.normal(size=(len(SIGNS), 5, 6))).astype(np.float32)
+    with RowBands(1) as bands:
+        mixed, error = gate.mix(Opinions(answers, signs), np.zeros((5, 6), dtype=bool), bands)
+    assert (mixed >= answers.min(axis=0) - 1e-5).all()
+    assert (mixed <= answers.max(axis=0) + 1e-5).all()
+    assert np.isfinite(error).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (12, 16)])
+@pytest.mark.parametrize("all_known", [True, False])
+def test_opinions_are_finite_on_any_size(shape: tuple[int, int], all_known: bool) -> None:
+    known = np.ones(shape, dtype=bool)
+    known.flat[1:] = all_known
+    problem = make_problem(np.full(shape, 0.5), known, color_guide(None, shape))
+    opinions = collect_opinions(problem, SolverInpainter(gate="none").solution(problem))
+    assert opinions.answers.shape == (len(ANSWERS), *shape)
+    assert opinions.signs.shape == (len(SIGNS), *shape)
+    assert np.isfinite(opinions.answers).all()
+    assert np.isfinite(opinions.signs).all()
+
+
+def test_files_come_back_and_bad_ones_are_named(tmp_path) -> None:
+    gate, network = random_gate()
+    save_gate(tmp_path / "gate.npz", network.arrays())
+    read = load_gate(tmp_path)
+    assert all(np.array_equal(getattr(read, field.name), getattr(gate, field.name)) for field in fields(gate))
+    with pytest.raises(InputError, match="no such file"):
+        SolverInpainter(gate=tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("no weights")
+    with pytest.raises(InputError, match=r"text\.npz: gate"):
+        load_gate(tmp_path / "text.npz")
+    with np.load(tmp_path / "gate.npz") as content:
+        changed = dict(content)
+    changed["description.json"] = np.frombuffer(b'{"answers": [], "signs": []}', dtype=np.uint8)
+    np.savez(tmp_path / "other.npz", **changed)
+    with pytest.raises(InputError, match="other answers and signs"):
+        load_gate(tmp_path / "other.npz")
+    with pytest.raises(InputError, match="last_bias"):
+        replace(gate, last_bias=gate.last_bias[1:])
+
+
+@pytest.mark.parametrize("mask", ["rand10", "lidar64", "patch30", "outpaint", "points500"])
+def test_it_lowers_the_error_on_frames_with_the_faults_of_real_depth(mask: str) -> None:
+    ratios = []
+    for kind, seed in (("room", 901), ("table_top", 902), ("street", 903), ("room", 904)):
+        frame = generate_frame(kind, seed, 160, 120, samples=1)
+        depth = imperfect_depth(frame.depth, seed)
+        known = known_mask(mask, depth, seed)
+        hidden = (depth > 0) & ~known
+        errors = [
+            np.abs(SolverInpainter(gate=gate)(frame.rgb, depth, known).depth / np.where(hidden, depth, 1) - 1)[hidden].mean()
+            for gate in ("embedded", "none")
+        ]
+        ratios.append(errors[0] / errors[1])
+    assert np.exp(np.mean(np.log(ratios))) < 0.99
+
+
+def test_faults_depend_on_the_seed_and_leave_unknown_depth_alone() -> None:
+    depth = generate_frame("street", 3, 96, 64, samples=1).depth
+    one, again, other = (imperfect_depth(depth, seed) for seed in (5, 5, 6))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    for found in (one, other):
+        assert np.array_equal(found > 0, depth > 0)
+        assert np.isfinite(found).all()
+        assert np.median(np.abs(found[depth > 0] / depth[depth > 0] - 1)) < 0.05
+    assert not imperfect_depth(np.zeros((4, 5)), 1).any()
