@@ -53,7 +53,7 @@ class GateConfig:
         train: Parameters of the loop.
     """
 
-    width: int = 32
+    width: int = 64
     error: float = 0.05
     data: tuple[SourceConfig, ...] = (
         SourceConfig(count=180, width=320, height=240, samples=1),
@@ -234,9 +234,9 @@ PRESETS: Mapping[str, GateConfig] = MappingProxyType(
     {
         "default": GateConfig(
             train=TrainConfig(
-                steps=8000,
+                steps=12000,
                 batch_size=8,
-                learning_rate=3e-3,
+                learning_rate=2e-3,
                 schedule="cosine",
                 average=0.995,
                 validate_every=2000,

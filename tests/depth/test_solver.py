@@ -96,13 +96,18 @@ def test_constant_depth_stays_constant():
 
 
 @pytest.mark.parametrize(
-    ("known", "mean", "largest"),
-    [(rectangle((120, 160), 1, 0.3, 0.3), 3e-4, 1e-3), (random_points((120, 160), 1, 30), 2e-3, 1e-2)],
-    ids=["a hole of 30 %", "30 points"],
+    ("known", "gate", "mean", "largest"),
+    [
+        (rectangle((120, 160), 1, 0.3, 0.3), "none", 3e-4, 1e-3),
+        (rectangle((120, 160), 1, 0.3, 0.3), "embedded", 3e-4, 1e-3),
+        (random_points((120, 160), 1, 30), "none", 2e-3, 2e-2),
+        (random_points((120, 160), 1, 30), "embedded", 2e-3, 2e-2),
+    ],
+    ids=["a hole of 30 %, energy", "a hole of 30 %", "30 points, energy", "30 points"],
 )
-def test_planes_are_continued_through_holes(known, mean, largest):
+def test_planes_are_continued_through_holes(known, gate, mean, largest):
     depth = 3.0 * plane(120, 160, 1.2, -0.4)
-    result = SolverInpainter()(None, depth, known)
+    result = SolverInpainter(gate=gate)(None, depth, known)
     error = np.abs(result.depth / depth - 1)[~known]
     assert error.mean() < mean
     assert error.max() < largest

@@ -113,40 +113,49 @@ def _description() -> dict[str, list[str]]:
 
 @_kernel
 def _mix_rows(first_row, end, answers, signs, known, w1, b1, w2, b2, w3, b3, mixed, error):
-    count, inner = answers.shape[0], w1.shape[1]
-    inputs = signs.shape[0]
-    one, two, out = np.empty(inner, np.float32), np.empty(inner, np.float32), np.empty(count + 1, np.float32)
+    count, width = answers.shape[0], w1.shape[1]
+    one, two, out = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(count + 1, np.float32)
     for y in range(first_row, end):
         for x in range(known.shape[1]):
             if known[y, x]:
                 continue
-            for j in range(inner):
-                one[j] = b1[j]
-                two[j] = b2[j]
-            for i in range(inputs):
-                value = signs[i, y, x]
-                row = w1[i]
-                for j in range(inner):
-                    one[j] += value * row[j]
-            for i in range(inner):
-                if one[i] > 0:
-                    value = one[i]
-                    row = w2[i]
-                    for j in range(inner):
-                        two[j] += value * row[j]
-            for k in range(count + 1):
-                out[k] = b3[k]
-            for i in range(inner):
-                if two[i] > 0:
-                    for k in range(count + 1):
-                        out[k] += two[i] * w3[i, k]
-            largest = out[0]
-            for k in range(1, count):
-                largest = max(largest, out[k])
-            total, value = np.float32(0), np.float32(0)
-            for k in range(count):
-                share = np.exp(out[k] - largest)
-                total += share
-                value += share * (answers[k, y, x] - answers[0, y, x])
-            mixed[y, x] = answers[0, y, x] + value / total
+            _layer(signs[:, y, x], w1, b1, one)
+            _rectify(one)
+            _layer(one, w2, b2, two)
+            _rectify(two)
+            _layer(two, w3, b3, out)
+            mixed[y, x] = _weighted(answers[:, y, x], out)
             error[y, x] = np.exp(min(max(out[count], np.float32(LEAST_ERROR)), np.float32(LARGEST_ERROR)))
+
+
+@_kernel
+def _layer(values, weights, bias, out):
+    """Row by row, so that the inner loop runs along memory; rectified values are often 0 and cost nothing."""
+    for j in range(out.size):
+        out[j] = bias[j]
+    for i in range(values.size):
+        value = values[i]
+        if value != 0:
+            row = weights[i]
+            for j in range(out.size):
+                out[j] += value * row[j]
+
+
+@_kernel
+def _rectify(values):
+    for i in range(values.size):
+        values[i] = max(values[i], np.float32(0))
+
+
+@_kernel
+def _weighted(answers, scores):
+    """Mean of the answers with the softmax of the scores, summed as differences from the first, so that equal answers stay."""
+    largest = scores[0]
+    for k in range(1, answers.size):
+        largest = max(largest, scores[k])
+    total, value = np.float32(0), np.float32(0)
+    for k in range(answers.size):
+        share = np.exp(scores[k] - largest)
+        total += share
+        value += share * (answers[k] - answers[0])
+    return answers[0] + value / total
