@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Array = NDArray[np.float64]
-
-FAULTS: tuple[tuple[float, Callable[[Array, np.random.Generator], Array]], ...]
+Fault = Callable[[Array, np.random.Generator], Array]
 
 
 def imperfect_depth(depth: NDArray[np.floating], seed: int) -> NDArray[np.float32]:
@@ -78,4 +77,12 @@ def _waves(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> A
     return waves / max(float(waves.std()), 1e-12)
 
 
-FAULTS = ((0.8, _wobble), (0.4, _blur), (0.3, _median), (0.3, _resample), (0.6, _wave), (0.5, _grain))
+FAULTS: tuple[tuple[float, Fault], ...] = (
+    (0.8, _wobble),
+    (0.4, _blur),
+    (0.3, _median),
+    (0.3, _resample),
+    (0.6, _wave),
+    (0.5, _grain),
+)
+"""Each with its chance, in the order in which they are put in."""
