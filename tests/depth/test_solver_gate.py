@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scene_depth.datasets.procedural import generate_frame
 from scene_depth.datasets.procedural.imperfect import imperfect_depth
 from scene_depth.depth.masks import known_mask
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.features import color_guide
@@ -114,6 +115,17 @@ def test_opinions_are_finite_on_any_size(shape: tuple[int, int], all_known: bool
     assert opinions.signs.shape == (len(SIGNS), *shape)
     assert np.isfinite(opinions.answers).all()
     assert np.isfinite(opinions.signs).all()
+
+
+def test_it_can_be_left_out_by_name_or_by_none() -> None:
+    """Options of the command line turn "none" into None."""
+    depth = np.linspace(1, 3, 30 * 40).reshape(30, 40)
+    known = np.random.default_rng(0).random(depth.shape) < 0.1
+    by_name, by_none, mixed = (
+        load_depth_inpainter("solver", **options)(None, depth, known).depth for options in ({"gate": "none"}, {"gate": None}, {})
+    )
+    assert np.array_equal(by_name, by_none)
+    assert not np.array_equal(by_name, mixed)
 
 
 def test_files_come_back_and_bad_ones_are_named(tmp_path) -> None:

@@ -24,6 +24,7 @@ from scene_depth.depth.solver.problem import DataParameters, Problem, make_probl
 from scene_depth.depth.solver.uncertainty import relative_sigma
 from scene_depth.errors import InputError
 
+WHOLE, FADED = 0.075, 0.225  # of the longer side: distances up to which the mixture is taken whole, and from which not at all
 BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=5.0)
 
 
@@ -49,7 +50,7 @@ class SolverInpainter:
         second_hint: Weight of the hint in later passes.
         effort: Iterations of the minimisation.
         gate: What weighs the answers without a prior: "embedded", a file that ``scene-depth train solver`` wrote, a loaded
-            gate, or "none" for the minimum of the energy as it is.
+            gate, or "none" or None for the minimum of the energy as it is.
     """
 
     name: ClassVar[str] = "solver"
@@ -63,7 +64,7 @@ class SolverInpainter:
     data: DataParameters = field(default_factory=DataParameters)
     second_hint: float = 0.01
     effort: Effort = field(default_factory=Effort)
-    gate: Gate | str | os.PathLike[str] = EMBEDDED
+    gate: Gate | str | os.PathLike[str] | None = EMBEDDED
     _gate: Gate | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +72,8 @@ class SolverInpainter:
             raise InputError("threads", self.threads, "at least 1, or None for one a core")
         if not self.energies:
             raise InputError("energies", "none", "one set of constants or more")
-        gate = self.gate if isinstance(self.gate, Gate) else None if self.gate == "none" else load_gate(self.gate)
+        named = "none" if self.gate is None else self.gate
+        gate = named if isinstance(named, Gate) else None if named == "none" else load_gate(named)
         object.__setattr__(self, "_gate", gate)
 
     def __call__(
@@ -113,8 +115,17 @@ class SolverInpainter:
             )
             if self._gate is None:
                 return solution
-            mixed, expected = self._gate.mix(collect_opinions(problem, solution), problem.known, bands)
-            return replace(solution, values=np.exp(mixed), expected=expected)
+            opinions = collect_opinions(problem, solution)
+            mixed, expected = self._gate.mix(opinions, problem.known, bands)
+            share = gate_share(problem)
+            values = np.exp(opinions.answers[0] + share * (mixed - opinions.answers[0]))
+            return replace(solution, values=values, expected=expected)
+
+
+def gate_share(problem: Problem) -> NDArray[np.float32]:
+    """How much of the gate's mixture is taken: less far from known depth, where answers of single rows leave streaks  # [H, W]"""
+    distance = problem.distance / np.float32(max(problem.known.shape))
+    return np.clip((FADED - distance) / (FADED - WHOLE), 0, 1).astype(np.float32)
 
 
 def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> DepthPrediction:
