@@ -119,7 +119,7 @@ def test_a_plane_is_continued_beyond_what_is_known_and_flattens_out():
     known = half_image(depth.shape, 1, "left")
     result = SolverInpainter()(None, depth, known)
     nearest = np.broadcast_to(depth[:, 79:80], depth.shape)
-    assert np.abs(result.depth / depth - 1)[~known].mean() < 0.2 * np.abs(nearest / depth - 1)[~known].mean()
+    assert np.abs(result.depth / depth - 1)[~known].mean() < 0.25 * np.abs(nearest / depth - 1)[~known].mean()
 
 
 def test_nothing_known_is_an_error():
