@@ -1,6 +1,6 @@
 """DepthLab at full size: a denoising step and a hole fill, as the official code does them and as it is done here.
 
-    python -m benchmarks.depthlab [--height 48] [--width 56] [--repeats 1] [--record]
+    python -m benchmarks.depthlab [--height 48] [--width 56] [--repeats 3] [--record]
 
 Both UNets of Stable Diffusion 2.1 with random weights on the CPU in fp32; nothing is downloaded. The official way runs an
 unconditional row beside the conditional one and multiplies their difference by a guidance of 1, computes attention to the
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--height", type=int, default=48, help="of the latent")
     parser.add_argument("--width", type=int, default=56, help="of the latent")
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--record", action="store_true")
     chosen = parser.parse_args(arguments)
