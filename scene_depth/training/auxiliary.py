@@ -18,7 +18,7 @@ from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, o
 from scene_depth.depth.auxiliary.losses import LossConfig, auxiliary_loss, gray_image
 from scene_depth.depth.auxiliary.network import AuxiliaryNetwork, NetworkConfig
 from scene_depth.depth.auxiliary.weights import FILE, save_network
-from scene_depth.depth.masks import MASKS, known_mask
+from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
@@ -56,9 +56,7 @@ class AuxiliaryConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.sampling if name != NATIVE and name not in MASKS]
-        if unknown or not self.sampling:
-            raise InputError("sampling", repr(unknown[0]) if unknown else "none", f"{NATIVE}, {', '.join(MASKS)}")
+        check_masks(self.sampling, field="sampling", also=(NATIVE,))
         if self.held_out_count < 1:
             raise InputError("held_out_count", self.held_out_count, "1 or more")
 

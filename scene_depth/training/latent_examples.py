@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.depth.latent.vae import load_vae
-from scene_depth.depth.masks import MASKS, instances, known_mask
+from scene_depth.depth.masks import check_masks, instances, known_mask
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError
 
@@ -26,9 +26,7 @@ STRATEGIES = ("strokes", "circles", "squares", "mixture", "sparse", OBJECTS)
 
 def check_strategies(names: Sequence[str]) -> None:
     """Raises InputError unless every name is a mask strategy."""
-    unknown = [name for name in names if name != OBJECTS and name not in MASKS]
-    if unknown or not names:
-        raise InputError("masks", repr(unknown[0]) if unknown else "none", f"{OBJECTS}, {', '.join(MASKS)}")
+    check_masks(names, also=(OBJECTS,))
 
 
 def drawn_known(frame: DepthFrame, strategies: Sequence[str], rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.streams import SourceConfig
 from scene_depth.datasets.streams.stream import shuffled_position
-from scene_depth.depth.masks import MASKS, known_mask
+from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
 from scene_depth.depth.refined.network import NetworkConfig, RefiningNetwork
 from scene_depth.depth.refined.weights import FILE, save_network
@@ -77,9 +77,7 @@ class RefinedConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.masks if name not in MASKS]
-        if unknown or not self.masks:
-            raise InputError("masks", repr(unknown[0]) if unknown else "none", f"one or more of {', '.join(MASKS)}")
+        check_masks(self.masks)
         if self.masks_a_frame < 1:
             raise InputError("masks_a_frame", self.masks_a_frame, "1 or more")
         if not 0 <= self.noise < 0.5:

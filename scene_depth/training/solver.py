@@ -1,4 +1,4 @@
-"""Training of the solver's gate: which of several answers to believe, learnt from procedural frames with real-world faults."""
+"""Training of the solver's gate: which of several candidates to believe, learnt from procedural frames with real-world faults."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.procedural.imperfect import imperfect_depth
 from scene_depth.datasets.streams import SourceConfig
 from scene_depth.datasets.streams.stream import shuffled_position
-from scene_depth.depth.masks import MASKS, known_mask
+from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.solver import SolverInpainter
+from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, find_candidates
 from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.gate import FILE, LARGEST_ERROR, LEAST_ERROR, Gate, save_gate
-from scene_depth.depth.solver.opinions import ANSWERS, SIGNS, collect_opinions
 from scene_depth.depth.solver.problem import make_problem
 from scene_depth.errors import InputError
 from scene_depth.training.batches import derived_seed
@@ -33,7 +33,7 @@ from scene_depth.training.solved_cache import SolvedCache
 HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
 SCATTERED = ("rand2", "rand5", "rand10", "rand30", "rand50", "points150", "points500", "lidar16", "lidar32", "lidar64")
 LEAST_ERROR_OF_PLANES = 1e-4  # mean relative error below which an example counts no more than one with this error
-GENERATION = 1  # of kept examples; counts up when the energy, the answers or the signs change
+GENERATION = 2  # of kept examples; counts up when the energy, the candidates or the features change
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ class GateConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.masks if name not in MASKS]
-        if unknown or not self.masks:
-            raise InputError("masks", repr(unknown[0]) if unknown else "none", f"one or more of {', '.join(MASKS)}")
+        check_masks(self.masks)
         for name in ("width", "masks_a_frame", "pixels"):
             if getattr(self, name) < 1:
                 raise InputError(name, getattr(self, name), "1 or more")
@@ -91,15 +89,15 @@ class GateNetwork(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.first, self.second = nn.Linear(len(SIGNS), width), nn.Linear(width, width)
-        self.last = nn.Linear(width, len(ANSWERS) + 1)
+        self.first, self.second = nn.Linear(len(FEATURES), width), nn.Linear(width, width)
+        self.last = nn.Linear(width, len(CANDIDATES) + 1)
         with torch.no_grad():
             self.last.weight.mul_(0.1)
-            self.last.bias.copy_(torch.tensor([1.0] + [0.0] * (len(ANSWERS) - 1) + [-4.0]))
+            self.last.bias.copy_(torch.tensor([1.0] + [0.0] * (len(CANDIDATES) - 1) + [-4.0]))
 
-    def forward(self, signs: Tensor) -> tuple[Tensor, Tensor]:
-        """Shares of the answers  # [..., K]; log of the expected error  # [...]"""
-        inner = torch.relu(self.second(torch.relu(self.first(signs))))
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares of the candidates  # [..., K]; log of the expected error  # [...]"""
+        inner = torch.relu(self.second(torch.relu(self.first(features))))
         out = self.last(inner)
         return torch.softmax(out[..., :-1], dim=-1), out[..., -1].clamp(LEAST_ERROR, LARGEST_ERROR)
 
@@ -142,8 +140,8 @@ class GateObjective:
 
     def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Relative errors, each example's divided by that of the energy."""
-        shares, expected = model(batch["signs"])
-        return gate_loss(shares, expected, batch["answers"], batch["truth"], self.config.error)
+        shares, expected = model(batch["features"])
+        return gate_loss(shares, expected, batch["candidates"], batch["truth"], self.config.error)
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """One group."""
@@ -154,11 +152,11 @@ class GateObjective:
         device = next(model.parameters()).device
         ratios: dict[str, list[float]] = {}
         for number, source in enumerate(self.held_out):
-            for position, mask in enumerate(self.config.masks[number % 3 :: 3]):
+            for position, mask in enumerate(self.config.masks[number % 3 :: 3]):  # a third for each frame, to save time
                 example = self._solved(source, derived_seed(7, number, position), mask)
                 tensors = {name: value[None].to(device) for name, value in _tensors(example).items()}
-                shares, expected = model(tensors["signs"])
-                found = gate_loss(shares, expected, tensors["answers"], tensors["truth"], 0.0)
+                shares, expected = model(tensors["features"])
+                found = gate_loss(shares, expected, tensors["candidates"], tensors["truth"], 0.0)
                 ratios.setdefault(mask, []).append(float(torch.log(found["ratio"])))
         by_mask = {f"ratio_{mask}": float(np.exp(np.mean(values))) for mask, values in ratios.items()}
         score = float(np.exp(np.mean([np.mean(values) for values in ratios.values()])))
@@ -185,33 +183,33 @@ class GateObjective:
         known = known_mask(mask, depth, seed, rgb=frame.rgb, camera=frame.camera)
         inverse = 1.0 / np.where(depth > 0, depth, 1).astype(np.float64)
         problem = make_problem(inverse, known, color_guide(frame.rgb if picture else None, known.shape))
-        opinions = collect_opinions(problem, self.solver.solution(problem))
+        found = find_candidates(problem, self.solver.solution(problem))
         hidden = np.flatnonzero((depth > 0) & ~known)
         if not len(hidden):
             hidden = np.flatnonzero(depth > 0)
         chosen = rng.choice(hidden, self.config.pixels, replace=len(hidden) < self.config.pixels)
-        answers = opinions.answers.reshape(len(ANSWERS), -1)[:, chosen]
+        values = found.values.reshape(len(CANDIDATES), -1)[:, chosen]
         truth = np.log(inverse.ravel()[chosen] / problem.unit)
         return {
-            "signs": opinions.signs.reshape(len(SIGNS), -1)[:, chosen],
-            "offsets": answers[1:] - answers[0],
-            "truth": (truth - answers[0]).astype(np.float32),
+            "features": found.features.reshape(len(FEATURES), -1)[:, chosen],
+            "offsets": values[1:] - values[0],
+            "truth": (truth - values[0]).astype(np.float32),
         }
 
 
-def gate_loss(shares: Tensor, expected: Tensor, answers: Tensor, truth: Tensor, weight: float) -> dict[str, Tensor]:
+def gate_loss(shares: Tensor, expected: Tensor, candidates: Tensor, truth: Tensor, weight: float) -> dict[str, Tensor]:
     """Errors of the mixture.
 
     Args:
         shares, expected: Outputs of the network  # [B, N, K], [B, N]
-        answers: Log inverse depth less that of the energy  # [B, N, K]
+        candidates: Log inverse depth less that of the energy  # [B, N, K]
         truth: The same of the truth  # [B, N]
         weight: Of the likelihood of the expected error.
 
     Returns:
         "loss", "relative" (mean error), "ratio" to the error of the energy, "likelihood".
     """
-    error = (shares * answers).sum(dim=-1) - truth
+    error = (shares * candidates).sum(dim=-1) - truth
     relative = torch.expm1(-error.clamp(-3, 3)).abs().mean(dim=-1)
     energy = torch.expm1(truth.clamp(-3, 3)).abs().mean(dim=-1)
     ratio = (relative / energy.clamp(min=LEAST_ERROR_OF_PLANES)).mean()
@@ -220,11 +218,11 @@ def gate_loss(shares: Tensor, expected: Tensor, answers: Tensor, truth: Tensor, 
 
 
 def _tensors(example: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:
-    """Pixels first, and the answers with the energy's own, 0."""
+    """Pixels first, and the candidates with the energy's own, 0."""
     offsets = np.concatenate([np.zeros_like(example["offsets"][:1]), example["offsets"]])
     return {
-        "signs": torch.from_numpy(np.ascontiguousarray(example["signs"].T)),
-        "answers": torch.from_numpy(np.ascontiguousarray(offsets.T)),
+        "features": torch.from_numpy(np.ascontiguousarray(example["features"].T)),
+        "candidates": torch.from_numpy(np.ascontiguousarray(offsets.T)),
         "truth": torch.from_numpy(example["truth"]),
     }
 

@@ -96,18 +96,13 @@ def test_constant_depth_stays_constant():
 
 
 @pytest.mark.parametrize(
-    ("known", "gate", "mean", "largest"),
-    [
-        (rectangle((120, 160), 1, 0.3, 0.3), "none", 3e-4, 1e-3),
-        (rectangle((120, 160), 1, 0.3, 0.3), "embedded", 3e-4, 1e-3),
-        (random_points((120, 160), 1, 30), "none", 2e-3, 2e-2),
-        (random_points((120, 160), 1, 30), "embedded", 2e-3, 2e-2),
-    ],
-    ids=["a hole of 30 %, energy", "a hole of 30 %", "30 points, energy", "30 points"],
+    ("known", "mean", "largest"),
+    [(rectangle((120, 160), 1, 0.3, 0.3), 3e-4, 1e-3), (random_points((120, 160), 1, 30), 2e-3, 1e-2)],
+    ids=["a hole of 30 %", "30 points"],
 )
-def test_planes_are_continued_through_holes(known, gate, mean, largest):
+def test_planes_are_continued_through_holes(known, mean, largest):
     depth = 3.0 * plane(120, 160, 1.2, -0.4)
-    result = SolverInpainter(gate=gate)(None, depth, known)
+    result = SolverInpainter()(None, depth, known)
     error = np.abs(result.depth / depth - 1)[~known]
     assert error.mean() < mean
     assert error.max() < largest
@@ -119,7 +114,7 @@ def test_a_plane_is_continued_beyond_what_is_known_and_flattens_out():
     known = half_image(depth.shape, 1, "left")
     result = SolverInpainter()(None, depth, known)
     nearest = np.broadcast_to(depth[:, 79:80], depth.shape)
-    assert np.abs(result.depth / depth - 1)[~known].mean() < 0.25 * np.abs(nearest / depth - 1)[~known].mean()
+    assert np.abs(result.depth / depth - 1)[~known].mean() < 0.2 * np.abs(nearest / depth - 1)[~known].mean()
 
 
 def test_nothing_known_is_an_error():

@@ -1,4 +1,4 @@
-"""The solver's choice between answers: neighbours by brute force, the kernel against torch, files, and that it helps."""
+"""The solver's choice between candidates: neighbours by brute force, the kernel against torch, files, and that it helps."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from scene_depth.depth.masks import known_mask
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.bands import RowBands
+from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates, find_candidates
 from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.gate import Gate, load_gate, save_gate
 from scene_depth.depth.solver.neighbours import FAR, find_neighbours
-from scene_depth.depth.solver.opinions import ANSWERS, SIGNS, Opinions, collect_opinions
 from scene_depth.depth.solver.problem import make_problem
 from scene_depth.errors import InputError
 from scene_depth.training.solver import GateNetwork
@@ -76,45 +76,45 @@ def test_the_kernel_computes_what_torch_computes(threads: int) -> None:
     gate, network = random_gate()
     rng = np.random.default_rng(0)
     shape = (260, 300)  # large enough to be split
-    answers = rng.normal(size=(len(ANSWERS), *shape)).astype(np.float32)
-    signs = rng.normal(size=(len(SIGNS), *shape)).astype(np.float32)
+    candidates = rng.normal(size=(len(CANDIDATES), *shape)).astype(np.float32)
+    features = rng.normal(size=(len(FEATURES), *shape)).astype(np.float32)
     known = rng.random(shape) < 0.3
     with RowBands(threads) as bands:
-        mixed, error = gate.mix(Opinions(answers, signs), known, bands)
+        mixed, error = gate.mix(Candidates(candidates, features), known, bands)
     with torch.no_grad():
-        shares, expected = network(torch.from_numpy(signs).permute(1, 2, 0))
-        wanted = (shares * torch.from_numpy(answers).permute(1, 2, 0)).sum(dim=-1).numpy()
+        shares, expected = network(torch.from_numpy(features).permute(1, 2, 0))
+        wanted = (shares * torch.from_numpy(candidates).permute(1, 2, 0)).sum(dim=-1).numpy()
     assert mixed[~known] == pytest.approx(wanted[~known], abs=2e-5)
     assert error[~known] == pytest.approx(expected.exp().numpy()[~known], rel=1e-4)
-    assert np.array_equal(mixed[known], answers[0][known])
+    assert np.array_equal(mixed[known], candidates[0][known])
     assert not error[known].any()
 
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=20, deadline=None)
-def test_the_result_lies_between_the_answers_whatever_the_weights(seed: int) -> None:
+def test_the_result_lies_between_the_candidates_whatever_the_weights(seed: int) -> None:
     gate, _ = random_gate(seed=seed)
     rng = np.random.default_rng(seed)
-    answers = rng.normal(size=(len(ANSWERS), 5, 6)).astype(np.float32)
-    signs = (10.0 ** rng.uniform(-3, 3) * rng.normal(size=(len(SIGNS), 5, 6))).astype(np.float32)
+    candidates = rng.normal(size=(len(CANDIDATES), 5, 6)).astype(np.float32)
+    features = (10.0 ** rng.uniform(-3, 3) * rng.normal(size=(len(FEATURES), 5, 6))).astype(np.float32)
     with RowBands(1) as bands:
-        mixed, error = gate.mix(Opinions(answers, signs), np.zeros((5, 6), dtype=bool), bands)
-    assert (mixed >= answers.min(axis=0) - 1e-5).all()
-    assert (mixed <= answers.max(axis=0) + 1e-5).all()
+        mixed, error = gate.mix(Candidates(candidates, features), np.zeros((5, 6), dtype=bool), bands)
+    assert (mixed >= candidates.min(axis=0) - 1e-5).all()
+    assert (mixed <= candidates.max(axis=0) + 1e-5).all()
     assert np.isfinite(error).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (12, 16)])
 @pytest.mark.parametrize("all_known", [True, False])
-def test_opinions_are_finite_on_any_size(shape: tuple[int, int], all_known: bool) -> None:
+def test_candidates_are_finite_on_any_size(shape: tuple[int, int], all_known: bool) -> None:
     known = np.ones(shape, dtype=bool)
     known.flat[1:] = all_known
     problem = make_problem(np.full(shape, 0.5), known, color_guide(None, shape))
-    opinions = collect_opinions(problem, SolverInpainter(gate="none").solution(problem))
-    assert opinions.answers.shape == (len(ANSWERS), *shape)
-    assert opinions.signs.shape == (len(SIGNS), *shape)
-    assert np.isfinite(opinions.answers).all()
-    assert np.isfinite(opinions.signs).all()
+    candidates = find_candidates(problem, SolverInpainter(gate="none").solution(problem))
+    assert candidates.values.shape == (len(CANDIDATES), *shape)
+    assert candidates.features.shape == (len(FEATURES), *shape)
+    assert np.isfinite(candidates.values).all()
+    assert np.isfinite(candidates.features).all()
 
 
 def test_it_can_be_left_out_by_name_or_by_none() -> None:
@@ -140,9 +140,9 @@ def test_files_come_back_and_bad_ones_are_named(tmp_path) -> None:
         load_gate(tmp_path / "text.npz")
     with np.load(tmp_path / "gate.npz") as content:
         changed = dict(content)
-    changed["description.json"] = np.frombuffer(b'{"answers": [], "signs": []}', dtype=np.uint8)
+    changed["description.json"] = np.frombuffer(b'{"candidates": [], "features": []}', dtype=np.uint8)
     np.savez(tmp_path / "other.npz", **changed)
-    with pytest.raises(InputError, match="other answers and signs"):
+    with pytest.raises(InputError, match="other candidates and features"):
         load_gate(tmp_path / "other.npz")
     with pytest.raises(InputError, match="last_bias"):
         replace(gate, last_bias=gate.last_bias[1:])

@@ -11,7 +11,7 @@ import torch
 
 from scene_depth.depth.masks import known_mask
 from scene_depth.depth.solver import SolverInpainter
-from scene_depth.depth.solver.opinions import ANSWERS, SIGNS
+from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES
 from scene_depth.errors import InputError
 from scene_depth.training.loop import train
 from scene_depth.training.solver import PRESETS, GateConfig, GateNetwork, GateObjective, gate_loss
@@ -28,8 +28,8 @@ def objective(tmp_path_factory: pytest.TempPathFactory) -> GateObjective:
 def test_an_example_is_the_same_again_and_from_the_cache(objective: GateObjective) -> None:
     first, again = objective.example(0, 1), objective.example(0, 1)
     fresh = GateObjective(replace(objective.config, cache="none")).example(0, 1)
-    assert first["signs"].shape == (objective.config.pixels, len(SIGNS))
-    assert first["answers"].shape == (objective.config.pixels, len(ANSWERS))
+    assert first["features"].shape == (objective.config.pixels, len(FEATURES))
+    assert first["candidates"].shape == (objective.config.pixels, len(CANDIDATES))
     for name, value in first.items():
         assert torch.equal(value, again[name])
         assert torch.equal(value, fresh[name])
@@ -38,23 +38,23 @@ def test_an_example_is_the_same_again_and_from_the_cache(objective: GateObjectiv
 
 def test_the_loss_counts_relative_depth_against_the_energy() -> None:
     truth = torch.full((1, 4), np.log(1.1), dtype=torch.float32)  # inverse depth 10 % above the energy's
-    answers = torch.zeros(1, 4, 2)
-    answers[..., 1] = np.log(1.1)
+    candidates = torch.zeros(1, 4, 2)
+    candidates[..., 1] = np.log(1.1)
     expected = torch.full((1, 4), -2.0)
     energy, right = (torch.tensor(shares).expand(1, 4, 2) for shares in ([1.0, 0.0], [0.0, 1.0]))
-    assert float(gate_loss(energy, expected, answers, truth, 0.0)["relative"]) == pytest.approx(0.1, rel=1e-5)
-    assert float(gate_loss(energy, expected, answers, truth, 0.0)["ratio"]) == pytest.approx(1, rel=1e-5)
-    assert float(gate_loss(right, expected, answers, truth, 0.0)["ratio"]) == pytest.approx(0, abs=1e-5)
-    told = gate_loss(energy, torch.full((1, 4), np.log(np.log(1.1))), answers, truth, 1.0)
+    assert float(gate_loss(energy, expected, candidates, truth, 0.0)["relative"]) == pytest.approx(0.1, rel=1e-5)
+    assert float(gate_loss(energy, expected, candidates, truth, 0.0)["ratio"]) == pytest.approx(1, rel=1e-5)
+    assert float(gate_loss(right, expected, candidates, truth, 0.0)["ratio"]) == pytest.approx(0, abs=1e-5)
+    told = gate_loss(energy, torch.full((1, 4), np.log(np.log(1.1))), candidates, truth, 1.0)
     for log_error in (-4.0, 0.0):  # the likelihood is best at the true error
-        assert float(gate_loss(energy, torch.full((1, 4), log_error), answers, truth, 1.0)["loss"]) > float(told["loss"])
+        assert float(gate_loss(energy, torch.full((1, 4), log_error), candidates, truth, 1.0)["loss"]) > float(told["loss"])
 
 
 def test_it_begins_near_the_energy(objective: GateObjective) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
-        shares, _ = GateNetwork(8)(objective.example(0, 0)["signs"])
-    assert float(shares[:, 0].mean()) > 1.5 / len(ANSWERS)
+        shares, _ = GateNetwork(8)(objective.example(0, 0)["features"])
+    assert float(shares[:, 0].mean()) > 1.5 / len(CANDIDATES)
     assert torch.allclose(shares.sum(dim=-1), torch.ones(len(shares)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
@@ -87,6 +87,22 @@ MASKS: Mapping[str, MaskFunction] = MappingProxyType(
     }
 )
 """Every strategy by its name in the protocols."""
+
+
+def check_masks(names: Sequence[str], *, field: str = "masks", also: Sequence[str] = ()) -> None:
+    """Checks a configuration's list of strategies.
+
+    Args:
+        names: What was chosen.
+        field: What the list is called there.
+        also: Names of strategies beside ``MASKS``.
+
+    Raises:
+        InputError: If there is none, or one is unknown.
+    """
+    unknown = [name for name in names if name not in MASKS and name not in also]
+    if unknown or not names:
+        raise InputError(field, repr(unknown[0]) if unknown else "none", f"one or more of {', '.join((*also, *MASKS))}")
 
 
 def known_mask(

@@ -17,10 +17,10 @@ from scene_depth.depth.refined.network import RefiningNetwork
 from scene_depth.depth.refined.weights import load_network
 from scene_depth.depth.refined.working_view import enlarged, working_size, working_view
 from scene_depth.depth.solver import SolverInpainter
+from scene_depth.depth.solver.uncertainty import LAPLACE
 from scene_depth.errors import InputError
 
 LARGEST_CHANGE = 0.35  # of log depth: what a hole's far end may be off; more has been seen only where the network erred
-SPREAD = 2**0.5  # standard deviation of a Laplace distribution whose mean absolute value is 1
 FADE = 4.0  # pixels of the working view from known depth over which the correction sets in
 
 
@@ -75,7 +75,7 @@ class RefinedInpainter:
         corrected = (solved.depth * np.exp(-change)).astype(view.depth.dtype)
         corrected[view.known] = view.depth[view.known]
         weight = 1 - np.exp(-_distance(view.known) / FADE)
-        sigma = (1 - weight) * solved.uncertainty + weight * SPREAD * error
+        sigma = (1 - weight) * solved.uncertainty + weight * LAPLACE * error
         details = {**solved.details, "largest_change": float(np.abs(change).max())}
         return DepthPrediction(corrected, np.where(view.known, 0, sigma).astype(np.float32), details=details)
 

@@ -1,6 +1,6 @@
-"""A small network that says which answer to believe: a mixture of experts with learnt weights.
+"""A small network that says which candidate to believe: a mixture of experts with learnt weights.
 
-It sees one pixel at a time, through signs that have no unit, and gives the shares of a weighted mean of the answers. So
+It sees one pixel at a time, through features that have no unit, and gives the shares of a weighted mean of the candidates. So
 the result always lies between them, whatever the network has never seen. See ``scene_depth.training.solver`` for how it
 learns.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.depth.solver.bands import RowBands
-from scene_depth.depth.solver.opinions import ANSWERS, SIGNS, Opinions
+from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 
@@ -34,7 +34,7 @@ Weights = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Gate:
-    """Three layers with rectifiers between them: signs -> shares of the answers and the log of the expected error.
+    """Three layers with rectifiers between them: features -> shares of the candidates and the log of the expected error.
 
     Attributes:
         first, second, last: Weights, transposed  # [F, C], [C, C], [C, K + 1]
@@ -49,27 +49,27 @@ class Gate:
     last_bias: Weights
 
     def __post_init__(self) -> None:
-        width = self.first.shape[-1]
-        shapes = ((len(SIGNS), width), (width,), (width, width), (width,), (width, len(ANSWERS) + 1), (len(ANSWERS) + 1,))
+        width, outputs = self.first.shape[-1], len(CANDIDATES) + 1
+        shapes = ((len(FEATURES), width), (width,), (width, width), (width,), (width, outputs), (outputs,))
         for field, shape in zip(fields(self), shapes, strict=True):
             value = getattr(self, field.name)
             if value.shape != shape or value.dtype != np.float32 or not np.isfinite(value).all():
                 raise InputError(field.name, f"shape {value.shape} of {value.dtype}", f"finite float32 of shape {shape}")
 
     def mix(
-        self, opinions: Opinions, known: NDArray[np.bool_], bands: RowBands
+        self, candidates: Candidates, known: NDArray[np.bool_], bands: RowBands
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The answers, weighted, where depth is hidden; the first one elsewhere.
+        """The candidates, weighted, where depth is hidden; the first one elsewhere.
 
         Returns:
             Log of relative inverse depth  # [H, W]
             Expected absolute error of it, 0 where known  # [H, W]
         """
         height, width = known.shape
-        mixed = opinions.answers[0].copy()
+        mixed = candidates.values[0].copy()
         error = np.zeros((height, width), dtype=np.float32)
         layers = [np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)]
-        bands.run(_mix_rows, 0, height, width, opinions.answers, opinions.signs, known, *layers, mixed, error)
+        bands.run(_mix_rows, 0, height, width, candidates.values, candidates.features, known, *layers, mixed, error)
         return mixed, error
 
 
@@ -80,7 +80,7 @@ def load_gate(path: str | os.PathLike[str] = EMBEDDED) -> Gate:
         path: File, or folder with ``gate.npz``; "embedded" for the one of this package.
 
     Raises:
-        InputError: If there is none, it holds something else, or it was trained for other answers or signs.
+        InputError: If there is none, it holds something else, or it was trained for other candidates or features.
     """
     file = Path(__file__).parent / FILE if path == EMBEDDED else Path(path)
     file = file / FILE if file.is_dir() else file
@@ -94,7 +94,7 @@ def load_gate(path: str | os.PathLike[str] = EMBEDDED) -> Gate:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError("gate", str(error).splitlines()[0] or type(error).__name__, accepted, file=file) from error
     if told != _description():
-        raise InputError("gate", "weights for other answers and signs", accepted, file=file)
+        raise InputError("gate", "weights for other candidates and features", accepted, file=file)
     return Gate(**arrays)
 
 
@@ -108,23 +108,23 @@ def save_gate(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
 
 
 def _description() -> dict[str, list[str]]:
-    return {"answers": list(ANSWERS), "signs": list(SIGNS)}
+    return {"candidates": list(CANDIDATES), "features": list(FEATURES)}
 
 
 @_kernel
-def _mix_rows(first_row, end, answers, signs, known, w1, b1, w2, b2, w3, b3, mixed, error):
-    count, width = answers.shape[0], w1.shape[1]
+def _mix_rows(first_row, end, candidates, features, known, w1, b1, w2, b2, w3, b3, mixed, error):
+    count, width = candidates.shape[0], w1.shape[1]
     one, two, out = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(count + 1, np.float32)
     for y in range(first_row, end):
         for x in range(known.shape[1]):
             if known[y, x]:
                 continue
-            _layer(signs[:, y, x], w1, b1, one)
+            _layer(features[:, y, x], w1, b1, one)
             _rectify(one)
             _layer(one, w2, b2, two)
             _rectify(two)
             _layer(two, w3, b3, out)
-            mixed[y, x] = _weighted(answers[:, y, x], out)
+            mixed[y, x] = _weighted(candidates[:, y, x], out)
             error[y, x] = np.exp(min(max(out[count], np.float32(LEAST_ERROR)), np.float32(LARGEST_ERROR)))
 
 
@@ -148,14 +148,14 @@ def _rectify(values):
 
 
 @_kernel
-def _weighted(answers, scores):
-    """Mean of the answers with the softmax of the scores, summed as differences from the first, so that equal answers stay."""
+def _weighted(candidates, scores):
+    """Mean of the candidates with the softmax of the scores; differences are summed, so that equal candidates stay."""
     largest = scores[0]
-    for k in range(1, answers.size):
+    for k in range(1, candidates.size):
         largest = max(largest, scores[k])
     total, value = np.float32(0), np.float32(0)
-    for k in range(answers.size):
+    for k in range(candidates.size):
         share = np.exp(scores[k] - largest)
         total += share
-        value += share * (answers[k] - answers[0])
-    return answers[0] + value / total
+        value += share * (candidates[k] - candidates[0])
+    return candidates[0] + value / total

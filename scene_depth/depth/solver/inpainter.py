@@ -14,18 +14,18 @@ from scene_depth.depth.alignment import Space
 from scene_depth.depth.checks import InpaintingInput, check_input
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.solver.bands import RowBands
+from scene_depth.depth.solver.candidates import find_candidates
 from scene_depth.depth.solver.completion import Solution, complete
 from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.minimize import Effort, EnergyParameters
-from scene_depth.depth.solver.opinions import collect_opinions
 from scene_depth.depth.solver.prior import Prior, fitted_inverse, prior_values
 from scene_depth.depth.solver.problem import DataParameters, Problem, make_problem
 from scene_depth.depth.solver.uncertainty import relative_sigma
 from scene_depth.errors import InputError
 
 WHOLE, FADED = 0.075, 0.225  # of the longer side: distances up to which the mixture is taken whole, and from which not at all
-BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=5.0)
+BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=7.0)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SolverInpainter:
 
     Every pixel carries a plane in inverse depth, which is a plane in space under any pinhole camera. Planes of
     neighbours are pulled together where the picture and the known depth let them, and break where they do not. A small
-    network then weighs the result against simpler answers (``gate``).
+    network then weighs the result against simpler candidates (``gate``).
 
     Attributes:
         prior: Monocular prediction of any scale and shift, or a function rgb -> prediction. The known depth is then
@@ -49,7 +49,7 @@ class SolverInpainter:
         data: Constants of the data terms in the first pass.
         second_hint: Weight of the hint in later passes.
         effort: Iterations of the minimisation.
-        gate: What weighs the answers without a prior: "embedded", a file that ``scene-depth train solver`` wrote, a loaded
+        gate: What weighs the candidates without a prior: "embedded", a file that ``scene-depth train solver`` wrote, a loaded
             gate, or "none" or None for the minimum of the energy as it is.
     """
 
@@ -101,7 +101,7 @@ class SolverInpainter:
         return _prediction(view, solution.values * np.float64(problem.unit), relative_sigma(problem, solution), details)
 
     def solution(self, problem: Problem) -> Solution:
-        """Minimises the energy of a problem, without a prior, and weighs the result against other answers."""
+        """Minimises the energy of a problem, without a prior, and weighs the result against other candidates."""
         with RowBands(self.threads) as bands:
             solution = complete(
                 problem,
@@ -115,15 +115,15 @@ class SolverInpainter:
             )
             if self._gate is None:
                 return solution
-            opinions = collect_opinions(problem, solution)
-            mixed, expected = self._gate.mix(opinions, problem.known, bands)
+            candidates = find_candidates(problem, solution)
+            mixed, expected = self._gate.mix(candidates, problem.known, bands)
             share = gate_share(problem)
-            values = np.exp(opinions.answers[0] + share * (mixed - opinions.answers[0]))
+            values = np.exp(candidates.values[0] + share * (mixed - candidates.values[0]))
             return replace(solution, values=values, expected=expected)
 
 
 def gate_share(problem: Problem) -> NDArray[np.float32]:
-    """How much of the gate's mixture is taken: less far from known depth, where answers of single rows leave streaks  # [H, W]"""
+    """Share of the gate's mixture: less far from known depth, where candidates of single rows leave streaks  # [H, W]"""
     distance = problem.distance / np.float32(max(problem.known.shape))
     return np.clip((FADED - distance) / (FADED - WHOLE), 0, 1).astype(np.float32)
 

@@ -36,12 +36,19 @@ class Neighbours:
         return np.minimum(distances[0] + distances[1], distances[2] + distances[3])
 
     def mean(self, fallback: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mean of all directions, weighted by the inverse square of the distance  # [H, W]"""
+        """Mean of all directions, weighted by the inverse square of the distance; ``fallback`` where there is none  # [H, W]"""
         weights = np.where(self.distances < FAR, 1 / np.maximum(self.distances, 0.5) ** 2, 0)
         return _weighted(self.values, weights, fallback)
 
     def across(self, fallback: NDArray[np.float32]) -> NDArray[np.float32]:
-        """On the straight line between the two known pixels of a row or a column, whichever are closer together  # [H, W]"""
+        """On the line between the two known pixels of a row or a column, whichever are closer together.
+
+        Args:
+            fallback: Taken where the chosen line has no known pixel; one with a single one takes its value  # [H, W]
+
+        Returns:
+            # [H, W]
+        """
         distances = self.distances
         weights = np.where(distances < FAR, 1 / np.maximum(distances, 0.5), 0)
         row = _weighted(self.values[:2], weights[:2], fallback)

@@ -22,6 +22,7 @@ class Problem:
         known: Where it is known; at least one pixel  # [H, W]
         guide: Planes whose differences hint at the borders of surfaces  # [channels, H, W]
         distance: Pixels to the nearest known pixel  # [H, W]
+        nearest: Flat index of that pixel  # [H, W]
         unit: Inverse depth of the value 1, a power of two.
     """
 
@@ -29,6 +30,7 @@ class Problem:
     known: NDArray[np.bool_]
     guide: NDArray[np.float32]
     distance: NDArray[np.float32]
+    nearest: NDArray[np.int64]
     unit: float
 
     def limits(self, below: float, above: float) -> tuple[float, float]:
@@ -49,8 +51,8 @@ def make_problem(inverse: NDArray[np.float64], known: NDArray[np.bool_], guide: 
     """
     unit = float(2.0 ** np.round(np.log2(np.median(inverse[known]))))
     values = np.where(known, np.clip(inverse / unit, 1.0 / RANGE, RANGE), 0.0).astype(np.float32)
-    distance = ndimage.distance_transform_edt(~known).astype(np.float32)
-    return Problem(values, known, guide, distance, unit)
+    distance, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
+    return Problem(values, known, guide, distance.astype(np.float32), np.ravel_multi_index(nearest, known.shape), unit)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Several answers for every hidden pixel, and signs of which of them to believe."""
+"""Candidate depths for every hidden pixel, and features that tell which of them to believe."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from scene_depth.depth.solver.completion import Solution
 from scene_depth.depth.solver.neighbours import find_neighbours
 from scene_depth.depth.solver.problem import Problem
 
-ANSWERS = ("planes", "first pass", "geodesic", "nearest", "across", "around")
-SIGNS = (
-    *(f"{name} against planes" for name in ANSWERS[1:]),
-    *(f"size of {name} against planes" for name in ANSWERS[1:]),
+CANDIDATES = ("planes", "first pass", "geodesic", "nearest", "across", "around")
+FEATURES = (
+    *(f"{name} against planes" for name in CANDIDATES[1:]),
+    *(f"size of {name} against planes" for name in CANDIDATES[1:]),
     "distance",
     "path",
     "directions",
@@ -34,48 +34,47 @@ LEAST = 1e-4  # disagreement below which its size says nothing more
 
 
 @dataclass(frozen=True)
-class Opinions:
+class Candidates:
     """What is there to choose from.
 
     Attributes:
-        answers: Log of relative inverse depth, in the order of ``ANSWERS``  # [K, H, W]
-        signs: In the order of ``SIGNS``, of about size 1  # [F, H, W]
+        values: Log of relative inverse depth, in the order of ``CANDIDATES``  # [K, H, W]
+        features: In the order of ``FEATURES``, of about size 1  # [F, H, W]
     """
 
-    answers: NDArray[np.float32]
-    signs: NDArray[np.float32]
+    values: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
-def collect_opinions(problem: Problem, solution: Solution) -> Opinions:
-    """Asks the energy's two passes, the nearest known pixels (along colours and straight), and those in four directions.
+def find_candidates(problem: Problem, solution: Solution) -> Candidates:
+    """The energy's two passes, the nearest known pixel along colours and straight, and means of those in four directions.
 
     Args:
         problem: What is known.
         solution: The minimum of the energy.
     """
     known = problem.known
-    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    straight = problem.values[tuple(nearest)]
+    straight = problem.values.ravel()[problem.nearest]
     around = find_neighbours(problem.values, known)
     given = (solution.values, solution.first, solution.nearest, straight, around.across(straight), around.mean(straight))
-    answers = np.log(np.stack(given))
-    apart = np.clip(answers[1:] - answers[0], -LARGEST, LARGEST)
+    values = np.log(np.stack(given))
+    apart = np.clip(values[1:] - values[0], -LARGEST, LARGEST)
     rough, rough_view = _roughness(problem)
     flat_guide = problem.guide.reshape(len(problem.guide), -1)
     own = (
         np.log(np.maximum(problem.distance, 1)) / 3,
         np.log1p(solution.paths.cost) / 4,
         around.found / 4,
-        np.log(_slope(answers[0]) + 1e-5) / 4,
+        np.log(_slope(values[0]) + 1e-5) / 4,
         np.log(np.clip(around.gap, 1, 2000)) / 4,
         np.log(ndimage.uniform_filter(known.astype(np.float32), DENSITY_SIDE) + 1e-3) / 4,
-        5 * _distance_of_colors(problem.guide, problem.guide[:, nearest[0], nearest[1]]),
+        5 * _distance_of_colors(problem.guide, flat_guide[:, problem.nearest]),
         5 * _distance_of_colors(problem.guide, flat_guide[:, solution.paths.source]),
         np.log(rough + LEAST) / 3,
         np.full(known.shape, np.log(rough_view + LEAST) / 3),
     )
-    signs = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
-    return Opinions(answers.astype(np.float32), signs.astype(np.float32))
+    features = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
+    return Candidates(values.astype(np.float32), features.astype(np.float32))
 
 
 def _roughness(problem: Problem) -> tuple[NDArray[np.floating], float]:
