@@ -22,6 +22,9 @@ def imperfect_depth(depth: NDArray[np.floating], seed: int) -> NDArray[np.float3
     Args:
         depth: z-depth, 0 = unknown; unknown pixels stay unknown  # [H, W]
         seed: Of the faults and their strengths.
+
+    Returns:
+        z-depth in the same unit, 0 = unknown  # [H, W]
     """
     rng = np.random.default_rng(seed)
     known = depth > 0
