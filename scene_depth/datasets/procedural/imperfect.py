@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from scene_depth.depth.scattered import nearest_fill
+
 Array = NDArray[np.float64]
 Fault = Callable[[Array, np.random.Generator], Array]
 
@@ -30,8 +32,7 @@ def imperfect_depth(depth: NDArray[np.floating], seed: int) -> NDArray[np.float3
     known = depth > 0
     if not known.any():
         return np.zeros(depth.shape, dtype=np.float32)
-    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    inverse = 1.0 / depth[tuple(nearest)].astype(np.float64)
+    inverse: Array = 1.0 / nearest_fill(depth, known).astype(np.float64)
     for chance, fault in FAULTS:
         if rng.random() < chance:
             inverse = fault(inverse, rng)
