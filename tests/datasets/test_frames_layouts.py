@@ -62,6 +62,10 @@ def test_nyu_test_split(tmp_path: Path) -> None:
     savemat(tmp_path / "splits.mat", {"testNdxs": np.array([[6]])})
     with pytest.raises(InputError, match="testNdxs"):
         find_frames(tmp_path)
+    header = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"  # a version that scipy does not read
+    (tmp_path / "splits.mat").write_bytes(header + bytes(512))
+    with pytest.raises(InputError, match=r"splits\.mat: testNdxs.*accepted: the splits\.mat of NYUv2"):
+        find_frames(tmp_path)
 
 
 def test_nyu_files_that_are_not(tmp_path: Path) -> None:

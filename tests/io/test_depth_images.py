@@ -208,6 +208,11 @@ def test_numpy_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", depth=depth, other=depth)
     np.savez(tmp_path / "one.npz", z=depth[..., None])
     np.savez(tmp_path / "none.npz", a=depth, b=depth)
+    packed = (tmp_path / "one.npz").read_bytes()
+    central = packed.index(b"PK\x01\x02")
+    unknown = (99).to_bytes(2, "little")  # a compression that zipfile does not know
+    packed = packed[:8] + unknown + packed[10 : central + 10] + unknown + packed[central + 12 :]
+    (tmp_path / "packed.npz").write_bytes(packed)
     np.save(tmp_path / "channels.npy", depth[None])
     np.save(tmp_path / "steps.npy", np.full((6, 9), 1500, np.int32))
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
@@ -220,6 +225,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         ("none.npz", "arrays: found a, b; accepted: one named depth, or a single one"),
         ("steps.npy", "unit: found none, with int32 values"),
         ("objects.npy", "accepted: a whole NumPy file of plain numbers"),
+        ("packed.npz", "accepted: a whole NumPy file of plain numbers"),
         ("cube.npy", r"array: found shape \(6, 9, 3\)"),
     ]:
         with pytest.raises(InputError, match=message):

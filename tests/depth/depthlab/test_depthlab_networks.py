@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from depthlab_samples import SCHEDULER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import griddata
@@ -17,7 +18,7 @@ from scene_depth.depth.depthlab import fills
 from scene_depth.depth.depthlab.features import FeatureBank, attend
 from scene_depth.depth.depthlab.networks import build_unets, predict_v, reference_features
 from scene_depth.depth.depthlab.sampler import Conditions, Sampling, sample
-from scene_depth.depth.depthlab.schedule import add_noise, ddim_step, time_steps
+from scene_depth.depth.depthlab.schedule import add_noise, ddim_step, noise_schedule, time_steps
 from scene_depth.depth.depthlab.tiles import tile_weights, windows
 from scene_depth.errors import InputError
 
@@ -127,6 +128,12 @@ def test_gradients_reach_the_reference_unet():
     reached = networks.reference.get_submodule("mid_block.attentions.0.transformer_blocks.0.norm1").weight.grad
     assert reached is not None
     assert float(reached.abs().max()) > 0
+
+
+@pytest.mark.parametrize("change", [{"beta_schedule": "cubic"}, {"beta_start": "small"}, {"prediction_type": "epsilon"}])
+def test_a_schedule_that_cannot_be_is_refused(change):
+    with pytest.raises(InputError, match="scheduler"):
+        noise_schedule(SCHEDULER | change)
 
 
 def test_steps_agree_with_the_scheduler_of_diffusers(model):
