@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
+from scene_depth.datasets.procedural.enlarged import enlarged_frame
 from scene_depth.datasets.procedural.imperfect import imperfect_depth
 from scene_depth.datasets.streams import SourceConfig
 from scene_depth.datasets.streams.stream import shuffled_position
@@ -33,7 +34,7 @@ from scene_depth.training.solved_cache import SolvedCache
 HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
 SCATTERED = ("rand2", "rand5", "rand10", "rand30", "rand50", "points150", "points500", "lidar16", "lidar32", "lidar64")
 LEAST_ERROR_OF_PLANES = 1e-4  # mean relative error below which an example counts no more than one with this error
-GENERATION = 2  # of kept examples; counts up when the energy, the candidates or the features change
+GENERATION = 3  # of kept examples; counts up when the energy, the candidates or the features change
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class GateConfig:
         data, held_out: Frames.
         masks: Names of ``masks.MASKS``, drawn with equal probability.
         masks_a_frame: Different masks that each frame gets.
+        enlarged: Share of the examples that are solved at a larger size (``enlarged_frame``).
+        largest: Factor of the sides of the largest of them.
         faults: Share of the frames whose depth gets faults (``imperfect_depth``).
         without_picture: Share of the examples that are solved without the picture.
         pixels: Hidden pixels of an example that are learnt from, drawn with replacement where there are fewer.
@@ -64,6 +67,8 @@ class GateConfig:
     held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24, width=320, height=240, samples=1),)
     masks: tuple[str, ...] = HOLES + SCATTERED
     masks_a_frame: int = 4
+    enlarged: float = 0.5
+    largest: float = 2.5
     faults: float = 0.85
     without_picture: float = 0.08
     pixels: int = 1500
@@ -75,7 +80,9 @@ class GateConfig:
         for name in ("width", "masks_a_frame", "pixels"):
             if getattr(self, name) < 1:
                 raise InputError(name, getattr(self, name), "1 or more")
-        for name in ("faults", "without_picture"):
+        if self.largest < 1:
+            raise InputError("largest", self.largest, "1 or more")
+        for name in ("enlarged", "faults", "without_picture"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(name, getattr(self, name), "0 to 1")
 
@@ -172,14 +179,23 @@ class GateObjective:
         """One example, from the cache if it is there."""
         rng = np.random.default_rng(seed)
         name = mask or self.config.masks[int(rng.integers(len(self.config.masks)))]
-        faults, picture = rng.random() < self.config.faults, rng.random() >= self.config.without_picture
-        key = f"{source.name}_{name}_{seed}_{int(faults)}{int(picture)}_{self.config.pixels}"
-        return self.cache.get(key, lambda: self._view(source.load(), name, seed, faults, picture, rng))
+        config, chances = self.config, rng.random(3)
+        factor = round(rng.uniform(1, config.largest), 2) if chances[0] < config.enlarged else 1.0
+        faults, picture = chances[1] < config.faults, chances[2] >= config.without_picture
+        key = f"{source.name}_{name}_{seed}_x{factor}_{int(faults)}{int(picture)}_{config.pixels}"
+
+        def make() -> dict[str, NDArray[np.float32]]:
+            frame = enlarged_frame(source.load(), factor, seed)
+            if faults:
+                frame = replace(frame, truth=imperfect_depth(frame.truth, seed))
+            return self._view(frame, name, seed, picture, rng)
+
+        return self.cache.get(key, make)
 
     def _view(
-        self, frame: DepthFrame, mask: str, seed: int, faults: bool, picture: bool, rng: np.random.Generator
+        self, frame: DepthFrame, mask: str, seed: int, picture: bool, rng: np.random.Generator
     ) -> dict[str, NDArray[np.float32]]:
-        depth = imperfect_depth(frame.truth, seed) if faults else frame.truth
+        depth = frame.truth
         known = known_mask(mask, depth, seed, rgb=frame.rgb, camera=frame.camera)
         inverse = 1.0 / np.where(depth > 0, depth, 1).astype(np.float64)
         problem = make_problem(inverse, known, color_guide(frame.rgb if picture else None, known.shape))

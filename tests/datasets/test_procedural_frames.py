@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from scene_depth.cameras import Cameras, look_at
+from scene_depth.datasets.frames import DepthFrame
+from scene_depth.datasets.frames.resize import resized_frame
 from scene_depth.datasets.procedural import CLASSES, KINDS, ProceduralDataset, RGBDFrame, generate_frame, generate_world, render
 from scene_depth.datasets.procedural.dice import Dice
+from scene_depth.datasets.procedural.enlarged import enlarged_frame
 from scene_depth.datasets.procedural.exact_math import arctan2, exp, linear_from_srgb, sincos, srgb_from_linear
 from scene_depth.datasets.procedural.exposure import develop
 from scene_depth.datasets.procedural.finishes import paint
@@ -269,3 +272,23 @@ def test_photo_noise_has_eight_bits_and_the_stated_strength() -> None:
     np.testing.assert_allclose(noisy * 255, np.round(noisy * 255), atol=1e-3)
     assert 0.009 < noisy.std() < 0.015
     np.testing.assert_array_equal(noisy, photo_noise(grey, 1))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_an_enlarged_frame_shows_the_same_scene(seed: int) -> None:
+    small = generate_frame("room", 3, 48, 36)
+    frame = DepthFrame("one", small.depth, small.rgb, small.camera)
+    large = enlarged_frame(frame, 2.5, seed)
+    assert large.truth.shape == (90, 120)
+    assert large.camera is not None
+    assert (large.camera.width, large.camera.height) == (120, 90)
+    again = resized_frame(large, 48, 36)
+    known = frame.truth > 0
+    assert 0 < known.mean() < 1
+    assert np.array_equal(again.truth > 0, known)
+    assert np.median(np.abs(again.truth[known] / frame.truth[known] - 1)) < 0.01
+    assert np.abs(again.rgb - frame.rgb).mean() < 0.02
+    assert frame.truth[known].min() <= large.truth[large.truth > 0].min()
+    assert large.truth.max() <= frame.truth.max()
+    assert np.array_equal(enlarged_frame(frame, 2.5, seed).rgb, large.rgb)
+    assert enlarged_frame(frame, 1, seed) is frame

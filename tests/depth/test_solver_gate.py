@@ -21,6 +21,7 @@ from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.gate import Gate, load_gate, save_gate
 from scene_depth.depth.solver.neighbours import FAR, find_neighbours
 from scene_depth.depth.solver.problem import make_problem
+from scene_depth.depth.solver.softening import soften
 from scene_depth.errors import InputError
 from scene_depth.training.solver import GateNetwork
 
@@ -61,6 +62,30 @@ def test_means_of_neighbours_on_a_line() -> None:
     alone = find_neighbours(values, np.zeros_like(known))
     assert np.array_equal(alone.mean(fallback), fallback)
     assert not alone.found.any()
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_softening_is_the_mean_of_a_square(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(height, width)).astype(np.float32)
+    radius = rng.uniform(0, 4, (height, width)).astype(np.float32)
+    softened = soften(values, radius)
+    for y, x in np.ndindex(height, width):
+        r = int(radius[y, x])
+        square = values[max(0, y - r) : y + r + 1, max(0, x - r) : x + r + 1]
+        assert softened[y, x] == pytest.approx(square.mean(), abs=1e-5)
+
+
+def test_far_from_known_depth_single_rows_leave_no_streaks() -> None:
+    """Half an image is extrapolated from a border whose rows are at different depths."""
+    rng = np.random.default_rng(0)
+    depth = np.tile(rng.uniform(1, 3, (60, 1)), (1, 160))
+    known = np.zeros(depth.shape, dtype=bool)
+    known[:, :40] = True
+    filled = SolverInpainter()(None, depth, known).depth
+    rows = np.abs(np.diff(np.log(filled), axis=0)).mean(axis=0)
+    assert rows[120:].max() < 0.1 * rows[:40].mean()
 
 
 def random_gate(width: int = 16, seed: int = 0) -> tuple[Gate, GateNetwork]:

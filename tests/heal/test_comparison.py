@@ -27,8 +27,8 @@ def test_only_the_depth_inpainter_differs() -> None:
     for result in results.values():
         assert torch.equal(result.splats.means[:kept], scene.splats.means[~scene.ball])
         assert result.report.unseen_before == results[HEAL].report.unseen_before
-    depths = [results[way].fills[0].prediction.depth for way in (NEAREST, HEAL)]
-    assert not np.array_equal(*depths)
+    used = [results[way].fills[0].prediction.details["inpainter"] for way in (NEAREST, HEAL)]
+    assert used == ["nearest on planes", "solver on planes"]
 
 
 def test_a_way_that_is_stopped_is_left_out_with_all_after_it() -> None:

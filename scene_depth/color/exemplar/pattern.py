@@ -11,7 +11,7 @@ from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refin
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
 
 OFFSETS = 40  # translations that the hole is copied by, at most
-MOST_CELLS = 2500  # of the hole, at the scale at which the translations are chosen
+MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
 
 
 def continue_pattern(

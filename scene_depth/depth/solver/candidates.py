@@ -11,6 +11,7 @@ from scipy import ndimage
 from scene_depth.depth.solver.completion import Solution
 from scene_depth.depth.solver.neighbours import find_neighbours
 from scene_depth.depth.solver.problem import Problem
+from scene_depth.depth.solver.softening import soften
 
 CANDIDATES = ("planes", "first pass", "geodesic", "nearest", "across", "around")
 FEATURES = (
@@ -26,10 +27,13 @@ FEATURES = (
     "color of geodesic",
     "roughness",
     "roughness of the view",
+    "side",
 )
 LARGEST = 1.0  # of disagreements in log inverse depth, beyond which they say nothing more
 DENSITY_SIDE = 15  # pixels of the window in which known pixels are counted
 ROUGHNESS_REACH = 8.0  # pixels over which roughness is averaged
+SOFT = 0.35  # of the distance to known depth: radius over which candidates of single pixels, rows and columns are averaged
+MIDDLE_SIDE = 400.0  # pixels of the longer side of a middle-sized view
 LEAST = 1e-4  # disagreement below which its size says nothing more
 
 
@@ -56,8 +60,9 @@ def find_candidates(problem: Problem, solution: Solution) -> Candidates:
     known = problem.known
     straight = problem.values.ravel()[problem.nearest]
     around = find_neighbours(problem.values, known)
-    given = (solution.values, solution.first, solution.nearest, straight, around.across(straight), around.mean(straight))
-    values = np.log(np.stack(given))
+    radius = SOFT * problem.distance
+    soft = (soften(np.log(plane), radius) for plane in (straight, around.across(straight), around.mean(straight)))
+    values = np.stack([*(np.log(plane) for plane in (solution.values, solution.first, solution.nearest)), *soft])
     apart = np.clip(values[1:] - values[0], -LARGEST, LARGEST)
     rough, rough_view = _roughness(problem)
     flat_guide = problem.guide.reshape(len(problem.guide), -1)
@@ -72,6 +77,7 @@ def find_candidates(problem: Problem, solution: Solution) -> Candidates:
         5 * _distance_of_colors(problem.guide, flat_guide[:, solution.paths.source]),
         np.log(rough + LEAST) / 3,
         np.full(known.shape, np.log(rough_view + LEAST) / 3),
+        np.full(known.shape, np.log(max(known.shape) / MIDDLE_SIDE)),
     )
     features = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
     return Candidates(values.astype(np.float32), features.astype(np.float32))

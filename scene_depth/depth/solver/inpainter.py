@@ -21,10 +21,14 @@ from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.minimize import Effort, EnergyParameters
 from scene_depth.depth.solver.prior import Prior, fitted_inverse, prior_values
 from scene_depth.depth.solver.problem import DataParameters, Problem, make_problem
+from scene_depth.depth.solver.softening import soften
 from scene_depth.depth.solver.uncertainty import relative_sigma
 from scene_depth.errors import InputError
 
-WHOLE, FADED = 0.075, 0.225  # of the longer side: distances up to which the mixture is taken whole, and from which not at all
+NEAR = 0.09  # of the longer side: distance up to which each pixel is weighed by itself
+SOFT = (
+    0.15  # of the distance beyond it: radius over which what the gate changed is averaged, since far off it would show as streaks
+)
 BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=7.0)
 
 
@@ -117,15 +121,9 @@ class SolverInpainter:
                 return solution
             candidates = find_candidates(problem, solution)
             mixed, expected = self._gate.mix(candidates, problem.known, bands)
-            share = gate_share(problem)
-            values = np.exp(candidates.values[0] + share * (mixed - candidates.values[0]))
-            return replace(solution, values=values, expected=expected)
-
-
-def gate_share(problem: Problem) -> NDArray[np.float32]:
-    """Share of the gate's mixture: less far from known depth, where candidates of single rows leave streaks  # [H, W]"""
-    distance = problem.distance / np.float32(max(problem.known.shape))
-    return np.clip((FADED - distance) / (FADED - WHOLE), 0, 1).astype(np.float32)
+            energy = candidates.values[0]
+            change = soften(mixed - energy, SOFT * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
+            return replace(solution, values=np.exp(energy + change), expected=expected)
 
 
 def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> DepthPrediction:

@@ -1,0 +1,71 @@
+"""Filled depth on planes: a floor behind a hole is told by all of its known pixels, and nothing else moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scene_depth_heal.planes import OnPlanes
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.inpaint import inpaint_depth
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.registry import load_depth_inpainter
+
+HEIGHT, WIDTH = 96, 128
+
+
+def camera() -> Cameras:
+    K = torch.tensor([[[110.0, 0, WIDTH / 2], [0, 110.0, HEIGHT / 2], [0, 0, 1]]], dtype=torch.float64)
+    return Cameras(torch.eye(4, dtype=torch.float64)[None], K, WIDTH, HEIGHT)
+
+
+def floor_and_wall() -> np.ndarray:
+    """A floor 1.2 below the camera up to a wall at 6  # [H, W]"""
+    down = (np.arange(HEIGHT) + 0.5 - HEIGHT / 2) / 110.0
+    depth = np.where(down > 0, 1.2 / np.where(down > 0, down, 1), np.inf)
+    return np.tile(np.minimum(depth, 6.0)[:, None], (1, WIDTH)).astype(np.float32)
+
+
+def hole_in_the_floor() -> np.ndarray:
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[78:92, 45:80] = True
+    return hole
+
+
+def off_by(share: float):
+    """An inpainter whose result is off by a share of the depth, as completed depth is that hangs on a blurred border."""
+    truth = floor_and_wall()
+
+    def inpaint(rgb, depth, known, *, camera=None, seed=0):
+        return DepthPrediction(np.where(known, depth, truth * (1 + share)).astype(depth.dtype))
+
+    return inpaint
+
+
+def test_a_floor_that_is_slightly_off_is_put_right_and_known_depth_stays() -> None:
+    truth, hole = floor_and_wall(), hole_in_the_floor()
+    rng = np.random.default_rng(0)
+    measured = (truth * (1 + 0.003 * rng.standard_normal(truth.shape))).astype(np.float32)
+    result = inpaint_depth(OnPlanes(off_by(0.012)), None, measured, ~hole, camera=camera())
+    assert np.array_equal(result.depth[~hole], measured[~hole])
+    assert np.abs(result.depth / truth - 1)[hole].max() < 0.002
+    (plane,) = result.details["model"]["planes"]
+    assert plane["pixels"] == pytest.approx(hole.sum(), rel=0.1)
+    assert plane["deviation"] < 0.003
+
+
+def test_what_lies_on_no_known_plane_stays_as_it_was_made() -> None:
+    """A thing that the inpainter puts into the hole, well before the floor."""
+    truth, hole = floor_and_wall(), hole_in_the_floor()
+    result = inpaint_depth(OnPlanes(off_by(-0.3)), None, truth, ~hole, camera=camera())
+    assert result.depth[hole] == pytest.approx(0.7 * truth[hole], rel=1e-5)
+    assert result.details["model"]["planes"] == []
+
+
+def test_rough_ground_and_views_without_a_camera_are_left_alone() -> None:
+    truth, hole = floor_and_wall(), hole_in_the_floor()
+    rough = (truth * (1 + 0.06 * np.random.default_rng(0).standard_normal(truth.shape))).astype(np.float32)
+    assert inpaint_depth(OnPlanes(off_by(0.01)), None, rough, ~hole, camera=camera()).details["model"]["planes"] == []
+    plain = inpaint_depth(load_depth_inpainter("solver"), None, truth, ~hole)
+    assert np.array_equal(inpaint_depth(OnPlanes(load_depth_inpainter("solver")), None, truth, ~hole).depth, plain.depth)
