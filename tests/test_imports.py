@@ -15,6 +15,7 @@ CORE = ROOT / "scene_depth"
 # A module may import from rooms of a lower number, and from its own room.
 FLOORS = {
     "errors": 0,
+    "options": 1,
     "rotations": 1,
     "spherical_harmonics": 1,
     "cameras": 2,

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from scene_depth.color.registry import load_image_inpainter
-from scene_depth.depth.registry import with_options
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import write_splats
+from scene_depth.options import with_options
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.fill import as_array

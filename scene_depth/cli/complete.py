@@ -22,9 +22,9 @@ from scene_depth.depth.completion import (
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files
 from scene_depth.depth.completion_report import process_share
 from scene_depth.depth.completion_scans import find_scan_files
-from scene_depth.depth.registry import with_options
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
+from scene_depth.options import with_options
 
 NO_PICTURE = "-"
 

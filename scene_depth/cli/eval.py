@@ -15,7 +15,6 @@ from rich.console import Console
 from scene_depth.cli.eval_scene import SceneEvaluation
 from scene_depth.cli.progress import progress_bar
 from scene_depth.datasets.frames import FrameSource, find_frames
-from scene_depth.depth.registry import with_options
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_fit import Freedom
 from scene_depth.evaluation.depth_report import DepthReport, report_of
@@ -23,6 +22,7 @@ from scene_depth.evaluation.depth_rows import DepthRow, FitOptions
 from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
 from scene_depth.evaluation.depth_tables import report_tables
 from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.options import with_options
 
 JOURNAL, REPORT = "rows.jsonl", "report.json"
 

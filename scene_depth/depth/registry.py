@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 
 from scene_depth.depth.inpaint import ExactInpainter, inpainter_name
 from scene_depth.errors import InputError
+from scene_depth.options import split_options
 
 GROUP = "scene_depth.depth_inpainters"
-OPTION = re.compile(r"[A-Za-z_]\w*=[^,]*")
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
@@ -74,53 +73,6 @@ def load_depth_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
     target = find_target(name, BUILT_IN, GROUP, "inpainter")
     made = make(load_object(target, name), name, own | options)
     return made if isinstance(made, ExactInpainter) else ExactInpainter(made, inpainter)
-
-
-def with_options(name: str, options: Sequence[str]) -> str:
-    """A name with ``KEY=VALUE`` options behind it, in the form that ``load_depth_inpainter`` takes.
-
-    Raises:
-        InputError: If an option has another form.
-    """
-    for option in options:
-        if not OPTION.fullmatch(option):
-            raise InputError("inpainter options", repr(option), "KEY=VALUE, without commas")
-    if not options:
-        return name
-    bare, bracket, own = name.rstrip("]").partition("[")
-    return f"{bare}[{','.join([*([own] if bracket else []), *options])}]"
-
-
-def split_options(name: str) -> tuple[str, dict[str, Any]]:
-    """Parts a name like ``depthlab[steps=10,weights=FOLDER]`` into the name and its options.
-
-    Values are numbers, ``true``, ``false``, ``none``, or else text.
-
-    Raises:
-        InputError: If an option has another form.
-    """
-    if not name.endswith("]") or "[" not in name:
-        return name, {}
-    bare, _, inside = name[:-1].partition("[")
-    options = {}
-    for option in filter(None, (part.strip() for part in inside.split(","))):
-        if not OPTION.fullmatch(option):
-            raise InputError(f"options of {bare}", repr(option), "KEY=VALUE, with commas between them")
-        key, _, value = option.partition("=")
-        options[key] = _value(value)
-    return bare, options
-
-
-def _value(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def available_depth_inpainters() -> list[InpainterEntry]:

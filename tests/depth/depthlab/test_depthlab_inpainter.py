@@ -17,9 +17,10 @@ from scene_depth.depth.depthlab import DepthLabInpainter
 from scene_depth.depth.depthlab.preparation import Preparation, prepare, restore
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter
-from scene_depth.depth.registry import load_depth_inpainter, split_options, with_options
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.seam import measure_seam
 from scene_depth.errors import InputError
+from scene_depth.options import split_options, with_options
 
 ROOT = Path(__file__).resolve().parents[3]
 
