@@ -1,16 +1,19 @@
-"""Image inpainting by any diffusers pipeline, from a local folder or by hub id."""
+"""Image inpainting by any diffusers pipeline, from a local folder or by hub id; depth guides it by a ControlNet."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import math
+import os
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.color.controlnet import load_controlnet, not_loaded
 from scene_depth.errors import InputError
+from scene_depth.geometry.control_image import control_image
 
 MULTIPLE = 8  # latent diffusion works on eighths of the picture
 
@@ -18,6 +21,8 @@ MULTIPLE = 8  # latent diffusion works on eighths of the picture
 @dataclass(frozen=True)
 class DiffusionInpainter:
     """Fills holes with a diffusers inpainting pipeline (``AutoPipelineForInpainting``).
+
+    The weights are loaded when it is made, so that whatever is wrong with them is said before long work.
 
     Attributes:
         model: Local folder or hub id of the pipeline. Nothing is downloaded unless ``local_files_only`` is False.
@@ -27,6 +32,13 @@ class DiffusionInpainter:
         guidance: Classifier-free guidance scale.
         device: "cpu" or "cuda".
         local_files_only: Take the weights from disk or from the hub's cache only.
+        controlnet: Local folder or hub id of a depth ControlNet made for that pipeline; the depth that a call gets then guides
+            the picture, as ``control_image`` of it. Without one, depth does nothing.
+        conditioning_scale: Weight of the ControlNet, 0 or more.
+        pipeline: The loaded pipeline.
+
+    Raises:
+        InputError: If diffusers or the device is not there, the weights are not there, or the ControlNet does not fit them.
     """
 
     model: str = "stabilityai/stable-diffusion-2-inpainting"
@@ -36,27 +48,37 @@ class DiffusionInpainter:
     guidance: float = 7.5
     device: str = "cpu"
     local_files_only: bool = True
+    controlnet: str | None = None
+    conditioning_scale: float = 1.0
+    pipeline: Any = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def pipeline(self) -> Any:
-        """The loaded pipeline.
+    def __post_init__(self) -> None:
+        scale = self.conditioning_scale
+        if not isinstance(scale, int | float) or not 0 <= scale < math.inf:
+            raise InputError("conditioning_scale", repr(scale), "a finite number, 0 or more")
+        object.__setattr__(self, "pipeline", self._loaded())
 
-        Raises:
-            InputError: If diffusers is not installed or the weights are not there.
-        """
+    def _loaded(self) -> Any:
         try:
             from diffusers import AutoPipelineForInpainting
         except ImportError as error:
             raise InputError("diffusion", "no diffusers", "pip install 'scene-depth[diffusion]'") from error
+        model, parts = os.path.expanduser(self.model), {}
+        if self.controlnet is not None:
+            controlnet = os.path.expanduser(self.controlnet)
+            parts["controlnet"] = load_controlnet(controlnet, model, local_files_only=self.local_files_only)
         try:
-            pipeline = AutoPipelineForInpainting.from_pretrained(self.model, local_files_only=self.local_files_only)
+            pipeline = AutoPipelineForInpainting.from_pretrained(model, local_files_only=self.local_files_only, **parts)
         except (OSError, ValueError) as error:
             accepted = (
                 "a local folder, or the id of a pipeline in the hub's cache (about 5 GB; local_files_only=False fetches it)"
             )
-            raise InputError("diffusion model", f"{self.model!r}: {str(error).splitlines()[0]}", accepted) from error
+            raise InputError("diffusion model", not_loaded(model, error), accepted) from error
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline.to(self.device)
+        try:
+            return pipeline.to(self.device)
+        except (AssertionError, RuntimeError) as error:  # what torch raises depends on how it was built
+            raise InputError("device", f"{self.device!r}: {str(error).splitlines()[0]}", "a device of this machine") from error
 
     def __call__(
         self,
@@ -68,7 +90,11 @@ class DiffusionInpainter:
         source: NDArray[np.bool_] | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """Fills one picture; depth, camera and source do not guide it."""
+        """Fills one picture; depth guides it through the ControlNet if there is one, camera and source do not.
+
+        Raises:
+            InputError: With a ControlNet, if depth is missing, of another size, or nowhere positive.
+        """
         import torch
         from PIL import Image
 
@@ -76,6 +102,13 @@ class DiffusionInpainter:
         padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
         picture = np.pad(rgb, (*padding, (0, 0)), mode="edge")
         mask = np.pad(hole, padding)
+        guide: dict[str, Any] = {}
+        if self.controlnet is not None:
+            control = np.pad(_control(depth, hole.shape), (*padding, (0, 0)), mode="edge")
+            guide = {
+                "control_image": Image.fromarray(control),
+                "controlnet_conditioning_scale": float(self.conditioning_scale),  # the pipelines refuse whole numbers
+            }
         result = self.pipeline(
             prompt=self.prompt,
             negative_prompt=self.negative_prompt or None,
@@ -87,5 +120,15 @@ class DiffusionInpainter:
             guidance_scale=self.guidance,
             generator=torch.Generator(self.device).manual_seed(seed),
             output_type="np",
+            **guide,
         ).images[0]
         return np.asarray(result, dtype=np.float32)[:height, :width]
+
+
+def _control(depth: NDArray[np.floating] | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The picture that the ControlNet takes  # [H, W, 3]"""
+    if depth is None:
+        raise InputError("depth", "none", "the completed depth of the picture, which the ControlNet follows")
+    if depth.shape != shape:
+        raise InputError("depth", f"shape {depth.shape}", f"{shape}, as the hole")
+    return control_image(depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -10,6 +11,7 @@ from typing import Any
 
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.errors import InputError
+from scene_depth.options import split_options
 
 GROUP = "scene_depth.image_inpainters"
 
@@ -26,12 +28,14 @@ def load_image_inpainter(name: str, **options: Any) -> ImageInpainter:
 
     Args:
         name: A name of this package or of the entry-point group, or ``module:attribute`` of a class, another factory or
-            a plain function ``f(rgb, hole) -> rgb``.
-        options: Parameters of the factory.
+            a plain function ``f(rgb, hole) -> rgb``; each also with options behind it as in ``diffusion[steps=20]``.
+        options: Parameters of the factory; they override those of the name.
 
     Raises:
         InputError: If there is none of that name, if it cannot be imported, or if it does not take the options.
     """
+    name, own = split_options(name)
+    options = own | options
     targets = {**{entry.name: entry.value for entry in entry_points(group=GROUP)}, **BUILT_IN}
     target = targets.get(name, name)
     module, separator, attribute = target.partition(":")
@@ -44,6 +48,7 @@ def load_image_inpainter(name: str, **options: Any) -> ImageInpainter:
     if not isinstance(found, type) and not options:
         return found
     try:
-        return found(**options)
+        inspect.signature(found).bind(**options)
     except TypeError as error:
         raise InputError(f"options of {name!r}", str(error), "parameters of that inpainter") from error
+    return found(**options)
