@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from depthfm_samples import write_official_file, write_vae
 from depthlab_samples import write_official
+from diffusion_samples import write_controlnet, write_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,6 +48,8 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     write_official(tmp_path / "checkpoints")  # tiny weights where a user has the real ones
     write_official_file(tmp_path / "checkpoints/depthfm-v1.ckpt")
     write_vae(tmp_path / "checkpoints/stable-diffusion-v1-5/vae")
+    write_pipeline(tmp_path / "checkpoints/stable-diffusion-inpainting")
+    write_controlnet(tmp_path / "checkpoints/control_v11f1p_sd15_depth")
     ran = []
     for command in commands():
         if kind(command) in ELSEWHERE:

@@ -43,6 +43,7 @@ def heal(
     inpainter_options: tuple[str, ...] = (),
     prior: str | None = None,
     color: str = "exemplar",
+    color_options: tuple[str, ...] = (),
     prompt: str | None = None,
     painted: tuple[tuple[str, Path], ...] = (),
     config: Annotated[HealConfig, tyro.conf.arg(name="")] = HealConfig(),  # noqa: B008
@@ -67,6 +68,8 @@ def heal(
         inpainter_options: Parameters of the depth inpainter as KEY=VALUE, such as weights=FOLDER for depthlab.
         prior: Monocular depth model that guides the solver.
         color: Image inpainter by name (exemplar, diffusion), or module:attribute.
+        color_options: Parameters of the image inpainter as KEY=VALUE, such as model=FOLDER and, for a depth ControlNet that
+            follows the new depth, controlnet=FOLDER for diffusion.
         prompt: What should be in the hole, for diffusion.
         painted: View name and picture of it edited elsewhere; that view becomes the first reference.
         config: Parameters of the workflow.
@@ -78,7 +81,7 @@ def heal(
     """
     folder = check_writable(output)
     depth_inpainter = named_depth_inpainter(with_options(inpainter, inpainter_options), prior)
-    image_inpainter = load_image_inpainter(color, **({} if prompt is None else {"prompt": prompt}))
+    image_inpainter = load_image_inpainter(with_options(color, color_options), **({} if prompt is None else {"prompt": prompt}))
     posed = read_scene(scene)
     views = load_views(posed, max_size, selection, dict(painted))
     if painted and not config.references:
