@@ -1,10 +1,11 @@
 """Time and memory of DepthFM at full size, with random weights: a function evaluation, and an ensemble in one batch.
 
     python -m benchmarks.depthfm [--height 256 --width 320] [--record]
-    python -m benchmarks.depthfm --weights depthfm-v1.ckpt --frames FOLDER
+    python -m benchmarks.depthfm --weights depthfm-v1.ckpt --frames FOLDER [--limit 100] [--steps 1 2 4 10 --members 1 2 5 10]
 
 The network is that of Stable Diffusion 2.1 as the published weights have it; time does not depend on the values of the
-weights. With real weights and frames with truth, the second form prints the table of steps and members.
+weights. With real weights and frames with truth, of any layout that ``scene-depth eval depth`` reads, the second form prints
+the table of steps and members.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.latent.vae import diffusers_class
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.evaluation.memory import PeakMemory
-from scene_depth.evaluation.monocular_scores import sweep, sweep_table
+from scene_depth.evaluation.monocular_scores import ENSEMBLES, STEPS, sweep, sweep_table
 
 HPARAMS: dict[str, Any] = {
     "image_size": 32,
@@ -108,17 +109,17 @@ def time_table(model: DepthFM, height: int, width: int, repeats: int) -> list[st
     return lines
 
 
-def ablation(weights: Path, vae: Path | None, folder: Path, limit: int | None) -> list[str]:
+def ablation(options: argparse.Namespace) -> list[str]:
     """The table of steps and members on frames with truth."""
-    model = load_depthfm(weights, vae)
+    model = load_depthfm(options.weights, options.vae)
 
     def predict(rgb: Any, steps: int, members: int) -> MonocularMap:
-        found = predict_log_depth(model, rgb, steps=steps, ensemble=members, resolution=512)
+        found = predict_log_depth(model, rgb, steps=steps, ensemble=members, resolution=options.resolution)
         return MonocularMap(found.values, "log", found.uncertainty)
 
-    frames = [source.load() for source in find_frames(folder)[:limit]]
+    frames = [source.load() for source in find_frames(options.frames)[: options.limit]]
     pictured = [(frame.rgb, frame.truth, frame.valid) for frame in frames if frame.rgb is not None]
-    return sweep_table(sweep(predict, pictured))
+    return sweep_table(sweep(predict, pictured, options.steps, options.members))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,10 +133,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--vae", type=Path)
     parser.add_argument("--frames", type=Path)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
+    parser.add_argument("--members", type=int, nargs="+", default=ENSEMBLES)
+    parser.add_argument("--resolution", type=int, default=512)
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args(arguments)
-    if options.weights is not None and options.frames is not None:
-        print("\n".join(ablation(options.weights, options.vae, options.frames, options.limit)))
+    if (options.weights is None) != (options.frames is None):
+        parser.error("--weights and --frames go together")
+    if options.weights is not None:
+        print("\n".join(ablation(options)))
         return 0
     torch.set_num_threads(options.threads)
     model = random_model()

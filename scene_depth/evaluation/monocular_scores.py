@@ -17,6 +17,7 @@ from scene_depth.evaluation.depth_metrics import DepthErrors, depth_errors
 from scene_depth.evaluation.depth_uncertainty import UncertaintyScores, uncertainty_scores
 
 Predict = Callable[[NDArray[np.float32], int, int], MonocularMap]  # (rgb [H, W, 3], steps, members)
+STEPS, ENSEMBLES = (1, 2, 4, 10), (1, 2, 5, 10)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class SweepRow:
 def sweep(
     predict: Predict,
     frames: Iterable[tuple[NDArray[np.float32], NDArray[np.floating], NDArray[np.bool_]]],
-    steps: Sequence[int] = (1, 2, 4, 10),
-    ensembles: Sequence[int] = (1, 2, 5, 10),
+    steps: Sequence[int] = STEPS,
+    ensembles: Sequence[int] = ENSEMBLES,
 ) -> list[SweepRow]:
     """Scores for every pair of a number of steps and a number of members.
 
