@@ -78,5 +78,6 @@ def _per_level(size: Any, configuration: Mapping[str, Any]) -> list[Any]:
 
 def not_loaded(source: str, error: Exception) -> str:
     """Why a folder or hub id could not be loaded, in one line; of a folder that is not there libraries speak as of a hub id."""
-    reason = f": {str(error).splitlines()[0]}" if Path(source).is_dir() else ", which is neither a folder nor a model of the hub"
-    return f"{source!r}{reason}"
+    if Path(source).is_dir():
+        return f"{source!r}: {str(error).splitlines()[0]}"
+    return f"{source!r}, which is neither a folder nor complete in the hub's cache"

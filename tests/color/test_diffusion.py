@@ -123,7 +123,7 @@ def test_a_controlnet_needs_depth(guided, view, depth, message) -> None:
 @pytest.mark.parametrize(
     ("controlnet", "message"),
     [
-        ("nowhere/at-all", "controlnet: found 'nowhere/at-all', which is neither a folder nor a model of the hub"),
+        ("nowhere/at-all", "controlnet: found 'nowhere/at-all', which is neither a folder nor complete in the hub's cache"),
         ("{pipeline}", "controlnet: found .*pipeline': .*config.json"),
         ("{pipeline}/unet", "which is UNet2DConditionModel; accepted: a ControlNetModel"),
         ("{pipeline}/text_encoder", "of an unknown kind"),
