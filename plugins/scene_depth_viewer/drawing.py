@@ -14,7 +14,7 @@ from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.camera_path import Key
 from scene_depth_viewer.page_frame import PageFrame
-from scene_depth_viewer.viser_versions import add_splats
+from scene_depth_viewer.viser_versions import add_line, add_splats, change_splats
 
 LARGEST_SIGMA = 200.0  # page units; its square still is a float16, in which viser sends covariances
 LEAST_OPACITY = 1 / 255
@@ -86,6 +86,9 @@ class Drawing:
                 self._splats.visible = False
             return
         arrays = (page.centers, page.covariances, page.rgbs, page.opacities)
+        if self._splats is not None and change_splats(self._splats, *arrays):
+            self._splats.visible = self._visible
+            return
         former, self._drawn = self._splats, self._drawn + 1
         with self._server.atomic():
             self._splats = add_splats(self._scene, f"/splats{self._drawn}", *arrays, visible=self._visible)
@@ -110,8 +113,7 @@ class Drawing:
         if len(line) >= 2:
             points = self._frame.to_page(_places(line)).astype(np.float32)
             if np.ptp(points, axis=0).max() > 1e-4:
-                positions: Any = tuple(map(tuple, points.tolist()))
-                self._keys.append(self._scene.add_spline_catmull_rom("/path/line", positions=positions, color=KEY_COLOR))
+                self._keys.append(add_line(self._scene, "/path/line", points, KEY_COLOR))
 
 
 def _places(keys: list[Key]) -> NDArray[np.float64]:

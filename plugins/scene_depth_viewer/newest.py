@@ -29,13 +29,14 @@ class NewestWorker(Generic[Request]):
     def submit(self, request: Request) -> None:
         """Asks for work; returns at once."""
         with self._change:
-            self._waiting = [request]
+            if not self._ended:
+                self._waiting = [request]
             self._change.notify_all()
 
     def stop(self) -> None:
-        """Ends the thread after the work at hand; later requests are ignored."""
+        """Ends the thread after the work at hand; what waits and later requests are ignored."""
         with self._change:
-            self._ended = True
+            self._ended, self._waiting = True, []
             self._change.notify_all()
 
     def wait(self, seconds: float) -> bool:

@@ -28,6 +28,7 @@ from scene_depth_viewer.viser_versions import dress, make_server
 log = logging.getLogger(__name__)
 BRAND = (230, 110, 20)
 Callback = Callable[..., None]
+Shown = tuple[GaussianSplats, Tensor | None]
 
 
 class Viewer:
@@ -51,7 +52,8 @@ class Viewer:
         self.server = make_server(host, port)
         dress(self.server.gui, "scene-depth", BRAND)
         self.drawing = Drawing(self.server, self.frame)
-        self._splat_worker: NewestWorker[tuple[GaussianSplats, Tensor | None]] = NewestWorker(self._draw_splats, self._failed)
+        self._drawn: Shown | None = None
+        self._splat_worker: NewestWorker[Shown] = NewestWorker(self._draw_splats, self._failed)
         self._add_panels()
         session.listen(self.refresh)
         self.refresh()
@@ -114,6 +116,7 @@ class Viewer:
         """Ends the server and all work."""
         self.session.cancel()
         self._splat_worker.stop()
+        self._splat_worker.wait(5)  # or it would draw on a server that is gone
         with self._lock:
             for view in self.clients.values():
                 view.stop()
@@ -131,9 +134,12 @@ class Viewer:
         with tabs.add_tab("Path"):
             add_path_panel(self)
 
-    def _draw_splats(self, shown: tuple[GaussianSplats, Tensor | None], outdated: Callable[[], bool]) -> None:
+    def _draw_splats(self, shown: Shown, outdated: Callable[[], bool]) -> None:
         splats, selection = shown
+        if self._drawn is not None and splats is self._drawn[0] and selection is self._drawn[1]:
+            return  # nothing is sent, and nothing blinks, when only another channel is shown
         self.drawing.draw_splats(splats if selection is None else tinted(splats, selection))
+        self._drawn = shown
 
     def _failed(self, error: Exception) -> None:
         self.complain(error)

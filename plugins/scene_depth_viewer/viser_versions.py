@@ -17,15 +17,24 @@ Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
 def make_server(host: str, port: int) -> viser.ViserServer:
-    """A server; what viser prints at its start is left out, as the command says where the page is."""
+    """A server; what viser prints is left out, as the command says where the page is."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return viser.ViserServer(host=host, port=port)
+        return viser.ViserServer(host=host, port=port, verbose=False)
 
 
 def dress(gui: viser.GuiApi, title: str, brand: tuple[int, int, int]) -> None:
-    """Sets title and colours. The share button is left out where that works: without it, the page of 0.2.7 crashes."""
+    """Sets title, colours and the panel's place beside the scene, where it hides nothing.
+
+    It is as wide as it can be, since the page of 0.2.7 cuts the numbers of a vector off in narrower ones. The share button
+    is left out where that works: without it, the page of 0.2.7 crashes.
+    """
     options: dict[str, Any] = {} if version("viser").startswith("0.") else {"show_share_button": False}
-    gui.configure_theme(dark_mode=True, show_logo=False, control_width="medium", brand_color=brand, **options)
+    panel: Any = getattr(gui, "main_panel", None)  # of newer 1.x
+    if panel is None:
+        options["control_layout"] = "collapsible"
+    gui.configure_theme(dark_mode=True, show_logo=False, control_width="large", brand_color=brand, **options)
+    if panel is not None:
+        panel.dock_right()
     gui.set_panel_label(title)
 
 
@@ -71,6 +80,44 @@ def add_splats(
     """
     add = getattr(scene, "add_gaussian_splats", None) or scene._add_gaussian_splats  # type: ignore[attr-defined,unused-ignore]
     return add(name, centers=centers, covariances=covariances, rgbs=rgbs, opacities=opacities, visible=visible)
+
+
+def change_splats(node: Any, centers: NDArray, covariances: NDArray, rgbs: NDArray, opacities: NDArray) -> bool:
+    """Puts others in place of the splats of a node, which does not blink as a new node does. Only newer 1.x can.
+
+    Args:
+        node: Of ``add_splats``.
+        centers, covariances, rgbs, opacities: As for ``add_splats``.
+
+    Returns:
+        False if this version cannot; nothing has happened then.
+    """
+    if not hasattr(node, "set_gaussians"):
+        return False
+    node.set_gaussians(centers=centers, covariances=covariances, rgbs=rgbs, opacities=opacities)
+    return True
+
+
+def add_line(scene: viser.SceneApi, name: str, points: NDArray, color: tuple[int, int, int]) -> Any:
+    """Draws a smooth line through points, two or more  # [N, 3]"""
+    add: Any = scene.add_spline_catmull_rom
+    places = tuple(map(tuple, points.tolist()))
+    return add(name, places, color=color)
+
+
+def remove_tree(node: Any, *below: Any) -> None:
+    """Removes a node with those below it; the page of 0.2.7 trips over a node that goes right after one below it.
+
+    1.x removes what is below by itself. 0.2.7 does so on open pages only, and would show it to those that come later.
+
+    Args:
+        node: The upper node.
+        below: Those below it.
+    """
+    node.remove()
+    if version("viser").startswith("0."):
+        for lower in below:
+            lower.remove()
 
 
 def on_rectangle(scene: viser.SceneApi, callback: Callable[[Any, Corners], None]) -> None:

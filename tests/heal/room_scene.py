@@ -46,37 +46,36 @@ def cameras_on_an_arc(count: int = 6) -> list[Cameras]:
     return found
 
 
-def wall(with_hole: bool) -> GaussianSplats:
-    """The wall at depth 4; with a hole where no camera sees past the ball."""
-    pose = torch.eye(4, dtype=torch.float64)
+def wall(with_hole: bool, columns: int = 192) -> GaussianSplats:
+    """The wall at depth 4, of so many splats in a row; with a hole where no camera sees past the ball."""
+    pose, rows = torch.eye(4, dtype=torch.float64), columns * 3 // 4
     pose[2, 3] = -2.0
-    K = torch.tensor([[120.0, 0, 96.0], [0, 120.0, 72.0], [0, 0, 1]], dtype=torch.float64)
-    camera = Cameras(pose[None], K[None], 192, 144)
-    depth = np.full((144, 192), 6.0)
+    K = torch.tensor([[0.625 * columns, 0, columns / 2], [0, 0.625 * columns, rows / 2], [0, 0, 1]], dtype=torch.float64)
+    camera = Cameras(pose[None], K[None], columns, rows)
+    depth = np.full((rows, columns), 6.0)
     points = camera.unproject(torch.from_numpy(depth)[None])[0].reshape(-1, 3)
-    rgb = wall_color(points).reshape(144, 192, 3).numpy()
-    where = np.ones((144, 192), dtype=bool)
+    rgb = wall_color(points).reshape(rows, columns, 3).numpy()
+    where = np.ones((rows, columns), dtype=bool)
     if with_hole:
-        where = (points[:, :2].norm(dim=1) > 0.8).reshape(144, 192).numpy()
+        where = (points[:, :2].norm(dim=1) > 0.8).reshape(rows, columns).numpy()
     return splats_on_depth(rgb, depth, where, camera, opacity=0.99)
 
 
-def ball() -> GaussianSplats:
+def ball(count: int = 3000) -> GaussianSplats:
     rng = np.random.default_rng(0)
-    directions = rng.normal(size=(3000, 3))
+    directions = rng.normal(size=(count, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     points = torch.from_numpy(directions * 0.45 + [0, 0, 2.5]).float()
-    count = len(points)
     return GaussianSplats(
         means=points,
         quats=torch.tensor([1.0, 0, 0, 0]).repeat(count, 1),
-        log_scales=torch.full((count, 3), float(np.log(0.02))),
+        log_scales=torch.full((count, 3), float(np.log(0.02 * (3000 / count) ** 0.5))),
         logit_opacities=torch.full((count,), 4.0),
         sh=torch.tensor([1.2, -1.4, -1.4]).repeat(count, 1, 1),
     )
 
 
-def room() -> Room:
-    background, object_ = wall(with_hole=True), ball()
+def room(columns: int = 192, ball_splats: int = 3000) -> Room:
+    background, object_ = wall(True, columns), ball(ball_splats)
     chosen = torch.arange(len(background) + len(object_)) >= len(background)
     return Room(concatenate_splats([background, object_]), chosen, cameras_on_an_arc())

@@ -12,27 +12,46 @@ import numpy as np
 import pytest
 from PIL import Image
 from plyfile import PlyData
-from room_scene import Room
-from scene_depth_heal.regions import Sphere, write_region
+from room_scene import Room, room
+from scene_depth_heal.regions import Box, Sphere, read_region, write_region
+from scene_depth_heal.workflow import HealView
 from scene_depth_viewer.session import EditSession
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
 PATIENCE = 60_000  # milliseconds; software rendering on a busy machine is slow
+MIDDLE = (0.47, 0.45)  # of the scene on the page, off its very middle, where viser may draw what one turns around
+
+
+@pytest.fixture(scope="module")
+def the_room() -> Room:
+    """With few splats: a browser without a GPU takes a second for a frame of the room that other tests use."""
+    return room(columns=96, ball_splats=1000)
+
+
+@pytest.fixture
+def session(the_room: Room) -> EditSession:
+    photos = [HealView(f"{index}.png", camera, the_room.picture(index)) for index, camera in enumerate(the_room.cameras)]
+    return EditSession(the_room.splats, photos)
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator:
+    """A page of a browser; it leaves a picture of its end, and nothing may have gone wrong in it."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     browser_path = next((found for found in map(shutil.which, BROWSERS) if found), None)
     if browser_path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     with playwright.sync_playwright() as program:
         browser = program.chromium.launch(executable_path=browser_path, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 720, "height": 420}, accept_downloads=True)
+        opened = browser.new_page(viewport={"width": 960, "height": 540}, accept_downloads=True)
         opened.set_default_timeout(PATIENCE)
+        errors: list[str] = []
+        opened.on("pageerror", lambda error: errors.append(str(error)))
         yield opened
+        opened.screenshot(path=tmp_path / "page.png")
         browser.close()
+    assert not errors
 
 
 class Person:
@@ -58,12 +77,11 @@ class Person:
         """Waits until the status names the act as the last one."""
         self.page.locator("em").get_by_text(act, exact=True).wait_for()
 
-    def tries(self, act: Callable[[], None], label: str) -> None:
-        """Acts again until the status names it: a slow page may not have armed a tool yet when the mouse comes."""
-        done = self.page.locator("em").get_by_text(label, exact=True)
+    def tries(self, act: Callable[[], None], done: Callable[[], bool]) -> None:
+        """Acts again until it is done: a slow page may not have armed a tool yet when the mouse comes."""
         ends = time.monotonic() + PATIENCE / 1000
-        while not done.is_visible():
-            assert time.monotonic() < ends, f"{label} did nothing"
+        while not done():
+            assert time.monotonic() < ends, f"{act} did nothing"
             act()
             self.page.wait_for_timeout(1500)
 
@@ -82,23 +100,32 @@ class Person:
         row = self.page.get_by_text(label, exact=True).filter(visible=True).locator("xpath=ancestor::*[.//input][1]")
         return row.locator("input:visible").first
 
-    def drags(self, start: tuple[int, int], end: tuple[int, int]) -> None:
-        mouse = self.page.mouse
-        mouse.move(*start)
+    def pixel(self, place: tuple[float, float]) -> tuple[int, int]:
+        """Pixel of the page at a place given in widths and heights of the scene's part of it."""
+        box = self.page.locator("canvas").last.bounding_box()
+        return round(box["x"] + place[0] * box["width"]), round(box["y"] + place[1] * box["height"])
+
+    def clicks(self, place: tuple[float, float]) -> None:
+        self.page.mouse.click(*self.pixel(place))
+
+    def drags(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        mouse, (x, y), (to_x, to_y) = self.page.mouse, self.pixel(start), self.pixel(end)
+        mouse.move(x, y)
         mouse.down()
-        mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
-        mouse.move(*end, steps=4)
+        mouse.move((x + to_x) / 2, (y + to_y) / 2, steps=4)
+        mouse.move(to_x, to_y, steps=4)
         mouse.up()
 
-    def sees(self, condition: Callable[[np.ndarray], bool], x: int = 335, y: int = 190) -> np.ndarray:
+    def sees(self, condition: Callable[[np.ndarray], bool], place: tuple[float, float] = MIDDLE) -> np.ndarray:
         """Waits until the mean colour around a place meets a condition."""
         ends = time.monotonic() + PATIENCE / 1000
         while True:
             picture = np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("RGB")) / 255
+            x, y = self.pixel(place)
             color = picture[y - 5 : y + 6, x - 5 : x + 6].mean(axis=(0, 1))
             if condition(color):
                 return color
-            assert time.monotonic() < ends, f"colour {color} at ({x}, {y})"
+            assert time.monotonic() < ends, f"colour {color} at {place}"
             time.sleep(0.3)
 
 
@@ -123,6 +150,7 @@ def test_select_delete_heal_undo_export(page, serve: Callable, session: EditSess
     person.reads(f"{int(the_room.ball.sum()):,}")
     assert bool((session.selection == the_room.ball).all())
     person.sees(lambda color: color[0] > 0.6 and color[1] > 0.2 and color[2] < 0.2)  # tinted
+    person.chooses("Shape", "Hidden")
 
     person.turns_to("Edit")
     person.presses("Delete")
@@ -165,20 +193,63 @@ def test_rectangle_flood_and_a_photo(page, serve: Callable, session: EditSession
     person.opens(viewer.address)
     person.sees(red)
     person.chooses("Show", "Depth")
-    person.sees(lambda color: color[2] > 1.5 * color[0], x=60)  # far is blue
+    person.sees(lambda color: color[2] > 1.5 * color[0], (0.08, 0.45))  # far is blue
     person.chooses("Show", "Splats")
-    person.chooses("Compare", "Split")
-    person.sees(red, x=330)
+    person.chooses("Compare", "Side by side")
+    for quarter in (0.25, 0.75):
+        person.sees(red, (quarter, 0.5))  # the panel covers neither the scene nor the photo
     person.chooses("Compare", "Off")
     assert next(iter(viewer.clients.values())).photo == 0
 
     person.turns_to("Select")
     person.chooses("Tool", "Rectangle")
-    person.tries(lambda: person.drags((290, 170), (370, 250)), "rectangle")
+    person.tries(lambda: person.drags((0.4, 0.4), (0.52, 0.6)), lambda: session.history.labels[-1] == "rectangle")
     front = the_room.splats.means[:, 2] < 2.5
     assert session.selection.any()
     assert bool((the_room.ball & front)[session.selection].all())  # neither the ball's back nor the wall behind
     person.chooses("Tool", "Flood")
-    person.tries(lambda: page.mouse.click(340, 200), "flood")
+    person.tries(lambda: person.clicks((0.47, 0.48)), lambda: session.history.labels[-1] == "flood")
     assert session.selection[the_room.ball].float().mean() > 0.95
     assert not session.selection[~the_room.ball].any()
+
+
+@pytest.mark.slow
+def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession, tmp_path: Path) -> None:
+    file, video, side = tmp_path / "box.json", tmp_path / "path.gif", 1.0
+    write_region(file, Box((0.0, 0.0, 2.5), (side, side, side)))
+    person, viewer = Person(page), serve(session)
+    person.opens(viewer.address)
+    person.turns_to("Select")
+    person.types("File", str(file))
+    person.presses("Load")
+
+    camera = next(iter(viewer.clients.values())).camera
+    points = session.splats.means.new_tensor([[0.68 * side, 0.0, 2.5], [0.9 * side, 0.0, 2.5]])
+    arm, beyond = (camera().project(points)[0][0] / points.new_tensor([camera().width, camera().height])).tolist()
+    person.sees(lambda color: color[0] > 0.6 and color[1] < 0.35 and color[2] > 0.2, arm)  # before the wall
+
+    def moved() -> bool:
+        person.presses("Save")
+        page.wait_for_timeout(300)
+        return abs(read_region(file).center[0]) > 0.02
+
+    person.tries(lambda: person.drags(arm, beyond), moved)
+    box = read_region(file)
+    assert box.center[0] > 0.02
+    assert np.allclose(box.center[1:], (0.0, 2.5), atol=1e-3)
+    assert box.size == (side, side, side)
+
+    person.turns_to("Path")
+    person.presses("Add")
+    person.reads("keys, 0 frames")
+    start = camera().centers
+    person.tries(lambda: person.drags((0.2, 0.2), (0.3, 0.25)), lambda: bool((camera().centers - start).norm() > 0.1))
+    person.presses("Add")
+    person.types("Seconds", "0.5")
+    person.reads("keys, 13 frames")
+    person.types("Width", "64")
+    person.types("Height", "48")
+    person.types("Video file", str(video))
+    person.presses("Render video")
+    person.reads("Saved")
+    assert Image.open(video).n_frames > 5

@@ -22,6 +22,7 @@ from scene_depth.errors import InputError
 
 viser = pytest.importorskip("viser", reason="viser is not installed")
 
+from scene_depth_viewer import drawing  # noqa: E402
 from scene_depth_viewer.client_view import ClientView, ViewSettings  # noqa: E402
 
 
@@ -56,6 +57,37 @@ def test_splats_alone_have_no_photos_to_compare_with(serve: Callable, the_room: 
     assert "Compare" not in labels
     assert "Heal" in labels
     assert "Select by masks" not in labels
+
+
+def test_only_other_splats_are_drawn_anew(
+    serve: Callable, session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, nodes = [], []
+    viewer = serve(session)
+    settled, draw = viewer._splat_worker.wait, viewer.drawing.draw_splats
+    assert settled(20)
+
+    def drawn(splats):
+        sent.append(len(splats))
+        draw(splats)
+
+    def add(scene, *args, add=drawing.add_splats, **options):
+        nodes.append(scene)
+        return add(scene, *args, **options)
+
+    monkeypatch.setattr(viewer.drawing, "draw_splats", drawn)
+    monkeypatch.setattr(drawing, "add_splats", add)
+    viewer.settings.channel = "depth"
+    viewer.refresh()
+    assert settled(20)
+    assert sent == []
+    session.select(the_room.ball)
+    assert settled(20)
+    session.delete()
+    assert settled(20)
+    assert sent == [29836, 26836]
+    in_place = hasattr(getattr(viser, "GaussianSplatHandle", None), "set_gaussians")  # does not blink
+    assert nodes.count(viewer.server.scene) == (0 if in_place else 2)
 
 
 class Browser:
@@ -175,3 +207,5 @@ def test_the_newest_request_wins_and_errors_do_not_end_the_work() -> None:
     assert done == [(0, True), (4, False)]
     assert [error.field for error in errors] == ["three"]
     worker.stop()
+    worker.submit(5)
+    assert worker.wait(1)  # nothing is left to do

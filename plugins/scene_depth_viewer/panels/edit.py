@@ -48,7 +48,7 @@ class HealFolder:
             self.start = gui.add_button("Heal", color="green", hint="Repairs what is selected or was deleted")
             self.bar = gui.add_progress_bar(0.0, visible=False, animated=True)
             self.text = gui.add_markdown("" if viewer.session.photos else "*Without photos a scene cannot be healed.*")
-            self.stop = gui.add_button("Cancel", visible=False)
+            self.stop = gui.add_button("Cancel", color="gray", visible=False)
         self.start.disabled = not viewer.session.photos
         self.start.on_click(viewer.guarded(self._begin))
         self.stop.on_click(viewer.guarded(lambda event: viewer.session.cancel()))
@@ -82,7 +82,7 @@ class HealFolder:
     def _tell(self, now: HealProgress) -> None:
         low, high = SPANS.get(now.stage, (0, 100))
         self.bar.value = float(low + (high - low) * now.done / max(1, now.total))
-        self.text.content = f"{now.stage}: {now.message}"
+        self.text.content = f"{now.stage} {now.done} of {now.total}: {now.message}"
         started = time.monotonic()
         if now.stage == "hole" or started < self._next_preview:
             return

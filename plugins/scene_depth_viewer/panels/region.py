@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
 from scene_depth_viewer.picking import Mode
-from scene_depth_viewer.viser_versions import add_buttons
+from scene_depth_viewer.viser_versions import add_buttons, remove_tree
 from scene_depth_viewer.wireframes import region_mesh
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHAPES = ("Hidden", "Box", "Sphere")
 COLOR = (255, 140, 0)
+GIZMO = 0.75  # length of the gizmo's arms in sizes of the region: they reach out of what it encloses
 Vector = tuple[float, float, float]
 
 
@@ -38,14 +39,15 @@ class RegionFolder:
         self._gizmo: Any = None
         self._outline: Any = None
         gui, frame = viewer.server.gui, viewer.frame
-        step = 10 ** math.floor(math.log10(frame.radius) - 2)
-        size = round(0.5 * frame.radius, 6)
+        power = math.floor(math.log10(frame.radius) - 2)
+        step, self._digits = 10.0**power, 1 - power
+        size = round(0.5 * frame.radius, self._digits)
         with gui.add_folder("Region"):
             self.shape = gui.add_dropdown("Shape", options=list(SHAPES), initial_value="Hidden")
-            self.center = gui.add_vector3("Centre", initial_value=_rounded(frame.center), step=step)
+            self.center = gui.add_vector3("Centre", initial_value=_rounded(frame.center, self._digits), step=step)
             self.size = gui.add_vector3("Size", initial_value=(size, size, size), step=step, hint="Full lengths of the box")
             self.turn = gui.add_vector3("Turn", initial_value=(0.0, 0.0, 0.0), step=1.0, hint="Degrees about x, then y, then z")
-            self.radius = gui.add_number("Radius", initial_value=size, step=step, hint="Of the sphere")
+            self.radius = gui.add_number("Radius", initial_value=size / 2, step=step, hint="Of the sphere")
             self.apply = gui.add_button("Select region", color="orange")
             self.file = gui.add_text("File", initial_value="region.json", hint="scene-depth heal --box FILE reads it")
             add_buttons(
@@ -77,20 +79,20 @@ class RegionFolder:
 
     def draw(self) -> None:
         """Draws gizmo and outline anew."""
-        for node in (self._outline, self._gizmo):
-            if node is not None:
-                node.remove()
+        if self._gizmo is not None:
+            remove_tree(self._gizmo, self._outline)
         self._gizmo = self._outline = None
         if self.shape.value == "Hidden":
             return
         region, frame, scene = self.region(), self._viewer.frame, self._viewer.server.scene
         vertices, faces = region_mesh(region, frame.ratio)
         is_box = isinstance(region, Box)
+        # Splats are drawn last: without a depth test the gizmo leaves no depth, and even those behind it would cover it.
         self._gizmo = scene.add_transform_controls(
             "/region",
-            scale=1.0,
+            scale=GIZMO * frame.ratio * (max(region.size) if isinstance(region, Box) else 2 * region.radius),
             disable_rotations=not is_box,
-            depth_test=False,
+            depth_test=True,
             wxyz=region.rotation if isinstance(region, Box) else (1.0, 0.0, 0.0, 0.0),
             position=frame.to_page(region.center),
         )
@@ -114,7 +116,7 @@ class RegionFolder:
         self.set_region(read_region(Path(self.file.value).expanduser()))
 
     def _dragged(self) -> None:
-        self.center.value = _rounded(self._viewer.frame.to_scene(self._gizmo.position))
+        self.center.value = _rounded(self._viewer.frame.to_scene(self._gizmo.position), self._digits)
         if self.shape.value == "Box":
             self.turn.value = _degrees(tuple(float(value) for value in self._gizmo.wxyz))
 
@@ -130,7 +132,7 @@ def _degrees(wxyz: tuple[float, ...]) -> Vector:
     return _rounded(Rotation.from_quat([x, y, z, w]).as_euler("xyz", degrees=True), 3)
 
 
-def _rounded(values: Any, digits: int = 6) -> Vector:
+def _rounded(values: Any, digits: int) -> Vector:
     x, y, z = (round(float(value), digits) for value in values)
     return x, y, z
 

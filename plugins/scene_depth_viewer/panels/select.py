@@ -28,7 +28,7 @@ def add_select_panel(viewer: Viewer) -> None:
     with gui.add_folder("Screen"):
         tool = gui.add_dropdown("Tool", options=list(TOOLS), initial_value="Off", hint="Rectangle: drag. Flood: click")
         front = gui.add_checkbox("Front only", initial_value=True, hint="Only the first surface, not what is behind it")
-        tolerance = gui.add_slider("Tolerance", min=0.01, max=0.5, step=0.01, initial_value=0.15, hint="Colour, for flood")
+        tolerance = gui.add_slider("Tolerance", min=0.0, max=1.0, step=0.01, initial_value=0.15, hint="Colour, for flood")
 
     def rectangle(event: Any, corners: Corners) -> None:
         camera = viewer.view_of(event).camera()

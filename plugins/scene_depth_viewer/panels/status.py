@@ -31,5 +31,6 @@ def _status(viewer: Viewer) -> str:
     session = viewer.session
     splats, selection = session.shown()
     chosen = 0 if selection is None else int(selection.sum())
-    what = "as opened" if session.before else "healing" if session.busy else session.history.labels[-1]
-    return f"**{len(splats):,}** splats, **{chosen:,}** selected  \n*{what}*"
+    last = f"last step: *{session.history.labels[-1]}*"
+    what = "*as opened*" if session.before else "*healing*" if session.busy else last
+    return f"**{len(splats):,}** splats, **{chosen:,}** selected  \n{what}"

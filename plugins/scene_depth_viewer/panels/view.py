@@ -20,7 +20,7 @@ def add_view_panel(viewer: Viewer) -> Any:
     if viewer.session.photos:
         _add_cameras(viewer)
         photo = _add_comparison(viewer)
-    reset = viewer.server.gui.add_button("Reset view", hint="Back to where the page began")
+    reset = viewer.server.gui.add_button("Reset view", color="gray", hint="Back to where the page began")
     reset.on_click(viewer.guarded(lambda event: viewer.view_of(event).jump(viewer.start)))
     return photo
 
@@ -28,7 +28,10 @@ def add_view_panel(viewer: Viewer) -> Any:
 def _add_channels(viewer: Viewer) -> None:
     gui = viewer.server.gui
     names = [name for name in CHANNELS if viewer.session.photos or name != "Unseen"]
-    hint = "Splats are drawn by the browser; the others are rendered here. Unseen is what no photo shows."
+    hint = (
+        "Splats are drawn by the browser; the others are rendered here. Depth: near is red, far is blue. "
+        "Unseen: what no photo shows is magenta."
+    )
     channel = gui.add_dropdown("Show", options=names, initial_value="Splats", hint=hint)
     before = gui.add_checkbox("Before", initial_value=False, hint="The scene as it was opened")
 
