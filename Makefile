@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export SCENE_DEPTH_PEERS := $(abspath $(VENV)/peers)
 export SCENE_DEPTH_NODE := $(abspath $(VENV)/node)
+export SCENE_DEPTH_VISER := $(abspath $(VENV)/viser1)
 
 .PHONY: demo test style format bench scenes clean
 
@@ -46,10 +47,12 @@ $(VENV)/.core: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e ".[viewer]"
 	@touch $@
 
-# Beside the package and its tools: the programs that tests and benchmarks compare with. gsplat 1.5 stands apart because
-# nerfstudio asks for 1.4; tests of the npm program skip, and say so, on a machine without npm.
+# Beside the package and its tools: the programs that tests and benchmarks compare with. gsplat 1.5 and viser 1 stand apart
+# because nerfstudio asks for 1.4 and 0.2.7; what viser 1 needs, 0.2.7 brings. Tests of the npm program skip, and say so, on
+# a machine without npm.
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -c constraints.txt -e ".[dev]"
 	$(PIP) install --no-deps --upgrade --target $(VENV)/peers gsplat==1.5.3
+	$(PIP) install --no-deps --upgrade --target $(VENV)/viser1 viser==1.1.1
 	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)/node @playcanvas/splat-transform@3.7.0; fi
 	@touch $@
