@@ -113,7 +113,7 @@ def frustum_size(frame: PageFrame, cameras: Sequence[Cameras]) -> float:
     if len(centers) < 2:
         return 0.05 * RADIUS
     spacing = float(np.median(cKDTree(centers).query(centers, k=2)[0][:, 1])) * frame.ratio
-    return float(np.clip(0.15 * spacing, 0.005 * RADIUS, 0.05 * RADIUS))
+    return float(np.clip(0.25 * spacing, 0.005 * RADIUS, 0.05 * RADIUS))
 
 
 def orbit_distance(frame: PageFrame, camera: Cameras, splats: GaussianSplats) -> float:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from plyfile import PlyData
 from room_scene import Room, room
 from scene_depth_heal.regions import Box, Sphere, read_region, write_region
 from scene_depth_heal.workflow import HealView
 from scene_depth_viewer.session import EditSession
+
+from scene_depth.cameras import camera_from_fov, look_at
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
@@ -199,7 +202,15 @@ def test_rectangle_flood_and_a_photo(page, serve: Callable, session: EditSession
     for quarter in (0.25, 0.75):
         person.sees(red, (quarter, 0.5))  # the panel covers neither the scene nor the photo
     person.chooses("Compare", "Off")
-    assert next(iter(viewer.clients.values())).photo == 0
+    view = next(iter(viewer.clients.values()))
+    assert view.photo == 0
+
+    behind = look_at(torch.tensor([0.0, -0.6, -1.6]), torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.0, -1.0, 0.0]))
+    view.jump(camera_from_fov(behind, 0.9, 640, 480))
+    screen = view.camera()
+    place = screen.project(the_room.cameras[4].centers.to(screen.K))[0][0, 0] / screen.K.new_tensor([screen.width, screen.height])
+    person.tries(lambda: person.clicks(tuple(place.tolist())), lambda: view.photo == 4)
+    person.sees(red)
 
     person.turns_to("Select")
     person.chooses("Tool", "Rectangle")

@@ -98,7 +98,7 @@ class Browser:
         self.camera = SimpleNamespace(
             wxyz=np.array([1.0, 0, 0, 0]), position=np.zeros(3), fov=1.0, aspect=1.5, look_at=np.ones(3), on_update=self._listen
         )
-        self.scene = SimpleNamespace(set_background_image=self._show, add_camera_frustum=self._frustum)
+        self.scene = SimpleNamespace(set_background_image=self._show, add_camera_frustum=self._frustum, add_icosphere=self._ball)
         self.frusta: list[SimpleNamespace] = []
 
     def _listen(self, callback) -> None:
@@ -111,6 +111,9 @@ class Browser:
         node = SimpleNamespace(name=name, visible=True, remove=lambda: None, on_click=lambda callback: None, **options)
         self.frusta.append(node)
         return node
+
+    def _ball(self, name: str, **options) -> SimpleNamespace:
+        return SimpleNamespace(name=name, remove=lambda: None, on_click=lambda callback: None)
 
     def flush(self) -> None:
         pass

@@ -48,7 +48,7 @@ class HealFolder:
             self.start = gui.add_button("Heal", color="green", hint="Repairs what is selected or was deleted")
             self.bar = gui.add_progress_bar(0.0, visible=False, animated=True)
             self.text = gui.add_markdown("" if viewer.session.photos else "*Without photos a scene cannot be healed.*")
-            self.stop = gui.add_button("Cancel", color="gray", visible=False)
+            self.stop = gui.add_button("Cancel", visible=False)
         self.start.disabled = not viewer.session.photos
         self.start.on_click(viewer.guarded(self._begin))
         self.stop.on_click(viewer.guarded(lambda event: viewer.session.cancel()))

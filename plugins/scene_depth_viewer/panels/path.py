@@ -46,7 +46,7 @@ class PathPanel:
             self.video = gui.add_text("Video file", initial_value=f"path{video_suffixes()[0]}", hint=kinds)
             self.render = gui.add_button("Render video", hint="What View shows, along the path")
             self.bar = gui.add_progress_bar(0.0, visible=False)
-            self.cancel = gui.add_button("Cancel video", color="gray", visible=False)
+            self.cancel = gui.add_button("Cancel video", visible=False)
         with gui.add_folder("File", expand_by_default=False):
             self.file = gui.add_text("Path file", initial_value="camera_path.json", hint="scene-depth render --path reads it")
             add_buttons(gui, "Path", ["Save", "Load"], viewer.guarded(self._keep))

@@ -20,7 +20,7 @@ def add_view_panel(viewer: Viewer) -> Any:
     if viewer.session.photos:
         _add_cameras(viewer)
         photo = _add_comparison(viewer)
-    reset = viewer.server.gui.add_button("Reset view", color="gray", hint="Back to where the page began")
+    reset = viewer.server.gui.add_button("Reset view", hint="Back to where the page began")
     reset.on_click(viewer.guarded(lambda event: viewer.view_of(event).jump(viewer.start)))
     return photo
 
