@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from rich.console import Console
@@ -20,6 +21,7 @@ def view(
     max_size: int = 640,
     picture_size: int = 960,
     undo_gb: float = 2.0,
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None,
     device: str | None = None,
 ) -> None:
     """See a splat scene in the browser, select, delete, heal, and export it. Ctrl-C ends it.
@@ -35,6 +37,7 @@ def view(
         max_size: Longer side of the photos that heals work on, in pixels.
         picture_size: Longer side of pictures that are rendered for the page, in pixels.
         undo_gb: Memory for undo, in gigabytes.
+        up: Axis that points up; by default as the photos stand, and -y for splats alone (nerfstudio exports with z up).
         device: "cpu" or "cuda"; by default CUDA if it is there.
     """
     try:
@@ -50,7 +53,7 @@ def view(
             raise InputError(name, size, "16 pixels or more")
     session = open_session(scene, splats, edited, max_size, device)
     session.history.limit_bytes = int(undo_gb * (1 << 30))
-    viewer = Viewer(session, host, port, picture_size)
+    viewer = Viewer(session, host, port, picture_size, up)
     Console().print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False)
     try:
         threading.Event().wait()

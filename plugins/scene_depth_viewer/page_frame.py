@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from scene_depth.cameras import Cameras, camera_from_fov, look_at
 from scene_depth.rotations import matrices_to_quaternions, quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
 
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 RADIUS = 5.0  # of the scene on the page: far from float16's limits, in which viser sends covariances
 SAMPLE = 50_000
 
@@ -81,15 +83,23 @@ class PageFrame:
         return camera_from_fov(matrix, pose.fov, max(1, round(width)), max(1, round(height)))
 
 
-def page_frame(splats: GaussianSplats, cameras: Sequence[Cameras]) -> PageFrame:
-    """The frame for a scene: up is what the cameras have in common, or -y as most capture programs leave it."""
+def page_frame(splats: GaussianSplats, cameras: Sequence[Cameras], up: Axis | None = None) -> PageFrame:
+    """The frame for a scene.
+
+    Args:
+        splats: The scene.
+        cameras: Of its photos.
+        up: Upward axis; by default what the cameras have in common, or -y, as most capture programs leave it.
+    """
     means = splats.means.detach()[:: max(1, len(splats) // SAMPLE)].cpu().double().numpy()
     means = means[np.isfinite(means).all(axis=1)]
     center = np.median(means, axis=0) if len(means) else np.zeros(3)
     distance = np.linalg.norm(means - center, axis=1) if len(means) else np.ones(1)
     radius = float(np.quantile(distance, 0.8)) or 1.0
     down = np.array([0.0, 1.0, 0.0])
-    if cameras:
+    if up is not None:
+        down = np.eye(3)["xyz".index(up[-1])] * (1.0 if up.startswith("-") else -1.0)
+    elif cameras:
         mean = np.mean([camera.camera_to_world[0, :3, 1].cpu().double().numpy() for camera in cameras], axis=0)
         down = mean if np.linalg.norm(mean) > 0.1 else down
     return PageFrame(RADIUS / radius, -down / np.linalg.norm(down), center, radius)

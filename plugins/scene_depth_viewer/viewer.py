@@ -15,7 +15,7 @@ from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.client_view import ClientView, ViewSettings
 from scene_depth_viewer.drawing import Drawing
 from scene_depth_viewer.newest import NewestWorker
-from scene_depth_viewer.page_frame import page_frame, start_camera
+from scene_depth_viewer.page_frame import Axis, page_frame, start_camera
 from scene_depth_viewer.panels.edit import add_edit_panel
 from scene_depth_viewer.panels.path import add_path_panel
 from scene_depth_viewer.panels.select import add_select_panel
@@ -39,12 +39,13 @@ class Viewer:
         host: Address to listen on.
         port: Port to listen on; the next free one is taken if it is in use.
         size: Longer side of pictures that are rendered here, in pixels.
+        up: Upward axis of the scene, as for ``page_frame``.
     """
 
-    def __init__(self, session: EditSession, host: str = "127.0.0.1", port: int = 8080, size: int = 960):
+    def __init__(self, session: EditSession, host: str = "127.0.0.1", port: int = 8080, size: int = 960, up: Axis | None = None):
         cameras = [view.camera for view in session.photos]
         self.session, self.settings = session, ViewSettings(size=size)
-        self.frame = page_frame(session.original, cameras)
+        self.frame = page_frame(session.original, cameras, up)
         self.start = start_camera(self.frame, cameras)
         self.photo_depths = PhotoDepths(session.original, cameras)
         self.clients: dict[int, ClientView] = {}

@@ -15,7 +15,7 @@ from scene_depth_heal.regions import Box, Sphere
 from scene_depth_heal.workflow import HealView
 from scene_depth_viewer.compare import compared, photo_seen_by, side_by_side
 from scene_depth_viewer.drawing import page_splats
-from scene_depth_viewer.page_frame import RADIUS, frustum_size, orbit_distance, page_frame, start_camera
+from scene_depth_viewer.page_frame import RADIUS, Axis, frustum_size, orbit_distance, page_frame, start_camera
 from scene_depth_viewer.pictures import TINT, UNSEEN, PhotoDepths, coarse_to_fine, picture, tinted, to_bytes
 from scene_depth_viewer.wireframes import region_mesh
 
@@ -171,6 +171,14 @@ def test_page_and_scene_cameras_are_one(the_room: Room) -> None:
     assert torch.allclose(back.K, camera.K.double(), atol=1e-6)
     tall = frame.camera(frame.pose(camera), 0.5, 640)
     assert (tall.width, tall.height) == (320, 640)
+
+
+@pytest.mark.parametrize(("up", "axis"), [("z", [0, 0, 1]), ("-y", [0, -1, 0]), ("y", [0, 1, 0]), ("-x", [-1, 0, 0])])
+def test_up_can_be_said(the_room: Room, up: Axis, axis: list[int]) -> None:
+    frame = page_frame(the_room.splats, the_room.cameras, up)
+    assert frame.up.tolist() == axis
+    camera = start_camera(page_frame(the_room.splats, [], up), [])
+    assert float(camera.camera_to_world[0, :3, 1].double() @ torch.tensor(axis).double()) < -0.9  # its y points down
 
 
 def test_the_start_is_a_photo_in_the_middle_or_sees_the_scene(the_room: Room) -> None:
