@@ -44,6 +44,7 @@ def tables(report: dict[str, Any], validations: list[dict[str, Any]]) -> list[st
     return [
         f"`scene-depth train solver`, {report['parameters']:,} parameters, {frames} procedural frames with "
         f"{config['masks_a_frame']} masks each, {100 * config['faults']:.0f} % of them with the faults of real depth maps, "
+        f"{100 * config['enlarged']:.0f} % enlarged by up to {config['largest']:g}, "
         f"{report['steps']:,} steps in {report['seconds']:.0f} s once the views are solved, {machine()}. No real frame was seen.",
         f"Error on {held_out} held-out procedural frames over that of the energy alone:",
         "",
