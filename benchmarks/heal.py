@@ -8,7 +8,7 @@ fits are kept in out/heal_benchmark/fits, so that only the first run of a case i
 pictures and all measures go to out/heal_benchmark: in rows the two views with most to repair (before, hole with its
 unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before, deleted, nearest depth, heal,
 truth or photo). ``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
-section "Heal" of RESULTS.md.
+section "Heal" of RESULTS.md and, for the sample scenes, its pictures; those of other scenes are not ours to show.
 """
 
 from __future__ import annotations
@@ -28,19 +28,23 @@ from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, heal_each_wa
 from scene_depth_heal.inputs import load_views, select
 from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
 
-from benchmarks.heal_cases import CASES, OUTPUT, Case, fitted
+from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
 from benchmarks.heal_speed import measure_speed, speed_lines
-from benchmarks.results import machine, write_section
+from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.scene_scores import SceneScore, mean_scores, score_scene
 from scene_depth.io.atomic import atomic_path
-from scene_depth.io.images import write_image
+from scene_depth.io.images import read_image, write_image
 from scene_depth.optimization.fit import FitProgress
 from scene_depth.optimization.training_views import TrainingViews
 from scene_depth.splats import GaussianSplats
 
 BEFORE, SPEED = "before", "speed"
+PICTURED = (
+    "the two views with most to repair (before, hole with its unseen part marked, nearest depth, heal, truth) and the two worst "
+    "held-out views (before, deleted, nearest depth, heal, truth)."
+)
 QUICK_STEPS, QUICK_SIZE = 400, 160
 NEEDS_TRUTH = ("psnr_hole", "ssim_hole", "depth_abs_rel", "depth_delta1")
 COLUMNS = (
@@ -261,8 +265,18 @@ def main() -> int:
         with atomic_path(arguments.json) as path:
             path.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if arguments.record:
-        write_section("heal", section)
+        write_section("heal", [*section, *_pictures([each["case"] for each in found])])
     return 0
+
+
+def _pictures(cases: list[str]) -> list[str]:
+    """Puts the strips of sample scenes beside RESULTS.md, and the lines that show them."""
+    folder, text = RESULTS.parent / "pictures", []
+    for name in (name for name in cases if name in SAMPLES):
+        folder.mkdir(exist_ok=True)
+        write_image(folder / f"{name}.jpg", read_image(OUTPUT / f"{name}.png"))
+        text += ["", f"![{name}: {PICTURED}]({folder.name}/{name}.jpg)"]
+    return text and ["", f"Rows: {PICTURED}", *text]
 
 
 def _speed(arguments: argparse.Namespace) -> int:

@@ -122,6 +122,7 @@ def photographed(name: str, words: str, source: str, selection: SelectionSource)
     )
 
 
+SAMPLES = ("table", "room", "street")  # shipped with this repository
 CASES: dict[str, Callable[[], Case]] = {
     "table": lambda: sample("table", "vase on a table, ray-traced"),
     "room": lambda: sample("room", "armchair in a room, ray-traced"),
