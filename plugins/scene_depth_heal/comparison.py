@@ -34,7 +34,8 @@ def heal_each_way(
 ) -> dict[str, HealResult]:
     """The scene with the object's splats only deleted, healed with the nearest known depth, and healed with the solver.
 
-    The workflow, the colour inpainter, the parameters and the seed are the same, so that differences are those of depth.
+    The workflow, planes that depth is put on among it, the colour inpainter, the parameters and the seed are the same, so that
+    differences are those of depth.
 
     Args:
         splats: The scene with the object.

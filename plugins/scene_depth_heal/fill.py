@@ -102,7 +102,7 @@ def fill_reference(
 
 
 def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: int = 0) -> DepthPrediction:
-    """The depth of ``fill_reference``.
+    """The depth of ``fill_reference``: completed, then put on planes that are known where it lies close to them.
 
     Raises:
         InputError: If too little depth is known.
