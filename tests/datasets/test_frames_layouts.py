@@ -53,6 +53,32 @@ def test_nyu_labelled_file(tmp_path: Path) -> None:
     assert len(find_frames(tmp_path / "nyu_depth_v2_labeled.mat")) == 5
 
 
+def test_nyu_classes(tmp_path: Path) -> None:
+    """Labels are stored transposed like depth; names as MATLAB 7.3 stores a cell array, by references to 16-bit texts."""
+    h5py = pytest.importorskip("h5py")
+    labeled_file(tmp_path / "nyu_depth_v2_labeled.mat", 2)
+    assert find_frames(tmp_path)[0].load().classes is None
+    labels = np.zeros((480, 640, 2), np.uint16)
+    labels[100:200, 300:, 1] = 2
+    with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:
+        file["labels"] = labels.T
+        file.create_dataset("names", (1, 2), h5py.ref_dtype)
+        for index, name in enumerate(("book", "air duct")):
+            file[f"#refs#/{index}"] = np.array([[ord(letter)] for letter in name], np.uint16)
+            file["names"][0, index] = file[f"#refs#/{index}"].ref
+    frame = find_frames(tmp_path)[1].load()
+    assert frame.classes is not None
+    np.testing.assert_array_equal(frame.classes, labels[..., 1])
+    assert frame.class_names == ("unlabeled", "book", "air duct")
+    other = tmp_path / "other" / "nyu_depth_v2_labeled.mat"
+    other.parent.mkdir()
+    labeled_file(other, 2)
+    with h5py.File(other, "a") as file:
+        file["labels"], file["names"] = labels.T, np.ones((1, 2))
+    with pytest.raises(InputError, match="names"):
+        find_frames(other)[0].load()
+
+
 def test_nyu_test_split(tmp_path: Path) -> None:
     from scipy.io import savemat
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scene_depth.datasets.frames import DepthFrame, cropped_frame, find_frames, limited_frame, resized_frame
 from scene_depth.datasets.frames.frame import pinhole
+from scene_depth.datasets.frames.resize import mirrored_frame
 from scene_depth.errors import InputError
 
 
@@ -111,6 +112,21 @@ def test_a_window_keeps_the_rays() -> None:
     np.testing.assert_allclose(window.camera.ray_directions()[0].numpy(), rays.numpy())
     with pytest.raises(InputError, match="window"):
         cropped_frame(whole, 20, 3, 10, 12)
+
+
+def test_classes_stay_with_their_pixels() -> None:
+    """Depth tells the class, before and after; the names go along."""
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 9, (20, 28)).astype(np.int32)
+    whole = DepthFrame("made", classes + np.float32(1), classes=classes, class_names=("none", "wall"))
+    for changed in (resized_frame(whole, 13, 11), cropped_frame(whole, 4, 3, 10, 12), mirrored_frame(whole)):
+        assert changed.classes is not None
+        assert changed.classes.dtype == np.int32
+        np.testing.assert_array_equal(changed.classes + 1, changed.truth)
+        assert changed.class_names == ("none", "wall")
+    np.testing.assert_array_equal(mirrored_frame(whole).truth[:, 0], classes[:, -1] + 1)
+    with pytest.raises(InputError, match="classes: found size 27 x 20"):
+        DepthFrame("made", classes + np.float32(1), classes=classes[:, 1:])
 
 
 def test_limits() -> None:

@@ -57,6 +57,8 @@ def hypersim_scene(root: Path, name: str, distance: np.ndarray, radiance: bool =
         labels = np.full(SIZE, -1, np.int32)
         labels[:4, :4] = 7
         hdf5(Path(f"{frame}.semantic_instance.hdf5"), dataset=labels)
+        if number == "0000":
+            hdf5(Path(f"{frame}.semantic.hdf5"), dataset=np.where(labels == 7, 5, -1).astype(np.int16))
         hdf5(Path(f"{frame}.render_entity_id.hdf5"), dataset=np.ones(SIZE, np.int32))
         if radiance:
             path = images / "scene_cam_00_final_hdf5" / f"frame.{number}.color.hdf5"
@@ -80,6 +82,12 @@ def test_hypersim_distances_become_z_depth(tmp_path: Path) -> None:
     assert (~frame.valid).sum() == 2
     assert frame.instances is not None
     assert set(np.unique(frame.instances)) == {0, 7}
+    assert frame.classes is not None
+    assert (frame.classes[:4, :4] == 5).all()
+    assert np.count_nonzero(frame.classes) == 16  # -1 became 0
+    assert [frame.class_names[number] for number in (0, 1, 5, 40)] == ["none", "wall", "chair", "other prop"]
+    assert len(frame.class_names) == 41
+    assert sources[1].load().classes is None  # no file
     assert frame.camera is not None
     assert float(frame.camera.K[0, 0, 0]) == pytest.approx(SIZE[1] / (2 * TAN_X))
     assert float(frame.camera.K[0, 1, 1]) == pytest.approx(float(frame.camera.K[0, 0, 0]))
@@ -133,11 +141,15 @@ def virtual_kitti(root: dict[str, Path], scene: str) -> None:
     depth[0] = 65535
     instances = np.zeros(SIZE, np.uint8)
     instances[4:, 4:] = 3
+    classes = np.full((*SIZE, 3), (100, 60, 100), np.uint8)  # road
+    classes[0], classes[1, 0], classes[2, 0] = (90, 200, 255), (0, 0, 0), (1, 2, 3)  # sky, undefined, no colour of the list
+    classes[4:, 4:] = 255, 127, 80  # car
     for camera in (0, 1):
         for family, name, array in (
             ("depth", "depth_00001.png", depth),
             ("rgb", "rgb_00001.jpg", np.full((*SIZE, 3), 90, np.uint8)),
             ("instanceSegmentation", "instancegt_00001.png", instances),
+            ("classSegmentation", "classgt_00001.png", classes),
         ):
             path = root[family] / scene / "clone" / "frames" / family / f"Camera_{camera}" / name
             if family == "instanceSegmentation":
@@ -152,11 +164,13 @@ def virtual_kitti(root: dict[str, Path], scene: str) -> None:
     path = root["textgt"] / scene / "clone" / "intrinsic.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    colors = "Category r g b\nTerrain 210 0 200\nSky 90 200 255\nRoad 100 60 100\nCar 255 127 80\nUndefined 0 0 0\n"
+    path.with_name("colors.txt").write_text(colors)
 
 
 @pytest.mark.parametrize("archives", [False, True])
 def test_virtual_kitti_in_one_folder_or_in_its_archives(tmp_path: Path, archives: bool) -> None:
-    families = ("depth", "rgb", "instanceSegmentation", "textgt")
+    families = ("depth", "rgb", "instanceSegmentation", "classSegmentation", "textgt")
     root = {family: tmp_path / f"vkitti_2.0.3_{family}" if archives else tmp_path for family in families}
     for scene in ("Scene01", "Scene18"):
         virtual_kitti(root, scene)
@@ -170,14 +184,34 @@ def test_virtual_kitti_in_one_folder_or_in_its_archives(tmp_path: Path, archives
     assert not left.valid[0].any()  # the sky
     assert left.instances is not None
     assert set(np.unique(left.instances)) == {0, 3}
+    assert left.classes is not None
+    shown = np.array(left.class_names)[left.classes]
+    assert (shown[0] == "Sky").all()
+    assert list(shown[1:5, 0]) == ["Undefined", "Undefined", "Road", "Road"]
+    assert (shown[4:, 4:] == "Car").all()
+    assert left.classes[1, 0] == left.classes[2, 0] == 0
     assert left.camera is not None
     assert left.camera.K[0, 0].tolist() == pytest.approx([725.0087, 0, 621.0])
     assert right.camera is not None
     assert float(right.camera.K[0, 0, 0]) == 700
+    colors = root["textgt"] / "Scene01" / "clone" / "colors.txt"
+    colors.unlink()
+    assert find_frames(tmp_path, "vkitti2", "train")[0].load().classes is None
     path = root["rgb"] / "Scene01" / "clone" / "frames" / "rgb" / "Camera_0" / "rgb_00001.jpg"
     path.unlink()
     with pytest.raises(InputError, match=r"rgb_00001\.jpg"):
         find_frames(tmp_path, "vkitti2")
+
+
+def test_virtual_kitti_colours_that_are_not(tmp_path: Path) -> None:
+    virtual_kitti(dict.fromkeys(("depth", "rgb", "instanceSegmentation", "classSegmentation", "textgt"), tmp_path), "Scene01")
+    for text in ("Category r g b\nRoad 100 60\n", "Category r g b\nRoad 100 60 256\n", "Category r g b\n"):
+        folder = tmp_path / "Scene01" / f"other{len(text)}"
+        (tmp_path / "Scene01" / "clone").rename(folder)
+        (folder / "colors.txt").write_text(text)
+        with pytest.raises(InputError, match=r"colors\.txt"):
+            find_frames(tmp_path, "vkitti2")[0].load()
+        folder.rename(tmp_path / "Scene01" / "clone")
 
 
 def test_nyu_training_files(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_procedural_frames_are_those_of_the_generator_and_are_kept(tmp_path: Pat
     truth = generate_frame("table_top", source.seed, 32, 24, samples=1)
     assert np.array_equal(first.truth, truth.depth)
     assert np.array_equal(first.instances, truth.instances)
+    assert np.array_equal(first.classes, truth.classes)
+    assert first.class_names[1:3] == ("floor", "wall")
     assert first.rgb is not None
     assert np.abs(first.rgb - truth.rgb).max() <= 0.5 / 255 + 1e-6
     assert first.camera is not None
@@ -88,6 +90,11 @@ def test_procedural_frames_are_those_of_the_generator_and_are_kept(tmp_path: Pat
     again = source.load()
     assert np.array_equal(again.rgb, first.rgb)
     assert np.array_equal(again.truth, first.truth)
+    assert np.array_equal(again.classes, first.classes)
+    with np.load(kept) as file:
+        early = {name: file[name] for name in file.files if name != "classes"}
+    np.savez_compressed(kept, allow_pickle=False, **early)
+    assert source.load().classes is None
     monkeypatch.undo()
     kept.write_bytes(kept.read_bytes()[:100])  # cut short, as by a full disk
     assert np.array_equal(source.load().truth, first.truth)
@@ -99,7 +106,9 @@ def a_frame(height: int = 20, width: int = 30) -> DepthFrame:
     K = torch.tensor([[[25.0, 0, 13.0], [0, 26.0, 9.0], [0, 0, 1]]], dtype=torch.float64)
     labels = np.arange(height * width, dtype=np.int32).reshape(height, width)
     camera = Cameras(torch.eye(4, dtype=torch.float64)[None], K, width, height)
-    return DepthFrame("a", depth, rng.random((height, width, 3)).astype(np.float32), camera, {"lidar": depth}, instances=labels)
+    return DepthFrame(
+        "a", depth, rng.random((height, width, 3)).astype(np.float32), camera, {"lidar": depth}, instances=labels, classes=labels
+    )
 
 
 def test_views_keep_pixels_labels_and_camera_together() -> None:

@@ -29,6 +29,8 @@ class DepthFrame:
         score_mask: Where errors of measured input are to be scored, if not everywhere  # [H, W]
         prior: A monocular prediction that came with the frame, grows with depth, scale free  # [H, W]
         instances: Number of the object that each pixel shows, 0 = none  # [H, W]
+        classes: Number of the semantic class that each pixel shows, 0 = none  # [H, W]
+        class_names: Names of the classes by their number, the first for 0; may be shorter than there are numbers.
         dataset: Name of the data set.
         role: What the frame is for: "eval", or as ``frames.json`` says.
     """
@@ -42,6 +44,8 @@ class DepthFrame:
     score_mask: NDArray[np.bool_] | None = None
     prior: NDArray[np.float32] | None = None
     instances: NDArray[np.int32] | None = None
+    classes: NDArray[np.int32] | None = None
+    class_names: tuple[str, ...] = ()
     dataset: str = ""
     role: str = "eval"
 
@@ -62,7 +66,7 @@ class DepthFrame:
 
     def arrays(self) -> dict[str, NDArray]:
         """Every map beside the truth that is there, by name."""
-        names = ("rgb", "object_mask", "score_mask", "prior", "instances")
+        names = ("rgb", "object_mask", "score_mask", "prior", "instances", "classes")
         single = {name: getattr(self, name) for name in names}
         return {name: array for name, array in single.items() if array is not None} | dict(self.measured)
 

@@ -1,10 +1,11 @@
 """Hypersim (Roberts et al. 2021) on its published layout.
 
 ``ai_VVV_NNN/images/scene_cam_XX_geometry_hdf5/frame.IIII.depth_meters.hdf5`` holds distances to the optical centre, not z;
-``frame.IIII.semantic_instance.hdf5`` beside it the objects; ``scene_cam_XX_final_hdf5/frame.IIII.color.hdf5`` radiance,
-``scene_cam_XX_final_preview/frame.IIII.tonemap.jpg`` a preview. Every HDF5 file has one array named "dataset". The project's
-repository adds ``metadata_images_split_scene_v1.csv`` (splits) and ``metadata_camera_parameters.csv`` (rays of every scene, some
-of which are tilt-shift cameras); without the latter the nominal camera is taken, 60 degrees wide.
+``frame.IIII.semantic_instance.hdf5`` beside it the objects, ``frame.IIII.semantic.hdf5`` their NYU40 classes;
+``scene_cam_XX_final_hdf5/frame.IIII.color.hdf5`` radiance, ``scene_cam_XX_final_preview/frame.IIII.tonemap.jpg`` a preview.
+Every HDF5 file has one array named "dataset". The project's repository adds ``metadata_images_split_scene_v1.csv`` (splits) and
+``metadata_camera_parameters.csv`` (rays of every scene, some of which are tilt-shift cameras); without the latter the nominal
+camera is taken, 60 degrees wide.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ HALF_FOV = math.radians(30.0)
 GAMMA = 2.2
 BRIGHT_PERCENTILE, BRIGHT_VALUE = 90.0, 0.8  # the project's tone mapping: this percentile becomes this bright
 DARKEST = 1e-4
+NYU40 = (
+    "none", "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
+    "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes", "ceiling", "books",
+    "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard", "person", "night stand", "toilet",
+    "sink", "lamp", "bathtub", "bag", "other structure", "other furniture", "other prop",
+)  # fmt: skip
+"""The 40 classes of Gupta et al. (2013) for NYUv2, by number."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,21 @@ class HypersimFrame:
         height, width = distance.shape
         matrix = _camera_from_uv(self.cameras, self.scene.name, width, height)
         truth = only_valid(distance / ray_lengths_of(matrix, width, height))
-        labels = self._file("geometry_hdf5", "semantic_instance.hdf5")
-        instances = None
-        if labels.is_file():
-            instances = np.maximum(read_hdf5(labels, "dataset", 2), 0).astype(np.int32)  # -1 = no instance
-        camera = pinhole_of(matrix, width, height)
-        return DepthFrame(self.name, truth, self._picture(), camera, instances=instances, dataset="Hypersim")
+        return DepthFrame(
+            name=self.name,
+            truth=truth,
+            rgb=self._picture(),
+            camera=pinhole_of(matrix, width, height),
+            instances=self._labels("semantic_instance.hdf5"),
+            classes=self._labels("semantic.hdf5"),
+            class_names=NYU40,
+            dataset="Hypersim",
+        )
+
+    def _labels(self, ending: str) -> NDArray[np.int32] | None:
+        """Numbers with 0 for none, which the file has as -1; None if there is no such file  # [H, W]"""
+        path = self._file("geometry_hdf5", ending)
+        return np.maximum(read_hdf5(path, "dataset", 2), 0).astype(np.int32) if path.is_file() else None
 
     def _picture(self) -> NDArray[np.float32]:
         radiance = self._file("final_hdf5", "color.hdf5")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class LabeledFrame:
     def load(self) -> DepthFrame:
         """Reads the frame. Truth is ``depths`` where ``rawDepths`` has a reading: the rest was filled in by an algorithm.
 
-        MATLAB's arrays are column-major, so the file holds pictures as [N, 3, W, H] and depth as [N, W, H].
+        MATLAB's arrays are column-major, so the file holds pictures as [N, 3, W, H], depth and class labels as [N, W, H].
         """
         with _opened(self.path) as file:
             rgb = np.asarray(file["images"][self.index], np.float32).transpose(2, 1, 0) / np.float32(255)
@@ -57,9 +58,11 @@ class LabeledFrame:
             if "rawDepths" in file:
                 raw = np.asarray(file["rawDepths"][self.index]).T
                 truth[~((raw > 0) & (raw < SATURATION))] = 0
+            classes = np.asarray(file["labels"][self.index]).T.astype(np.int32) if "labels" in file else None
         height, width = truth.shape
         camera = pinhole(**RGB_CALIBRATION, width=width, height=height, first_center=0.0) if (width, height) == SIZE else None
-        return DepthFrame(self.name, truth, rgb, camera, dataset="NYUv2")
+        names = () if classes is None else _class_names(self.path)
+        return DepthFrame(self.name, truth, rgb, camera, classes=classes, class_names=names, dataset="NYUv2")
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,19 @@ def _split_indices(path: Path, count: int, split: str) -> list[int]:
     if not len(numbers) or numbers.min() < 1 or numbers.max() > count:
         raise InputError(f"{split}Ndxs", f"{len(numbers)} numbers", f"frame numbers from 1 to {count}", file=path)
     return [int(number) - 1 for number in numbers]
+
+
+@lru_cache(maxsize=4)
+def _class_names(path: Path) -> tuple[str, ...]:
+    """Names of the labels, from ``names``: MATLAB's cell array, references to texts of 16-bit characters [length, 1]."""
+    with opened_hdf5(path) as file:
+        if "names" not in file:
+            return ()
+        try:
+            texts = [np.ravel(file[reference]) for reference in np.ravel(file["names"])]
+            return ("unlabeled", *("".join(chr(code) for code in text) for text in texts))
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError("names", str(error), "a cell array of texts", file=path) from error
 
 
 @contextmanager

@@ -45,6 +45,7 @@ def resized_frame(frame: DepthFrame, width: int, height: int) -> DepthFrame:
         score_mask=_maybe(frame.score_mask, lambda mask: sampled(mask, width, height)),
         prior=_maybe(frame.prior, lambda prior: sampled(prior, width, height)),
         instances=_maybe(frame.instances, lambda instances: sampled(instances, width, height)),
+        classes=_maybe(frame.classes, lambda classes: sampled(classes, width, height)),
     )
 
 
@@ -75,6 +76,7 @@ def cropped_frame(frame: DepthFrame, left: int, top: int, width: int, height: in
         score_mask=_maybe(frame.score_mask, lambda mask: mask[window]),
         prior=_maybe(frame.prior, lambda prior: prior[window]),
         instances=_maybe(frame.instances, lambda instances: instances[window]),
+        classes=_maybe(frame.classes, lambda classes: classes[window]),
     )
 
 
@@ -95,6 +97,7 @@ def mirrored_frame(frame: DepthFrame) -> DepthFrame:
         score_mask=_maybe(frame.score_mask, _mirrored),
         prior=_maybe(frame.prior, _mirrored),
         instances=_maybe(frame.instances, _mirrored),
+        classes=_maybe(frame.classes, _mirrored),
     )
 
 

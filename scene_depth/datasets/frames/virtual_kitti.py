@@ -1,15 +1,17 @@
 """Virtual KITTI 2 (Cabon et al. 2020) on its published layout.
 
-In ``SceneXX/<variation>``: ``frames/rgb/Camera_C/rgb_IIIII.jpg``, ``frames/depth/Camera_C/depth_IIIII.png`` (16-bit centimetres,
-the largest value is the sky), ``frames/instanceSegmentation/Camera_C/instancegt_IIIII.png`` (8-bit indices, 0 = none) and
-``intrinsic.txt``. The archives unpack into one folder, or each into its own (``vkitti_2.0.3_rgb``, ``vkitti_2.0.3_depth``, ...),
-where the others are looked for beside the depth.
+In ``SceneXX/<variation>``: ``frames/rgb/Camera_C/rgb_IIIII.jpg``, ``frames/depth/Camera_C/depth_IIIII.png`` (16-bit
+centimetres, the largest value is the sky), ``frames/instanceSegmentation/Camera_C/instancegt_IIIII.png`` (8-bit indices, 0 =
+none), ``frames/classSegmentation/Camera_C/classgt_IIIII.png`` (colours, named in ``colors.txt``) and ``intrinsic.txt``. The
+archives unpack into one folder, or each into its own (``vkitti_2.0.3_rgb``, ``vkitti_2.0.3_depth``, ...), where the others are
+looked for beside the depth.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ CENTIMETRE = 0.01
 SKY = 655.35
 HELD_OUT = ("Scene18",)  # as in the data set's TFDS release; the papers train on four of the five scenes
 FAMILIES = ("vkitti_*_{0}", "vkitti2_{0}", "{0}")
+UNDEFINED = "Undefined"
+"""The class of pixels without one."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class VirtualKittiFrame:
     Attributes:
         name: Scene, variation, camera and number.
         depth, rgb: Files.
-        instances, intrinsics: Files, None where they are not there.
+        instances, classes, colors, intrinsics: Files, None where they are not there.
         camera: "0" (left) or "1".
     """
 
@@ -43,6 +47,8 @@ class VirtualKittiFrame:
     depth: Path
     rgb: Path
     instances: Path | None = None
+    classes: Path | None = None
+    colors: Path | None = None
     intrinsics: Path | None = None
     camera: str = "0"
     role: str = "eval"
@@ -54,7 +60,17 @@ class VirtualKittiFrame:
         height, width = truth.shape
         camera = None if self.intrinsics is None else self._camera(self.intrinsics, width, height)
         instances = None if self.instances is None else _indices(self.instances)
-        return DepthFrame(self.name, truth, read_image(self.rgb), camera, instances=instances, dataset="Virtual KITTI 2")
+        classes, names = (None, ()) if self.classes is None or self.colors is None else _classes(self.classes, self.colors)
+        return DepthFrame(
+            name=self.name,
+            truth=truth,
+            rgb=read_image(self.rgb),
+            camera=camera,
+            instances=instances,
+            classes=classes,
+            class_names=names,
+            dataset="Virtual KITTI 2",
+        )
 
     def _camera(self, path: Path, width: int, height: int) -> Cameras:
         """Rows of ``frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]``, the same for all frames of a camera.
@@ -81,7 +97,9 @@ def virtual_kitti_frames(folder: Path, split: str | None = None) -> list[FrameSo
     """
     if split not in (None, "train", "val", "test"):
         raise InputError("split", repr(split), "train, test")
-    places = {family: _roots(folder, family) for family in ("depth", "rgb", "instanceSegmentation", "textgt")}
+    places = {
+        family: _roots(folder, family) for family in ("depth", "rgb", "instanceSegmentation", "classSegmentation", "textgt")
+    }
     found: list[FrameSource] = []
     for root in places["depth"]:
         for scene in sorted(path for path in root.iterdir() if path.is_dir() and SCENE.match(path.name)):
@@ -107,6 +125,8 @@ def _frame(places: dict[str, list[Path]], root: Path, depth: Path) -> VirtualKit
         depth=depth,
         rgb=rgb,
         instances=partner("instanceSegmentation", f"frames/instanceSegmentation/{camera}/instancegt_{number}.png"),
+        classes=partner("classSegmentation", f"frames/classSegmentation/{camera}/classgt_{number}.png"),
+        colors=partner("textgt", "colors.txt"),
         intrinsics=partner("textgt", "intrinsic.txt"),
         camera=camera[-1],
     )
@@ -121,3 +141,32 @@ def _roots(folder: Path, family: str) -> list[Path]:
 def _indices(path: Path) -> NDArray[np.int32]:
     with opened_image(path) as image:
         return np.asarray(image if image.mode in ("P", "L") else image.convert("L")).astype(np.int32)
+
+
+def _classes(path: Path, colors: Path) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Number of each pixel's class, 0 for a colour without a name  # [H, W]; and the names by number."""
+    palette = _palette(colors)
+    names = tuple(dict.fromkeys([UNDEFINED, *palette.values()]))
+    codes = np.array(sorted(palette), np.int32)
+    numbers = np.array([names.index(palette[code]) for code in codes.tolist()], np.int32)
+    with opened_image(path) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(np.int32) @ np.array([65536, 256, 1], np.int32)
+    places = np.minimum(np.searchsorted(codes, pixels), len(codes) - 1)
+    return np.where(codes[places] == pixels, numbers[places], 0).astype(np.int32), names
+
+
+@lru_cache(maxsize=64)
+def _palette(path: Path) -> dict[int, str]:
+    """Class by colour, 65536 r + 256 g + b, from rows of ``Category r g b``. A name such as ``Car:3`` counts as its class."""
+    found: dict[int, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 4 or not all(word.isdigit() and int(word) < 256 for word in words[1:]):
+            raise InputError("colors", repr(line), "a name and three numbers from 0 to 255", file=path)
+        red, green, blue = (int(word) for word in words[1:])
+        found[65536 * red + 256 * green + blue] = words[0].partition(":")[0]
+    if not found:
+        raise InputError("colors", "no row", "rows of a name and three numbers", file=path)
+    return found

@@ -14,6 +14,7 @@ import torch
 from scene_depth.cameras import Cameras
 from scene_depth.datasets.frames.frame import DepthFrame
 from scene_depth.datasets.procedural import KINDS, ProceduralDataset, generate_frame
+from scene_depth.datasets.procedural.world import CLASSES
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
 
@@ -60,6 +61,8 @@ class ProceduralFrame:
             rgb=arrays["rgb"].astype(np.float32) / np.float32(255),
             camera=Cameras(torch.eye(4, dtype=torch.float64)[None], K, *self.size),
             instances=arrays["instances"],
+            classes=arrays["classes"].astype(np.int32) if "classes" in arrays else None,
+            class_names=CLASSES,
             dataset="procedural",
             role=self.role,
         )
@@ -70,6 +73,7 @@ class ProceduralFrame:
             "rgb": np.rint(frame.rgb * 255).astype(np.uint8),
             "depth": frame.depth,
             "instances": frame.instances,
+            "classes": frame.classes.astype(np.uint8),
             "K": frame.camera.K[0].double().numpy(),
         }
 
@@ -104,9 +108,10 @@ def default_cache() -> Path:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """A kept frame; None if it is not there or damaged, then it is rendered again."""
+    """A kept frame; None if it is not there or damaged, then it is rendered again. Frames kept early on have no classes."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("rgb", "depth", "instances", "K")}
+            names = ("rgb", "depth", "instances", "K", *(["classes"] if "classes" in file else []))
+            return {name: file[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
