@@ -65,6 +65,14 @@ class DistanceErrors:
 
 
 @dataclass(frozen=True)
+class ClassErrors:
+    """Errors of the pixels that show one semantic class."""
+
+    name: str
+    errors: DepthErrors
+
+
+@dataclass(frozen=True)
 class Regions:
     """The pixels with truth, split by what the inpainter was given.
 
@@ -133,6 +141,29 @@ def errors_by_distance(
         if inside.any():
             found.append(DistanceErrors(near, None if np.isinf(far) else far, depth_errors(d[inside], g[inside])))
     return found
+
+
+def errors_by_class(
+    prediction: ArrayLike, truth: ArrayLike, classes: ArrayLike, names: Sequence[str] = (), *, valid: NDArray[np.bool_]
+) -> list[ClassErrors]:
+    """The same errors for every semantic class that has pixels, by rising number; pixels without a class are left out.
+
+    Args:
+        prediction, truth, valid: As in ``depth_errors``.
+        classes: Number of the class, 0 = none  # [...]
+        names: Names by number; a class beyond them is called by its number.
+    """
+    d, g = measured_pairs(prediction, truth, valid)
+    labels = np.asarray(classes)
+    if labels.shape != valid.shape:
+        raise InputError("classes", f"shape {labels.shape}", f"{valid.shape}, the shape of the truth")
+    labels = labels[valid]
+    return [
+        ClassErrors(
+            names[number] if number < len(names) else f"class {number}", depth_errors(d[labels == number], g[labels == number])
+        )
+        for number in np.unique(labels[labels > 0]).tolist()
+    ]
 
 
 def split_regions(truth_valid: NDArray[np.bool_], known: NDArray[np.bool_], *, seam_width: int = SEAM_WIDTH) -> Regions:

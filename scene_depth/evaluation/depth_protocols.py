@@ -97,6 +97,8 @@ class DepthCase:
         truth: True z-depth, 0 = none  # [H, W]
         regions: The pixels with truth, split by what was given.
         prior: Relative inverse depth, or None  # [H, W]
+        classes: Number of the semantic class, 0 = none; or None  # [H, W]
+        class_names: Names of the classes by number.
     """
 
     frame: str
@@ -110,6 +112,8 @@ class DepthCase:
     truth: NDArray[np.float32]
     regions: Regions
     prior: NDArray[np.float32] | None = None
+    classes: NDArray[np.int32] | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def make_case(frame: DepthFrame, mask: str, *, view: str = "whole", prior: PriorKind = "none") -> DepthCase | None:
@@ -142,7 +146,21 @@ def make_case(frame: DepthFrame, mask: str, *, view: str = "whole", prior: Prior
     if not known.any() or not regions.hidden.any() or (prior != "none" and cue is None):
         return None
     depth = np.where(known, depth, 0).astype(np.float32)
-    return DepthCase(frame.name, frame.dataset, mask, seed, frame.rgb, depth, known, frame.camera, frame.truth, regions, cue)
+    return DepthCase(
+        frame=frame.name,
+        dataset=frame.dataset,
+        mask=mask,
+        seed=seed,
+        rgb=frame.rgb,
+        depth=depth,
+        known=known,
+        camera=frame.camera,
+        truth=frame.truth,
+        regions=regions,
+        prior=cue,
+        classes=frame.classes,
+        class_names=frame.class_names,
+    )
 
 
 def check_mask(mask: str) -> None:

@@ -34,6 +34,7 @@ class MaskSummary:
         hidden, known, seam, all: Every measure of ``DepthErrors`` by region.
         edges, boundaries: Precision, recall and F1.
         distances: AbsRel and RMSE by range of true depth, "near-far" in metres.
+        classes: AbsRel and RMSE by name of the semantic class, over the frames that show it.
         spearman, ause, ratio_of_thirds: Quality of the uncertainty, within frames.
         seam_jump, seam_jump_beside: See ``SeamReport``.
         seconds, cpu_seconds, peak_memory_mb: Cost of one frame.
@@ -51,6 +52,7 @@ class MaskSummary:
     edges: dict[str, Summary]
     boundaries: dict[str, Summary]
     distances: dict[str, dict[str, Summary]]
+    classes: dict[str, dict[str, Summary]]
     spearman: Summary
     ause: Summary
     ratio_of_thirds: Summary
@@ -161,8 +163,8 @@ def summarize_mask(mask: str, inpainter: str, rows: Sequence[DepthRow]) -> MaskS
     for name in ("seam_jump", "seam_jump_beside", "seconds", "cpu_seconds", "peak_memory_mb"):
         parts[name] = summarize([getattr(row, name) for row in good])
     exact = all(row.known_exact is not False for row in good)
-    distances = _by_distance(good)
-    return MaskSummary(mask, inpainter, len(good), len(rows) - len(good), known_exact=exact, distances=distances, **parts)
+    parts |= {"distances": _by_distance(good), "classes": _by_class(good)}
+    return MaskSummary(mask, inpainter, len(good), len(rows) - len(good), known_exact=exact, **parts)
 
 
 def pooled_spearman(rows: Sequence[DepthRow]) -> float | None:
@@ -211,8 +213,18 @@ def _by_distance(rows: Sequence[DepthRow]) -> dict[str, dict[str, Summary]]:
         for item in row.distances:
             found[item.near, item.far].append(item.errors)
     return {
-        f"{near:g}-{'' if far is None else f'{far:g}'}": {
-            measure: summarize([getattr(errors, measure) for errors in found[near, far]]) for measure in ("abs_rel", "rmse")
-        }
+        f"{near:g}-{'' if far is None else f'{far:g}'}": _part(found[near, far])
         for near, far in sorted(found, key=lambda item: item[0])
     }
+
+
+def _by_class(rows: Sequence[DepthRow]) -> dict[str, dict[str, Summary]]:
+    found: dict[str, list[DepthErrors]] = defaultdict(list)
+    for row in rows:
+        for item in row.classes:
+            found[item.name].append(item.errors)
+    return {name: _part(found[name]) for name in sorted(found)}
+
+
+def _part(errors: Sequence[DepthErrors]) -> dict[str, Summary]:
+    return {measure: summarize([getattr(item, measure) for item in errors]) for measure in ("abs_rel", "rmse")}

@@ -15,7 +15,14 @@ from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_edges import EdgeScores, boundary_scores, sobel_edge_scores
 from scene_depth.evaluation.depth_fit import DepthFit, Freedom, Space, fit_depth
-from scene_depth.evaluation.depth_metrics import DepthErrors, DistanceErrors, depth_errors, errors_by_distance
+from scene_depth.evaluation.depth_metrics import (
+    ClassErrors,
+    DepthErrors,
+    DistanceErrors,
+    depth_errors,
+    errors_by_class,
+    errors_by_distance,
+)
 from scene_depth.evaluation.depth_protocols import DepthCase
 from scene_depth.evaluation.depth_uncertainty import UncertaintyScores, uncertainty_scores
 from scene_depth.evaluation.memory import PeakMemory
@@ -52,6 +59,7 @@ class DepthRow:
         edges: Sobel edges inside the hidden region.
         boundaries: Occluding contours, free of scale, inside the hidden region.
         distances: Errors of the hidden region by true distance.
+        classes: Errors of the hidden region by semantic class; none for a frame without classes.
         uncertainty: How well the uncertainty ranks the relative errors of the hidden region.
         uncertainty_samples: Random pairs of uncertainty and relative error.
         known_exact: Whether every known pixel came back bit for bit.
@@ -78,6 +86,7 @@ class DepthRow:
     edges: EdgeScores | None = None
     boundaries: EdgeScores | None = None
     distances: list[DistanceErrors] = field(default_factory=list)
+    classes: list[ClassErrors] = field(default_factory=list)
     uncertainty: UncertaintyScores | None = None
     uncertainty_samples: list[list[float]] = field(default_factory=list)
     known_exact: bool | None = None
@@ -135,6 +144,7 @@ def row_from_json(content: Mapping[str, Any]) -> DepthRow:
         values["distances"] = [
             DistanceErrors(item["near"], item["far"], DepthErrors(**item["errors"])) for item in values["distances"]
         ]
+        values["classes"] = [ClassErrors(item["name"], DepthErrors(**item["errors"])) for item in values["classes"]]
         return DepthRow(**values)
     except (KeyError, TypeError) as error:
         raise InputError("row", f"{type(error).__name__}: {error}", "a row written by this version") from error
@@ -154,12 +164,19 @@ def _measures(case: DepthCase, prediction: DepthPrediction, options: FitOptions)
         "edges": sobel_edge_scores(depth, truth, truth > 0, regions.hidden),
         "boundaries": boundary_scores(depth, truth, truth > 0, regions.hidden),
         "distances": errors_by_distance(depth, truth, regions.hidden),
+        "classes": _classes(case, depth),
         "known_exact": exact,
         "seam_jump": None if prediction.seam is None else prediction.seam.depth_jump,
         "seam_jump_beside": None if prediction.seam is None else prediction.seam.depth_jump_beside,
         "fit": fit,
         **_uncertainty(case, depth, prediction.uncertainty),
     }
+
+
+def _classes(case: DepthCase, depth: NDArray[np.floating]) -> list[ClassErrors]:
+    if case.classes is None:
+        return []
+    return errors_by_class(depth, case.truth, case.classes, case.class_names, valid=case.regions.hidden)
 
 
 def _uncertainty(case: DepthCase, depth: NDArray[np.floating], uncertainty: NDArray[np.float32] | None) -> dict[str, Any]:

@@ -49,12 +49,14 @@ RMSE_MM = Measure("RMSE mm", "rmse", 1000.0, 1)
 MAE_MM = Measure("MAE mm", "mae", 1000.0, 1)
 IRMSE = Measure("iRMSE 1/km", "irmse")
 IMAE = Measure("iMAE 1/km", "imae")
+CLASSES_SHOWN = 40
+"""Classes in the table, those of the most frames; the JSON has all."""
 METRIC = (ABS_REL, ABS_REL_MEAN, DELTA1, RMSE, MAE)
 KITTI = (RMSE_MM, MAE_MM, IRMSE, IMAE, ABS_REL_MEAN, DELTA1)
 
 
 def report_tables(report: DepthReport) -> RenderableType:
-    """Everything that a reader wants first: errors by mask and inpainter, cost, seams, uncertainty, published figures."""
+    """Everything that a reader wants first: errors by mask and inpainter, cost, seams, uncertainty, classes, published ones."""
     protocol = check_protocol(report.protocol)
     measures = KITTI if protocol.millimetres else METRIC
     tables: list[RenderableType] = []
@@ -64,6 +66,9 @@ def report_tables(report: DepthReport) -> RenderableType:
     overview = _overview(report)
     if overview.row_count:
         tables.append(overview)
+    classes = class_table(report, (ABS_REL_MEAN, RMSE_MM if protocol.millimetres else RMSE))
+    if classes.row_count:
+        tables.append(classes)
     published = published_table(report.protocol)
     return Group(*tables, *([published] if published is not None else []))
 
@@ -104,6 +109,26 @@ def detail_table(report: DepthReport, measures: Sequence[Measure]) -> Table:
     for item in report.summaries:
         table.add_row(item.mask if item.mask != previous else "", item.inpainter, *(show(item) for _, show in columns))
         previous = item.mask
+    return table
+
+
+def class_table(report: DepthReport, measures: Sequence[Measure]) -> Table:
+    """Measures by semantic class, means over all masks and the frames that show the class; no rows if no frame has classes."""
+    names = [item.inpainter for item in report.inpainters]
+    columns = [(name, measure) for name in names for measure in measures]
+    headings = [measure.title if len(names) == 1 else f"{name}: {measure.title}" for name, measure in columns]
+    table = Table("class", *headings, "cases", title="Hidden pixels by class, means over frames and masks", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    kinds = sorted({kind for item in report.summaries for kind in item.classes})
+    means = {kind: [_over_masks(report, name, kind, measure.name) for name, measure in columns] for kind in kinds}
+    cases = {kind: max(summary.frames for summary in means[kind]) for kind in kinds}
+    shown = sorted(kinds, key=lambda kind: -cases[kind])[:CLASSES_SHOWN]
+    for kind in shown:
+        cells = [measure.show(summary) for (_, measure), summary in zip(columns, means[kind], strict=True)]
+        table.add_row(kind, *cells, str(cases[kind]))
+    if len(shown) < len(kinds):
+        table.caption = f"{len(kinds) - len(shown)} rarer classes are in the report as JSON"
     return table
 
 
@@ -154,6 +179,13 @@ def _overview(report: DepthReport) -> Table:
             str(item.failures),
         )
     return table
+
+
+def _over_masks(report: DepthReport, inpainter: str, kind: str, measure: str) -> Summary:
+    """Mean of a class over all frames and masks together."""
+    parts = [item.classes[kind][measure] for item in report.summaries if item.inpainter == inpainter and kind in item.classes]
+    total, cases = sum((part.mean or 0.0) * part.frames for part in parts), sum(part.frames for part in parts)
+    return Summary(cases, total / cases if cases else None)
 
 
 def _headline(report: DepthReport, item: MaskSummary | None) -> dict[str, Summary]:
