@@ -10,11 +10,9 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.rendering import blending_weights
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.hole import ViewState
 
 WITNESSES = 2  # photos beside the object that must show a splat: one alone says nothing of its depth
 SHARE_SHOWN = 0.2  # of what the hole will show of a splat, that those photos must show
-LEAST_EVIDENCE = 0.25  # share of its blending weight that a splat must have outside unseen pixels
 FAINT = 0.05  # pixels of blending weight up to which a splat does no harm in the hole
 
 
@@ -44,23 +42,3 @@ def unvouched(splats: GaussianSplats, removed: Tensor, cameras: Sequence[Cameras
     found = torch.zeros(len(splats), dtype=torch.bool, device=splats.device)
     found[index] = (in_hole > FAINT) & (shown[-1] < SHARE_SHOWN * in_hole)
     return found
-
-
-def evidence(kept: GaussianSplats, states: Sequence[ViewState]) -> Tensor:
-    """For how much of what a splat shows there is a photo: its weight outside unseen pixels, over all views.
-
-    Splats on hidden surfaces have the colour of whatever the fit put there, dark as a rule. What is invented would be
-    blended with them; see ``LEAST_EVIDENCE``.
-
-    Args:
-        kept: The splats that are left.
-        states: The views after the deletion.
-
-    Returns:
-        0 to 1; 1 for splats that hardly show at all  # [N]
-    """
-    unseen, everywhere = torch.zeros(2, len(kept), device=kept.device)
-    for state in states:
-        unseen += blending_weights(kept, state.camera, state.unseen[None])[0]
-        everywhere += blending_weights(kept, state.camera, torch.ones_like(state.unseen)[None])[0]
-    return 1 - unseen / everywhere.clamp_min(FAINT)

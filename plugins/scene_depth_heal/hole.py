@@ -94,16 +94,6 @@ def open_hole(
     return [replace(state, unseen=find_unseen(state, states)) for state in states]
 
 
-def reopened(states: Sequence[ViewState], kept: GaussianSplats) -> list[ViewState]:
-    """The same views with fewer splats left; where the object was stays what it is."""
-    rendered = [(state, render(kept, state.camera)) for state in states]
-    states = [
-        replace(state, rgb_after=after.rgb[0].clamp(0, 1), alpha_after=after.alpha[0], depth_after=opaque_depth(after))
-        for state, after in rendered
-    ]
-    return [replace(state, unseen=find_unseen(state, states)) for state in states]
-
-
 def object_pixels(splats: GaussianSplats, removed: Tensor, camera: Cameras, mask: Tensor | None) -> Tensor:
     """Where the splats to remove show in a view, and its mask  # [H, W] bool"""
     shows = weight_of(splats, removed, camera) > SHARE_OF_OBJECT
@@ -126,14 +116,9 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
 
 
 def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor:
-    """Blending weight of the chosen splats in every pixel, 0 to 1  # [H, W]
-
-    Args:
-        splats: All splats.
-        chosen: Which of them count, or by how much, 0 to 1  # [N] bool or floating point
-        camera: One camera.
-    """
-    sh = ((chosen.to(splats.sh) - 0.5) / SH_C0)[:, None, None].expand(len(splats), 1, 3)
+    """Blending weight of the chosen splats in every pixel, 0 to 1  # [H, W]"""
+    white, black = 0.5 / SH_C0, -0.5 / SH_C0
+    sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
     return render(replace(splats.detach(), sh=sh.contiguous()), camera).rgb[0, ..., 0]
 
 

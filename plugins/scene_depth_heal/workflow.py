@@ -19,15 +19,15 @@ from scene_depth.errors import InputError
 from scene_depth.optimization.fit import FitProgress
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
-from scene_depth_heal.evidence import LEAST_EVIDENCE, evidence, unvouched
+from scene_depth_heal.evidence import unvouched
 from scene_depth_heal.fill import Filled, Reference, as_array, fill_depth, fill_reference
-from scene_depth_heal.hole import ViewState, dilate, object_pixels, opaque_depth, open_hole, reopened, weight_of
+from scene_depth_heal.hole import ViewState, dilate, object_pixels, opaque_depth, open_hole, weight_of
 from scene_depth_heal.refine import floating, refine, supervision_of
 from scene_depth_heal.report import HealReport, ReferenceReport
 from scene_depth_heal.selection import check_selection
 from scene_depth_heal.shadow import find_shadow, shadowed_splats
 
-COVERED = 0.5  # blending weight of what is new or was seen elsewhere from which a pixel is no longer unseen
+COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,6 @@ class _Run:
         self.report.stray_splats = int(stray.sum())
         self.keep()
         self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
-        self.clear_unseen()
         showing = sum(int(state.object_pixels.sum()) for state in self.states)
         if showing == 0:
             raise InputError("selection", "splats that show in no view", "an object that at least one view shows")
@@ -263,21 +262,8 @@ class _Run:
         masks = [None if view.mask is None else torch.from_numpy(view.mask) for view in self.views]
         names, cameras = [view.name for view in self.views], [view.camera for view in self.views]
         self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
-        self.clear_unseen()
         renew = as_array(dilate(self.states[index].unseen, 1)) & ~reference.hole & (reference.depth > 0)
         self.lit[name] = replace(shadow.reference, renew=renew)
-
-    def clear_unseen(self) -> None:
-        """Splats that show mostly where nothing was ever seen make room for what will be invented there."""
-        share = evidence(self.kept, self.states)
-        hidden = share < LEAST_EVIDENCE
-        self.evidence = share[~hidden]
-        if hidden.any():
-            self.removed = self.removed.clone()
-            self.removed[~self.removed] = hidden
-            self.report.stray_splats += int(hidden.sum())
-            self.keep()
-            self.states = reopened(self.states, self.kept)
 
     def keep(self) -> None:
         """What is not removed becomes the frozen part."""
@@ -318,10 +304,11 @@ class _Run:
         )
 
     def uncovered(self, state: ViewState) -> Tensor:
-        """Unseen pixels that neither new splats nor old ones with evidence cover yet  # [H, W] bool"""
+        """Unseen pixels that the new splats do not cover yet  # [H, W] bool"""
         assert self.new is not None
-        counts = torch.cat([self.evidence, torch.ones(len(self.new)).to(self.evidence)])
-        return state.unseen & (weight_of(self.scene(), counts, state.camera) < COVERED)
+        whole = self.scene()
+        chosen = torch.arange(len(whole), device=whole.device) >= len(self.kept)
+        return state.unseen & (weight_of(whole, chosen, state.camera) < COVERED)
 
     def fit(self) -> None:
         """Optimises the new splats and takes out what floats."""

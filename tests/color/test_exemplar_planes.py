@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.color.exemplar import inpainter
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter, smooth_shade
-from scene_depth.color.exemplar.surfaces import camera_points, planes_of, straight_view
+from scene_depth.color.exemplar.surfaces import Plane, camera_points, planes_of, straight_view
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
 
 WIDTH, HEIGHT = 160, 120
@@ -78,6 +79,18 @@ def test_the_straight_view_shows_stripes_of_equal_width() -> None:
     steps = np.diff(rising)
     assert len(steps) >= 2
     assert steps.max() - steps.min() <= 1
+
+
+def test_a_hole_beyond_the_horizon_of_its_plane_is_filled_in_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plane that is fitted to noisy depth may tilt so far that it is behind the camera for the hole's pixels."""
+    depth, points, on_floor = corner()
+    hole, rgb = block(), checks(points, on_floor)
+    beyond = Plane(np.array([0.0, 1.0, 0.0]), -1.0, np.ones_like(hole))
+    assert not straight_view(beyond, rgb, ~hole, hole, camera()).known.any()
+    monkeypatch.setattr(inpainter, "planes_of", lambda *_: [beyond])
+    filled = ExemplarInpainter()(rgb, hole, depth=depth, camera=camera())
+    assert np.isfinite(filled).all()
+    assert np.abs(filled - rgb)[hole].mean() < 0.25
 
 
 def test_a_pattern_in_perspective_goes_on_in_step() -> None:

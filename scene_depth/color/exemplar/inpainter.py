@@ -56,9 +56,10 @@ class ExemplarInpainter:
         if depth is not None and camera is not None:
             for plane in planes_of(depth, hole, camera, seed):
                 view = straight_view(plane, rgb, known, hole, camera)
-                if view.known.any():
-                    filled[plane.pixels & hole] = _on_plane(view, plane.pixels & hole, seed)
-                    rest &= ~plane.pixels
+                wanted = plane.pixels & hole & np.isfinite(view.rows)
+                if view.known.any() and wanted.any():
+                    filled[wanted] = _on_plane(view, wanted, seed)
+                    rest &= ~wanted
         return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
 
     def _in_picture(

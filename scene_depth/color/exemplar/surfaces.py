@@ -128,7 +128,9 @@ def straight_view(
         depth = plane.offset / facing
     good = np.isfinite(depth) & (depth > 0)
     u, v = (np.where(good, depth * (rays @ axis), np.nan) for axis in (across, down))
-    wanted = plane.pixels & hole
+    wanted = plane.pixels & hole & good
+    if wanted.sum() < LEAST_HOLE:  # most of it lies beyond the horizon of the fitted plane
+        return StraightView(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), bool), np.zeros((1, 1), bool), v, u)
     step_u, step_v = (_step(values, wanted) for values in (u, v))
     nearby = plane.pixels & _around(hole) & good & (depth < COARSENED * np.median(depth[wanted]))
     low = np.array([np.nanmin(u[nearby]), np.nanmin(v[nearby])])
