@@ -15,7 +15,7 @@ from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.optimization.surface_splats import splats_on_depth
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.planes import OnPlanes
+from scene_depth_heal.planes import on_planes
 
 LEAST_KNOWN = 0.01  # share of the picture whose depth must be known for a fill to mean anything
 
@@ -114,7 +114,8 @@ def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: i
             f"view {reference.name!r}: rendered depth", found, f"at least {100 * LEAST_KNOWN:g} %: a scene that is seen here"
         )
     guess = reference.painted if reference.painted is not None else smooth_guess(reference.rgb, reference.hole)
-    return inpaint_depth(OnPlanes(depth_inpainter), guess, reference.depth, known, camera=reference.camera, seed=seed)
+    prediction = inpaint_depth(depth_inpainter, guess, reference.depth, known, camera=reference.camera, seed=seed)
+    return on_planes(prediction, known, reference.camera, seed)
 
 
 def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float32]:

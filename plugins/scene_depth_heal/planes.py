@@ -7,85 +7,76 @@ in thousands of other pixels: the plane fitted to those is several times more ac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.color.exemplar.surfaces import Plane, camera_points, planes_of
-from scene_depth.depth.inpaint import inpaint_depth, inpainter_name
-from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
+from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.seam import measure_seam
+from scene_depth.geometry.normals import normals_from_depth
+from scene_depth.geometry.planes import Plane, camera_points, fitted_plane, plane_depth, planes_of
 
 EVEN = 0.008  # largest distance of known pixels from a plane, relative to the depth, as a robust standard deviation
-TUKEY = 4.7  # standard deviations beyond which a pixel has no weight (biweight of 95 % efficiency)
+MAD_TO_SIGMA = 1.4826
+TUKEY = 4.7  # standard deviations beyond which a pixel has no weight: 95 % efficiency for normal errors
 ROUNDS = 10
 
 
-@dataclass(frozen=True)
-class OnPlanes:
-    """A depth inpainter whose result is put onto planes where it lies close to them; itself a ``DepthInpainter``.
+def on_planes(prediction: DepthPrediction, known: NDArray[np.bool_], camera: Cameras, seed: int = 0) -> DepthPrediction:
+    """The prediction with those parts of the hole put onto planes that lie close to them.
 
     Only planes count that are known in at least as many pixels as they have in the hole, and are even there.
 
-    Attributes:
-        inpainter: What completes the depth.
+    Args:
+        prediction: Of ``inpaint_depth``.
+        known: Pixels whose depth stays as it is, bit for bit  # [H, W]
+        camera: The one camera of the view.
+        seed: Of the search for planes.
+
+    Returns:
+        The prediction with normals and seam of the new depth; ``details["planes"]`` has the pixels that each plane moved and
+        the deviation of its known ones, relative to the depth.
     """
-
-    inpainter: DepthInpainter
-
-    @property
-    def name(self) -> str:
-        """As reports give it."""
-        return f"{inpainter_name(self.inpainter)} on planes"
-
-    def __call__(
-        self,
-        rgb: NDArray[np.float32] | None,
-        depth: NDArray[np.floating],
-        known: NDArray[np.bool_],
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        """Completes one view, see ``DepthInpainter``; without a camera the result stays as it is."""
-        made = inpaint_depth(self.inpainter, rgb, depth, known, camera=camera, seed=seed)
-        hole = ~known
-        if camera is None or not hole.any():
-            return made
-        filled, used = made.depth.copy(), []
-        points, rays = camera_points(made.depth, camera), camera_points(np.ones(known.shape), camera)
-        for plane in planes_of(made.depth, hole, camera, seed):
-            told = _told(plane, points, made.depth, known)
-            if told is not None:
-                normal, offset, deviation = told
-                inside = plane.pixels & hole
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    exact = offset / (rays @ normal)
-                inside &= np.isfinite(exact) & (exact > 0)
-                filled[inside] = exact[inside]
-                used.append({"pixels": int(inside.sum()), "deviation": deviation})
-        details: dict[str, Any] = {**made.details, "planes": used}
-        return replace(made, depth=filled, details=details)
+    depth = prediction.depth.copy()
+    points, rays = camera_points(depth, camera), camera_points(np.ones(known.shape), camera)
+    used = []
+    for plane in planes_of(prediction.depth, ~known, camera, seed):
+        inside = plane.pixels & known
+        if inside.sum() < (plane.pixels & ~known).sum():
+            continue
+        normal, offset, deviation = robust_plane(plane, points[inside])
+        if deviation > EVEN:
+            continue
+        exact = plane_depth(normal, offset, rays)
+        moved = plane.pixels & ~known & np.isfinite(exact)
+        depth[moved] = exact[moved]
+        used.append({"pixels": int(moved.sum()), "deviation": deviation})
+    return replace(
+        prediction,
+        depth=depth,
+        normals=normals_from_depth(depth, camera),
+        seam=measure_seam(depth, known, camera),
+        details={**prediction.details, "planes": used},
+    )
 
 
-def _told(
-    plane: Plane, points: NDArray, depth: NDArray, known: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], float, float] | None:
-    """The plane as its known pixels tell it, by reweighted least squares: normal, offset and relative deviation."""
-    inside = plane.pixels & known
-    if inside.sum() < (plane.pixels & ~known).sum():
-        return None
-    places, per_depth = points[inside], 1 / depth[inside].astype(np.float64)
-    trust, normal, offset, deviation = np.ones(len(places)), plane.normal, plane.offset, np.inf
+def robust_plane(plane: Plane, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
+    """A plane fitted to points with outliers, by iteratively reweighted least squares (Tukey's biweight).
+
+    Args:
+        plane: A first guess.
+        points: In the camera frame  # [N, 3]
+
+    Returns:
+        Unit normal  # [3]; offset; robust standard deviation of the points' distance, relative to their depth
+    """
+    trust = np.ones(len(points))
+    normal, offset, deviation = plane.normal, plane.offset, np.inf
     for _ in range(ROUNDS):
-        centre = np.average(places, axis=0, weights=per_depth**2 * trust)
-        scaled = (places - centre) * (per_depth * np.sqrt(trust))[:, None]
-        normal = np.linalg.svd(scaled, full_matrices=False)[2][2]
-        normal = normal if normal @ plane.normal > 0 else -normal
-        offset = float(normal @ centre)
-        off = (places @ normal - offset) * per_depth
-        deviation = 1.4826 * float(np.median(np.abs(off))) + 1e-9
+        normal, offset = fitted_plane(points, points[:, 2], plane.normal, trust)
+        off = (points @ normal - offset) / points[:, 2]
+        deviation = MAD_TO_SIGMA * float(np.median(np.abs(off))) + 1e-9
         trust = np.clip(1 - (off / (TUKEY * deviation)) ** 2, 0, 1) ** 2
-    return (normal, offset, deviation) if deviation <= EVEN else None
+    return normal, offset, deviation

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar import inpainter
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter, smooth_shade
-from scene_depth.color.exemplar.surfaces import Plane, camera_points, planes_of, straight_view
+from scene_depth.color.exemplar.straight_view import straight_view
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
+from scene_depth.geometry.planes import Plane, camera_points, planes_of
 
 WIDTH, HEIGHT = 160, 120
 FLOOR, WALL = (np.array([0.0, -1.0, 0.0]), -1.0), (np.array([0.0, 0.0, -1.0]), -4.0)  # one unit below, four ahead

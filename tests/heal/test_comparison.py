@@ -28,7 +28,7 @@ def test_only_the_depth_inpainter_differs() -> None:
         assert torch.equal(result.splats.means[:kept], scene.splats.means[~scene.ball])
         assert result.report.unseen_before == results[HEAL].report.unseen_before
     used = [results[way].fills[0].prediction.details["inpainter"] for way in (NEAREST, HEAL)]
-    assert used == ["nearest on planes", "solver on planes"]
+    assert used == ["nearest", "solver"]
 
 
 def test_a_way_that_is_stopped_is_left_out_with_all_after_it() -> None:

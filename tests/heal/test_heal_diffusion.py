@@ -58,10 +58,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     from diffusers import ControlNetModel
 
     found = SimpleNamespace(depths=[], pictures=[])
-    inpaint, forward = scene_depth_heal.fill.inpaint_depth, ControlNetModel.forward
+    fill, forward = scene_depth_heal.fill.fill_depth, ControlNetModel.forward
 
-    def inpaint_depth(*arguments, **options):
-        prediction = inpaint(*arguments, **options)
+    def fill_depth(*arguments, **options):
+        prediction = fill(*arguments, **options)
         found.depths.append(prediction.depth)
         return prediction
 
@@ -69,7 +69,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         found.pictures.append(given["controlnet_cond"][0].permute(1, 2, 0).numpy())
         return forward(self, *arguments, **given)
 
-    monkeypatch.setattr(scene_depth_heal.fill, "inpaint_depth", inpaint_depth)
+    monkeypatch.setattr(scene_depth_heal.fill, "fill_depth", fill_depth)
     monkeypatch.setattr(ControlNetModel, "forward", see)
     return found
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scene_depth_heal.planes import OnPlanes
+from scene_depth_heal.planes import on_planes
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthPrediction
-from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.depth.seam import measure_seam
 
 HEIGHT, WIDTH = 96, 128
 
@@ -33,24 +32,21 @@ def hole_in_the_floor() -> np.ndarray:
     return hole
 
 
-def off_by(share: float):
-    """An inpainter whose result is off by a share of the depth, as completed depth is that hangs on a blurred border."""
-    truth = floor_and_wall()
-
-    def inpaint(rgb, depth, known, *, camera=None, seed=0):
-        return DepthPrediction(np.where(known, depth, truth * (1 + share)).astype(depth.dtype))
-
-    return inpaint
+def off_by(share: float, measured: np.ndarray) -> DepthPrediction:
+    """The floor, in the hole off by a share of the depth, and put on planes."""
+    hole = hole_in_the_floor()
+    made = DepthPrediction(np.where(hole, floor_and_wall() * np.float32(1 + share), measured))
+    return on_planes(made, ~hole, camera())
 
 
 def test_a_floor_that_is_slightly_off_is_put_right_and_known_depth_stays() -> None:
     truth, hole = floor_and_wall(), hole_in_the_floor()
     rng = np.random.default_rng(0)
     measured = (truth * (1 + 0.003 * rng.standard_normal(truth.shape))).astype(np.float32)
-    result = inpaint_depth(OnPlanes(off_by(0.012)), None, measured, ~hole, camera=camera())
+    result = off_by(0.012, measured)
     assert np.array_equal(result.depth[~hole], measured[~hole])
     assert np.abs(result.depth / truth - 1)[hole].max() < 0.002
-    (plane,) = result.details["model"]["planes"]
+    (plane,) = result.details["planes"]
     assert plane["pixels"] == pytest.approx(hole.sum(), rel=0.1)
     assert plane["deviation"] < 0.003
 
@@ -58,14 +54,23 @@ def test_a_floor_that_is_slightly_off_is_put_right_and_known_depth_stays() -> No
 def test_what_lies_on_no_known_plane_stays_as_it_was_made() -> None:
     """A thing that the inpainter puts into the hole, well before the floor."""
     truth, hole = floor_and_wall(), hole_in_the_floor()
-    result = inpaint_depth(OnPlanes(off_by(-0.3)), None, truth, ~hole, camera=camera())
+    result = off_by(-0.3, truth)
     assert result.depth[hole] == pytest.approx(0.7 * truth[hole], rel=1e-5)
-    assert result.details["model"]["planes"] == []
+    assert result.details["planes"] == []
 
 
-def test_rough_ground_and_views_without_a_camera_are_left_alone() -> None:
-    truth, hole = floor_and_wall(), hole_in_the_floor()
+def test_rough_ground_is_left_alone() -> None:
+    truth = floor_and_wall()
     rough = (truth * (1 + 0.06 * np.random.default_rng(0).standard_normal(truth.shape))).astype(np.float32)
-    assert inpaint_depth(OnPlanes(off_by(0.01)), None, rough, ~hole, camera=camera()).details["model"]["planes"] == []
-    plain = inpaint_depth(load_depth_inpainter("solver"), None, truth, ~hole)
-    assert np.array_equal(inpaint_depth(OnPlanes(load_depth_inpainter("solver")), None, truth, ~hole).depth, plain.depth)
+    assert off_by(0.01, rough).details["planes"] == []
+
+
+def test_normals_and_seam_are_those_of_the_new_depth() -> None:
+    truth, hole = floor_and_wall(), hole_in_the_floor()
+    result = off_by(0.012, truth)
+    seam = measure_seam(result.depth, ~hole, camera())
+    assert result.seam == seam
+    assert seam is not None
+    assert seam.depth_jump < 0.002
+    assert result.normals is not None
+    assert result.normals[hole] @ np.array([0, -1, 0]) == pytest.approx(np.ones(hole.sum()), abs=1e-3)

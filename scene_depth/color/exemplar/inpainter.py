@@ -12,9 +12,10 @@ from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
 from scene_depth.color.exemplar.pattern import continue_pattern
 from scene_depth.color.exemplar.shadows import shadow_gain
-from scene_depth.color.exemplar.surfaces import StraightView, planes_of, straight_view
+from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
+from scene_depth.geometry.planes import planes_of
 
 
 @dataclass(frozen=True)

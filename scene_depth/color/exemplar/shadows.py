@@ -9,8 +9,9 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filt
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.offsets import LEAST_STEP, descriptors, thinned
 from scene_depth.color.exemplar.patchmatch import usable_centres
-from scene_depth.color.exemplar.surfaces import planes_of, straight_view
+from scene_depth.color.exemplar.straight_view import straight_view
 from scene_depth.color.exemplar.texture import any_of_four, halved
+from scene_depth.geometry.planes import planes_of
 
 LEAST_SHARE = 0.2  # of the hole that lies on a plane which the object may have stood on
 MOST_CELLS = 2500  # of the hole, at the scale at which light is judged

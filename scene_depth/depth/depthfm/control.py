@@ -7,9 +7,6 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.depthfm.inference import LogDepth
 from scene_depth.errors import InputError
-from scene_depth.geometry.control_image import control_image
-
-__all__ = ["control_image", "relative_depth"]
 
 LOG_RANGE = 2.5  # ln(d98 / d2) that a normalised range of 2 is taken for: depths of 1 to 12, as a room or a street
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from scene_depth.depth.depthfm import DepthFMModel
-from scene_depth.depth.depthfm.control import control_image, relative_depth
+from scene_depth.depth.depthfm.control import relative_depth
 from scene_depth.depth.depthfm.inference import LogDepth
 from scene_depth.depth.depthfm.video import VideoFrame, fitted_frame, measure_flicker, video_depth
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.errors import InputError
+from scene_depth.geometry.control_image import control_image
 
 SHAPE = (40, 60)
 FRAMES = 6
