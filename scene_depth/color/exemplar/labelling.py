@@ -65,7 +65,7 @@ def label_offsets(
     return labels
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True, forceinline=True)  # see patchmatch
 def _seams(colours, one, other, seam, out):
     """Cost of every pair of offsets on two neighbouring cells  # [K, K]"""
     count = colours.shape[1]

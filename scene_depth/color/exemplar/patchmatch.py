@@ -10,7 +10,7 @@ RADIUS = 3  # patches of 7 x 7: smaller ones lose the pattern, larger ones seldo
 FAR = np.float32(3.4e38)
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True, forceinline=True)  # kept on disk by itself it would be rounded differently in later processes
 def _distance(features, trust, ty, tx, sy, sx, limit):
     """Sum over the patch of trust-weighted squared differences; stops where it exceeds ``limit``."""
     height, width, channels = features.shape
@@ -33,7 +33,7 @@ def _distance(features, trust, ty, tx, sy, sx, limit):
     return total
 
 
-@njit(cache=True)
+@njit(forceinline=True)
 def _random(state):
     """One step of a 64-bit linear congruential generator (Knuth's MMIX constants); gives [0, 1)."""
     state[0] = state[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
+from scene_depth.depth.solver.compiling import inlined, kernel
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 
@@ -28,7 +28,6 @@ FILE = "gate.npz"
 EMBEDDED = "embedded"
 DESCRIPTION = "description.json"  # name of the array that holds what the weights are for
 LEAST_ERROR, LARGEST_ERROR = -9.0, 0.5  # limits of the log of the expected error
-_kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc"})
 Weights = NDArray[np.float32]
 
 
@@ -111,7 +110,7 @@ def _description() -> dict[str, list[str]]:
     return {"candidates": list(CANDIDATES), "features": list(FEATURES)}
 
 
-@_kernel
+@kernel
 def _mix_rows(first_row, end, candidates, features, known, w1, b1, w2, b2, w3, b3, mixed, error):
     count, width = candidates.shape[0], w1.shape[1]
     one, two, out = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(count + 1, np.float32)
@@ -128,7 +127,7 @@ def _mix_rows(first_row, end, candidates, features, known, w1, b1, w2, b2, w3, b
             error[y, x] = np.exp(min(max(out[count], np.float32(LEAST_ERROR)), np.float32(LARGEST_ERROR)))
 
 
-@_kernel
+@inlined
 def _layer(values, weights, bias, out):
     """Row by row, so that the inner loop runs along memory; rectified values are often 0 and cost nothing."""
     for j in range(out.size):
@@ -141,13 +140,13 @@ def _layer(values, weights, bias, out):
                 out[j] += value * row[j]
 
 
-@_kernel
+@inlined
 def _rectify(values):
     for i in range(values.size):
         values[i] = max(values[i], np.float32(0))
 
 
-@_kernel
+@inlined
 def _weighted(candidates, scores):
     """Mean of the candidates with the softmax of the scores; differences are summed, so that equal candidates stay."""
     largest = scores[0]
