@@ -34,7 +34,7 @@ from scene_depth.training.solved_cache import SolvedCache
 HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
 SCATTERED = ("rand2", "rand5", "rand10", "rand30", "rand50", "points150", "points500", "lidar16", "lidar32", "lidar64")
 LEAST_ERROR_OF_PLANES = 1e-4  # mean relative error below which an example counts no more than one with this error
-GENERATION = 3  # of kept examples; counts up when the energy, the candidates or the features change
+GENERATION = 4  # of kept examples; counts up when the energy, the candidates or the features change
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from scene_depth.errors import InputError
 
 NEAR = 0.09  # of the longer side: distance up to which each pixel is weighed by itself
 # Radius, as a share of the distance beyond it, over which what the gate changed is averaged, lest it show as streaks.
-SOFT = 0.25
+SOFT = 0.35
 BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=7.0)
 
 
