@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from benchmarks.depth_inpainting_tables import (
     uncertainty_lines,
 )
 from benchmarks.results import machine, write_section
+from benchmarks.shared_data import shared
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.evaluation.depth_protocols import HOLES, NATIVE, STANDARD
 from scene_depth.evaluation.depth_report import DepthReport, report_of
@@ -170,9 +170,8 @@ def _only(rows: Sequence[DepthRow], dense: set[str]) -> list[DepthRow]:
 
 
 def _arguments() -> argparse.Namespace:
-    shared = Path(os.environ.get("SCENE_DEPTH_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path, default=shared / "data")
+    parser.add_argument("data", nargs="?", type=Path, default=shared("data"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--full-every", type=int, default=1)
     parser.add_argument("--fresh", action="store_true")

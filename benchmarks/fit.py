@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.results import machine, write_section
+from benchmarks.shared_data import shared_file
 from scene_depth.evaluation.view_scores import score_views
 from scene_depth.io.scenes import read_scene
 from scene_depth.optimization.config import DEFAULTS, FitConfig
@@ -125,8 +125,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
-    root = Path(os.environ.get("SCENE_DEPTH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
-    paths = arguments.scenes or [root / name for name in SCENES if (root / name).exists()]
+    paths = arguments.scenes or [path for name in SCENES if (path := shared_file(f"data/{name}")) is not None]
     if not paths:
         parser.error("no scene found; name one, or set SCENE_DEPTH_SHARED")
     config = FitConfig() if arguments.steps is None else replace(FitConfig(), steps=arguments.steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scene_depth_heal.inputs import SelectionSource
 
+from benchmarks.shared_data import shared
 from scene_depth.cli.eval_scene import holes_of
 from scene_depth.datasets.composited import composite_object, write_composited
 from scene_depth.datasets.composited.writer import RECIPE
@@ -58,11 +58,6 @@ class Case:
     max_size: int
 
 
-def shared_data() -> Path:
-    """The folder of real scenes."""
-    return Path(os.environ.get("SCENE_DEPTH_SHARED", ROOT.parent / "shared")) / "data"
-
-
 def sample(name: str, words: str) -> Case:
     """A shipped sample scene: ray-traced with the object and without it."""
     folder = ROOT / "scenes" / name
@@ -84,7 +79,7 @@ def sample(name: str, words: str) -> Case:
 
 def composited(name: str, words: str, source: str, *, seed: int, held_out_every: int) -> Case:
     """A real RGB-D scene with an object composited into every view; made once and kept below out/heal_benchmark/scenes."""
-    path = shared_data() / source
+    path = shared(f"data/{source}")
     folder = OUTPUT / "scenes" / f"{name}-{seed}-{held_out_every}"
     if not (folder / RECIPE).is_file():
         made = composite_object(read_scene(path), seed=seed)
@@ -106,7 +101,7 @@ def composited(name: str, words: str, source: str, *, seed: int, held_out_every:
 
 def photographed(name: str, words: str, source: str, selection: SelectionSource) -> Case:
     """A photographed scene whose object nobody took away: every 8th view is held out, what is behind is not known."""
-    scene = read_scene(shared_data() / source)
+    scene = read_scene(shared(f"data/{source}"))
     train, test = scene.split(8)
     return Case(
         name=name,

@@ -32,11 +32,11 @@ from benchmarks.rasterizer_scenes import (
     garden_cloud,
     pinhole,
     random_splats,
-    shared_file,
     splats_at_points,
     trained_scene,
 )
-from benchmarks.results import machine, write_section
+from benchmarks.results import machine, table, write_section
+from benchmarks.shared_data import shared_file
 from scene_depth.cameras import Cameras
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.scenes import read_scene
@@ -160,11 +160,6 @@ def step_lines(quick: bool) -> list[str]:
     ]
 
 
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    return ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
-
-
 def grid_lines(rows: list[dict[str, Any]]) -> list[str]:
     """The grid as a table."""
 
@@ -207,7 +202,7 @@ def sections(quick: bool, rows: list[dict[str, Any]]) -> Iterator[list[str]]:
     for size in QUICK_GRID if quick else GRID:
         rows.append(time_row(cloud, *size, rounds=rounds, repeats=repeats, peer=missing is None))
     yield [f"CPU ms of a frame, SH degree 3, at points of the {name}; the ratio is that of forward + backward:"]
-    yield grid_lines(rows) if missing is None else [*grid_lines(rows), "", f"No peer: {missing}."]
+    yield grid_lines(rows) if missing is None else [*grid_lines(rows), f"No peer: {missing}."]
     if (os.cpu_count() or 1) > 1:
         sizes = [(row["splats"], row["width"], row["height"]) for row in rows if row["splats"] >= 50_000]
         yield ["Wall ms of forward + backward:"]

@@ -7,7 +7,6 @@ view, as near together, at the same depths.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +23,6 @@ from scene_depth.splats import SH_C0, GaussianSplats
 GARDEN = "data/splats/gsplat_test_garden.npz"
 TRAINED = "data/splats/trained_9k.ply"
 _POINTS, _CLUMP = 138_766, 12
-
-
-def shared_file(relative: str) -> Path | None:
-    """A file of the development data, in the folder named by SCENE_DEPTH_SHARED or beside the checkout; None if absent."""
-    beside = Path(__file__).resolve().parents[2] / "shared"
-    path = Path(os.environ.get("SCENE_DEPTH_SHARED", beside)) / relative
-    return path if path.exists() else None
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.depth_inpainting import HALF
+from benchmarks.depth_ratios import mean_ratio, ratio_table
 from benchmarks.results import machine, write_section
+from benchmarks.shared_data import shared
 from scene_depth.datasets.frames import find_frames
 from scene_depth.depth.refined.weights import FILE
-from scene_depth.evaluation.depth_protocols import HOLES, STANDARD
+from scene_depth.evaluation.depth_protocols import HOLES
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
-from scene_depth.evaluation.summaries import FLOOR
 from scene_depth.io.atomic import check_writable
 
 SOLVER = "solver"
@@ -35,8 +33,7 @@ def main() -> int:
     """Runs both and prints the table."""
     arguments = _arguments()
     folder = check_writable(arguments.output)
-    data = Path(os.environ.get("SCENE_DEPTH_SHARED", "../shared")) / "data"
-    sources = [source for source in find_frames(data) if source.role == "eval"][:: arguments.every]
+    sources = [source for source in find_frames(shared("data")) if source.role == "eval"][:: arguments.every]
     refined = f"refined[weights={arguments.weights.resolve()}]"
     digest = sha256((arguments.weights / FILE).read_bytes()).hexdigest()[:8]
     rows: list[DepthRow] = []
@@ -46,7 +43,7 @@ def main() -> int:
         if result.interrupted:
             raise KeyboardInterrupt
         rows += result.rows
-    lines = [*_heading(arguments, len(sources)), *_table(rows, refined), *_training(arguments.weights.parent)]
+    lines = [*_heading(arguments, len(sources)), *_verdict(rows, refined), *_training(arguments.weights.parent)]
     print("\n".join(lines))
     if arguments.record:
         write_section("refined", lines)
@@ -75,38 +72,13 @@ def _heading(arguments: argparse.Namespace, frames: int) -> list[str]:
     ]
 
 
-def _table(rows: list[DepthRow], refined: str) -> list[str]:
-    """Ratios by mask, over holes and over all masks."""
-    errors = {(row.frame, row.mask, row.inpainter): row for row in rows if row.failure is None and row.hidden.abs_rel is not None}
-    lines = [
-        "| mask | refined / solver | worst frame | solver % | refined % | s more |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    logs: dict[str, float] = {}
-    for mask in STANDARD:
-        pairs = [
-            (row, errors[frame, mask, refined])
-            for (frame, name, who), row in errors.items()
-            if name == mask and who == SOLVER and (frame, mask, refined) in errors
-        ]
-        if not pairs:
-            continue
-        before, after = (np.array([row.hidden.abs_rel for row in side], dtype=np.float64) for side in zip(*pairs, strict=True))
-        ratios = np.log(np.maximum(after, FLOOR) / np.maximum(before, FLOOR))
-        more = float(np.median([(b.seconds or 0.0) - (a.seconds or 0.0) for a, b in pairs]))
-        logs[mask] = float(ratios.mean())
-        cells = (logs[mask], float(ratios.max()))
-        means = f"{100 * before.mean():.2f} | {100 * after.mean():.2f}"
-        lines.append(f"| {mask} | {np.exp(cells[0]):.3f} | {np.exp(cells[1]):.2f} | {means} | {more:.2f} |")
-    for what, masks in (("holes", HOLES), ("all masks", STANDARD)):
-        chosen = [logs[mask] for mask in masks if mask in logs]
-        if chosen:
-            lines.append(f"| {what} | **{np.exp(np.mean(chosen)):.3f}** | | | | |")
-    holes, worst = float(np.exp(np.mean([logs[mask] for mask in HOLES]))), max(logs, key=lambda mask: logs[mask])
-    good = holes <= LARGEST_ON_HOLES and np.exp(logs[worst]) <= LARGEST_ON_A_MASK
+def _verdict(rows: list[DepthRow], refined: str) -> list[str]:
+    lines, ratios = ratio_table(rows, (SOLVER, refined), (SOLVER, "refined"))
+    holes, worst = mean_ratio(ratios, HOLES), max(ratios, key=lambda mask: ratios[mask])
+    good = holes <= LARGEST_ON_HOLES and ratios[worst] <= LARGEST_ON_A_MASK
     verdict = "may become the default" if good else "does not become the default"
     asked = f"asked: {LARGEST_ON_HOLES} on holes, {LARGEST_ON_A_MASK} at most on any mask"
-    return [*lines, "", f"So it {verdict} ({asked}; {holes:.3f}, and {np.exp(logs[worst]):.3f} on {worst})."]
+    return [*lines, f"So it {verdict} ({asked}; {holes:.3f}, and {ratios[worst]:.3f} on {worst})."]
 
 
 def _training(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scene_depth.io.atomic import atomic_path
@@ -30,6 +30,12 @@ def write_section(title: str, lines: Sequence[str], path: Path = RESULTS) -> Non
         text = text.rstrip("\n") + "\n\n" + section
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown, the first column to the left."""
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def machine() -> str:

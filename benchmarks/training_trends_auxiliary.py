@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.results import table
 from benchmarks.training_trends_runs import (
     Setting,
     averaged,
@@ -18,7 +19,6 @@ from benchmarks.training_trends_runs import (
     percent,
     seconds_of,
     spread,
-    table,
     trained,
     views,
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.results import table
 from benchmarks.training_trends_depthlab import small_vae
 from benchmarks.training_trends_runs import (
     Setting,
@@ -17,7 +18,6 @@ from benchmarks.training_trends_runs import (
     measured,
     percent,
     seconds_of,
-    table,
     trained,
     views,
     weights_of,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.results import table
 from benchmarks.training_trends_runs import (
     Setting,
     averaged,
@@ -17,7 +18,6 @@ from benchmarks.training_trends_runs import (
     measured,
     percent,
     seconds_of,
-    table,
     trained,
     views,
     weights_of,

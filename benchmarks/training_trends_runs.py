@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -203,9 +203,3 @@ def spread(values: Iterable[float], digits: int = 2, factor: float = 100.0) -> s
     listed = factor * np.asarray(list(values), dtype=np.float64)
     mean = f"{listed.mean():.{digits}f}"
     return f"{mean} ± {listed.std(ddof=1):.{digits}f}" if len(listed) > 1 else mean
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown, the first column to the left."""
-    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]

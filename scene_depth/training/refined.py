@@ -32,7 +32,7 @@ from scene_depth.training.solved_cache import SolvedCache
 HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
 POINTS = ("points150", "points500", "rand5", "lidar16")
 SOLVER_ERROR = 0.02  # added to the solver's error of an example before the loss is divided by it
-GENERATION = 2  # of kept examples; counts up when the description or the solver changes
+GENERATION = 3  # of kept examples; counts up when the description or the solver changes
 
 
 @dataclass(frozen=True)
