@@ -74,7 +74,7 @@ def main() -> int:
     arguments = _arguments()
     check_writable(arguments.output)
     sources = list(find_frames(shared("data")))
-    lines = [*_heading(arguments.weights), *_tables(sources, arguments.weights, arguments.output)]
+    lines = [*_heading(arguments.weights), *tables(sources, arguments.weights, arguments.output)]
     print("\n".join(lines))
     if arguments.record:
         write_section("auxiliary on real frames", lines)
@@ -103,20 +103,23 @@ def _heading(weights: Path) -> list[str]:
     ]
 
 
-def _tables(sources: Sequence[FrameSource], weights: Path, folder: Path) -> Iterator[str]:
+def tables(sources: Sequence[FrameSource], weights: Path, folder: Path, *, processes: int = 1) -> Iterator[str]:
+    """Runs every method on the frames and says how it did, table by table; the rows are kept in the folder."""
     kitti = [source for source in sources if source.name.startswith("kitti")]
     nyu = [source for source in sources if source.name.startswith("nyu")]
     every = [source for source in sources if source.role == "eval" and source not in kitti]
-    rows = _rows(kitti, DepthSettings(protocol="kitti", masks=(NATIVE, *SCANS)), weights, folder)
+    rows = _rows(kitti, DepthSettings(protocol="kitti", masks=(NATIVE, *SCANS)), weights, folder, processes)
     yield from _table("KITTI, one scan against accumulated truth (all pixels with truth)", rows, NATIVE, "all")
     for mask in SCANS:
         yield from _table(f"KITTI, {mask} of the points given, errors at the withheld ones", rows, mask, "hidden")
     for what, chosen in (("NYUv2 frames", nyu), ("all other frames with the role eval", every)):
-        rows = _rows(chosen, DepthSettings(protocol="nyu500"), weights, folder)
+        rows = _rows(chosen, DepthSettings(protocol="nyu500"), weights, folder, processes)
         yield from _table(f"500 points at 304x228, {what} (all pixels with truth)", rows, NYU500, "all")
 
 
-def _rows(sources: Sequence[FrameSource], settings: DepthSettings, weights: Path, folder: Path) -> dict[str, list[DepthRow]]:
+def _rows(
+    sources: Sequence[FrameSource], settings: DepthSettings, weights: Path, folder: Path, processes: int
+) -> dict[str, list[DepthRow]]:
     """Rows of every method by its name in the tables."""
     digest = sha256((weights / FILE).read_bytes()).hexdigest()[:8]
     blind = [WithoutPicture(source) for source in sources]
@@ -128,7 +131,8 @@ def _rows(sources: Sequence[FrameSource], settings: DepthSettings, weights: Path
     found: dict[str, list[DepthRow]] = {}
     for frames, inpainters, titles, part in runs:
         journal = folder / f"{settings.protocol}_{part}.jsonl"
-        result = run_depth(frames, replace(settings, inpainters=inpainters), processes=1, journal=journal, progress=_tell)
+        wanted = replace(settings, inpainters=inpainters)
+        result = run_depth(frames, wanted, processes=processes, journal=journal, progress=_tell)
         if result.interrupted:
             raise KeyboardInterrupt
         for name, title in zip(inpainters, titles, strict=True):
