@@ -26,8 +26,8 @@ from scene_depth.depth.solver.uncertainty import relative_sigma
 from scene_depth.errors import InputError
 
 NEAR = 0.09  # of the longer side: distance up to which each pixel is weighed by itself
-# Radius, as a share of the distance beyond it, over which what the gate changed is averaged, lest it show as streaks.
-SOFT = 0.35
+# Of the distance beyond that: radius over which what the gate changed is averaged, lest it show as streaks.
+AVERAGED = 0.35
 BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=7.0)
 
 
@@ -121,7 +121,7 @@ class SolverInpainter:
             candidates = find_candidates(problem, solution)
             mixed, expected = self._gate.mix(candidates, problem.known, bands)
             energy = candidates.values[0]
-            change = soften(mixed - energy, SOFT * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
+            change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
             return replace(solution, values=np.exp(energy + change), expected=expected)
 
 
