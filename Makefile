@@ -17,7 +17,7 @@ demo: $(VENV)/.core
 	$(BIN)/scene-depth demo --output out/demo $(if $(HEADLESS),--headless)
 
 test: style
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 style: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -60,6 +60,8 @@ def complete(
     """
     paths = geodesic_map(problem.guide, problem.known, problem.values, price)
     nearest = problem.values.ravel()[paths.source]
+    if (nearest == nearest[0, 0]).all():
+        return Solution(nearest, nearest, paths, nearest)  # the minimum is known, and rounding would only blur it
     state = minimize(finest_level(problem, nearest, data), problem.limits(*BETWEEN_LEVELS), energies[0], effort, bands)
     low, high = problem.limits(*AT_THE_END)
     first = np.clip(state[0], low, high)
