@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
+from benchmarks.training_command import training_command
 from scene_depth.datasets.frames import DepthFrame, FrameSource, find_frames
 from scene_depth.depth.auxiliary.weights import FILE
 from scene_depth.evaluation.depth_metrics import DepthErrors
@@ -28,6 +29,7 @@ from scene_depth.evaluation.depth_protocols import NATIVE, NYU500
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
 from scene_depth.io.atomic import check_writable
+from scene_depth.training.auxiliary import PRESETS
 
 AUXILIARY, BLIND = "auxiliary (no picture)", "solver without picture"
 OTHERS = ("solver", "nearest", "ip_basic")
@@ -94,7 +96,8 @@ def _heading(weights: Path) -> list[str]:
     network, train, view = (report["config"][part] for part in ("network", "train", "view"))
     size, points = f"{view['width']}x{view['height']}", ", ".join(report["config"]["sampling"])
     return [
-        f"`python -m benchmarks.auxiliary WEIGHTS --record`, {machine()}, one thread. Weights: {network['variant']} of width "
+        f"`python -m benchmarks.auxiliary WEIGHTS --record`, {machine()}, one thread. Weights by "
+        f"{training_command('auxiliary', PRESETS['default'], weights.parent)}: {network['variant']} of width "
         f"{network['width']}, {report['parameters']:,} parameters with the image decoder that is dropped at test time, trained "
         f"on procedural frames alone: {report['steps']:,} steps of {train['batch_size']} views of {size}, points by {points}, "
         f"{report['seconds']:.0f} s. No real frame was seen.",

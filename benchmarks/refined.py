@@ -16,14 +16,17 @@ from pathlib import Path
 
 from benchmarks.depth_inpainting import HALF
 from benchmarks.depth_ratios import mean_ratio, ratio_table
-from benchmarks.results import machine, write_section
+from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
+from benchmarks.training_command import training_command
 from scene_depth.datasets.frames import find_frames
 from scene_depth.depth.refined.weights import FILE
 from scene_depth.evaluation.depth_protocols import HOLES
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
 from scene_depth.io.atomic import check_writable
+from scene_depth.training.log import read_log
+from scene_depth.training.refined import PRESETS
 
 SOLVER = "solver"
 LARGEST_ON_HOLES, LARGEST_ON_A_MASK = 0.95, 1.02  # ratios that would make it the default inpainter
@@ -91,11 +94,17 @@ def _training(folder: Path) -> list[str]:
     masks, seconds = content["config"]["masks_a_frame"], content["seconds"]
     lines = [
         "",
-        f"Weights: {content['parameters']:,} parameters, {content['steps']} steps of {train['batch_size']} examples, "
+        f"Weights by {training_command('refined', PRESETS['default'], folder)}: {content['parameters']:,} parameters, "
+        f"{content['steps']} steps of {train['batch_size']} examples, "
         f"{data['count']} procedural frames with {masks} masks each, {seconds:.0f} s.",
     ]
     held_out = ", ".join(f"{name.removeprefix('ratio_')} {value:.2f}" for name, value in measures.items() if name != "ratio")
-    return [*lines, f"On held-out procedural frames refined / solver is {measures['ratio']:.3f}: {held_out}."]
+    course = [(line["step"], line["validation"]["ratio"]) for line in read_log(folder) if "validation" in line]
+    lines += [f"On held-out procedural frames refined / solver is {measures['ratio']:.3f}: {held_out}.", ""]
+    return [
+        *lines,
+        *table(("step", *(f"{step:,}" for step, _ in course)), [["all masks", *(f"{ratio:.3f}" for _, ratio in course)]]),
+    ]
 
 
 if __name__ == "__main__":
