@@ -13,7 +13,7 @@ class PeakMemory:
     """Context manager: how much resident memory the block needed on top of what was in use when it began.
 
     Linux can reset its high-water mark, so every block is measured by itself. Elsewhere the mark only rises over the life of the
-    process, and a block that stays below an earlier one shows 0.
+    process, and a block that stays below an earlier one shows 0. Memory that the allocator kept from what ran before is in use.
 
     Attributes:
         megabytes: The peak on top of the start, in MiB; None on systems that do not tell.
