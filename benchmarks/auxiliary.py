@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.depth_runs import digest_of, rows_of
 from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
 from benchmarks.training_command import training_command
@@ -27,7 +26,7 @@ from scene_depth.depth.auxiliary.weights import FILE
 from scene_depth.evaluation.depth_metrics import DepthErrors
 from scene_depth.evaluation.depth_protocols import NATIVE, NYU500
 from scene_depth.evaluation.depth_rows import DepthRow
-from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.evaluation.depth_runs import DepthSettings
 from scene_depth.io.atomic import check_writable
 from scene_depth.training.auxiliary import PRESETS
 
@@ -124,10 +123,9 @@ def _rows(
     sources: Sequence[FrameSource], settings: DepthSettings, weights: Path, folder: Path, processes: int
 ) -> dict[str, list[DepthRow]]:
     """Rows of every method by its name in the tables."""
-    digest = sha256((weights / FILE).read_bytes()).hexdigest()[:8]
     blind = [WithoutPicture(source) for source in sources]
     runs = (
-        (sources, (f"auxiliary[weights={weights.resolve()}]",), (AUXILIARY,), digest),
+        (sources, (f"auxiliary[weights={weights.resolve()}]",), (AUXILIARY,), digest_of(weights / FILE)),
         (blind, ("solver",), (BLIND,), "blind"),
         (sources, OTHERS, OTHERS, "others"),
     )
@@ -135,16 +133,10 @@ def _rows(
     for frames, inpainters, titles, part in runs:
         journal = folder / f"{settings.protocol}_{part}.jsonl"
         wanted = replace(settings, inpainters=inpainters)
-        result = run_depth(frames, wanted, processes=processes, journal=journal, progress=_tell)
-        if result.interrupted:
-            raise KeyboardInterrupt
+        rows = rows_of(frames, wanted, journal, processes=processes)
         for name, title in zip(inpainters, titles, strict=True):
-            found[title] = [row for row in result.rows if row.inpainter == name]
+            found[title] = [row for row in rows if row.inpainter == name]
     return found
-
-
-def _tell(done: int, planned: int, row: DepthRow) -> None:
-    print(f"{done}/{planned} {row.frame} {row.mask} {row.inpainter}", file=sys.stderr, flush=True)
 
 
 def _table(title: str, found: dict[str, list[DepthRow]], mask: str, region: str) -> list[str]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.depth_inpainting import HALF
 from benchmarks.depth_ratios import mean_ratio, ratio_table
+from benchmarks.depth_runs import digest_of, rows_of
 from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
 from benchmarks.training_command import training_command
@@ -23,7 +22,7 @@ from scene_depth.datasets.frames import find_frames
 from scene_depth.depth.refined.weights import FILE
 from scene_depth.evaluation.depth_protocols import HOLES
 from scene_depth.evaluation.depth_rows import DepthRow
-from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.evaluation.depth_runs import DepthSettings
 from scene_depth.io.atomic import check_writable
 from scene_depth.training.log import read_log
 from scene_depth.training.refined import PRESETS
@@ -38,14 +37,9 @@ def main() -> int:
     folder = check_writable(arguments.output)
     sources = [source for source in find_frames(shared("data")) if source.role == "eval"][:: arguments.every]
     refined = f"refined[weights={arguments.weights.resolve()}]"
-    digest = sha256((arguments.weights / FILE).read_bytes()).hexdigest()[:8]
     rows: list[DepthRow] = []
-    for name, journal in ((SOLVER, "solver"), (refined, digest)):
-        settings = DepthSettings((name,), max_size=HALF)
-        result = run_depth(sources, settings, processes=1, journal=folder / f"{journal}.jsonl", progress=_tell)
-        if result.interrupted:
-            raise KeyboardInterrupt
-        rows += result.rows
+    for name, journal in ((SOLVER, "solver"), (refined, digest_of(arguments.weights / FILE))):
+        rows += rows_of(sources, DepthSettings((name,), max_size=HALF), folder / f"{journal}.jsonl")
     lines = [*_heading(arguments, len(sources)), *_verdict(rows, refined), *_training(arguments.weights.parent)]
     print("\n".join(lines))
     if arguments.record:
@@ -60,10 +54,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("out/refined"))
     parser.add_argument("--record", action="store_true")
     return parser.parse_args()
-
-
-def _tell(done: int, planned: int, row: DepthRow) -> None:
-    print(f"{done}/{planned} {row.frame} {row.mask} {row.inpainter}", file=sys.stderr, flush=True)
 
 
 def _heading(arguments: argparse.Namespace, frames: int) -> list[str]:

@@ -13,18 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from benchmarks.depth_inpainting import HALF
 from benchmarks.depth_ratios import ratio_table
+from benchmarks.depth_runs import digest_of, rows_of
 from benchmarks.results import machine, write_section
 from benchmarks.shared_data import shared_file
 from scene_depth.datasets.frames import find_frames
 from scene_depth.depth.solver.gate import FILE
 from scene_depth.evaluation.depth_rows import DepthRow
-from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.evaluation.depth_runs import DepthSettings
 from scene_depth.io.atomic import check_writable
 from scene_depth.training.log import read_log
 from scene_depth.training.loop import BEST
@@ -78,13 +78,9 @@ def on_frames(gate: Path, folder: Path) -> list[str]:
         return []
     sources = [source for source in find_frames(data) if source.role == "eval"]
     with_gate, without = f"solver[gate={gate.resolve()}]", "solver[gate=none]"
-    digest = sha256(gate.read_bytes()).hexdigest()[:8]
     rows: list[DepthRow] = []
-    for name, journal in ((without, "none"), (with_gate, digest)):
-        result = run_depth(sources, DepthSettings((name,), max_size=HALF), processes=2, journal=folder / f"{journal}.jsonl")
-        if result.interrupted:
-            raise KeyboardInterrupt
-        rows += result.rows
+    for name, journal in ((without, "none"), (with_gate, digest_of(gate))):
+        rows += rows_of(sources, DepthSettings((name,), max_size=HALF), folder / f"{journal}.jsonl")
     lines, _ = ratio_table(rows, (without, with_gate), ("energy alone", "with gate"))
     return [f"{len(sources)} real frames at half size, AbsRel over hidden pixels:", "", *lines]
 

@@ -1,0 +1,40 @@
+"""Depth inpainters on frames, with a line of progress for every row and rows that outlive an interruption."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from scene_depth.datasets.frames import FrameSource
+from scene_depth.evaluation.depth_rows import DepthRow
+from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+
+
+def rows_of(sources: Sequence[FrameSource], settings: DepthSettings, journal: Path, *, processes: int = 1) -> list[DepthRow]:
+    """Runs the inpainters, going on where the journal ends.
+
+    Args:
+        sources: The frames.
+        settings: What to run on them.
+        journal: File of the rows that are done.
+        processes: See ``run_depth``.
+
+    Raises:
+        KeyboardInterrupt: If the run was interrupted; the journal has what is done.
+    """
+    result = run_depth(sources, settings, processes=processes, journal=journal, progress=_tell)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return list(result.rows)
+
+
+def digest_of(weights: Path) -> str:
+    """Name of a journal for these weights, so that rows of others are not taken for theirs."""
+    return sha256(weights.read_bytes()).hexdigest()[:8]
+
+
+def _tell(done: int, planned: int, row: DepthRow) -> None:
+    failure = f" FAILED {row.failure}" if row.failure else ""
+    print(f"{done}/{planned} {row.frame} {row.mask} {row.inpainter}{failure}", file=sys.stderr, flush=True)
