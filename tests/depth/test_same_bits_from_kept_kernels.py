@@ -12,15 +12,20 @@ import pytest
 FILL = """
 import hashlib
 import numpy as np
+import torch
+
+from scene_depth.cameras import camera_from_fov
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter
-from scene_depth.datasets.procedural import generate_frame
 from scene_depth.depth.solver import SolverInpainter
 
-frame = generate_frame("room", 3, 96, 72)
-hole = np.zeros((72, 96), dtype=bool)
-hole[25:55, 30:62] = True
-filled = SolverInpainter(threads=1)(frame.rgb, np.where(hole, 0, frame.depth), ~hole & (frame.depth > 0))
-colour = ExemplarInpainter()(frame.rgb, hole, depth=filled.depth, camera=frame.camera)
+rng = np.random.default_rng(3)
+y, x = np.mgrid[:72, :96].astype(np.float32)
+depth = np.where(x < 50 + 10 * np.sin(y / 9), 2 + y / 60, 4 - x / 80) + rng.normal(0, 0.01, (72, 96))
+rgb = np.clip(np.stack([depth / 5, x % 8 / 8, y % 8 / 8], axis=-1) + rng.normal(0, 0.03, (72, 96, 3)), 0, 1).astype(np.float32)
+hole = (abs(x - 46) < 16) & (abs(y - 40) < 15)
+camera = camera_from_fov(torch.eye(4), 1.0, 96, 72)
+filled = SolverInpainter(threads=1)(rgb, np.where(hole, 0, depth), ~hole)
+colour = ExemplarInpainter()(rgb, hole, depth=filled.depth, camera=camera)
 print(*(hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in (filled.depth, filled.uncertainty, colour)))
 """
 
