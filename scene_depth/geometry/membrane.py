@@ -164,7 +164,7 @@ def _v_cycle(levels: list[_Level], index: int, b: Grid) -> Grid:
     return x
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _residual(x, right, down, out):
     """out = - L x for the graph Laplacian L of all edges."""
     height, width = x.shape
@@ -181,7 +181,7 @@ def _residual(x, right, down, out):
                 out[i + 1, j] -= flow
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _apply(x, right, down, anchor, out):
     height, width = x.shape
     for i in range(height):
@@ -198,7 +198,7 @@ def _apply(x, right, down, anchor, out):
             out[i, j] = total
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _relax(x, b, right, down, inverse_diagonal, parity):
     height, width = x.shape
     for i in range(height):
@@ -216,7 +216,7 @@ def _relax(x, b, right, down, inverse_diagonal, parity):
                 x[i, j] = total * inverse_diagonal[i, j]
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _restrict_residual(x, b, right, down, anchor, coarse):
     height, width = x.shape
     for i in range(height):
@@ -233,7 +233,7 @@ def _restrict_residual(x, b, right, down, anchor, coarse):
             coarse[i // 2, j // 2] += total
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _add_prolonged(x, coarse, inverse_diagonal):
     height, width = x.shape
     for i in range(height):

@@ -72,7 +72,7 @@ def base_layer(rgb: NDArray[np.float32], hole: NDArray[np.bool_], weights: Weigh
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _diffuse(values, right, down, steps):
     height, width, channels = values.shape
     current = values.copy()

@@ -79,7 +79,7 @@ def _seams(colours, one, other, seam, out):
             out[a, b] = cost + (seam if a != b else np.float32(0))
 
 
-@njit(cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _message_passing(unary, colours, right, down, rounds, seam):
     nodes, count = unary.shape
     pairs = np.zeros((nodes, 2, count, count), np.float32)  # to the right and lower neighbour; symmetric

@@ -40,7 +40,7 @@ def _random(state):
     return np.float64(state[0] >> np.uint64(11)) / 9007199254740992.0
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def improve_field(features, trust, targets, usable, sources, field, costs, state, backward):
     """One pass of propagation and random search over all target patches, in scan order or against it.
 
@@ -87,7 +87,7 @@ def improve_field(features, trust, targets, usable, sources, field, costs, state
         field[ty, tx, 0], field[ty, tx, 1], costs[ty, tx] = best_y, best_x, best
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def measure_field(features, trust, targets, field, costs):
     """Patch distances of a field after the picture has changed."""
     for index in range(targets.shape[0]):
@@ -95,7 +95,7 @@ def measure_field(features, trust, targets, field, costs):
         costs[ty, tx] = _distance(features, trust, ty, tx, field[ty, tx, 0], field[ty, tx, 1], FAR)
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def vote(values, hole, targets, trust, field, costs, bandwidth):
     """Each pixel of the hole becomes the weighted mean of what the patches over it say (Wexler et al. 2007, eq. 5).
 
