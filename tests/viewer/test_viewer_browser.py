@@ -47,7 +47,7 @@ def page(tmp_path: Path) -> Iterator:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     with playwright.sync_playwright() as program:
         browser = program.chromium.launch(executable_path=browser_path, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 960, "height": 540}, accept_downloads=True)
+        opened = browser.new_page(viewport={"width": 800, "height": 450}, accept_downloads=True)
         opened.set_default_timeout(PATIENCE)
         errors: list[str] = []
         opened.on("pageerror", lambda error: errors.append(str(error)))
