@@ -1,7 +1,11 @@
-"""The removed object's shadow beside its hole: which splats carry it, and the picture without it."""
+"""The removed object's shadow beside its hole: which splats carry it, and the picture without it.
+
+What one view takes for a shadow may be a pattern that fades towards the hole, so another view is asked before it is believed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +18,11 @@ from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.geometry.visibility import sight
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.fill import Reference
-from scene_depth_heal.hole import TOLERANCE
+from scene_depth_heal.hole import TOLERANCE, ViewState
 
 DARKENED = 0.96  # factor of the light below which a splat counts as shadowed
+WITNESSED = 0.5  # share of a shadow's splats that another view must see for its word to count
+AGREED = 0.5  # share of those it sees that must be shadowed there too
 
 
 @dataclass(frozen=True)
@@ -59,3 +65,42 @@ def shadowed_splats(splats: GaussianSplats, shadow: Shadow) -> Tensor:
     """
     depth = torch.from_numpy(np.where(shadow.pixels, shadow.reference.depth, 0)).to(splats.device)
     return sight(splats.means, shadow.reference.camera, depth, None, TOLERANCE).seen
+
+
+def witness_of(found: GaussianSplats, first: ViewState, states: Sequence[ViewState]) -> ViewState | None:
+    """The view farthest away from the first that can tell whether splats are in shadow; None if there is none.
+
+    It must have a hole for the shadow to touch, and see most of the splats beside it.
+
+    Args:
+        found: Splats that the first view shows in shadow.
+        first: That view.
+        states: All views after the deletion.
+    """
+
+    def tells(state: ViewState) -> bool:
+        if state.name == first.name or not state.unseen.any():
+            return False
+        depth = torch.where(state.unseen, 0.0, state.depth_after)
+        return float(sight(found.means, state.camera, depth, None, TOLERANCE).seen.float().mean()) >= WITNESSED
+
+    def distance(state: ViewState) -> float:
+        return float((state.camera.centers[0] - first.camera.centers[0]).norm())
+
+    return max(filter(tells, states), key=distance, default=None)
+
+
+def confirmed(found: GaussianSplats, witness: Reference, shadow: Shadow | None) -> Tensor:
+    """Which splats another view shows in shadow too, or does not see; none if it contradicts the first  # [N] bool
+
+    Args:
+        found: Splats that the first view shows in shadow.
+        witness: The other view before anything is filled.
+        shadow: Its shadow.
+    """
+    depth = torch.from_numpy(np.where(witness.hole, 0, witness.depth)).to(found.device)
+    seen = sight(found.means, witness.camera, depth, None, TOLERANCE).seen
+    both = torch.zeros_like(seen) if shadow is None else shadowed_splats(found, shadow)
+    if both.sum() < AGREED * seen.sum():
+        return torch.zeros_like(seen)
+    return both | ~seen

@@ -25,7 +25,7 @@ from scene_depth_heal.hole import ViewState, dilate, object_pixels, opaque_depth
 from scene_depth_heal.refine import floating, refine, supervision_of
 from scene_depth_heal.report import HealReport, ReferenceReport
 from scene_depth_heal.selection import check_selection
-from scene_depth_heal.shadow import find_shadow, shadowed_splats
+from scene_depth_heal.shadow import confirmed, find_shadow, shadowed_splats, witness_of
 
 COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
@@ -47,7 +47,8 @@ class HealConfig:
     shadow: bool = True
     """Take away the object's shadow on the surface around the hole too: its splats are deleted and made anew, lit as that
     surface is farther away. On by default, since it looks and measures better where a shadow is found; it is looked for in
-    one view, and missed where the surface does not repeat itself nearby. No effect if the first reference is painted."""
+    one view, believed if another far away shows it too, and missed where the surface does not repeat itself nearby. No effect
+    if the first reference is painted."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -251,7 +252,7 @@ class _Run:
         if shadow is None:
             return
         darkened = torch.zeros_like(self.removed)
-        darkened[~self.removed] = shadowed_splats(self.kept, shadow)
+        darkened[~self.removed] = self.witnessed(shadowed_splats(self.kept, shadow), self.states[index], depth_inpainter)
         if not darkened.any() or (darkened | self.removed).all():
             return
         self.removed = self.removed | darkened
@@ -264,6 +265,18 @@ class _Run:
         self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
         renew = as_array(dilate(self.states[index].unseen, 1)) & ~reference.hole & (reference.depth > 0)
         self.lit[name] = replace(shadow.reference, renew=renew)
+
+    def witnessed(self, shadowed: Tensor, first: ViewState, depth_inpainter: DepthInpainter) -> Tensor:
+        """Those of the kept splats in a view's shadow that another view does not contradict  # [N] bool"""
+        found = self.kept.select(shadowed)
+        witness = witness_of(found, first, self.states) if len(found) else None
+        if witness is None:
+            return shadowed
+        seed, reference = self.config.seed, self.reference(witness.name, witness.unseen)
+        shadow = find_shadow(reference, fill_depth(reference, depth_inpainter, seed=seed), seed=seed)
+        result = shadowed.clone()
+        result[shadowed] = confirmed(found, reference, shadow)
+        return result
 
     def keep(self) -> None:
         """What is not removed becomes the frozen part."""

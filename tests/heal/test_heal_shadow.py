@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from floor_scene import FLOOR_Y, UP
+from scene_depth_heal import workflow
 from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal
 
 from scene_depth.cameras import Cameras, look_at
@@ -79,8 +80,12 @@ def shaded() -> Shaded:
     return Shaded(concatenate_splats([ground, thing]), is_ball, floor(shadowed=False), cameras)
 
 
-def healed(scene: Shaded, **options) -> HealResult:
-    pictures = [render(scene.splats, camera).rgb[0].clamp(0, 1).numpy() for camera in scene.cameras]
+def photos(scene: Shaded) -> list[np.ndarray]:
+    return [render(scene.splats, camera).rgb[0].clamp(0, 1).numpy() for camera in scene.cameras]
+
+
+def healed(scene: Shaded, pictures: list[np.ndarray] | None = None, **options) -> HealResult:
+    pictures = photos(scene) if pictures is None else pictures
     views = [HealView(f"{i}.png", camera, pictures[i]) for i, camera in enumerate(scene.cameras)]
     config = HealConfig(steps=40, most_references=2, **options)
     return heal(scene.splats, scene.ball, views, load_depth_inpainter("harmonic"), ExemplarInpainter(), config)
@@ -118,8 +123,21 @@ def test_without_the_option_only_the_object_goes(shaded: Shaded) -> None:
     assert result.report.kept_splats == len(shaded.splats) - result.report.removed_splats - result.report.stray_splats
 
 
-def test_where_no_shadow_is_nothing_else_is_taken(shaded: Shaded) -> None:
+@pytest.fixture(scope="module")
+def unshaded(shaded: Shaded) -> Shaded:
+    """The same scene without the shadow."""
     ground = shaded.lit.select(distance(shaded.lit.means) > 0.9 * RADIUS)
     splats = concatenate_splats([ground, ball()])
-    lit = replace(shaded, splats=splats, ball=torch.arange(len(splats)) >= len(ground))
-    assert healed(lit).report.shadow_splats < 0.01 * len(ground)
+    return replace(shaded, splats=splats, ball=torch.arange(len(splats)) >= len(ground))
+
+
+def test_where_no_shadow_is_nothing_else_is_taken(unshaded: Shaded) -> None:
+    assert healed(unshaded).report.shadow_splats < 0.01 * len(unshaded.lit)
+
+
+def test_what_one_view_alone_shows_is_no_shadow(shaded: Shaded, unshaded: Shaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, named = photos(unshaded), ("2.png", "0.png")
+    pictures[2] = photos(shaded)[2]
+    assert healed(unshaded, pictures, references=named).report.shadow_splats == 0
+    monkeypatch.setattr(workflow, "witness_of", lambda *_: None)
+    assert healed(unshaded, pictures, references=named).report.shadow_splats > 100  # that view's word, if nobody is asked
