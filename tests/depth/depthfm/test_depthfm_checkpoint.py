@@ -97,7 +97,7 @@ def test_settings_of_omegaconf_are_read_without_it(tiny, tmp_path):
 
 
 def test_settings_of_the_real_omegaconf_are_read(tiny, tmp_path):
-    omegaconf = pytest.importorskip("omegaconf")
+    omegaconf = pytest.importorskip("omegaconf", reason="omegaconf is not installed; make test installs it")
     path = saved(tiny.content | {"ldm_hparams": omegaconf.OmegaConf.create(tiny.content["ldm_hparams"])}, tmp_path)
     assert read_official(path).config == unet_config(tiny.content["ldm_hparams"])
 
