@@ -46,7 +46,7 @@ PICTURED = (
     "held-out views (before, deleted, nearest depth, heal, truth)."
 )
 QUICK_STEPS, QUICK_SIZE = 400, 160
-READ = (
+HOW_TO_READ = (
     "Held-out views; where the truth is known it has neither the object nor its shadow. Both ways of filling put depth on the "
     "planes that known pixels tell."
 )
@@ -275,7 +275,7 @@ def main() -> int:
         found.append(run_case(case, fresh=arguments.fresh, steps=QUICK_STEPS // 8 if arguments.quick else None))
         with atomic_path(OUTPUT / f"{name}.json") as path:
             path.write_text(json.dumps(found[-1], indent=1), encoding="utf-8")
-    section = [f"`python -m benchmarks.heal --record`, {machine()}. {READ}", "", *lines(found), *aims(found)]
+    section = [f"`python -m benchmarks.heal --record`, {machine()}. {HOW_TO_READ}", "", *lines(found), *aims(found)]
     print("\n".join(section))
     _say(f"pictures: {OUTPUT}")
     if arguments.json is not None:

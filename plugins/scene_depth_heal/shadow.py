@@ -63,8 +63,13 @@ def shadowed_splats(splats: GaussianSplats, shadow: Shadow) -> Tensor:
         splats: The scene.
         shadow: Of ``find_shadow``.
     """
-    depth = torch.from_numpy(np.where(shadow.pixels, shadow.reference.depth, 0)).to(splats.device)
-    return sight(splats.means, shadow.reference.camera, depth, None, TOLERANCE).seen
+    return _seen(splats, shadow.reference, shadow.pixels)
+
+
+def _seen(splats: GaussianSplats, reference: Reference, pixels: NDArray[np.bool_]) -> Tensor:
+    """Splats on the surface that a view shows in some of its pixels  # [N] bool"""
+    depth = torch.from_numpy(np.where(pixels, reference.depth, 0)).to(splats.device)
+    return sight(splats.means, reference.camera, depth, None, TOLERANCE).seen
 
 
 def witness_of(found: GaussianSplats, first: ViewState, states: Sequence[ViewState]) -> ViewState | None:
@@ -98,8 +103,7 @@ def confirmed(found: GaussianSplats, witness: Reference, shadow: Shadow | None) 
         witness: The other view before anything is filled.
         shadow: Its shadow.
     """
-    depth = torch.from_numpy(np.where(witness.hole, 0, witness.depth)).to(found.device)
-    seen = sight(found.means, witness.camera, depth, None, TOLERANCE).seen
+    seen = _seen(found, witness, ~witness.hole)
     both = torch.zeros_like(seen) if shadow is None else shadowed_splats(found, shadow)
     if both.sum() < AGREED * seen.sum():
         return torch.zeros_like(seen)

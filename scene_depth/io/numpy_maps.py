@@ -24,7 +24,7 @@ BROKEN = (
     OSError,
     EOFError,
     KeyError,
-    NotImplementedError,
+    NotImplementedError,  # zipfile, for a way of packing that it does not know
     SyntaxError,
     TokenError,
     BadZipFile,

@@ -151,7 +151,7 @@ def _split_indices(path: Path, count: int, split: str) -> list[int]:
 
     try:
         numbers = np.ravel(loadmat(path)[f"{split}Ndxs"]).astype(int)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:  # the last for MATLAB 7.3, which scipy cannot read
         raise InputError(f"{split}Ndxs", str(error), "the splits.mat of NYUv2", file=path) from error
     if not len(numbers) or numbers.min() < 1 or numbers.max() > count:
         raise InputError(f"{split}Ndxs", f"{len(numbers)} numbers", f"frame numbers from 1 to {count}", file=path)

@@ -50,7 +50,7 @@ def noise_schedule(config: Mapping[str, Any]) -> NoiseSchedule:
             raise InputError(f"scheduler {key}", config[key], str(accepted))
     try:
         scheduler = diffusers_class("DDIMScheduler").from_config({name: value for name, value in config.items() if name != FLOW})
-    except (NotImplementedError, TypeError, ValueError) as error:
+    except (NotImplementedError, TypeError, ValueError) as error:  # the first for a beta_schedule that diffusers lacks
         raise InputError("scheduler configuration", f"refused ({error})", "that of a DDIMScheduler") from error
     final = float(scheduler.final_alpha_cumprod)
     return NoiseSchedule(scheduler.alphas_cumprod, final, scheduler.config.steps_offset, dict(config))
