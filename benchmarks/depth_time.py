@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scene_depth_synthetic.procedural import RGBDFrame, generate_frame
 
 from benchmarks.results import machine, write_section
-from scene_depth.datasets.procedural import RGBDFrame, generate_frame
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.masks import half_image, random_share, rectangle
 from scene_depth.depth.solver import SolverInpainter

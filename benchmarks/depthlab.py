@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from scene_depth_synthetic.procedural import generate_frame
 from torch import Tensor, nn
 
 from benchmarks.results import machine, write_section
-from scene_depth.datasets.procedural import generate_frame
 from scene_depth.depth.depthlab import fills
 from scene_depth.depth.depthlab.features import SELF_ATTENTION, connect
 from scene_depth.depth.depthlab.networks import DualBranch, build_unets, predict_v, reference_features

@@ -24,12 +24,12 @@ import torch
 from benchmarks.results import machine, write_section
 from benchmarks.shared_data import shared_file
 from scene_depth.evaluation.view_scores import score_views
+from scene_depth.fitting.config import DEFAULTS, FitConfig
+from scene_depth.fitting.fit import fit
+from scene_depth.fitting.losses import l1_ssim_in_torch, photometric_loss
+from scene_depth.fitting.parameters import trainable_splats
+from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.scenes import read_scene
-from scene_depth.optimization.config import DEFAULTS, FitConfig
-from scene_depth.optimization.fit import fit
-from scene_depth.optimization.losses import l1_ssim_in_torch, photometric_loss
-from scene_depth.optimization.parameters import trainable_splats
-from scene_depth.optimization.training_views import TrainingViews
 from scene_depth.rendering import render
 from scene_depth.scene import Scene
 

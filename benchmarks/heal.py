@@ -34,10 +34,10 @@ from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.scene_scores import SceneScore, mean_scores, score_scene
+from scene_depth.fitting.fit import FitProgress
+from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import read_image, write_image
-from scene_depth.optimization.fit import FitProgress
-from scene_depth.optimization.training_views import TrainingViews
 from scene_depth.splats import GaussianSplats
 
 BEFORE, SPEED = "before", "speed"

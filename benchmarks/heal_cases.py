@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scene_depth_heal.inputs import SelectionSource
+from scene_depth_synthetic.composited import composite_object, write_composited
+from scene_depth_synthetic.composited.writer import RECIPE
 
 from benchmarks.shared_data import shared
 from scene_depth.cli.eval_scene import holes_of
-from scene_depth.datasets.composited import composite_object, write_composited
-from scene_depth.datasets.composited.writer import RECIPE
+from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.fit import FitProgress, fit
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
-from scene_depth.optimization.config import FitConfig
-from scene_depth.optimization.fit import FitProgress, fit
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 

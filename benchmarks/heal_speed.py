@@ -14,8 +14,8 @@ from scene_depth_heal.workflow import HealConfig, heal
 from benchmarks.heal_cases import CASES, OUTPUT, fitted
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.fitting.config import FitConfig
 from scene_depth.io.scenes import read_scene
-from scene_depth.optimization.config import FitConfig
 
 SPLATS, FIT_STEPS, SIZE = 100_000, 1200, 640
 TARGET = 60.0

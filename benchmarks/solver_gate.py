@@ -4,7 +4,7 @@
     python -m benchmarks.solver_gate out/gate [--output out/solver_gate] [--record]
 
 Ratios are mean relative errors over those of the energy alone, geometric means over frames: held-out procedural frames with the
-faults of real depth maps (``scene_depth.datasets.procedural.imperfect``), then the frames of the depth benchmark at half size.
+faults of real depth maps (``scene_depth_synthetic.procedural.imperfect``), then the frames of the depth benchmark at half size.
 A run goes on where it was interrupted.
 """
 

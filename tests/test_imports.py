@@ -16,6 +16,8 @@ CORE = ROOT / "scene_depth"
 FLOORS = {
     "errors": 0,
     "options": 1,
+    "registry": 2,
+    "work": 1,
     "rotations": 1,
     "spherical_harmonics": 1,
     "cameras": 2,
@@ -27,7 +29,7 @@ FLOORS = {
     "rendering": 5,
     "depth": 6,
     "color": 6,
-    "optimization": 6,
+    "fitting": 6,
     "datasets": 7,
     "evaluation": 8,
     "training": 9,
@@ -35,7 +37,7 @@ FLOORS = {
 }
 # Heavy or optional packages, and the only core files that may name them at all.
 GUARDED = {
-    "gsplat": {"rendering/cuda.py", "optimization/density.py"},
+    "gsplat": {"rendering/cuda.py", "fitting/density.py"},
     "nerfstudio": set(),
     "viser": set(),
 }

@@ -13,7 +13,7 @@ from scene_depth.color.protocol import ImageInpainter, inpaint_image
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
-from scene_depth.optimization.surface_splats import splats_on_depth
+from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.planes import on_planes
 

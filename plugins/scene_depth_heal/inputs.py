@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from scene_depth.errors import InputError
+from scene_depth.fitting.training_views import TrainingViews, resized_image
 from scene_depth.io.images import images_named_like, read_image, read_mask
-from scene_depth.optimization.training_views import TrainingViews, resized_image
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.regions import Box, Region, Sphere, parse_region, read_region

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.fitting.training_views import fitted_camera, resized_image
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import image_size, read_image, read_mask
 from scene_depth.io.input_files import check_input_file
-from scene_depth.optimization.training_views import fitted_camera, resized_image
 from scene_depth.rendering import render
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats

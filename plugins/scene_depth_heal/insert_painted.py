@@ -14,9 +14,9 @@ from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
+from scene_depth.fitting.fit import FitProgress
+from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.visibility import sight
-from scene_depth.optimization.fit import FitProgress
-from scene_depth.optimization.surface_splats import splats_on_depth
 from scene_depth.rendering import Render, render
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.edit_run import EditConfig, EditReport, EditResult, EditRun, PosedView

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
+from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.fit import FitResult, Progress, fit
 from scene_depth.geometry.visibility import sight
-from scene_depth.optimization.config import FitConfig
-from scene_depth.optimization.fit import FitResult, Progress, fit
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.fill import Filled, as_array

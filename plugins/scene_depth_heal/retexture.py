@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.errors import InputError
+from scene_depth.fitting.fit import FitProgress
+from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.visibility import sight
-from scene_depth.optimization.fit import FitProgress
-from scene_depth.optimization.surface_splats import splats_on_depth
 from scene_depth.rendering import blending_weights, render
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth_heal.edit_run import EditConfig, EditReport, EditResult, EditRun, PosedView

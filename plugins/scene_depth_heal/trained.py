@@ -13,9 +13,9 @@ from scene_depth.depth.inpaint import ExactInpainter
 from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.fit import FitProgress, fit
 from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
-from scene_depth.optimization.config import FitConfig
-from scene_depth.optimization.fit import FitProgress, fit
 from scene_depth.scene import Scene
 from scene_depth.splats import PARAMETERS, GaussianSplats
 

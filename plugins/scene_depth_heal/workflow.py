@@ -16,7 +16,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
-from scene_depth.optimization.fit import FitProgress
+from scene_depth.fitting.fit import FitProgress
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth_heal.evidence import unvouched

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.preview import color_depth
+from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.geometry.visibility import sight
-from scene_depth.optimization.training_views import fitted_camera
 from scene_depth.rendering import Render, render
 from scene_depth.splats import SH_C0, GaussianSplats
 

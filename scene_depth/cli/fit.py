@@ -15,15 +15,15 @@ from rich.console import Console
 
 from scene_depth.cli.progress import progress_bar, stopped_by_signal
 from scene_depth.evaluation.view_scores import ViewScore, score_views
+from scene_depth.fitting.checkpoint import load_state, save_state
+from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.fit import FitProgress, FitResult
+from scene_depth.fitting.fit import fit as fit_splats
+from scene_depth.fitting.frozen import join_frozen
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
-from scene_depth.optimization.checkpoint import load_state, save_state
-from scene_depth.optimization.config import FitConfig
-from scene_depth.optimization.fit import FitProgress, FitResult
-from scene_depth.optimization.fit import fit as fit_splats
-from scene_depth.optimization.frozen import join_frozen
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 

@@ -16,13 +16,13 @@ from rich.progress import track
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats
-from scene_depth.optimization.training_views import fitted_camera
 from scene_depth.rendering import Render
 from scene_depth.rendering import render as render_splats
 

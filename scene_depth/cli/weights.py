@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from scene_depth.depth.registry import load_object
 from scene_depth.errors import InputError
+from scene_depth.registry import load_object
 
 CONVERSIONS = {
     "depthlab": "scene_depth.depth.depthlab.conversion:convert",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import SPACES, Space, align_locally, apply_fit, fit_globally
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
+from scene_depth.registry import Registry
 
 Array = NDArray[np.floating]
 BackEnd = Literal["solver", "local", "global"]
@@ -147,16 +147,16 @@ def model_name(model: MonocularModel) -> str:
     return getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__
 
 
-MODELS: Mapping[str, str] = MappingProxyType(
+MONOCULAR_MODELS = Registry(
+    "monocular model",
+    "scene_depth.monocular_models",
     {
         "marigold": "scene_depth.depth.monocular_models:MarigoldModel",
         "transformers": "scene_depth.depth.monocular_models:TransformersModel",
         "depthfm": "scene_depth.depth.depthfm.model:DepthFMModel",
-    }
+    },
+    arguments=1,
 )
-"""Name -> factory of the monocular models of this package."""
-
-GROUP = "scene_depth.monocular_models"
 
 
 def load_monocular_model(model: str, **options: Any) -> MonocularModel:
@@ -170,13 +170,10 @@ def load_monocular_model(model: str, **options: Any) -> MonocularModel:
     Raises:
         InputError: If there is no such model, or its packages or weights are missing.
     """
-    from scene_depth.depth.registry import find_target, load_object, make
-
     name, _, checkpoint = model.partition(":")
-    if name in MODELS and checkpoint:
-        return make(load_object(MODELS[name], name), name, {"checkpoint": checkpoint, **options}, arguments=1)
-    target = find_target(model, MODELS, GROUP, "monocular model")
-    return make(load_object(target, model), model, options, arguments=1)
+    if name in MONOCULAR_MODELS.built_in and checkpoint:
+        return MONOCULAR_MODELS.load(name, **{"checkpoint": checkpoint, **options})
+    return MONOCULAR_MODELS.load(model, **options)
 
 
 def marigold_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:

@@ -16,8 +16,8 @@ from scene_depth.depth.seam import measure_seam
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.evaluation.images import psnr, ssim
+from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.geometry.visibility import sight
-from scene_depth.optimization.training_views import TrainingViews
 from scene_depth.rendering import render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats

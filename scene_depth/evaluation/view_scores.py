@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.evaluation.images import psnr, ssim
-from scene_depth.optimization.training_views import MaskUse, TrainingViews
+from scene_depth.fitting.training_views import MaskUse, TrainingViews
 from scene_depth.rendering import render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
-from scene_depth.rendering.render import RenderOptions
+from scene_depth.rendering.rasterization import RenderOptions
 from scene_depth.splats import GaussianSplats
 
 _BATCHES_A_STEP = 8  # of 256 splats a tile, when the lists of splats a pixel are made: bounds their memory

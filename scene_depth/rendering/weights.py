@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
-from scene_depth.rendering.render import render
+from scene_depth.rendering.rasterization import render
 from scene_depth.splats import SH_C0, GaussianSplats
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from scene_depth.depth.registry import find_target, load_object
 from scene_depth.errors import InputError
+from scene_depth.registry import Registry
 from scene_depth.training.config_files import changed, read_config
 from scene_depth.training.objective import Objective
 
-GROUP = "scene_depth.trainings"
-
-BUILT_IN: Mapping[str, str] = MappingProxyType(
+TRAININGS = Registry(
+    "training",
+    "scene_depth.trainings",
     {
         "auxiliary": "scene_depth.training.auxiliary:TRAINING",
         "depthfm": "scene_depth.training.depthfm:TRAINING",
@@ -23,9 +22,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "refined": "scene_depth.training.refined:TRAINING",
         "solver": "scene_depth.training.solver:TRAINING",
         "vae": "scene_depth.training.vae:TRAINING",
-    }
+    },
 )
-"""Name -> ``Training`` of the models of this package."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def find_training(name: str) -> Training:
     Raises:
         InputError: If there is none, or it cannot be imported.
     """
-    found = load_object(find_target(name, BUILT_IN, GROUP, "model"), name)
+    found = TRAININGS.load(name)
     if not isinstance(found, Training):
         raise InputError(name, type(found).__name__, "a Training")
     return found

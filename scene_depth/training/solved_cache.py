@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scene_depth_synthetic.stream import default_cache
 
-from scene_depth.datasets.streams.procedural import default_cache
 from scene_depth.io.atomic import atomic_path
 
 Arrays = dict[str, NDArray[np.float32]]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scene_depth_synthetic.procedural.enlarged import enlarged_frame
+from scene_depth_synthetic.procedural.imperfect import imperfect_depth
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.procedural.enlarged import enlarged_frame
-from scene_depth.datasets.procedural.imperfect import imperfect_depth
 from scene_depth.datasets.streams import SourceConfig
 from scene_depth.datasets.streams.stream import shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask

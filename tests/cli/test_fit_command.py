@@ -18,10 +18,10 @@ from scene_depth.cameras import camera_from_fov, look_at
 from scene_depth.cli.fit import fit
 from scene_depth.cli.render import render
 from scene_depth.errors import InputError
+from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.splat_files import read_splats, write_splats
-from scene_depth.optimization.fit import fit as fit_splats
 from scene_depth.rendering import render as render_splats
 from scene_depth.splats import SH_C0, GaussianSplats
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scene_depth_synthetic.procedural import generate_frame
 
 from scene_depth.cameras import Cameras
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.procedural import generate_frame
 from scene_depth.datasets.streams import (
     MixedStream,
     ShuffledStream,
@@ -86,7 +86,7 @@ def test_procedural_frames_are_those_of_the_generator_and_are_kept(tmp_path: Pat
     assert first.camera is not None
     assert torch.equal(first.camera.K, truth.camera.K.double())
     (kept,) = tmp_path.rglob("*.npz")
-    monkeypatch.setattr("scene_depth.datasets.streams.procedural.generate_frame", None)  # must not be asked again
+    monkeypatch.setattr("scene_depth_synthetic.stream.generate_frame", None)  # must not be asked again
     again = source.load()
     assert np.array_equal(again.rgb, first.rgb)
     assert np.array_equal(again.truth, first.truth)

@@ -15,7 +15,7 @@ from scene_depth.cameras import camera_from_fov
 from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
 from scene_depth.depth.masks import MASKS
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
-from scene_depth.depth.registry import BUILT_IN
+from scene_depth.depth.registry import DEPTH_INPAINTERS
 from scene_depth.errors import InputError
 
 INPAINTERS = ("nearest", "linear", "harmonic", "harmonic_color", "colorization", "ip_basic", "geodesic", "solver")
@@ -98,7 +98,7 @@ def test_known_depth_is_exact_to_the_bit(inpainter, mask, dtype, height, width, 
 
 
 def test_every_registered_inpainter_that_needs_no_weights_is_tested_here():
-    assert set(INPAINTERS) == set(BUILT_IN) - NEED_WEIGHTS
+    assert set(INPAINTERS) == set(DEPTH_INPAINTERS.built_in) - NEED_WEIGHTS
 
 
 @pytest.mark.parametrize("inpainter", [*INPAINTERS, moving])

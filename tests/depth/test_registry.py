@@ -12,7 +12,7 @@ from scene_depth.depth import registry
 from scene_depth.depth.classical import HarmonicInpainter, NearestInpainter
 from scene_depth.depth.inpaint import ExactInpainter
 from scene_depth.depth.protocol import DepthInpainter
-from scene_depth.depth.registry import BUILT_IN, available_depth_inpainters, load_depth_inpainter
+from scene_depth.depth.registry import DEPTH_INPAINTERS, available_depth_inpainters, load_depth_inpainter
 from scene_depth.errors import InputError
 
 DEPTH = np.array([[1.0, 0.0, 3.0]])
@@ -31,8 +31,8 @@ def plugins(monkeypatch):
 
 def test_every_built_in_name_loads_or_says_what_it_lacks():
     problems = {entry.name: entry.problem for entry in available_depth_inpainters()}
-    assert set(BUILT_IN) <= set(problems)
-    assert [name for name in BUILT_IN if problems[name]] == []
+    assert set(DEPTH_INPAINTERS.built_in) <= set(problems)
+    assert [name for name in DEPTH_INPAINTERS.built_in if problems[name]] == []
 
 
 def test_a_broken_plugin_is_reported_and_breaks_nothing(plugins):

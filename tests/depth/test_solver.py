@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scene_depth_synthetic.procedural import generate_frame
 
-from scene_depth.datasets.procedural import generate_frame
 from scene_depth.depth.masks import half_image, known_mask, random_points, rectangle
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.depth.solver import SolverInpainter

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from scene_depth.cameras import Cameras, look_at
-from scene_depth.optimization.surface_splats import splats_on_depth
+from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
 

@@ -15,7 +15,7 @@ from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.rendering import blending_weights, render
 from scene_depth.rendering.cuda import draw_splats
-from scene_depth.rendering.render import RenderOptions
+from scene_depth.rendering.rasterization import RenderOptions
 from scene_depth.splats import PARAMETERS, GaussianSplats
 
 BACKGROUND = torch.tensor([0.2, 0.5, 0.7])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scene_depth_heal.workflow import HealConfig, HealProgress
 
-from scene_depth.color.registry import BUILT_IN as COLOR_INPAINTERS
-from scene_depth.depth.registry import BUILT_IN as DEPTH_INPAINTERS
+from scene_depth.color.registry import IMAGE_INPAINTERS
+from scene_depth.depth.registry import DEPTH_INPAINTERS
 from scene_depth.io.splat_files import ACCEPTED, lost_in, splat_format
 from scene_depth_viewer.viser_versions import send_file
 
@@ -41,8 +41,8 @@ class HealFolder:
         self._viewer, self._next_preview = viewer, 0.0
         gui = viewer.server.gui
         with gui.add_folder("Heal"):
-            self.depth = gui.add_dropdown("Depth", options=list(DEPTH_INPAINTERS), initial_value="solver")
-            self.color = gui.add_dropdown("Colour", options=list(COLOR_INPAINTERS), initial_value="exemplar")
+            self.depth = gui.add_dropdown("Depth", options=DEPTH_INPAINTERS.names(), initial_value="solver")
+            self.color = gui.add_dropdown("Colour", options=IMAGE_INPAINTERS.names(), initial_value="exemplar")
             self.steps = gui.add_number("Steps", initial_value=300, min=0, max=5000, step=50, hint="Of the fit of new splats")
             self.most = gui.add_number("Photos", initial_value=4, min=1, max=50, step=1, hint="Most photos to fill from")
             self.start = gui.add_button("Heal", color="green", hint="Repairs what is selected or was deleted")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scene_depth_synthetic.procedural import KINDS
+from scene_depth_synthetic.stream import default_cache, procedural_frames
+
 from scene_depth.datasets.frames import LAYOUTS, FrameSource, find_frames
-from scene_depth.datasets.procedural import KINDS
-from scene_depth.datasets.streams.procedural import default_cache, procedural_frames
 from scene_depth.datasets.streams.stream import FrameStream, MixedStream, ShuffledStream
 from scene_depth.errors import InputError
 

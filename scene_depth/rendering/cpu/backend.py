@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.rendering.cpu.autograd import Options, rasterize
-from scene_depth.rendering.render import RenderOptions
+from scene_depth.rendering.rasterization import RenderOptions
 from scene_depth.splats import PARAMETERS, GaussianSplats
 
 

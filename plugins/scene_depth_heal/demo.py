@@ -1,0 +1,138 @@
+"""``scene-depth demo``: heals a sample scene on this machine and measures it against the known truth."""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scene_depth_synthetic.samples.writer import sample_scene, write_sample_scene
+
+from scene_depth.cli.eval_scene import COLUMNS, holes_of
+from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.evaluation.scene_scores import mean_scores, score_scene
+from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.fit import FitProgress, fit
+from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.images import write_image
+from scene_depth.io.scenes import read_scene
+from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+
+SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
+FIT_STEPS, MAX_SIZE = 3000, 480
+SHOWN = ("psnr_hole", "ssim_hole", "psnr_outside", "depth_abs_rel", "seam_jump", "consistency")
+Show = Callable[[int, int, str], None]
+
+
+def demo(
+    output: Path = Path("out/demo"), scene: str = "table", headless: bool = False, port: int = 8080, json: bool = False
+) -> None:
+    """Heal a sample scene: remove its object, repair the hole, measure against the truth, look at it.
+
+    Args:
+        output: Folder for healed.ply, measures.json and demo.png.
+        scene: Sample scene: table, room or street.
+        headless: End after the pictures; do not open the viewer.
+        port: Port of the viewer.
+        json: Print the measures as JSON to standard output.
+    """
+    started = time.perf_counter()
+    folder = check_writable(output)
+    with progress_bar() as show, stopped_by_signal() as stopped:
+        samples = _sample(scene, folder, show)
+        train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
+        before = _splats(train, splats_beside(samples), folder / SPLATS, show, stopped)
+        results = _heals(before, train, show, stopped)
+    write_splats(folder / HEALED, results["heal"].splats)
+    holes = holes_of(truth, samples / "masks")
+    measures = {name: mean_scores(score_scene(result.splats, truth, holes)) for name, result in results.items()}
+    content = {
+        "scene": scene,
+        "seconds": time.perf_counter() - started,
+        "measures": measures,
+        "report": results["heal"].report.as_dict(),
+    }
+    with atomic_path(folder / MEASURES) as temporary:
+        temporary.write_text(json_module.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_image(folder / PICTURE, _picture(before, results["heal"]))
+    if json:
+        print(json_module.dumps(content))
+    else:
+        _tell(content, folder)
+    if not headless:
+        from scene_depth_viewer.cli import view
+
+        view(samples, folder / SPLATS, folder / HEALED, port=port)
+
+
+def _sample(name: str, folder: Path, show: Show) -> Path:
+    """The sample scene of the checkout, or the same one drawn here."""
+    sample = sample_scene(name)
+    shipped = Path(__file__).resolve().parents[2] / "scenes" / name
+    if (shipped / "transforms.json").is_file():
+        return shipped
+    write_sample_scene(folder / name, sample, progress=show)
+    return folder / name
+
+
+def _splats(scene: Scene, given: Path | None, kept: Path, show: Show, stopped: Callable[[], bool]) -> GaussianSplats:
+    """The sample's own splats if it has some, else a fit; either way they lie in the output folder for the viewer."""
+    if given is not None:
+        splats = read_splats(given)
+    else:
+        config = FitConfig(steps=FIT_STEPS, max_size=MAX_SIZE)
+
+        def tell(now: FitProgress) -> bool:
+            show(now.step, now.total, "fitting")
+            return not stopped()
+
+        result = fit(scene, config=config, progress=tell)
+        if not result.report.finished:
+            raise KeyboardInterrupt
+        splats = result.splats
+    write_splats(kept, splats)
+    return splats
+
+
+def _heals(before: GaussianSplats, scene: Scene, show: Show, stopped: Callable[[], bool]) -> dict[str, Any]:
+    """The scene with the object deleted only, healed with the nearest known depth, and healed."""
+    from scene_depth_heal.comparison import WAYS, heal_each_way
+    from scene_depth_heal.inputs import SelectionSource, load_views, select
+    from scene_depth_heal.workflow import HealProgress
+
+    views = load_views(scene, MAX_SIZE, SelectionSource())
+    removed = select(before, views, SelectionSource())
+
+    def tell(way: str, now: HealProgress) -> bool:
+        show(now.done, now.total, f"{now.stage}: {now.message}")
+        return not stopped()
+
+    found = heal_each_way(before, removed, views, progress=tell)
+    if len(found) < len(WAYS):
+        raise KeyboardInterrupt
+    return found
+
+
+def _picture(before: GaussianSplats, result: Any) -> np.ndarray:
+    """The view with the most to repair: before, the hole with its unseen part marked, healed."""
+    from scene_depth_heal.comparison import marked_hole, most_unseen, shown
+
+    state = most_unseen(result)
+    return np.concatenate([shown(before, state), marked_hole(state), shown(result.splats, state)], axis=1)
+
+
+def _tell(content: dict[str, Any], folder: Path) -> None:
+    console = Console()
+    columns = [column for column in COLUMNS if column[0] in SHOWN]
+    table = Table("", *(title for _, title, _ in columns), title="held-out views against the truth")
+    for name, measures in content["measures"].items():
+        table.add_row(name, *("" if field not in measures else form.format(measures[field]) for field, _, form in columns))
+    console.print(table)
+    console.print(f"{content['seconds']:.0f} s. {folder / PICTURE}  {folder / HEALED}", highlight=False)

@@ -1,0 +1,192 @@
+"""A real scene with a ray-traced object in it: every pixel that the object changes is known, and what is behind it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from scene_depth.errors import InputError
+from scene_depth.scene import Scene, View
+from scene_depth_synthetic.composited.drawing import Appearance, standing_object
+from scene_depth_synthetic.composited.objects import object_for
+from scene_depth_synthetic.composited.placement import Placement, find_placement
+from scene_depth_synthetic.procedural.dice import Dice
+from scene_depth_synthetic.procedural.exposure import SHOULDER
+
+Progress = Callable[[int, int, str], None]
+TINT = 0.5  # share of the surroundings' colour cast that the light on the object takes over
+LIGHT = (0.03, 0.28)  # linear bounds of the object's mean brightness: neither lost in the dark nor burnt out
+
+
+@dataclass(frozen=True)
+class Composited:
+    """A scene with an object and the same scene without it.
+
+    Attributes:
+        scene: Views with the object: 8-bit colours, depth, and masks that are white where the object changes anything.
+        removed: The same views, by the same names, as they were: the truth once the object is removed.
+        object_name: What it is, in words.
+        placement: Where it stands.
+    """
+
+    scene: Scene
+    removed: Scene
+    object_name: str
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class _Original:
+    """A view of the scene, loaded: 8-bit colours [H, W, 3], z-depth with 0 for unknown [H, W]."""
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+
+
+def composite_object(
+    scene: Scene, *, seed: int = 0, size: float | None = None, threads: int | None = None, progress: Progress | None = None
+) -> Composited:
+    """Puts an object into every view of a posed RGB-D scene.
+
+    The object stands on a surface that many views see (``find_placement``). At each pixel the nearer of object and scene
+    is shown. Where the scene's depth is unknown, that of the nearest known pixel decides: gaps of sensors are narrow, and
+    what is beyond their range is behind what borders on it. Pixels that the object covers in part blend with the scene in
+    linear light; the mask holds them too, so outside it nothing differs from the scene by any bit. The object's mean
+    brightness is that of its surroundings within bounds, and its light takes part of their colour; it casts no shadow,
+    since the scene without it has none. Points of the scene are left out: they were found without the object.
+
+    Args:
+        scene: Two or more views with photo and depth.
+        seed: Chooses object and place; the same seed gives the same bits.
+        size: Height of the object in scene units; by default 0.3 of the height of the pictures that see it.
+        threads: Worker threads; the result does not depend on them.
+        progress: Called with done, total and a text.
+
+    Raises:
+        InputError: If a view has no photo or no depth, the size is not positive, or nothing can stand anywhere.
+    """
+    _check(scene, seed, size)
+    name, piece = object_for(seed)
+    slenderness = max(piece.width, piece.depth) / piece.height
+    placement = find_placement(scene, slenderness, size=size, seed=seed)
+    standing = standing_object(piece, placement, Dice(seed, 303).uniform(0.0, 6.28))
+    originals, seen = [], []
+    for index, view in enumerate(scene.views):
+        if progress is not None:
+            progress(index, len(scene), f"{name}: {view.name}")
+        rgb = np.rint(np.clip(view.image(), 0, 1) * 255).astype(np.uint8)
+        originals.append(_Original(rgb, view.depth()))
+        look = standing.appearance(view.camera, seed=index, threads=threads)
+        seen.append(None if look is None else _not_hidden(look, originals[-1].depth))
+    seen = [look if look is None else _not_hidden(look, original.depth) for look, original in zip(seen, originals, strict=True)]
+    light = _light(seen, originals)
+    with_object, without = [], []
+    for view, original, look in zip(scene.views, originals, seen, strict=True):
+        picture = _composite(original, look, light)
+        png = str(PurePosixPath(view.name).with_suffix(".png"))
+        with_object.append(_view(view, png, picture.rgb, picture.depth, picture.mask))
+        without.append(_view(view, png, original.rgb, original.depth, None))
+    return Composited(
+        replace(scene, views=tuple(with_object), points=None),
+        replace(scene, views=tuple(without), points=None),
+        name,
+        placement,
+    )
+
+
+@dataclass(frozen=True)
+class _Picture:
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+def _check(scene: Scene, seed: int, size: float | None) -> None:
+    if size is not None and not 0 < size < float("inf"):
+        raise InputError("size", size, "a positive height in scene units")
+    if seed < 0:
+        raise InputError("seed", seed, "0 or more")
+    if len(scene) < 2:
+        raise InputError("views", len(scene), "two or more views with photo and depth", file=scene.source)
+    for view in scene.views:
+        for what, load in (("photo", view.load_image), ("depth", view.load_depth)):
+            if load is None:
+                raise InputError(
+                    f"view {view.name!r}: {what}", "none", "a scene whose views all have photo and depth", file=scene.source
+                )
+    names = [str(PurePosixPath(view.name).with_suffix("")) for view in scene.views]
+    if len(set(names)) != len(names):
+        raise InputError("views", "names that differ only in their ending", "names that differ before it", file=scene.source)
+
+
+def _not_hidden(look: Appearance, depth: NDArray[np.float32]) -> Appearance:
+    """The part of the object that no surface of the scene hides."""
+    known = np.isfinite(depth) & (depth > 0)
+    if known.all() or not known.any():
+        filled = np.where(known, depth, np.inf)
+    else:
+        index = distance_transform_edt(~known, return_distances=False, return_indices=True)
+        filled = depth[tuple(index)]
+    front = look.depth <= filled[look.rows, look.columns]
+    return replace(look, coverage=np.where(front, look.coverage, 0).astype(np.float32), centered=look.centered & front)
+
+
+def _light(seen: list[Appearance | None], originals: list[_Original]) -> NDArray[np.float64]:
+    """Factors on the object's radiance so that its mean is as bright as the windows around it  # [3]"""
+    own, around = [], []
+    for look, original in zip(seen, originals, strict=True):
+        if look is not None and (look.coverage > 0.5).any():
+            own.append(look.radiance[look.coverage > 0.5].mean(axis=0))
+            around.append(_linear(original.rgb[look.rows, look.columns]).reshape(-1, 3).mean(axis=0))
+    if not own:
+        return np.ones(3)
+    color = np.mean(around, axis=0)
+    brightness = float(np.clip(color.mean(), *LIGHT))
+    cast = 1 + TINT * (color / max(float(color.mean()), 1e-6) - 1)
+    return brightness / max(float(np.mean(own)), 1e-6) * cast
+
+
+def _composite(original: _Original, look: Appearance | None, light: NDArray[np.float64]) -> _Picture:
+    rgb, depth, mask = original.rgb.copy(), original.depth.copy(), np.zeros(original.depth.shape, dtype=bool)
+    if look is None:
+        return _Picture(rgb, depth, mask)
+    window = (look.rows, look.columns)
+    share = look.coverage.astype(np.float64)[..., None]
+    blended = share * _shoulder(look.radiance * light) + (1 - share) * _linear(original.rgb[window])
+    mask[window] = look.coverage > 0
+    rgb[window] = np.where(mask[window][..., None], _encoded(blended), rgb[window])
+    depth[window] = np.where(look.centered, look.depth, depth[window])
+    return _Picture(rgb, depth, mask)
+
+
+def _view(view: View, name: str, rgb: NDArray[np.uint8], depth: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> View:
+    return View(
+        name=name,
+        camera=view.camera,
+        load_image=lambda: rgb.astype(np.float32) / np.float32(255),
+        load_mask=None if mask is None else lambda: mask,
+        load_depth=lambda: depth,
+    )
+
+
+def _shoulder(linear: NDArray) -> NDArray[np.float64]:
+    """Highlights compressed as ``exposure.develop`` does."""
+    over = np.maximum(linear - SHOULDER, 0) / (1 - SHOULDER)
+    return np.where(linear <= SHOULDER, linear, SHOULDER + (1 - SHOULDER) * over / (1 + over))
+
+
+def _linear(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Linear values of sRGB (IEC 61966-2-1)."""
+    value = rgb / 255.0
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def _encoded(linear: NDArray[np.float64]) -> NDArray[np.uint8]:
+    value = np.clip(linear, 0, 1)
+    curve = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
+    return np.rint(255 * curve).astype(np.uint8)

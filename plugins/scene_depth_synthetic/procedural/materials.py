@@ -1,0 +1,198 @@
+"""What surfaces are made of: a pattern of up to three colours, gloss, mirror, glow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.errors import InputError
+from scene_depth_synthetic.procedural import patterns_flat, patterns_solid, pictures
+from scene_depth_synthetic.procedural.compiled import DIGEST, device, kernel
+from scene_depth_synthetic.procedural.exact_math import linear_from_srgb
+
+Color = tuple[float, float, float]
+
+PLAIN, WOOD, MARBLE, MOTTLED, SPECKLED, FOLIAGE = range(6)
+CHECKS, STRIPES, TILES, BRICKS, BOARDS, TARTAN, WEAVE, DOTS, COBBLES, CHEVRONS = range(6, 16)
+POSTER, PAGE, LANDSCAPE, RUG, BOOK = range(16, 21)
+
+# columns of a material's row
+PATTERN, COLOR_A, COLOR_B, COLOR_C, SCALE_U, SCALE_V, P0, P1, P2, P3, SEED, SPECULAR, GLOSS, MIRROR, EMISSION, MEAN = (
+    0, 1, 4, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+)  # fmt: skip
+ROW = 24
+MEAN_SAMPLES = 24
+
+
+@lru_cache(maxsize=4096)
+def rgb(code: str) -> Color:
+    """Linear colour of an sRGB code such as "#c08040"."""
+    if len(code) != 7 or code[0] != "#":
+        raise InputError("color", repr(code), "a code such as '#c08040'")
+    r, g, b = (linear_from_srgb.py_func(int(code[i : i + 2], 16) / 255.0) for i in (1, 3, 5))
+    return r, g, b
+
+
+def scaled(color: Color, factor: float) -> Color:
+    """A lighter or darker colour, at most 0.95: no surface reflects all light."""
+    r, g, b = (min(channel * factor, 0.95) for channel in color)
+    return r, g, b
+
+
+def blend(first: Color, second: Color, share: float) -> Color:
+    """A colour between two."""
+    r, g, b = (x + (y - x) * share for x, y in zip(first, second, strict=True))
+    return r, g, b
+
+
+@dataclass(frozen=True)
+class Material:
+    """A pattern and how it reflects.
+
+    Attributes:
+        pattern: One of the constants of this module.
+        a, b, c: Linear colours; what the second and third mean is up to the pattern.
+        scale: Metres a unit of the pattern, along u and v. Solid patterns use the first.
+        parameters: p0 to p3 of the pattern.
+        seed: Of the pattern's random numbers; that of the surface is added.
+        specular: Strength of highlights of the lights.
+        gloss: Sharpness of highlights: the exponent is 2 ** gloss.
+        mirror: Reflectance of the surroundings at normal incidence (Schlick's approximation makes it grow towards grazing).
+        emission: Radiance per unit of colour that the surface sends out by itself.
+        casts_shadow: Whether it stops light; false for lamp shades and glass.
+    """
+
+    pattern: int
+    a: Color
+    b: Color = (0.0, 0.0, 0.0)
+    c: Color = (0.0, 0.0, 0.0)
+    scale: tuple[float, float] = (1.0, 1.0)
+    parameters: tuple[float, ...] = ()
+    seed: int = 0
+    specular: float = 0.0
+    gloss: int = 5
+    mirror: float = 0.0
+    emission: float = 0.0
+    casts_shadow: bool = True
+
+    def row(self) -> NDArray[np.float64]:
+        """The material as numbers for the kernels, all but its mean colour  # [ROW]"""
+        row = np.zeros(ROW)
+        row[PATTERN] = self.pattern
+        row[COLOR_A : COLOR_A + 3], row[COLOR_B : COLOR_B + 3], row[COLOR_C : COLOR_C + 3] = self.a, self.b, self.c
+        row[SCALE_U], row[SCALE_V] = self.scale
+        row[P0 : P0 + len(self.parameters)] = self.parameters
+        row[SEED : EMISSION + 1] = self.seed, self.specular, self.gloss, self.mirror, self.emission
+        return row
+
+
+@device
+def _solid_weights(m, k, x, y, z, width, seed):
+    pattern, size = int(m[k, PATTERN]), m[k, SCALE_U]
+    x, y, z, width = x / size, y / size, z / size, width / size
+    if pattern == PLAIN:
+        return patterns_solid.plain(x, y, z, width, m[k, P0], seed)
+    if pattern == WOOD:
+        return patterns_solid.wood(x, y, z, width, m[k, P0], m[k, P1], seed)
+    if pattern == MARBLE:
+        return patterns_solid.marble(x, y, z, width, m[k, P0], m[k, P1], seed)
+    if pattern == MOTTLED:
+        return patterns_solid.mottled(x, y, z, width, m[k, P0], m[k, P1], seed)
+    if pattern == SPECKLED:
+        return patterns_solid.speckled(x, y, z, width, m[k, P0], m[k, P1], seed)
+    return patterns_solid.foliage(x, y, z, width, m[k, P0], seed)
+
+
+@device
+def _flat_weights(m, k, u, v, width, seed):
+    pattern = int(m[k, PATTERN])
+    if pattern == CHECKS:
+        return patterns_flat.checks(u, v, width, m[k, P0], seed)
+    if pattern == STRIPES:
+        return patterns_flat.stripes(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+    if pattern == TILES:
+        return patterns_flat.tiles(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+    if pattern == BRICKS:
+        return patterns_flat.bricks(u, v, width, m[k, P0], m[k, P1], seed)
+    if pattern == BOARDS:
+        return patterns_flat.boards(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+    if pattern == TARTAN:
+        return patterns_flat.tartan(u, v, width, m[k, P0], seed)
+    if pattern == WEAVE:
+        return patterns_flat.weave(u, v, width, m[k, P0], seed)
+    if pattern == DOTS:
+        return patterns_flat.dots(u, v, width, m[k, P0], seed)
+    if pattern == COBBLES:
+        return patterns_flat.cobbles(u, v, width, m[k, P0], m[k, P1], seed)
+    return patterns_flat.chevrons(u, v, width, m[k, P0], seed)
+
+
+@device
+def _picture_weights(m, k, u, v, width, seed):
+    pattern = int(m[k, PATTERN])
+    if pattern == POSTER:
+        return pictures.poster(u, v, width, m[k, P0], m[k, P1], seed)
+    if pattern == PAGE:
+        return pictures.page(u, v, width, m[k, P0], m[k, P1], seed)
+    if pattern == LANDSCAPE:
+        return pictures.landscape(u, v, width, m[k, P0], seed)
+    if pattern == RUG:
+        return pictures.rug(u, v, width, m[k, P0], seed)
+    return pictures.book_cover(u, v, width, m[k, P0], seed)
+
+
+@device
+def surface_color(m, k, number, x, y, z, u, v, width):
+    """Linear reflectance of row k of the materials at metric texture coordinates; ``number`` is that of the surface."""
+    pattern, seed = int(m[k, PATTERN]), int(m[k, SEED]) + 131 * number
+    if pattern < CHECKS:
+        second, third, light = _solid_weights(m, k, x, y, z, width, seed)
+    elif pattern < POSTER:
+        second, third, light = _flat_weights(m, k, u / m[k, SCALE_U], v / m[k, SCALE_V], width / m[k, SCALE_U], seed)
+    else:
+        second, third, light = _picture_weights(m, k, u / m[k, SCALE_U], v / m[k, SCALE_V], width / m[k, SCALE_U], seed)
+    first = max(1.0 - second - third, 0.0)
+    r = light * (first * m[k, COLOR_A] + second * m[k, COLOR_B] + third * m[k, COLOR_C])
+    g = light * (first * m[k, COLOR_A + 1] + second * m[k, COLOR_B + 1] + third * m[k, COLOR_C + 1])
+    b = light * (first * m[k, COLOR_A + 2] + second * m[k, COLOR_B + 2] + third * m[k, COLOR_C + 2])
+    return min(max(r, 0.0), 0.98), min(max(g, 0.0), 0.98), min(max(b, 0.0), 0.98)
+
+
+@device
+def _mean_color(materials, k):
+    """Colour averaged over places spread over one unit of the pattern, or one metre of solid ones."""
+    solid = materials[k, PATTERN] < CHECKS
+    along, across = (1.0, 1.0) if solid else (materials[k, SCALE_U], materials[k, SCALE_V])
+    r, g, b = 0.0, 0.0, 0.0
+    for i in range(MEAN_SAMPLES):
+        x, y = 0.7548776662466927 * i, 0.5698402909980532 * i
+        x, y = (x - math.floor(x) - 0.5) * along, (y - math.floor(y) - 0.5) * across
+        cr, cg, cb = surface_color(materials, k, 1, x, y, x - y, x, y, 0.0)
+        r, g, b = r + cr, g + cg, b + cb
+    return r / MEAN_SAMPLES, g / MEAN_SAMPLES, b / MEAN_SAMPLES
+
+
+def _make_fill_means(digest: str) -> Callable[[NDArray[np.float64]], None]:
+    @kernel
+    def fill_means(materials):
+        _ = digest
+        for k in range(materials.shape[0]):
+            r, g, b = _mean_color(materials, k)
+            materials[k, MEAN], materials[k, MEAN + 1], materials[k, MEAN + 2] = r, g, b
+
+    return fill_means
+
+
+_fill_means = _make_fill_means(DIGEST)
+
+
+def material_table(materials: Sequence[Material]) -> NDArray[np.float64]:
+    """Materials as rows for the kernels, with their mean colours  # [M, ROW]"""
+    table = np.array([material.row() for material in materials])
+    _fill_means(table)
+    return table

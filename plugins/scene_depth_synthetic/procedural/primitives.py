@@ -1,0 +1,193 @@
+"""Intersection of a ray with each primitive, in the primitive's own frame where its size is 1.
+
+A primitive is the affine image of a unit shape, so the parameter t of a ray is the same in both frames. ``INVISIBLE``
+rays pass; a hit outside (tmin, tmax) gives NO_HIT. All surfaces are seen from both sides.
+
+Unit shapes: quad z = 0, |x|, |y| <= 1. Box |x|, |y|, |z| <= 1. Sphere of radius 1. Frustum |z| <= 1 with radius 1 at
+z = -1 and ``top`` at z = 1. Torus of radius 1 around z with a tube of radius ``tube``. Superellipsoid
+x^4 + y^4 + z^4 = 1. Triangle (0, 0), (1, 0), (0, 1) in z = 0. Lathe: a profile turned around z (``lathe``).
+"""
+
+from __future__ import annotations
+
+import math
+
+from scene_depth_synthetic.procedural.compiled import device
+from scene_depth_synthetic.procedural.quartic import NO_HIT, first_root
+
+QUAD, BOX, SPHERE, FRUSTUM, LATHE, TORUS, SUPERELLIPSOID, TRIANGLE = range(8)
+OPEN, CLOSED_BOTTOM, CLOSED_TOP, CLOSED = 0, 1, 2, 3  # caps of a frustum
+
+
+@device
+def hit_quad(ox, oy, oz, dx, dy, dz, tmin, tmax):
+    if dz == 0.0:
+        return NO_HIT
+    t = -oz / dz
+    if not (tmin < t < tmax) or abs(ox + t * dx) > 1.0 or abs(oy + t * dy) > 1.0:
+        return NO_HIT
+    return t
+
+
+@device
+def hit_triangle(ox, oy, oz, dx, dy, dz, tmin, tmax):
+    if dz == 0.0:
+        return NO_HIT
+    t = -oz / dz
+    x, y = ox + t * dx, oy + t * dy
+    if not (tmin < t < tmax) or x < 0.0 or y < 0.0 or x + y > 1.0:
+        return NO_HIT
+    return t
+
+
+@device
+def slab(o, d, half, near, far):
+    """Cuts [near, far] down to where |o + t d| <= half; an empty interval has near > far."""
+    if d == 0.0:
+        return (near, far) if abs(o) <= half else (1.0, -1.0)
+    inverse = 1.0 / d
+    middle, reach = -o * inverse, abs(half * inverse)
+    return max(near, middle - reach), min(far, middle + reach)
+
+
+@device
+def hit_box(ox, oy, oz, dx, dy, dz, tmin, tmax):
+    near, far = slab(ox, dx, 1.0, -NO_HIT, NO_HIT)
+    if near > far:
+        return NO_HIT
+    near, far = slab(oy, dy, 1.0, near, far)
+    if near > far:
+        return NO_HIT
+    near, far = slab(oz, dz, 1.0, near, far)
+    if near > far:
+        return NO_HIT
+    if tmin < near < tmax:
+        return near
+    return far if near <= tmin < far < tmax else NO_HIT
+
+
+@device
+def hit_sphere(ox, oy, oz, dx, dy, dz, tmin, tmax):
+    a = dx * dx + dy * dy + dz * dz
+    middle = -(ox * dx + oy * dy + oz * dz) / a
+    # the distance of the ray from the centre, not B^2 - 4AC: that loses half the digits far away
+    mx, my, mz = ox + middle * dx, oy + middle * dy, oz + middle * dz
+    rest = 1.0 - (mx * mx + my * my + mz * mz)
+    if rest < 0.0:
+        return NO_HIT
+    half = math.sqrt(rest / a)
+    if tmin < middle - half < tmax:
+        return middle - half
+    return middle + half if tmin < middle + half < tmax else NO_HIT
+
+
+@device
+def _cone_root(ox, oy, oz, dx, dy, dz, r0, slope, z0, z1, tmin, tmax):
+    """First t on the side of a cone with radius r0 + slope (z - z0) for z0 <= z <= z1."""
+    o_r, d_r = r0 + slope * (oz - z0), slope * dz
+    a = dx * dx + dy * dy - d_r * d_r
+    b = ox * dx + oy * dy - o_r * d_r
+    c = ox * ox + oy * oy - o_r * o_r
+    if a == 0.0:
+        if b == 0.0:
+            return NO_HIT
+        first = second = -0.5 * c / b
+    else:
+        rest = b * b - a * c
+        if rest < 0.0:
+            return NO_HIT
+        q = -(b + math.sqrt(rest)) if b > 0.0 else -b + math.sqrt(rest)
+        first = q / a
+        second = c / q if q != 0.0 else first
+        if first > second:
+            first, second = second, first
+    for t in (first, second):
+        z = oz + t * dz
+        if tmin < t < tmax and z0 <= z <= z1 and r0 + slope * (z - z0) >= 0.0:
+            return t
+    return NO_HIT
+
+
+@device
+def hit_disc(ox, oy, oz, dx, dy, dz, z, inner, outer, tmin, tmax):
+    """A flat ring at height z between two radii."""
+    if dz == 0.0:
+        return NO_HIT
+    t = (z - oz) / dz
+    if not (tmin < t < tmax):
+        return NO_HIT
+    x, y = ox + t * dx, oy + t * dy
+    square = x * x + y * y
+    return t if inner * inner <= square <= outer * outer else NO_HIT
+
+
+@device
+def hit_frustum(ox, oy, oz, dx, dy, dz, top, caps, tmin, tmax):
+    t = _cone_root(ox, oy, oz, dx, dy, dz, 1.0, 0.5 * (top - 1.0), -1.0, 1.0, tmin, tmax)
+    if caps & CLOSED_BOTTOM:
+        t = min(t, hit_disc(ox, oy, oz, dx, dy, dz, -1.0, 0.0, 1.0, tmin, tmax))
+    if caps & CLOSED_TOP:
+        t = min(t, hit_disc(ox, oy, oz, dx, dy, dz, 1.0, 0.0, top, tmin, tmax))
+    return t
+
+
+@device
+def hit_profile_segment(profiles, row, ox, oy, oz, dx, dy, dz, tmin, tmax):
+    """One segment (r0, z0)-(r1, z1) of a profile, turned around z."""
+    r0, z0, r1, z1 = profiles[row, 0], profiles[row, 1], profiles[row, 2], profiles[row, 3]
+    if z1 == z0:
+        return hit_disc(ox, oy, oz, dx, dy, dz, z0, min(r0, r1), max(r0, r1), tmin, tmax)
+    if z1 < z0:
+        r0, z0, r1, z1 = r1, z1, r0, z0
+    return _cone_root(ox, oy, oz, dx, dy, dz, r0, (r1 - r0) / (z1 - z0), z0, z1, tmin, tmax)
+
+
+@device
+def hit_lathe(profiles, first, count, ox, oy, oz, dx, dy, dz, tmin, tmax):
+    """A profile turned around z."""
+    best = NO_HIT
+    for i in range(first, first + count):
+        best = min(best, hit_profile_segment(profiles, i, ox, oy, oz, dx, dy, dz, tmin, min(tmax, best)))
+    return best
+
+
+@device
+def hit_torus(ox, oy, oz, dx, dy, dz, tube, tmin, tmax):
+    near, far = slab(oz, dz, tube, tmin, tmax)
+    if near < far:
+        near, far = slab(ox, dx, 1.0 + tube, near, far)
+    if near < far:
+        near, far = slab(oy, dy, 1.0 + tube, near, far)
+    if near >= far:
+        return NO_HIT
+    dd = dx * dx + dy * dy + dz * dz
+    shift = -(ox * dx + oy * dy + oz * dz) / dd  # from the nearest point to the centre the coefficients stay small
+    x, y, z = ox + shift * dx, oy + shift * dy, oz + shift * dz
+    od = x * dx + y * dy + z * dz
+    k = x * x + y * y + z * z + 1.0 - tube * tube
+    c2 = 2.0 * dd * k + 4.0 * od * od - 4.0 * (dx * dx + dy * dy)
+    c1 = 4.0 * od * k - 8.0 * (x * dx + y * dy)
+    c0 = k * k - 4.0 * (x * x + y * y)
+    t = first_root(dd * dd, 4.0 * dd * od, c2, c1, c0, near - shift, far - shift)
+    return t + shift if t < NO_HIT else NO_HIT
+
+
+@device
+def hit_superellipsoid(ox, oy, oz, dx, dy, dz, tmin, tmax):
+    near, far = slab(ox, dx, 1.0, tmin, tmax)
+    if near < far:
+        near, far = slab(oy, dy, 1.0, near, far)
+    if near < far:
+        near, far = slab(oz, dz, 1.0, near, far)
+    if near >= far:
+        return NO_HIT
+    shift = -(ox * dx + oy * dy + oz * dz) / (dx * dx + dy * dy + dz * dz)
+    x, y, z = ox + shift * dx, oy + shift * dy, oz + shift * dz
+    x2, y2, z2, p2, q2, r2 = x * x, y * y, z * z, dx * dx, dy * dy, dz * dz
+    c4 = p2 * p2 + q2 * q2 + r2 * r2
+    c3 = 4.0 * (x * dx * p2 + y * dy * q2 + z * dz * r2)
+    c2 = 6.0 * (x2 * p2 + y2 * q2 + z2 * r2)
+    c1 = 4.0 * (x2 * x * dx + y2 * y * dy + z2 * z * dz)
+    c0 = x2 * x2 + y2 * y2 + z2 * z2 - 1.0
+    t = first_root(c4, c3, c2, c1, c0, near - shift, far - shift)
+    return t + shift if t < NO_HIT else NO_HIT

@@ -1,0 +1,248 @@
+"""What stands in streets: cars, lamps, signs, benches, bins, fences, people. Fronts towards -y, standing on z = 0."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from scene_depth_synthetic.procedural.dice import Dice
+from scene_depth_synthetic.procedural.finishes import Palette, cloth, glass, glowing, metal, paint, painted, timber
+from scene_depth_synthetic.procedural.materials import BOOK, CHECKS, STRIPES, Color, Material, rgb, scaled
+from scene_depth_synthetic.procedural.piece import Piece
+from scene_depth_synthetic.procedural.shapes import (
+    Part,
+    block,
+    box,
+    cushion,
+    cylinder,
+    ellipsoid,
+    frustum,
+    mesh,
+    moved,
+    panel,
+    rod,
+    torus,
+)
+from scene_depth_synthetic.procedural.transforms import shift, turn_x, turn_y, turn_z
+
+HALF_TURN = math.pi
+CAR_COLORS = tuple(
+    rgb(code)
+    for code in ("#9b2226", "#1f3a5f", "#c9ccd0", "#f0efe9", "#2b2d30", "#6b7c72", "#d7a13b", "#486a8c", "#7a8088", "#274c3a")
+)
+
+
+def wheel(radius: float, width: float) -> list[Part]:
+    """A wheel around the x axis through the origin."""
+    rubber, rim = paint(rgb("#1b1b1d"), sheen=0.1), metal(rgb("#b9bcc0"), mirror=0.2)
+    tyre = torus(0.76 * radius, 0.24 * radius, (0, 0, 0), rubber)
+    parts = [
+        tyre,
+        cylinder(0.6 * radius, 0.74 * width, (0, 0, -0.37 * width), rim),
+        cylinder(0.9 * radius, 0.3 * width, (0, 0, -0.15 * width), rubber),
+    ]
+    return moved(parts, turn_y(0.5 * HALF_TURN))
+
+
+def _prism(
+    outline: list[tuple[float, float]], half_width: float, top_half_width: float, base: float, top: float, material: Material
+) -> Part:
+    """A solid with a polygon (y, z) as its side view; it narrows from ``base`` to ``top``."""
+    count = len(outline)
+    halves = [half_width + (top_half_width - half_width) * min(max((z - base) / (top - base), 0.0), 1.0) for _, z in outline]
+    left = [(-h, y, z) for (y, z), h in zip(outline, halves, strict=True)]
+    right = [(h, y, z) for (y, z), h in zip(outline, halves, strict=True)]
+    faces = [(0, i, i + 1) for i in range(1, count - 1)] + [(count, count + i + 1, count + i) for i in range(1, count - 1)]
+    for i in range(count):
+        j = (i + 1) % count
+        faces += [(i, count + i, j), (j, count + i, count + j)]
+    return mesh(np.array(left + right), np.array(faces), material, smooth=False)
+
+
+def car(dice: Dice, color: Color | None = None) -> Piece:
+    """A saloon, hatchback or van, along y with its front towards -y."""
+    chosen = scaled(dice.choice(CAR_COLORS), dice.uniform(0.8, 1.1))
+    lacquer = paint(chosen if color is None else color, sheen=0.9, gloss=7, unevenness=0.0)
+    pane, dark = glass(rgb("#8fa3ad")), paint(rgb("#26282b"))
+    length, half, radius = dice.uniform(3.9, 4.7), dice.uniform(0.84, 0.92), dice.uniform(0.31, 0.35)
+    van = dice.chance(0.2)
+    belt, roof = 0.92 if not van else 1.05, dice.uniform(1.38, 1.5) if not van else dice.uniform(1.8, 2.0)
+    front, rear = -0.5 * length, 0.5 * length
+    body = [
+        (front, 0.35),
+        (front + 0.05, 0.68),
+        (front + 0.25, 0.78),
+        (-0.22 * length, belt),
+        (rear - 0.3, belt),
+        (rear - 0.04, 0.85),
+        (rear, 0.4),
+        (rear - 0.1, 0.22),
+        (front + 0.1, 0.22),
+    ]
+    back = rear - (0.7 if dice.chance(0.5) and not van else 0.25)
+    cabin = [(-0.24 * length, belt - 0.01), (-0.24 * length + 0.65, roof), (back - 0.45, roof), (back, belt - 0.01)]
+    parts = [_prism(body, half, half - 0.04, 0.3, belt, lacquer), _prism(cabin, half - 0.05, half - 0.2, belt, roof, pane)]
+    parts.append(
+        cushion(
+            (2 * half - 0.34, back - 0.45 + 0.24 * length - 0.55, 0.07),
+            (0, 0.5 * (back - 0.45 - 0.24 * length + 0.65), roof),
+            lacquer,
+        )
+    )
+    for y in (-0.24 * length + 0.68, back - 0.5, 0.5 * (back - 0.24 * length)):
+        for side in (-1.0, 1.0):
+            parts.append(rod((side * (half - 0.055), y, belt), (side * (half - 0.2), y, roof), 0.022, lacquer))
+    for y in (front + 0.8, rear - 0.85):
+        for side in (-1.0, 1.0):
+            parts += moved(wheel(radius, 0.22), shift(side * (half - 0.06), y, radius))
+            parts.append(ellipsoid((0.02, 1.16 * radius, 1.16 * radius), (side * (half - 0.015), y, radius + 0.02), dark))
+    for side in (-1.0, 1.0):
+        parts.append(
+            ellipsoid(
+                (0.15, 0.08, 0.07), (side * (half - 0.2), front + 0.06, 0.65), glowing(rgb("#e8eaec"), 0.3, casts_shadow=True)
+            )
+        )
+        parts.append(box((0.25, 0.05, 0.12), (side * (half - 0.2), rear - 0.03, 0.72), paint(rgb("#8a1c1c"), sheen=0.8)))
+        parts.append(ellipsoid((0.09, 0.06, 0.07), (side * (half + 0.06), -0.24 * length + 0.55, belt + 0.06), lacquer))
+    plate = Material(BOOK, rgb("#e8e8e0"), rgb("#22252a"), rgb("#22252a"), (0.5, 0.3), (0.0,), dice.seed())
+    parts.append(panel(0.5, 0.11, (0, front - 0.002, 0.45), plate, "y"))
+    parts.append(box((1.7 * half, 0.12, 0.16), (0, front + 0.02, 0.38), dark))
+    parts.append(box((1.7 * half, 0.12, 0.16), (0, rear - 0.05, 0.38), dark))
+    return Piece("car", parts, 2 * half + 0.1, length, roof)
+
+
+def street_lamp(dice: Dice, height: float) -> Piece:
+    """A lamp post with an arm towards -y, or a lantern on top."""
+    iron = paint(dice.choice((rgb("#3b4248"), rgb("#23352e"), rgb("#8a8f93"))), sheen=0.3)
+    parts = [frustum(0.1, 0.05, height, (0, 0, 0), iron), cylinder(0.14, 0.4, (0, 0, 0), iron)]
+    if dice.chance(0.5):
+        parts.append(rod((0, 0, height - 0.1), (0, -1.2, height + 0.15), 0.035, iron))
+        parts.append(cushion((0.25, 0.6, 0.12), (0, -1.4, height + 0.13), iron))
+    else:
+        parts += [
+            frustum(0.12, 0.2, 0.4, (0, 0, height), glowing(rgb("#e6dfc8"), 0.4)),
+            frustum(0.26, 0.02, 0.2, (0, 0, height + 0.4), iron),
+        ]
+    return Piece("pole", parts, 0.4, 0.4, height + 0.6)
+
+
+def traffic_sign(dice: Dice, palette: Palette) -> Piece:
+    """A round, square or triangular sign on a pole, facing -y."""
+    steel, height = metal(rgb("#9a9da0"), mirror=0.1), dice.uniform(2.1, 2.7)
+    face = Material(CHECKS, rgb("#e9e9e4"), rgb("#a3262a"), scale=(0.34, 0.34), parameters=(0.0,))
+    blue = paint(rgb("#1f4e8c"), sheen=0.4)
+    kind = dice.below(3)
+    parts = [cylinder(0.035, height, (0, 0, 0), steel)]
+    if kind == 0:
+        red, white = paint(rgb("#b3262a"), sheen=0.4), paint(rgb("#eeeeea"), sheen=0.3)
+        disc = [cylinder(0.32, 0.02, (0, 0, 0), red), cylinder(0.25, 0.004, (0, 0, 0.02), white)]
+        parts += moved(disc, shift(0, -0.04, height - 0.35), turn_x(0.5 * HALF_TURN))
+    elif kind == 1:
+        parts.append(box((0.55, 0.02, 0.55), (0, -0.045, height - 0.3), blue))
+        parts.append(box((0.2, 0.022, 0.35), (0, -0.047, height - 0.3), face))
+    else:
+        title = Material(BOOK, rgb("#2e6b4f"), dice.choice(palette), rgb("#eeeeea"), (1.0, 0.4), (0.0,), dice.seed())
+        parts.append(box((1.0, 0.02, 0.4), (0, -0.045, height - 0.25), title))
+    return Piece("sign", parts, 0.6, 0.1, height)
+
+
+def bench(dice: Dice) -> Piece:
+    """A bench of boards; its back is at +y."""
+    wood = timber(rgb("#9a6b42"), rgb("#6b4526"), ring=0.05, polish=0.1, seed=dice.seed())
+    iron, width = paint(rgb("#2c2e30"), sheen=0.2), dice.uniform(1.4, 1.9)
+    parts = [block((width, 0.09, 0.03), (0, -0.16 + 0.11 * i, 0.43), wood) for i in range(4)]
+    parts += [box((width, 0.03, 0.09), (0, 0.24 + 0.025 * i, 0.58 + 0.13 * i), wood) for i in range(3)]
+    for side in (-1.0, 1.0):
+        x = side * (0.5 * width - 0.15)
+        parts += [rod((x, -0.2, 0), (x, -0.17, 0.43), 0.025, iron), rod((x, 0.2, 0), (x, 0.17, 0.43), 0.025, iron)]
+        parts += [rod((x, 0.2, 0.4), (x, 0.32, 0.92), 0.02, iron), rod((x, -0.2, 0.41), (x, 0.22, 0.41), 0.02, iron)]
+    return Piece("chair", parts, width, 0.65, 0.92)
+
+
+def litter_bin(dice: Dice, palette: Palette) -> Piece:
+    """A wheeled bin or a round one."""
+    shell = painted(dice, (*palette, rgb("#2f4f3a"), rgb("#39424a")))
+    if dice.chance(0.5):
+        parts = [cylinder(0.25, 0.85, (0, 0, 0), shell), ellipsoid((0.26, 0.26, 0.16), (0, 0, 0.85), paint(rgb("#2d2f31")))]
+        return Piece("container", parts, 0.52, 0.52, 1.0)
+    parts = [block((0.55, 0.6, 0.85), (0, 0, 0.12), shell)]
+    parts += moved([block((0.6, 0.68, 0.05), (0, 0, 0), shell)], shift(0, 0, 0.97), turn_x(0.08))
+    for side in (-1.0, 1.0):
+        parts += moved(wheel(0.12, 0.08), shift(side * 0.22, 0.25, 0.12))
+    return Piece("container", parts, 0.6, 0.7, 1.05)
+
+
+def cone(dice: Dice) -> Piece:
+    """A traffic cone with a white band."""
+    orange = Material(
+        STRIPES, rgb("#e0601c"), rgb("#eeeeea"), rgb("#eeeeea"), (0.24, 0.24), (0.5 * HALF_TURN, 0.4, 0.0), dice.seed()
+    )
+    parts = [block((0.38, 0.38, 0.03), (0, 0, 0), paint(rgb("#c2521a"))), frustum(0.14, 0.025, 0.65, (0, 0, 0.03), orange)]
+    return Piece("other", parts, 0.38, 0.38, 0.68)
+
+
+def fence(dice: Dice, length: float, height: float) -> list[Part]:
+    """A fence along x around the origin: pickets, boards or railings."""
+    finish = dice.choice(
+        (
+            paint(rgb("#e6e3da")),
+            timber(rgb("#8b7355"), rgb("#5c4a36"), ring=0.06, seed=dice.seed()),
+            paint(rgb("#2b2f33"), sheen=0.3),
+        )
+    )
+    style, parts = dice.below(3), []
+    for z in (0.2 * height, 0.8 * height):
+        parts.append(box((length, 0.04, 0.06), (0, 0.03, z), finish))
+    pitch = (0.14, 0.3, 0.12)[style]
+    for i in range(int(length / pitch)):
+        x = (i + 0.5) * pitch - 0.5 * length
+        if style == 2:
+            parts.append(cylinder(0.012, height, (x, 0, 0), finish))
+        else:
+            parts.append(block((0.6 * pitch if style == 0 else 0.95 * pitch, 0.02, height), (x, 0, 0.03), finish))
+    return parts
+
+
+def person(dice: Dice, palette: Palette) -> Piece:
+    """A person who stands or walks, facing -y."""
+    height = dice.uniform(1.55, 1.9)
+    skin = paint(dice.choice((rgb("#e0b394"), rgb("#b98560"), rgb("#8a5a3c"), rgb("#5c3b28"))))
+    hair, coat, trousers = (
+        paint(dice.choice((rgb("#2b1d14"), rgb("#6b4a2f"), rgb("#b79a6a"), rgb("#8a8a88")))),
+        cloth(dice, palette),
+        painted(dice, palette),
+    )
+    step, swing = dice.uniform(0.0, 0.22), dice.uniform(0.05, 0.2)
+
+    def at(x: float, y: float, z: float) -> tuple[float, float, float]:
+        return x * height, y * height, z * height
+
+    parts = [
+        ellipsoid(at(0.055, 0.065, 0.075), at(0, -0.01, 0.915), skin),
+        ellipsoid(at(0.06, 0.065, 0.06), at(0, 0.012, 0.94), hair),
+    ]
+    parts += [rod(at(0, 0, 0.8), at(0, 0, 0.88), 0.03 * height, skin), cushion(at(0.24, 0.14, 0.36), at(0, 0, 0.66), coat)]
+    for side in (-1.0, 1.0):
+        hip, knee, foot = (
+            at(0.05 * side, 0, 0.5),
+            at(0.055 * side, -0.5 * side * step, 0.27),
+            at(0.06 * side, -side * step + 0.02, 0.03),
+        )
+        parts += [
+            rod(hip, knee, 0.05 * height, trousers, 0.038 * height),
+            rod(knee, foot, 0.038 * height, trousers, 0.026 * height),
+        ]
+        parts.append(ellipsoid(at(0.028, 0.07, 0.025), at(0.06 * side, -side * step - 0.02, 0.022), paint(rgb("#241d1a"))))
+        shoulder, elbow, hand = (
+            at(0.125 * side, 0, 0.79),
+            at(0.15 * side, side * swing * 0.4, 0.62),
+            at(0.14 * side, side * swing - 0.05, 0.48),
+        )
+        parts += [
+            ellipsoid(at(0.045, 0.05, 0.05), shoulder, coat),
+            rod(shoulder, elbow, 0.035 * height, coat),
+            rod(elbow, hand, 0.028 * height, coat),
+        ]
+        parts.append(ellipsoid(at(0.022, 0.022, 0.035), hand, skin))
+    return Piece("person", moved(parts, turn_z(0.0)), 0.4, 0.5, height)

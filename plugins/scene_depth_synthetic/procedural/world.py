@@ -1,0 +1,176 @@
+"""A world: things with identities, lights and a sky. A value; things can be left out with all else unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene_depth.errors import InputError
+from scene_depth_synthetic.procedural.bvh import build_bvh
+from scene_depth_synthetic.procedural.lighting import LIGHT_ROW, Light, Sky
+from scene_depth_synthetic.procedural.materials import Material, material_table
+from scene_depth_synthetic.procedural.primitives import LATHE, QUAD, SPHERE, TORUS, TRIANGLE
+from scene_depth_synthetic.procedural.renderer import PackedScene
+from scene_depth_synthetic.procedural.shapes import Part, profile_rows, triangles
+from scene_depth_synthetic.procedural.tracing import Geometry
+from scene_depth_synthetic.procedural.transforms import invert
+
+CLASSES = (
+    "none", "floor", "wall", "ceiling", "door", "window", "curtain", "picture", "table", "chair", "sofa", "bed", "shelf",
+    "cabinet", "lamp", "rug", "plant", "book", "tableware", "container", "toy", "food", "electronics", "cloth", "box",
+    "road", "pavement", "grass", "building", "car", "tree", "pole", "sign", "fence", "person", "other",
+)  # fmt: skip
+TEXTURES_A_THING = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """One object of the world.
+
+    Attributes:
+        number: Its instance id, 1 or more.
+        category: One of CLASSES.
+        parts: In the frame of the world.
+    """
+
+    number: int
+    category: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """Things, lights and a sky, metres, z up.
+
+    Attributes:
+        things: With unique numbers.
+        lights: May be empty.
+        sky: What is behind everything.
+        ambient: Light of the second and later bounces, irradiance over pi.
+    """
+
+    things: tuple[Thing, ...]
+    lights: tuple[Light, ...] = ()
+    sky: Sky = Sky()  # noqa: RUF009 - Sky is a frozen value
+    ambient: tuple[float, float, float] = (0.2, 0.2, 0.2)
+
+    def without(self, numbers: Collection[int]) -> World:
+        """The world without some things; all that remains keeps its number, texture and light.
+
+        Raises:
+            InputError: If there is no thing of that number.
+        """
+        known = {thing.number for thing in self.things}
+        missing = sorted(set(numbers) - known)
+        if missing:
+            raise InputError("numbers", missing, f"numbers of things, which are {min(known)} to {max(known)}")
+        return replace(self, things=tuple(thing for thing in self.things if thing.number not in numbers))
+
+    def pack(self) -> PackedScene:
+        """The world as arrays for the kernels."""
+        light_rows = [light.row() for light in self.lights]
+        lights = np.array(light_rows, dtype=np.float64).reshape(len(light_rows), LIGHT_ROW)
+        geometry, materials = _pack_geometry(self.things)
+        return PackedScene(geometry, material_table(materials), lights, self.sky.row(), np.array(self.ambient, dtype=np.float64))
+
+
+class WorldBuilder:
+    """Collects things and numbers them in order."""
+
+    def __init__(self) -> None:
+        self.things: list[Thing] = []
+
+    def add(self, category: str, parts: list[Part]) -> int:
+        """Adds a thing and returns its number.
+
+        Raises:
+            InputError: For an unknown category.
+        """
+        if category not in CLASSES[1:]:
+            raise InputError("category", repr(category), f"one of {', '.join(CLASSES[1:])}")
+        self.things.append(Thing(len(self.things) + 1, category, tuple(parts)))
+        return len(self.things)
+
+
+def _pack_geometry(things: tuple[Thing, ...]) -> tuple[Geometry, list[Material]]:
+    rows: list[tuple[int, tuple[float, float, float], int, int, int, int, bool]] = []
+    matrices: list[NDArray[np.float64]] = []
+    frames: list[NDArray[np.float64]] = []
+    frame_numbers: list[int] = []
+    profiles: list[NDArray[np.float64]] = []
+    corner_normals: list[NDArray[np.float64]] = []
+    materials: dict[int, int] = {}
+    kept: list[Material] = []
+    segments = corners = 0
+    for thing in things:
+        category = CLASSES.index(thing.category)
+        for index, part in enumerate(thing.parts):
+            if id(part.material) not in materials:
+                materials[id(part.material)] = len(kept)
+                kept.append(part.material)
+            material, frame = materials[id(part.material)], len(frames)
+            frames.append(part.frame)
+            frame_numbers.append(thing.number * TEXTURES_A_THING + index if part.number is None else part.number)
+            tail = (frame, material, thing.number, category, part.material.casts_shadow)
+            if part.kind == TRIANGLE:
+                maps, normals = triangles(part)
+                first = corners if part.smooth else -1
+                rows += [(TRIANGLE, (float(first + k if part.smooth else -1), 0.0, 0.0), *tail) for k in range(len(maps))]
+                matrices.append(maps)
+                if part.smooth:
+                    corner_normals.append(normals)
+                    corners += len(normals)
+                continue
+            params = part.params
+            if part.profile is not None:
+                segment_rows = profile_rows(part.profile)
+                params = (float(segments), float(len(segment_rows)), params[2])
+                profiles.append(segment_rows)
+                segments += len(segment_rows)
+            rows.append((part.kind, params, *tail))
+            matrices.append(part.matrix[None])
+    if not rows:
+        raise InputError("things", "none", "a world with at least one thing")
+    return _ordered(rows, np.concatenate(matrices), np.array(frames), frame_numbers, profiles, corner_normals), kept
+
+
+def _ordered(rows, matrices, frames, frame_numbers, profiles, corner_normals) -> Geometry:
+    kind = np.array([row[0] for row in rows], dtype=np.int32)
+    params = np.array([row[1] for row in rows], dtype=np.float64)
+    columns = np.array([row[2:] for row in rows], dtype=np.float64)
+    profile_table = np.concatenate(profiles) if profiles else np.zeros((1, 8))
+    lows, highs = _bounds(kind, params, matrices, profile_table)
+    order, node_bounds, node_links = build_bvh(lows, highs)
+    to_local = invert(matrices).reshape(len(kind), 12)
+    return Geometry(
+        primitives=np.ascontiguousarray(np.column_stack([kind, to_local, params, columns])[order]),
+        nodes=np.column_stack([node_bounds, node_links]),
+        profiles=profile_table,
+        frames=np.column_stack([invert(frames).reshape(len(frames), 12), frame_numbers]),
+        corner_normals=np.concatenate(corner_normals) if corner_normals else np.zeros((1, 9)),
+    )
+
+
+def _bounds(kind, params, matrices, profiles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of the boxes around the primitives  # [N, 3] each"""
+    low, high = np.full((len(kind), 3), -1.0), np.ones((len(kind), 3))
+    low[kind == TRIANGLE], high[kind == TRIANGLE] = 0.0, 1.0
+    flat = (kind == TRIANGLE) | (kind == QUAD)
+    low[flat, 2] = high[flat, 2] = 0.0
+    tube = params[kind == TORUS, 0]
+    high[kind == TORUS] = np.stack([1.0 + tube, 1.0 + tube, tube], axis=1)
+    low[kind == TORUS] = -high[kind == TORUS]
+    for i in np.flatnonzero(kind == LATHE):
+        rows = profiles[int(params[i, 0]) : int(params[i, 0]) + int(params[i, 1])]
+        radius, heights = rows[:, [0, 2]].max(), rows[:, [1, 3]]
+        low[i], high[i] = (-radius, -radius, heights.min()), (radius, radius, heights.max())
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    center = matrices[:, :, 3] + sum(matrices[:, :, k] * middle[:, k : k + 1] for k in range(3))
+    reach = sum(np.abs(matrices[:, :, k]) * half[:, k : k + 1] for k in range(3))
+    ball = kind == SPHERE
+    squares = matrices[ball, :, :3] ** 2
+    reach[ball] = np.sqrt(squares[:, :, 0] + squares[:, :, 1] + squares[:, :, 2])
+    return center - reach, center + reach

@@ -1,0 +1,174 @@
+"""Sample scenes as folders that every tool of the field reads.
+
+A folder holds ``transforms.json`` (nerfstudio), ``images``, ``depth``, ``masks``, ``points.ply`` and ``recipe.json``;
+below ``removed`` the same views with the object gone have a ``transforms.json`` of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.depth_images import write_depth
+from scene_depth.io.images import write_mask
+from scene_depth.io.point_ply import write_point_ply
+from scene_depth.io.posed_views import OPENGL_AXES
+from scene_depth_synthetic.samples import SAMPLE_SCENES
+from scene_depth_synthetic.samples.capture import Picture, capture
+from scene_depth_synthetic.samples.recipe import HELD_OUT_EVERY, SampleScene
+from scene_depth_synthetic.samples.surface_points import sparse_points, unseen_shares
+
+JPEG_QUALITY = 88
+POINTS = 4800
+RECIPE = "recipe.json"
+LARGEST_SCALE = 8.0
+Progress = Callable[[int, int, str], None]
+
+
+def sample_scene(name: str, scale: float = 1.0) -> SampleScene:
+    """A sample scene by name.
+
+    Args:
+        name: "table", "room" or "street".
+        scale: Size of its pictures relative to the shipped ones.
+
+    Raises:
+        InputError: For an unknown name or a scale that is out of range.
+    """
+    if name not in SAMPLE_SCENES:
+        raise InputError("name", repr(name), f"all, {', '.join(SAMPLE_SCENES)}")
+    if not 0.1 <= scale <= LARGEST_SCALE:
+        raise InputError("scale", scale, f"0.1 to {LARGEST_SCALE:g}")
+    sample = SAMPLE_SCENES[name]()
+    if scale == 1.0:
+        return sample
+    size = (round(sample.cameras.width * scale), round(sample.cameras.height * scale))
+    return replace(sample, cameras=sample.cameras.resized(*size))
+
+
+def write_sample_scene(
+    folder: Path, sample: SampleScene, *, threads: int | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Draws a sample scene and writes its folder. The same call writes the same files again.
+
+    Args:
+        folder: New or empty, or a folder written by this function, whose files are then replaced.
+        sample: What to draw.
+        threads: Worker threads; the result does not depend on them.
+        progress: Called with done, total and a text.
+
+    Returns:
+        What ``recipe.json`` says.
+
+    Raises:
+        InputError: If the folder holds something else, or cannot be written.
+    """
+    _check_folder(folder)
+    drawn, names, total = capture(sample), sample.view_names(), 2 * len(sample.cameras)
+    pictures: list[list[Picture]] = [[], []]
+    for index, name in enumerate(names):
+        for state in (0, 1):
+            if progress is not None:
+                progress(2 * index + state, total, f"{sample.name}: {name}")
+            picture = drawn.picture(index, removed=bool(state), threads=threads)
+            _write_picture(folder / "removed" if state else folder, name, picture, sample.depth_unit)
+            pictures[state].append(picture)
+        write_mask(folder / "masks" / f"{name}.png", pictures[0][index].mask)
+    training = [i for i in range(len(names)) if i not in sample.held_out()]
+    chosen = [pictures[0][i] for i in training]
+    points = sparse_points(sample.cameras[training], chosen, count=POINTS, seed=len(names))
+    write_point_ply(folder / "points.ply", points)
+    _write_json(folder / "transforms.json", _transforms(sample, removed=False))
+    _write_json(folder / "removed" / "transforms.json", _transforms(sample, removed=True))
+    recipe = _recipe(sample, pictures, unseen_shares(sample.cameras, pictures[0], pictures[1], training), len(points))
+    _write_json(folder / RECIPE, recipe)
+    return recipe
+
+
+def encode_image(path: Path, image: np.ndarray) -> None:
+    """Writes a picture as the JPEG that the scenes ship."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, "JPEG", quality=JPEG_QUALITY, subsampling=2, optimize=True)
+
+
+def _write_picture(folder: Path, name: str, picture: Picture, unit: float) -> None:
+    encode_image(folder / "images" / f"{name}.jpg", picture.image)
+    check_writable(folder / "depth")
+    write_depth(folder / "depth" / f"{name}.png", picture.depth, unit=unit)
+
+
+def _transforms(sample: SampleScene, *, removed: bool) -> dict[str, Any]:
+    K, cameras, names = sample.cameras.K[0], sample.cameras, sample.view_names()
+    held_out = set(sample.held_out())
+    files = [f"images/{name}.jpg" for name in names]
+    meta: dict[str, Any] = {
+        "camera_model": "PINHOLE",
+        "w": cameras.width,
+        "h": cameras.height,
+        "fl_x": float(K[0, 0]),
+        "fl_y": float(K[1, 1]),
+        "cx": float(K[0, 2]),
+        "cy": float(K[1, 2]),
+        "depth_unit_scale_factor": sample.depth_unit,
+        "train_filenames": [file for i, file in enumerate(files) if i not in held_out],
+        "val_filenames": [file for i, file in enumerate(files) if i in held_out],
+        "test_filenames": [file for i, file in enumerate(files) if i in held_out],
+    }
+    if not removed:
+        meta["ply_file_path"] = "points.ply"
+    meta["frames"] = [_frame(sample, i, name, removed=removed) for i, name in enumerate(names)]
+    return meta
+
+
+def _frame(sample: SampleScene, index: int, name: str, *, removed: bool) -> dict[str, Any]:
+    pose = sample.cameras.camera_to_world[index].numpy() @ OPENGL_AXES
+    frame: dict[str, Any] = {"file_path": f"images/{name}.jpg", "depth_file_path": f"depth/{name}.png"}
+    if not removed:
+        frame["mask_path"] = f"masks/{name}.png"
+    frame["transform_matrix"] = (pose + np.zeros_like(pose)).tolist()  # without minus zeros
+    return frame
+
+
+def _recipe(sample: SampleScene, pictures: list[list[Picture]], unseen: list[float | None], points: int) -> dict[str, Any]:
+    shares = [share for share in unseen if share is not None]
+    names = sample.view_names()
+    return {
+        "scene": sample.name,
+        "command": f"scene-depth scenes make {sample.name} --output FOLDER",
+        "object": sample.object_name,
+        "views": len(names),
+        "held_out": [names[i] for i in sample.held_out()],
+        "held_out_every": HELD_OUT_EVERY,
+        "size": [sample.cameras.width, sample.cameras.height],
+        "unit": "metre, z up",
+        "depth_step_in_metres": sample.depth_unit,
+        "nearest_and_farthest_in_metres": [
+            round(min(float(p.depth[p.depth > 0].min()) for p in pictures[0]), 3),
+            round(max(float(p.depth.max()) for p in pictures[0]), 3),
+        ],
+        "points": points,
+        "rays_a_pixel": [sample.samples, sample.lit_samples],
+        "jpeg_quality": JPEG_QUALITY,
+        "object_share_of_image": {n: round(float(p.mask.mean()), 4) for n, p in zip(names, pictures[0], strict=True)},
+        "unseen_share_of_object": {n: None if s is None else round(s, 4) for n, s in zip(names, unseen, strict=True)},
+        "mean_unseen_share_of_object": round(sum(shares) / len(shares), 4),
+    }
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _check_folder(folder: Path) -> None:
+    check_writable(folder)
+    if any(folder.iterdir()) and not (folder / RECIPE).is_file():
+        raise InputError("output", "a folder with other files", "a new or empty folder, or one with a recipe.json", file=folder)

@@ -1,0 +1,117 @@
+"""Procedural frames kept on disk once they are rendered, since rendering is slower than training on a CPU."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scene_depth.cameras import Cameras
+from scene_depth.datasets.frames.frame import DepthFrame
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth_synthetic.procedural import KINDS, ProceduralDataset, generate_frame
+from scene_depth_synthetic.procedural.world import CLASSES
+
+GENERATION = 1
+"""Part of the names of kept frames; counts up when the generator draws other pictures for the same seed."""
+
+
+@dataclass(frozen=True)
+class ProceduralFrame:
+    """One random frame, rendered when it is first loaded.
+
+    Attributes:
+        kind: "room", "table_top" or "street".
+        seed: Of the world and the view.
+        size: Width and height.
+        samples: Rays a pixel for colour.
+        cache: Folder of kept frames, or None.
+    """
+
+    kind: str
+    seed: int
+    size: tuple[int, int]
+    samples: int = 4
+    cache: Path | None = None
+    role: str = "train"
+
+    @property
+    def name(self) -> str:
+        """Kind, seed, size and samples."""
+        return f"{self.kind}_{self.seed}_{self.size[0]}x{self.size[1]}_{self.samples}"
+
+    def load(self) -> DepthFrame:
+        """The frame, from disk or rendered. Colours have 8 bits either way."""
+        path = None if self.cache is None else self.cache / f"v{GENERATION}" / self.kind / f"{self.name}.npz"
+        kept = None if path is None else _read(path)
+        arrays = kept or self._render()
+        if path is not None and kept is None:
+            with atomic_path(path) as temporary:
+                np.savez_compressed(temporary, allow_pickle=False, **arrays)
+        K = torch.from_numpy(arrays["K"])[None]
+        return DepthFrame(
+            name=self.name,
+            truth=arrays["depth"],
+            rgb=arrays["rgb"].astype(np.float32) / np.float32(255),
+            camera=Cameras(torch.eye(4, dtype=torch.float64)[None], K, *self.size),
+            instances=arrays["instances"],
+            classes=arrays["classes"].astype(np.int32) if "classes" in arrays else None,
+            class_names=CLASSES,
+            dataset="procedural",
+            role=self.role,
+        )
+
+    def _render(self) -> dict[str, np.ndarray]:
+        frame = generate_frame(self.kind, self.seed, *self.size, samples=self.samples)
+        return {
+            "rgb": np.rint(frame.rgb * 255).astype(np.uint8),
+            "depth": frame.depth,
+            "instances": frame.instances,
+            "classes": frame.classes.astype(np.uint8),
+            "K": frame.camera.K[0].double().numpy(),
+        }
+
+
+def procedural_frames(
+    kinds: Sequence[str] = KINDS,
+    count: int = 1000,
+    size: tuple[int, int] = (320, 240),
+    seed: int = 0,
+    *,
+    samples: int = 4,
+    cache: Path | None = None,
+) -> list[ProceduralFrame]:
+    """The frames of a ``ProceduralDataset`` of the same arguments, lazily and with a cache.
+
+    Raises:
+        InputError: As ``ProceduralDataset``; or if the cache cannot be written.
+    """
+    data = ProceduralDataset(tuple(kinds), count, size, seed, samples=samples)
+    if samples < 1 or samples & (samples - 1):
+        raise InputError("samples", samples, "a power of two")
+    if cache is not None:
+        check_writable(cache)
+    chosen = data.kinds
+    return [ProceduralFrame(chosen[i % len(chosen)], data.frame_seed(i), size, samples, cache) for i in range(count)]
+
+
+def default_cache() -> Path:
+    """Where rendered frames are kept unless one says otherwise: ``scene_depth/frames`` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "scene_depth" / "frames"
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """A kept frame; None if it is not there or damaged, then it is rendered again. Frames kept early on have no classes."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = ("rgb", "depth", "instances", "K", *(["classes"] if "classes" in file else []))
+            return {name: file[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,99 @@
+"""Where a fit stands, kept in a file from which it goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scene_depth.errors import InputError
+from scene_depth.fitting.config import SettledConfig
+from scene_depth.io.atomic import atomic_path
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FitState:
+    """Everything that the next step depends on, besides the scene. Randomness needs nothing here: every draw is decided
+    by the seed and the step.
+
+    Attributes:
+        step: Steps done.
+        seed: Seed of the fit.
+        config: Parameters of the fit.
+        views: Names of the views, in order.
+        trainable: Parameters and optimizer memory, as ``save_trainable`` gives them.
+        density: What density control remembers.
+        losses: Losses of the last steps, for the report.
+        seconds: Wall time so far.
+        cpu_seconds: Process time so far.
+    """
+
+    step: int
+    seed: int
+    config: SettledConfig
+    views: tuple[str, ...]
+    trainable: dict[str, dict[str, Tensor]]
+    density: dict[str, Any]
+    losses: tuple[float, ...] = ()
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    frozen_sha256: str | None = field(default=None)
+
+
+def save_state(path: str | os.PathLike[str], state: FitState) -> None:
+    """Writes a state, whole or not at all."""
+    content = {**state.__dict__, "config": asdict(state.config), "views": list(state.views), "losses": list(state.losses)}
+    with atomic_path(path) as temporary:
+        torch.save({"format": FORMAT, **content}, temporary)
+
+
+def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> FitState:
+    """Reads a state; only tensors and plain values are accepted, so that a file cannot run code.
+
+    Raises:
+        InputError: If the file is missing, is not a state or comes from another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("checkpoint", "no such file", "a file that a fit wrote", file=path)
+    if not zipfile.is_zipfile(path):  # the shape of every file that torch writes
+        raise InputError("checkpoint", "unreadable (no archive)", "a whole file that a fit wrote", file=path)
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise InputError(
+            "checkpoint", f"unreadable ({type(error).__name__})", "a whole file that a fit wrote", file=path
+        ) from error
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise InputError("checkpoint", "another format", f"a checkpoint of format {FORMAT}", file=path)
+    try:
+        config = SettledConfig(**{**content["config"], "background": tuple(content["config"]["background"])})
+        return FitState(**{**content, "config": config, "views": tuple(content["views"]), "losses": tuple(content["losses"])})
+    except (TypeError, KeyError) as error:
+        raise InputError("checkpoint", f"other fields ({error})", "a checkpoint of this version", file=path) from error
+
+
+def check_same_fit(state: FitState, config: SettledConfig, seed: int, views: tuple[str, ...], frozen_sha256: str | None) -> None:
+    """Refuses to go on with a fit of something else.
+
+    Raises:
+        InputError: Naming the first difference.
+    """
+    for name, stored in asdict(state.config).items():
+        asked = getattr(config, name)
+        if stored != asked:
+            raise InputError(f"resume: {name}", asked, f"{stored!r}, as the stopped fit had")
+    pairs = (("seed", seed, state.seed), ("views", views, state.views), ("frozen splats", frozen_sha256, state.frozen_sha256))
+    for name, found, expected in pairs:
+        if found != expected:
+            raise InputError(
+                f"resume: {name}", "not those of the stopped fit", "the scene, split, seed and frozen splats that it had"
+            )

@@ -1,0 +1,358 @@
+"""Fitting splats to posed photos."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scene_depth.errors import InputError
+from scene_depth.fitting.checkpoint import FitState, check_same_fit
+from scene_depth.fitting.config import FitConfig, SettledConfig
+from scene_depth.fitting.density import DensityControl, Seen
+from scene_depth.fitting.frozen import FrozenNeighbours, join_frozen
+from scene_depth.fitting.initialization import initial_splats, viewing_distance
+from scene_depth.fitting.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
+from scene_depth.fitting.parameters import (
+    Trainable,
+    learning_rates,
+    load_trainable,
+    save_trainable,
+    trainable_splats,
+)
+from scene_depth.fitting.report import FitReport
+from scene_depth.fitting.training_views import Target, TrainingViews
+from scene_depth.rendering import Render, render
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+
+LOSSES_KEPT = 100
+
+
+@dataclass(frozen=True)
+class FitProgress:
+    """What a progress callback gets after each step.
+
+    Attributes:
+        step: Steps done, from 1.
+        total: Steps asked for.
+        loss: Loss of this step.
+        splats_count: Number of fitted splats.
+    """
+
+    step: int
+    total: int
+    loss: float
+    splats_count: int
+    _trainable: Trainable
+    _frozen: GaussianSplats | None
+
+    def splats(self) -> GaussianSplats:
+        """A copy of the current splats, frozen ones first; later steps do not change it."""
+        return _finished(self._trainable, self._frozen)
+
+
+Progress = Callable[[FitProgress], bool | None]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Outcome of a fit.
+
+    Attributes:
+        splats: Fitted splats, without the frozen ones.
+        report: What was done.
+        state: Where the fit stands, to go on from; None if it was broken off in the middle of a change.
+    """
+
+    splats: GaussianSplats
+    report: FitReport
+    state: FitState | None
+
+
+def fit(
+    scene: Scene,
+    *,
+    initial: GaussianSplats | None = None,
+    config: FitConfig | None = None,
+    frozen: GaussianSplats | None = None,
+    progress: Progress | None = None,
+    resume: FitState | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+) -> FitResult:
+    """Fits splats so that their renders look like the views of a scene.
+
+    Args:
+        scene: Views with images. All of them are fitted to; hold out test views with ``scene.split``.
+        initial: Splats to start from, without their extra values; None starts as ``config.start`` says.
+        config: Parameters; None takes the defaults.
+        frozen: Splats that are rendered with the fitted ones and never change, by no bit: they have neither gradient
+            nor optimizer, and density control does not see them.
+        progress: Called after each step; False stops the fit. KeyboardInterrupt also stops it, wherever it is raised.
+        resume: State of a stopped fit of the same scene, config and seed; the result is that of a fit that was never
+            stopped, bit for bit.
+        seed: Of all randomness.
+        device: Where to fit; None takes CUDA if it is there.
+
+    Returns:
+        Splats, report and state; of the steps that were done, if it was stopped.
+
+    Raises:
+        InputError: If views lack images, sizes differ from their cameras', or parameters do not fit together.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    settled = (config or FitConfig()).settled(device.type)
+    run = _prepare(scene, initial, settled, frozen, resume, seed, device)
+    started, cpu_started = time.perf_counter(), time.process_time()
+    seconds, cpu_seconds = (resume.seconds, resume.cpu_seconds) if resume else (0.0, 0.0)
+    whole = True
+    try:
+        while run.step < settled.steps:
+            loss = run.forward_backward()
+            whole = False
+            run.update()
+            whole = True
+            run.losses.append(loss)
+            told = FitProgress(run.step, settled.steps, loss, len(run.trainable), run.trainable, run.frozen)
+            if progress is not None and progress(told) is False:
+                break
+    except KeyboardInterrupt:
+        pass
+    seconds += time.perf_counter() - started
+    cpu_seconds += time.process_time() - cpu_started
+    state = run.state(seconds, cpu_seconds)
+    return FitResult(_finished(run.trainable, None), _report(run, state), state if whole else None)
+
+
+@dataclass
+class _Run:
+    """A fit under way; ``forward_backward`` and ``update`` together are one step."""
+
+    config: SettledConfig
+    views: TrainingViews
+    frozen: GaussianSplats | None
+    frozen_sha256: str | None
+    trainable: Trainable
+    density: DensityControl
+    extent: float
+    depth_unit: float
+    seed: int
+    device: torch.device
+    step: int
+    losses: deque[float]
+    seen: Seen | None = None
+
+    def __post_init__(self) -> None:
+        self.neighbours = None if self.frozen is None else FrozenNeighbours(self.frozen)
+
+    def forward_backward(self) -> float:
+        """Loss of the next step; gradients are left in the parameters."""
+        config, step = self.config, self.step + 1
+        degree = min(config.sh_degree, step // config.sh_every)
+        self.trainable.raise_sh_degree(degree)
+        total, seen = 0.0, []
+        for index in views_of_step(len(self.views), config.batch, step, self.seed):
+            target = self.views.target(index, reduction=self._reduction(step), device=self.device)
+            probe = self._probe() if self.density.wants_gradients else None
+            splats = self.trainable.splats()
+            image = render(
+                splats if self.neighbours is None else self.neighbours.join(splats),
+                target.camera,
+                background=self._background(step, index),
+                means2d=probe,
+                absgrad=probe is not None and config.absgrad,
+            )
+            loss = self._loss(image, target) / config.batch
+            loss.backward()
+            total += float(loss.detach())
+            if probe is not None:
+                seen.append(self._seen(image, probe, target))
+        if config.density in ("guided", "mcmc"):
+            p = self.trainable.parameters
+            penalty = opacity_and_scale_penalty(
+                p["opacities"],
+                p["scales"],
+                opacity_weight=config.opacity_penalty,
+                scale_weight=config.scale_penalty,
+                unit=self.extent,
+            )
+            penalty.backward()
+        if not math.isfinite(total):
+            raise InputError(
+                "loss", f"{total} at step {step}", "finite numbers: lower learning rates, or check the initial splats"
+            )
+        self.seen = None if not seen else Seen(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
+        return total
+
+    def update(self) -> None:
+        """Lets the optimizers and density control act."""
+        rates = learning_rates(self.config, self.extent, self.step + 1)
+        self.trainable.set_learning_rates(rates)
+        self.trainable.step()
+        self.density.after_step(self.trainable, self.step + 1, rates["means"], self.seen)
+        self.step += 1
+
+    def state(self, seconds: float, cpu_seconds: float) -> FitState:
+        names = tuple(view.name for view in self.views.views)
+        saved = save_trainable(self.trainable)
+        return FitState(
+            self.step,
+            self.seed,
+            self.config,
+            names,
+            saved,
+            dict(self.density.state),
+            tuple(self.losses),
+            seconds,
+            cpu_seconds,
+            self.frozen_sha256,
+        )
+
+    def _reduction(self, step: int) -> int:
+        low = self.config.low_resolution_steps * self.config.steps
+        return 4 if step <= low else 2 if step <= 2 * low else 1
+
+    def _background(self, step: int, index: int) -> Tensor:
+        if self.config.random_background:
+            return torch.from_numpy(np.random.default_rng([self.seed, 2, step, index]).random(3, np.float32)).to(self.device)
+        return torch.tensor(self.config.background, device=self.device)
+
+    def _probe(self) -> Tensor:
+        count = len(self.trainable) + (0 if self.frozen is None else len(self.frozen))
+        return torch.zeros(1, count, 2, device=self.device, requires_grad=True)
+
+    def _loss(self, image: Render, target: Target) -> Tensor:
+        weight = None if target.counts is None else target.counts[None]
+        loss = photometric_loss(image.rgb, target.image[None], weight=weight, ssim_weight=self.config.ssim_weight)
+        if target.depth is not None:
+            known = (target.depth > 0)[None] & image.depth_valid
+            if target.counts is not None:
+                known = known & target.counts[None]
+            loss = loss + self.config.depth_weight * depth_loss(image.depth, target.depth[None], known, unit=self.depth_unit)
+        return loss
+
+    def _seen(self, image: Render, probe: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        first = 0 if self.frozen is None else len(self.frozen)
+        gradients = probe.absgrad if self.config.absgrad else probe.grad  # type: ignore[attr-defined]
+        assert gradients is not None
+        width, height = target.camera.width, target.camera.height
+        half = gradients.new_tensor([width / 2, height / 2]) * self.config.batch
+        return gradients[:, first:] * half, image.radii[:, first:] / max(width, height)
+
+
+def views_of_step(count: int, batch: int, step: int, seed: int) -> list[int]:
+    """Views of a step: all views in random order, then all in another order, and so on, decided by seed and step alone."""
+    chosen = []
+    for position in range((step - 1) * batch, step * batch):
+        order = np.random.default_rng([seed, 1, position // count]).permutation(count)
+        chosen.append(int(order[position % count]))
+    return chosen
+
+
+def scene_extent(views: TrainingViews) -> float:
+    """Size of a scene: 1.1 times the largest distance of a camera from their mean (the reference trainer's measure), or a
+    tenth of the viewing distance where cameras hardly move."""
+    cameras = [views.camera(i) for i in range(len(views))]
+    centers = np.stack([camera.centers[0].numpy() for camera in cameras])
+    spread = 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
+    return max(spread, 0.1 * viewing_distance(cameras))
+
+
+def _prepare(
+    scene: Scene,
+    initial: GaussianSplats | None,
+    config: SettledConfig,
+    frozen: GaussianSplats | None,
+    resume: FitState | None,
+    seed: int,
+    device: torch.device,
+) -> _Run:
+    for name, splats in (("initial", initial), ("frozen", frozen)):
+        if splats is not None and splats.antialiased != config.antialiased:
+            raise InputError("antialiased", config.antialiased, f"{splats.antialiased}, as the {name} splats are")
+    views = TrainingViews(scene.views, config.max_size, config.mask_use, config.depth_weight > 0, config.cache_bytes)
+    extent, frozen_sha256 = scene_extent(views), None if frozen is None else frozen.sha256()
+    if resume is not None:
+        check_same_fit(resume, config, seed, tuple(view.name for view in scene.views), frozen_sha256)
+        trainable = load_trainable(resume.trainable, config.antialiased)
+        density_state = {k: v.clone() if isinstance(v, Tensor) else v for k, v in resume.density.items()}
+    else:
+        trainable, density_state = trainable_splats(_first_splats(scene, views, initial, config, seed).to(device), config), {}
+    return _Run(
+        config=config,
+        views=views,
+        frozen=None if frozen is None else frozen.detach().to(device),
+        frozen_sha256=frozen_sha256,
+        trainable=trainable,
+        density=DensityControl(config, extent, seed, density_state),
+        extent=extent,
+        depth_unit=_median_depth(views, extent),
+        seed=seed,
+        device=device,
+        step=resume.step if resume else 0,
+        losses=deque(resume.losses if resume else (), maxlen=LOSSES_KEPT),
+    )
+
+
+def _first_splats(
+    scene: Scene, views: TrainingViews, initial: GaussianSplats | None, config: SettledConfig, seed: int
+) -> GaussianSplats:
+    if initial is None:
+        return initial_splats(
+            scene,
+            views,
+            start=config.start,
+            count=config.start_splats,
+            limit=config.max_splats,
+            opacity=config.start_opacity,
+            scale=config.start_scale,
+            seed=seed,
+        )
+    if len(initial) == 0:
+        raise InputError("initial", "no splats", "one or more splats")
+    for name in ("means", "quats", "log_scales", "logit_opacities", "sh"):
+        values = getattr(initial, name)
+        if not bool(torch.isfinite(values).all()):
+            raise InputError(f"initial.{name}", "numbers that are not finite", "finite numbers")
+    return initial
+
+
+def _median_depth(views: TrainingViews, extent: float) -> float:
+    """Median known depth of the first view that has any; the scene's extent if none has."""
+    for index in range(len(views)) if views.with_depth else ():
+        depth = views.target(index).depth
+        if depth is not None and bool((depth > 0).any()):
+            return float(depth[depth > 0].median())
+    return extent
+
+
+def _finished(trainable: Trainable, frozen: GaussianSplats | None) -> GaussianSplats:
+    return join_frozen(frozen, trainable.splats().detach().map(torch.clone))
+
+
+def _report(run: _Run, state: FitState) -> FitReport:
+    camera = run.views.camera(0)
+    return FitReport(
+        finished=run.step >= run.config.steps,
+        steps=run.step,
+        loss=float(np.mean(run.losses)) if run.losses else math.nan,
+        splats=len(run.trainable),
+        frozen_splats=0 if run.frozen is None else len(run.frozen),
+        frozen_sha256=None if run.frozen is None else run.frozen.sha256(),
+        views=len(run.views),
+        width=camera.width,
+        height=camera.height,
+        extent=run.extent,
+        seconds=state.seconds,
+        cpu_seconds=state.cpu_seconds,
+        seed=run.seed,
+        device=str(run.device),
+        config=asdict(run.config),
+    )

@@ -1,0 +1,126 @@
+"""The trainable splats, their optimizers and learning rates, in the shape that gsplat's strategies work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scene_depth.fitting.config import SettledConfig
+from scene_depth.splats import GaussianSplats
+
+NAMES = ("means", "scales", "quats", "opacities", "sh0", "shN")  # gsplat's; scales and opacities before activation
+
+
+@dataclass
+class Trainable:
+    """Splats that change, one row a splat.
+
+    Attributes:
+        parameters: By gsplat's names; sh0 [N, 1, 3], shN [N, K - 1, 3] of the bands in use so far.
+        optimizers: One fused Adam each.
+        antialiased: Kind of the splats.
+    """
+
+    parameters: dict[str, torch.nn.Parameter]
+    optimizers: dict[str, torch.optim.Optimizer]
+    antialiased: bool
+
+    def __len__(self) -> int:
+        return len(self.parameters["means"])
+
+    @property
+    def sh_degree(self) -> int:
+        """Degree of the bands in use."""
+        return round((1 + self.parameters["shN"].shape[1]) ** 0.5) - 1
+
+    def splats(self) -> GaussianSplats:
+        """The splats, for rendering: gradients flow into the parameters."""
+        p = self.parameters
+        sh = torch.cat([p["sh0"], p["shN"]], dim=1) if p["shN"].shape[1] else p["sh0"]
+        return GaussianSplats(p["means"], p["quats"], p["scales"], p["opacities"], sh, antialiased=self.antialiased)
+
+    def raise_sh_degree(self, degree: int) -> None:
+        """Adds bands of zeros up to a degree; does nothing if they are there."""
+        old = self.parameters["shN"]
+        missing = (degree + 1) ** 2 - 1 - old.shape[1]
+        if missing <= 0:
+            return
+        optimizer = self.optimizers["shN"]
+        remembered = optimizer.state.pop(old, {})
+        new = torch.nn.Parameter(_with_bands(old.detach(), missing))
+        if remembered:
+            optimizer.state[new] = {k: v if k == "step" else _with_bands(v, missing) for k, v in remembered.items()}
+        optimizer.param_groups[0]["params"] = [new]
+        self.parameters["shN"] = new
+
+    def set_learning_rates(self, rates: dict[str, float]) -> None:
+        for name, rate in rates.items():
+            self.optimizers[name].param_groups[0]["lr"] = rate
+
+    def step(self) -> None:
+        """One step of all optimizers; gradients are dropped."""
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+
+def trainable_splats(splats: GaussianSplats, config: SettledConfig) -> Trainable:
+    """Parameters that start as copies of the given splats, with new optimizers."""
+    copy = splats.detach().map(lambda values: values.float().clone().contiguous())
+    if copy.sh_degree > config.sh_degree:
+        copy = copy.with_sh_degree(config.sh_degree)
+    values = (copy.means, copy.log_scales, copy.quats, copy.logit_opacities, copy.sh[:, :1].clone(), copy.sh[:, 1:].clone())
+    return _trainable(dict(zip(NAMES, values, strict=True)), config.antialiased)
+
+
+def learning_rates(config: SettledConfig, extent: float, step: int) -> dict[str, float]:
+    """Learning rates of a step, by parameter.
+
+    Args:
+        config: Rates and their final factors.
+        extent: Size of the scene, which the rate of the means is in.
+        step: From 1 to ``config.steps``.
+    """
+    progress = step / config.steps
+    late = config.lr_final ** max(0.0, 2 * progress - 1)
+    return {
+        "means": config.means_lr * extent * config.means_lr_final**progress,
+        "scales": config.scales_lr * late,
+        "quats": config.quats_lr * late,
+        "opacities": config.opacities_lr * late,
+        "sh0": config.colors_lr * late,
+        "shN": config.sh_lr * late,
+    }
+
+
+def save_trainable(trainable: Trainable) -> dict[str, dict[str, Tensor]]:
+    """Parameters and what their optimizers remember, as plain tensors that share memory with them."""
+    saved = {}
+    for name, parameter in trainable.parameters.items():
+        remembered = trainable.optimizers[name].state.get(parameter, {})
+        saved[name] = {"value": parameter.detach(), **remembered}
+    return saved
+
+
+def load_trainable(saved: dict[str, dict[str, Tensor]], antialiased: bool) -> Trainable:
+    """The opposite of :func:`save_trainable`; continues bit for bit. The saved tensors are copied."""
+    trainable = _trainable({name: saved[name]["value"].clone() for name in NAMES}, antialiased)
+    for name, parameter in trainable.parameters.items():
+        remembered = {key: values.clone() for key, values in saved[name].items() if key != "value"}
+        if remembered:
+            trainable.optimizers[name].state[parameter] = remembered
+    return trainable
+
+
+def _trainable(values: dict[str, Tensor], antialiased: bool) -> Trainable:
+    parameters = {name: torch.nn.Parameter(tensor) for name, tensor in values.items()}
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        name: torch.optim.Adam([parameter], eps=1e-15, fused=True) for name, parameter in parameters.items()
+    }
+    return Trainable(parameters, optimizers, antialiased)
+
+
+def _with_bands(values: Tensor, missing: int) -> Tensor:
+    return torch.cat([values, values.new_zeros(len(values), missing, 3)], dim=1)

@@ -1,0 +1,50 @@
+"""Frozen beside changing splats: the same as a copy of both, in rows, gradients and renders, at every step."""
+
+from __future__ import annotations
+
+import torch
+from fit_scenes import blobs, ring_cameras
+
+from scene_depth.fitting.frozen import FrozenNeighbours, join_frozen
+from scene_depth.rendering import render
+from scene_depth.splats import PARAMETERS, GaussianSplats
+
+
+def leaves(splats: GaussianSplats) -> GaussianSplats:
+    return splats.map(lambda values: values.clone().requires_grad_())
+
+
+def test_join_is_a_copy_of_both_whatever_changes() -> None:
+    frozen = blobs(30, seed=1).with_sh_degree(2)
+    before = frozen.sha256()
+    neighbours = FrozenNeighbours(frozen)
+    counts_and_degrees = [(5, 0), (5, 0), (5, 1), (8, 1), (3, 3), (3, 3), (3, 1)]
+    for step, (count, degree) in enumerate(counts_and_degrees):
+        changing = blobs(count, seed=10 + step).with_sh_degree(degree)
+        joined, expected = neighbours.join(leaves(changing)), join_frozen(frozen, changing)
+        assert joined.sh_degree >= expected.sh_degree
+        assert joined.with_sh_degree(expected.sh_degree).detach().sha256() == expected.sha256()
+    assert frozen.sha256() == before
+
+
+def test_gradients_are_those_of_a_copy() -> None:
+    frozen, changing, camera = blobs(30, seed=1), blobs(6, seed=2), ring_cameras(3, 40, 30)[1]
+    neighbours = FrozenNeighbours(frozen)
+    neighbours.join(leaves(changing))
+    one, two = leaves(changing), leaves(changing)
+    render(neighbours.join(one), camera).rgb.square().sum().backward()
+    render(join_frozen(frozen, two), camera).rgb.square().sum().backward()
+    for name in PARAMETERS:
+        gradient = getattr(one, name).grad
+        assert gradient is not None
+        assert bool(gradient.abs().sum() > 0)
+        assert torch.equal(gradient, getattr(two, name).grad)
+    assert all(getattr(frozen, name).grad is None for name in PARAMETERS)
+
+
+def test_memory_is_kept_while_sizes_stay() -> None:
+    neighbours = FrozenNeighbours(blobs(30))
+    first = neighbours.join(leaves(blobs(4, seed=3)))
+    second = neighbours.join(leaves(blobs(4, seed=4)))
+    assert first.sh.data_ptr() == second.sh.data_ptr()
+    assert neighbours.join(leaves(blobs(5, seed=4))).sh.data_ptr() != second.sh.data_ptr()

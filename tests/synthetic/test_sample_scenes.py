@@ -1,0 +1,115 @@
+"""The shipped scenes as other programs and the command see them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scene_depth_synthetic.cli import scenes
+from scene_depth_synthetic.samples import SAMPLE_SCENES
+from scene_depth_synthetic.samples.capture import capture
+from scene_depth_synthetic.samples.writer import sample_scene, write_sample_scene
+
+from scene_depth.errors import InputError
+from scene_depth.geometry.visibility import count_sightings
+from scene_depth.io.scenes import read_scene
+
+SCENES = Path(__file__).resolve().parents[2] / "scenes"
+LARGEST_BYTES = 12e6
+
+
+def test_all_scenes_together_are_small() -> None:
+    assert sum(path.stat().st_size for name in SAMPLE_SCENES for path in (SCENES / name).rglob("*")) < LARGEST_BYTES
+
+
+@pytest.mark.parametrize("name", SAMPLE_SCENES)
+def test_a_shipped_depth_without_the_object_is_what_its_recipe_draws(name: str) -> None:
+    sample = sample_scene(name)
+    drawn = capture(sample).picture(18, removed=True, threads=1)
+    shipped = read_scene(SCENES / name / "removed").views[18]
+    np.testing.assert_allclose(shipped.depth(), drawn.depth, rtol=0, atol=0.51 * sample.depth_unit)
+    assert np.array_equal(shipped.depth() > 0, drawn.depth > 0)
+    assert np.abs(shipped.image() - drawn.image / 255).mean() < 0.012  # what JPEG costs
+
+
+@pytest.mark.parametrize("name", SAMPLE_SCENES)
+def test_points_lie_on_surfaces_that_two_views_see(name: str) -> None:
+    scene = read_scene(SCENES / name)
+    recipe = json.loads((SCENES / name / "recipe.json").read_text())
+    assert scene.points is not None
+    assert 3000 <= len(scene.points) == recipe["points"] <= 5000
+    chosen = torch.from_numpy(scene.points.xyz[::10])
+    cameras = [view.camera for view in scene.views]
+    depths = [torch.from_numpy(view.depth()) for view in scene.views]
+    blocked = [torch.zeros(depth.shape, dtype=torch.bool) for depth in depths]
+    assert (count_sightings(chosen, cameras, depths, blocked, tolerance=0.015) >= 2).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("name", SAMPLE_SCENES)
+def test_the_recipe_says_what_is_in_the_folder(name: str) -> None:
+    recipe = json.loads((SCENES / name / "recipe.json").read_text())
+    scene = read_scene(SCENES / name)
+    for view in scene.views[::9]:
+        stem = Path(view.name).stem
+        assert abs(recipe["object_share_of_image"][stem] - view.mask().mean()) < 1e-4
+        assert 0.03 < view.mask().mean() < 0.2
+        assert recipe["unseen_share_of_object"][stem] > 0
+    _, test = scene.split(every=recipe["held_out_every"])
+    assert [Path(view.name).stem for view in test.views] == recipe["held_out"]
+    assert len(read_scene(SCENES / name, split="test")) == len(recipe["held_out"]) == 8
+
+
+def test_nerfstudio_reads_a_scene() -> None:
+    parser = pytest.importorskip("nerfstudio.data.dataparsers.nerfstudio_dataparser", reason="nerfstudio is not installed")
+    config = parser.NerfstudioDataParserConfig(
+        data=SCENES / "table",
+        load_3D_points=True,
+        orientation_method="none",
+        center_method="none",
+        auto_scale_poses=False,
+        depth_unit_scale_factor=SAMPLE_SCENES["table"]().depth_unit,  # its users say this on the command line
+    )
+    train, test = (config.setup().get_dataparser_outputs(split) for split in ("train", "test"))
+    assert len(train.image_filenames) == 24
+    assert [path.stem for path in test.image_filenames] == [f"frame_{i:02d}" for i in range(0, 32, 4)]
+    assert [path.stem for path in train.metadata["depth_filenames"]] == [path.stem for path in train.image_filenames]
+    assert len(train.metadata["points3D_xyz"]) > 3000
+    K = SAMPLE_SCENES["table"]().cameras.K[0]
+    np.testing.assert_allclose([float(train.cameras.fx[0]), float(train.cameras.cy[0])], [K[0, 0], K[1, 2]], rtol=1e-6)
+
+
+def test_the_command_writes_a_scene_twice_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contents = []
+    for threads in (1, 2):
+        scenes("make", "table", tmp_path / "out", scale=0.1, threads=threads)
+        files = sorted(path for path in (tmp_path / "out" / "table").rglob("*") if path.is_file())
+        contents.append({str(path.relative_to(tmp_path)): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 32 * 5 + 4
+    assert "seen by no training view" in capsys.readouterr().out
+    assert len(read_scene(tmp_path / "out" / "table")) == 32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("make", "cave"), "name"),
+        (("make", "all", 0.0), "scale"),
+        (("make", "table", 1.0, 0), "threads"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_written(tmp_path: Path, arguments: tuple, field: str) -> None:
+    action, name, *rest = arguments
+    with pytest.raises(InputError, match=field):
+        scenes(action, name, tmp_path / "out", *rest)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="other files"):
+        write_sample_scene(tmp_path, sample_scene("table", 0.1))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
