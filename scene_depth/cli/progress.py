@@ -1,16 +1,79 @@
-"""What every long command shows, and how Ctrl-C ends it."""
+"""What the commands of all packages share while long work runs: a bar, Ctrl-C, and reports as JSON.
+
+A command watches a workflow with :func:`watch_progress`, prints its report, and calls :func:`end_if_stopped` at the end, which
+makes a stopped command end with exit code 130.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from scene_depth.work import OnProgress, Progress
 
 Show = Callable[[int, int, str], None]
+
+
+class Stoppable(Protocol):
+    """A report that says whether the work was finished."""
+
+    @property
+    def finished(self) -> bool:
+        """False if the work was stopped before its end."""
+        ...
+
+
+@contextmanager
+def watch_progress(description: str = "") -> Iterator[OnProgress]:
+    """Gives an ``on_progress`` that moves a bar on the terminal's error stream; nothing is drawn where there is no terminal.
+
+    It returns False once Ctrl-C was pressed, which stops the work after the step under way; pressed again, Ctrl-C interrupts
+    at once.
+
+    Args:
+        description: Text of the bar before the first step.
+    """
+    with progress_bar(description) as show, stopped_by_signal() as stopped:
+
+        def on_progress(now: Progress) -> bool:
+            show(now.done, now.total, describe_progress(now))
+            return not stopped()
+
+        yield on_progress
+
+
+def describe_progress(now: Progress) -> str:
+    """One line for a person: the stage, with its message or else its measures."""
+    said = now.message or ", ".join(f"{name} {value:.4g}" for name, value in now.measures.items())
+    return ": ".join(part for part in (now.stage, said) if part)
+
+
+def end_if_stopped(report: Stoppable) -> None:
+    """Ends the command with exit code 130 if the work was stopped before its end.
+
+    Raises:
+        KeyboardInterrupt: Which the program turns into the exit code.
+    """
+    if not report.finished:
+        raise KeyboardInterrupt
+
+
+def print_json(report: Any, *, indent: int | None = None) -> None:
+    """Prints a report on standard output: one with ``as_json`` as it says, a dataclass or plain values as strict JSON."""
+    if hasattr(report, "as_json"):
+        print(report.as_json())
+        return
+    content = dataclasses.asdict(report) if dataclasses.is_dataclass(report) and not isinstance(report, type) else report
+    print(json.dumps(content, indent=indent, allow_nan=False))
 
 
 @contextmanager
@@ -18,7 +81,7 @@ def progress_bar(description: str = "") -> Iterator[Show]:
     """Gives ``show(done, total, text)``: a bar on the terminal's error stream, nothing where there is no terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=None)
 
         def show(done: int, total: int, text: str) -> None:
