@@ -128,8 +128,3 @@ class Scene:
         if not test or not train:
             raise InputError("every", f"{every} with {len(self)} views", "a number that leaves at least one view on each side")
         return self.select(train), self.select(test)
-
-    def camera_extent(self) -> float:
-        """1.1 times the largest distance of a camera from their mean, the reference trainer's measure of a scene's size."""
-        centers = np.stack([view.camera.centers[0].cpu().numpy() for view in self.views])
-        return 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())

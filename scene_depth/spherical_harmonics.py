@@ -60,20 +60,6 @@ def sh_basis(degree: int, directions: Tensor) -> Tensor:
     return torch.stack(values, dim=-1)
 
 
-def sh_colors(sh: Tensor, directions: Tensor) -> Tensor:
-    """Colours of splats seen along directions, 0.5 + basis times coefficients; renderers cut off what is below 0.
-
-    Args:
-        sh: Coefficients of RGB  # [N, K, 3]
-        directions: Unit vectors in the world, from the camera to the splat  # [N, 3]
-
-    Returns:
-        sRGB, not clipped  # [N, 3]
-    """
-    basis = sh_basis(round(sh.shape[-2] ** 0.5) - 1, directions)
-    return 0.5 + torch.einsum("...k,...kc->...c", basis, sh)
-
-
 def sh_rotation(degree: int, rotation: Tensor) -> Tensor:
     """Matrix that turns coefficients with the world: the colour seen along R d afterwards is that seen along d before.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from scene_depth.errors import InputError
 from scene_depth.rotations import matrices_to_quaternions, multiply_quaternions
 from scene_depth.spherical_harmonics import rotate_sh
-from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.splats import GaussianSplats
 
 SIMILARITY_TOLERANCE = 1e-3  # relative; matrices in files are often written with five or six digits
 NORMALS = ("nx", "ny", "nz")
@@ -91,18 +91,6 @@ def transform_splats(splats: GaussianSplats, matrix: Tensor) -> GaussianSplats:
         extra=_turn_normals(splats.extra, rotation),
         comments=tuple(line for line in splats.comments if not line.lower().startswith("vertical axis")),
     )
-
-
-def duplicate_splats(splats: GaussianSplats, matrix: Tensor, which: Tensor | None = None) -> GaussianSplats:
-    """All splats, unchanged to the bit and in order, followed by a transformed copy of the chosen ones.
-
-    Args:
-        splats: Splats to keep and to copy from.
-        matrix: Similarity for the copy, as in ``transform_splats``  # [4, 4]
-        which: Boolean mask [N] or indices [M] of the splats to copy; None for all.
-    """
-    source = splats if which is None else splats.select(which)
-    return concatenate_splats([splats, transform_splats(source, matrix)])
 
 
 def _split_similarity(matrix: Tensor) -> tuple[Tensor, float]:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scene_samples import sample_scene
 
 from scene_depth.cameras import concatenate_cameras
 from scene_depth.errors import InputError
-from scene_depth.scene import PointCloud, Scene, View
+from scene_depth.scene import PointCloud, Scene
 
 
 def test_views_load_when_asked(tmp_path: Path) -> None:
@@ -58,16 +57,6 @@ def test_every_eighth_view_by_name_is_held_out(tmp_path: Path) -> None:
     for every in (0, 1):
         with pytest.raises(InputError, match=f"every: found {every} with 2 views"):
             Scene((replace(view, name="a"), replace(view, name="b"))).split(every)
-
-
-def test_camera_extent(tmp_path: Path) -> None:
-    view = sample_scene(tmp_path, points=0).views[0]
-    views = []
-    for index, center in enumerate([(0.0, 0, 0), (4.0, 0, 0), (2.0, 0, 0)]):
-        pose = view.camera.camera_to_world.clone()
-        pose[0, :3, 3] = torch.tensor(center)
-        views.append(View(str(index), replace(view.camera, camera_to_world=pose)))
-    assert Scene(tuple(views)).camera_extent() == pytest.approx(2.2)
 
 
 def test_points_need_colours() -> None:

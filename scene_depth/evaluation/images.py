@@ -50,18 +50,6 @@ def ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_] | None = No
     return _mean(values, mask)
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns of the smallest box that holds a mask, to crop pictures to before they are compared.
-
-    Raises:
-        InputError: If the mask is empty.
-    """
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows) == 0:
-        raise InputError("mask", "no pixel", "a mask with one or more pixels")
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
 def _window(values: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     weights /= weights.sum()

@@ -204,16 +204,6 @@ def ray_lengths(K: NDArray, width: int, height: int) -> NDArray[np.float64]:
     return np.sqrt(1 + x**2 + y[:, None] ** 2)
 
 
-def ray_to_z(distance: NDArray, K: NDArray) -> NDArray[np.float32]:
-    """z-depth of distances from the camera centre; 0 stays 0  # [H, W], [3, 3] -> [H, W]"""
-    return (distance / ray_lengths(np.asarray(K), distance.shape[1], distance.shape[0])).astype(np.float32)
-
-
-def z_to_ray(depth: NDArray, K: NDArray) -> NDArray[np.float32]:
-    """Distances from the camera centre of z-depths; 0 stays 0  # [H, W], [3, 3] -> [H, W]"""
-    return (depth * ray_lengths(np.asarray(K), depth.shape[1], depth.shape[0])).astype(np.float32)
-
-
 def depth_size(path: str | PathLike[str], format: str | None = None) -> tuple[int, int]:
     """Width and height from the file's header; its values are not read.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scene_depth.errors import InputError
-from scene_depth.evaluation.images import bounding_box, psnr, ssim
+from scene_depth.evaluation.images import psnr, ssim
 
 RNG = np.random.default_rng(0)
 REFERENCE = RNG.random((40, 33, 3))
@@ -41,14 +41,6 @@ def test_both_match_scikit_image() -> None:
 def test_ssim_of_equal_pictures_is_one() -> None:
     assert ssim(REFERENCE, REFERENCE) == pytest.approx(1.0)
     assert ssim(IMAGE, REFERENCE) < 0.99
-
-
-def test_bounding_box() -> None:
-    mask = np.zeros((9, 9), bool)
-    mask[2, 3] = mask[5, 1] = True
-    assert bounding_box(mask) == (slice(2, 6), slice(1, 4))
-    with pytest.raises(InputError, match="mask"):
-        bounding_box(np.zeros((3, 3), bool))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from scene_depth_synthetic.procedural.finishes import (
     carpet,
     cloth,
     furniture_finish,
-    glowing,
     metal,
     paint,
     painted,
@@ -29,7 +28,6 @@ from scene_depth_synthetic.procedural.shapes import (
     ellipsoid,
     frustum,
     moved,
-    panel,
     rod,
     torus,
 )
@@ -252,10 +250,3 @@ def waste_bin(dice: Dice, palette: Palette) -> Piece:
     """A basket."""
     height = dice.uniform(0.25, 0.4)
     return Piece("container", [frustum(0.11, 0.14, height, (0, 0, 0), painted(dice, palette), caps=1)], 0.28, 0.28, height)
-
-
-def screen_wall(dice: Dice, width: float) -> list[Part]:
-    """A television around the origin that faces -y."""
-    height, case = 0.57 * width, paint(rgb("#17181a"), sheen=0.5)
-    glass_front = paint(rgb("#0c0d10"), sheen=1.0, gloss=8) if dice.chance(0.6) else glowing(rgb("#7f95ad"), 0.8)
-    return [box((width, 0.05, height), (0, 0, 0), case), panel(0.97 * width, 0.94 * height, (0, -0.0255, 0), glass_front, "y")]
