@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, heal_each_way, marked_hole, shown
 from scene_depth_heal.inputs import load_views, select
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
+from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal_views
 
 from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
 from benchmarks.heal_speed import measure_speed, speed_lines
@@ -39,6 +39,7 @@ from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import read_image, write_image
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import Progress
 
 BEFORE, SPEED = "before", "speed"
 PICTURED = (
@@ -78,11 +79,11 @@ def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
     selecting = time.perf_counter() - started
     config = HealConfig() if steps is None else HealConfig(steps=steps)
 
-    def tell(way: str, now: HealProgress) -> None:
+    def tell(way: str, now: Progress) -> None:
         if now.stage != "fit" or now.done == now.total:
             _say(f"{case.name}: {way}: {now.stage} {now.done}/{now.total}: {now.message}")
 
-    results = heal_each_way(splats, removed, views, config, progress=tell)
+    results = heal_each_way(splats, removed, views, config, on_progress=tell)
     holes = dict(case.holes) if case.holes is not None else splat_holes(case, splats, removed)
     scored: dict[str, list[SceneScore]] = {}
     for way, edited in {BEFORE: splats, **{way: result.splats for way, result in results.items()}}.items():
@@ -150,7 +151,7 @@ def splat_holes(case: Case, splats: GaussianSplats, removed: torch.Tensor) -> di
     """Where the removed splats show in the held-out views, at the size of those views  # [H, W] each"""
     sized = TrainingViews(case.test.views, case.max_size)
     views = [HealView(view.name, sized.camera(i), sized.target(i).image.numpy()) for i, view in enumerate(case.test.views)]
-    dry = heal(splats, removed, views, load_depth_inpainter("nearest"), load_image_inpainter("exemplar"), dry_run=True)
+    dry = heal_views(splats, removed, views, load_depth_inpainter("nearest"), load_image_inpainter("exemplar"), dry_run=True)
     holes = {}
     for state, view in zip(dry.states, case.test.views, strict=True):
         pixels = state.object_pixels.cpu().float()[None, None]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from scene_depth_heal.comparison import HEAL, WAYS
 from scene_depth_heal.inputs import load_views, select
-from scene_depth_heal.workflow import HealConfig, heal
+from scene_depth_heal.workflow import HealConfig, heal_views
 
 from benchmarks.heal_cases import CASES, OUTPUT, fitted
 from scene_depth.color.registry import load_image_inpainter
@@ -43,7 +43,7 @@ def _heal_once(case: Any, splats: Any) -> dict[str, Any]:
     removed = select(splats, views, case.selection)
     selected = time.perf_counter()
     inpainter = load_depth_inpainter(WAYS[HEAL][0])
-    result = heal(splats, removed, views, inpainter, load_image_inpainter("exemplar"), HealConfig())
+    result = heal_views(splats, removed, views, inpainter, load_image_inpainter("exemplar"), HealConfig())
     seconds = {"read views": loaded - started, "select": selected - loaded, **result.report.seconds}
     camera = result.states[0].camera
     return {

@@ -13,6 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
@@ -24,9 +25,7 @@ from scene_depth.splats import GaussianSplats
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.inputs import SelectionSource, load_views, select
 from scene_depth_heal.trained import named_depth_inpainter, trained_splats
-from scene_depth_heal.watching import watched
-from scene_depth_heal.workflow import HealConfig, HealResult
-from scene_depth_heal.workflow import heal as heal_splats
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 HEALED, REPORT, PICTURES = "healed.ply", "report.json", "views"
 PICTURES_KEPT = 8
@@ -88,16 +87,17 @@ def heal(
         config = replace(config, references=tuple(name for name, _ in painted))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     trained = trained_splats(posed, splats, folder, steps=fit_steps, max_size=max_size, device=device, seed=config.seed)
-    with watched() as tell:
+    with watch_progress() as on_progress:
         removed = select(trained, views, selection, grow)
-        result = heal_splats(trained, removed, views, depth_inpainter, image_inpainter, config, progress=tell, dry_run=dry_run)
+        result = heal_views(
+            trained, removed, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run
+        )
     _write(folder, trained, result, dry_run, inputs=() if splats is None else (splats,))
     if json:
-        print(result.report.as_json())
+        print_json(result.report)
     else:
         _print(result, folder, dry_run)
-    if not result.report.finished and not dry_run:
-        raise KeyboardInterrupt
+    end_if_stopped(result.report)
 
 
 def _write(folder: Path, before: GaussianSplats, result: HealResult, dry_run: bool, inputs: tuple[Path, ...]) -> None:
@@ -126,9 +126,9 @@ def _print(result: HealResult, folder: Path, dry_run: bool) -> None:
     console.print(table)
     console.print(f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen by any view", highlight=False)
     if report.shadow_splats:
-        share, gain = 100 * report.shadow_share_of_picture, report.shadow_gain
+        share, shade = 100 * report.shadow_share_of_picture, report.shadow_shade
         words = f"{report.shadow_splats} splats carried its shadow and went with it: {share:.1f} % of {report.references[0].view}"
-        console.print(f"{words}, lit {1 / gain:.2f} times as much", highlight=False)
+        console.print(f"{words}, lit {1 / shade:.2f} times as much", highlight=False)
     if not dry_run:
         frozen = "unchanged" if report.frozen_sha256_before == report.frozen_sha256_after else "CHANGED"
         console.print(f"{report.removed_splats} splats removed, {report.new_splats} new, {report.kept_splats} old ones {frozen}")

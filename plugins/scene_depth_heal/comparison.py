@@ -13,9 +13,10 @@ from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import Progress
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.hole import ViewState
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
+from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal_views
 
 DELETE_ONLY, NEAREST, HEAL = "delete only", "nearest depth", "heal"
 WAYS: dict[str, tuple[str, bool]] = {DELETE_ONLY: ("nearest", True), NEAREST: ("nearest", False), HEAL: ("solver", False)}
@@ -30,7 +31,7 @@ def heal_each_way(
     config: HealConfig | None = None,
     *,
     color: str = "exemplar",
-    progress: Callable[[str, HealProgress], bool | None] | None = None,
+    on_progress: Callable[[str, Progress], bool | None] | None = None,
 ) -> dict[str, HealResult]:
     """The scene with the object's splats only deleted, healed with the nearest known depth, and healed with the solver.
 
@@ -43,7 +44,7 @@ def heal_each_way(
         views: Posed photos.
         config: Parameters of all three.
         color: Image inpainter by name.
-        progress: Called with the way and how far it is; False stops that way and the rest, which are then left out.
+        on_progress: Called with the way and how far it is; False stops that way and the rest, which are then left out.
 
     Returns:
         Results by way, in the order of WAYS.
@@ -57,13 +58,13 @@ def heal_each_way(
     stopped: list[bool] = []
     for way, (inpainter, dry_run) in WAYS.items():
 
-        def tell(now: HealProgress, way: str = way) -> bool:
-            if progress is not None and progress(way, now) is False:
+        def watch(now: Progress, way: str = way) -> bool:
+            if on_progress is not None and on_progress(way, now) is False:
                 stopped.append(True)
             return not stopped
 
         depth_inpainter = load_depth_inpainter(inpainter)
-        result = heal(splats, removed, views, depth_inpainter, image_inpainter, config, progress=tell, dry_run=dry_run)
+        result = heal_views(splats, removed, views, depth_inpainter, image_inpainter, config, on_progress=watch, dry_run=dry_run)
         if stopped:
             break
         found[way] = replace(result, splats=splats.detach().select(~removed)) if dry_run else result

@@ -24,6 +24,7 @@ from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import Progress
 
 SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
 FIT_STEPS, MAX_SIZE = 3000, 480
@@ -105,16 +106,15 @@ def _heals(before: GaussianSplats, scene: Scene, show: Show, stopped: Callable[[
     """The scene with the object deleted only, healed with the nearest known depth, and healed."""
     from scene_depth_heal.comparison import WAYS, heal_each_way
     from scene_depth_heal.inputs import SelectionSource, load_views, select
-    from scene_depth_heal.workflow import HealProgress
 
     views = load_views(scene, MAX_SIZE, SelectionSource())
     removed = select(before, views, SelectionSource())
 
-    def tell(way: str, now: HealProgress) -> bool:
+    def tell(way: str, now: Progress) -> bool:
         show(now.done, now.total, f"{now.stage}: {now.message}")
         return not stopped()
 
-    found = heal_each_way(before, removed, views, progress=tell)
+    found = heal_each_way(before, removed, views, on_progress=tell)
     if len(found) < len(WAYS):
         raise KeyboardInterrupt
     return found

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +9,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.splats import GaussianSplats, concatenate_splats
-from scene_depth_heal.workflow import HealProgress, Tell
+from scene_depth.work import OnProgress, Progress, Work
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class EditConfig:
     steps: int = 200
     """Optimisation steps of the new splats; 0 leaves them as they are made."""
     seed: int = 0
-    """Seed of everything random."""
+    """Seed of all random choices."""
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -34,8 +31,8 @@ class PosedView:
     """A view of the scene without its photo.
 
     Attributes:
-        name: Of the view.
-        camera: At the working size.
+        name: Name of the view.
+        camera: Camera at the working size.
     """
 
     name: str
@@ -61,7 +58,7 @@ class EditReport(JsonReport):
         frozen_sha256_before, frozen_sha256_after: Hash of the kept splats' tensors.
         seconds: Wall time of each stage.
         parameters: All parameters, the seed among them.
-        versions: Of what decides the numbers.
+        versions: Versions of what decides the numbers.
     """
 
     kind: str
@@ -107,19 +104,20 @@ class EditRun:
     Attributes:
         kept: Splats that never change.
         report: Filled in as it goes.
-        progress: Called between steps; False stops.
+        on_progress: Called between steps; False stops.
         new: New splats as they stand.
-        stopped: Whether somebody asked to stop.
+        work: Its stages, and whether somebody asked to stop.
     """
 
     kept: GaussianSplats
     report: EditReport
-    progress: Tell | None = None
+    on_progress: OnProgress | None = None
     new: GaussianSplats | None = None
-    stopped: bool = False
+    work: Work = field(init=False)
 
     def __post_init__(self) -> None:
         self.kept = self.kept.detach()
+        self.work = Work(self.on_progress, seconds=self.report.seconds)
         self.report.kept_splats = len(self.kept)
         self.report.frozen_sha256_before = self.kept.sha256()
 
@@ -127,29 +125,16 @@ class EditRun:
         """Kept splats, then the new ones."""
         return self.kept if self.new is None or len(self.new) == 0 else concatenate_splats([self.kept, self.new])
 
-    def tell(self, stage: str, done: int, total: int, message: str, splats: Callable[[], GaussianSplats] | None = None) -> bool:
-        """Says how far it is; gives whether to go on."""
-        if self.progress is not None and self.progress(HealProgress(stage, done, total, message, splats or self.scene)) is False:
-            self.stopped = True
-        return not self.stopped
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Times a stage. A KeyboardInterrupt in it ends the stage; what was done by then stays."""
-        started = time.perf_counter()
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.stopped = True
-        finally:
-            self.report.seconds[stage] = time.perf_counter() - started
+    def announce(self, stage: str, message: str) -> bool:
+        """Says that a stage is done; gives whether to go on."""
+        return self.work.report(Progress(stage, 1, 1, message, snapshot=self.scene))
 
     def result(self) -> EditResult:
         """What stands now."""
         edited = self.scene()
         new = len(edited) - len(self.kept)
         self.report.new_splats = new
-        self.report.finished = not self.stopped
+        self.report.finished = not self.work.stopped
         old = edited.select(slice(0, len(self.kept))).with_sh_degree(self.kept.sh_degree)
         self.report.frozen_sha256_after = old.sha256()
         return EditResult(edited, new, self.report)

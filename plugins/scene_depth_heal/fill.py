@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,18 @@ from scene_depth.cameras import Cameras
 from scene_depth.color.protocol import ImageInpainter, inpaint_image
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
+from scene_depth.depth.seam import measure_seam
 from scene_depth.errors import InputError
 from scene_depth.fitting.surface_splats import splats_on_depth
+from scene_depth.geometry.normals import normals_from_depth
+from scene_depth.geometry.planes import Plane, camera_points, fitted_plane, plane_depth, planes_of
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.planes import on_planes
 
 LEAST_KNOWN = 0.01  # share of the picture whose depth must be known for a fill to mean anything
+EVEN = 0.008  # largest distance of known pixels from a plane, relative to the depth, as a robust standard deviation
+MAD_TO_SIGMA = 1.4826
+TUKEY = 4.7  # standard deviations beyond which a pixel has no weight: 95 % efficiency for normal errors
+ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -25,14 +32,14 @@ class Reference:
     """A view as the fill sees it, arrays at the working size.
 
     Attributes:
-        name: Of the view.
-        camera: Of the arrays.
+        name: Name of the view.
+        camera: Camera of the arrays.
         rgb: The photo outside the object, and what other views saw inside; not read where ``hole``  # [H, W, 3]
         depth: Rendered z-depth of what remains, 0 where there is no surface  # [H, W]
         hole: What is to be invented  # [H, W] bool
         painted: A picture that the user edited elsewhere, used for the colour of the hole  # [H, W, 3]
-        renew: Pixels beside the hole whose colour and depth are known and become new splats all the same  # [H, W] bool
-        beside: The photo where ``rgb`` is changed beside both, as the fit is to see it  # [H, W, 3]
+        resurface: Pixels beside the hole whose colour and depth are known and become new splats all the same  # [H, W] bool
+        photo: The photo where ``rgb`` is changed beside both, as the fit is to see it  # [H, W, 3]
     """
 
     name: str
@@ -41,13 +48,13 @@ class Reference:
     depth: NDArray[np.float32]
     hole: NDArray[np.bool_]
     painted: NDArray[np.float32] | None = None
-    renew: NDArray[np.bool_] | None = None
-    beside: NDArray[np.float32] | None = None
+    resurface: NDArray[np.bool_] | None = None
+    photo: NDArray[np.float32] | None = None
 
     @property
-    def made(self) -> NDArray[np.bool_]:
+    def new_pixels(self) -> NDArray[np.bool_]:
         """Pixels that become new splats  # [H, W] bool"""
-        return self.hole if self.renew is None else self.hole | self.renew
+        return self.hole if self.resurface is None else self.hole | self.resurface
 
 
 @dataclass(frozen=True)
@@ -68,22 +75,16 @@ class Filled:
 
 
 def fill_reference(
-    reference: Reference, depth_inpainter: DepthInpainter, image_inpainter: ImageInpainter, *, seed: int = 0
+    reference: Reference, prediction: DepthPrediction, image_inpainter: ImageInpainter, *, seed: int = 0
 ) -> Filled:
-    """Depth first, from the surfaces around the hole alone; then colour, which follows those surfaces; then splats.
-
-    Colour inside the hole is unknown when the depth is made, and a guess of it would put edges where there are none, so
-    the depth inpainter gets the colours of the hole as a smooth continuation of its border.
+    """Colour for the hole, which follows the completed depth; then splats.
 
     Args:
         reference: The view.
-        depth_inpainter, image_inpainter: What invents.
-        seed: Of everything random.
-
-    Raises:
-        InputError: If too little depth is known.
+        prediction: Its depth; see ``fill_depth``.
+        image_inpainter: Invents the colour.
+        seed: Seed of all random choices.
     """
-    prediction = fill_depth(reference, depth_inpainter, seed=seed)
     if reference.painted is not None:
         rgb = np.where(reference.hole[..., None], reference.painted, reference.rgb)
     else:
@@ -95,14 +96,22 @@ def fill_reference(
             camera=reference.camera,
             seed=seed,
         )
-    splats = splats_on_depth(rgb, prediction.depth, reference.made, reference.camera)
-    if reference.beside is not None:
-        rgb = np.where(reference.made[..., None], rgb, reference.beside)
+    splats = splats_on_depth(rgb, prediction.depth, reference.new_pixels, reference.camera)
+    if reference.photo is not None:
+        rgb = np.where(reference.new_pixels[..., None], rgb, reference.photo)
     return Filled(reference, rgb, prediction, splats)
 
 
 def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: int = 0) -> DepthPrediction:
-    """The depth of ``fill_reference``: completed, then put on planes that are known where it lies close to them.
+    """Completes the depth from the surfaces around the hole, and puts it on planes that are known where it lies close to them.
+
+    Colour inside the hole is unknown when the depth is made, and a guess of it would put edges where there are none, so
+    the depth inpainter gets the colours of the hole as a smooth continuation of its border.
+
+    Args:
+        reference: The view.
+        depth_inpainter: Invents the depth; it is asked once.
+        seed: Seed of all random choices.
 
     Raises:
         InputError: If too little depth is known.
@@ -118,6 +127,68 @@ def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: i
     return on_planes(prediction, known, reference.camera, seed)
 
 
+def on_planes(prediction: DepthPrediction, known: NDArray[np.bool_], camera: Cameras, seed: int = 0) -> DepthPrediction:
+    """The prediction with those parts of the hole put onto planes that lie close to them.
+
+    Completed depth hangs on the pixels at the border of the hole, where rendered splats are thick and blurred. A floor that is
+    one per cent off there looks right in its own view, and out of step with its pattern in every other. The same floor is known
+    in thousands of other pixels: the plane fitted to those is several times more accurate.
+
+    Only planes count that are known in at least as many pixels as they have in the hole, and are even there.
+
+    Args:
+        prediction: Of ``inpaint_depth``.
+        known: Pixels whose depth stays as it is, bit for bit  # [H, W]
+        camera: The one camera of the view.
+        seed: Of the search for planes.
+
+    Returns:
+        The prediction with normals and seam of the new depth; ``details["planes"]`` has the pixels that each plane moved and
+        the deviation of its known ones, relative to the depth.
+    """
+    depth = prediction.depth.copy()
+    points, rays = camera_points(depth, camera), camera_points(np.ones(known.shape), camera)
+    used = []
+    for plane in planes_of(prediction.depth, ~known, camera, seed):
+        inside = plane.pixels & known
+        if inside.sum() < (plane.pixels & ~known).sum():
+            continue
+        normal, offset, deviation = robust_plane(plane, points[inside])
+        if deviation > EVEN:
+            continue
+        exact = plane_depth(normal, offset, rays)
+        moved = plane.pixels & ~known & np.isfinite(exact)
+        depth[moved] = exact[moved]
+        used.append({"pixels": int(moved.sum()), "deviation": deviation})
+    return replace(
+        prediction,
+        depth=depth,
+        normals=normals_from_depth(depth, camera),
+        seam=measure_seam(depth, known, camera),
+        details={**prediction.details, "planes": used},
+    )
+
+
+def robust_plane(plane: Plane, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
+    """A plane fitted to points with outliers, by iteratively reweighted least squares (Tukey's biweight).
+
+    Args:
+        plane: A first guess.
+        points: In the camera frame  # [N, 3]
+
+    Returns:
+        Unit normal  # [3]; offset; robust standard deviation of the points' distance, relative to their depth
+    """
+    trust = np.ones(len(points))
+    normal, offset, deviation = plane.normal, plane.offset, np.inf
+    for _ in range(ROUNDS):
+        normal, offset = fitted_plane(points, points[:, 2], plane.normal, trust)
+        off = (points @ normal - offset) / points[:, 2]
+        deviation = MAD_TO_SIGMA * float(np.median(np.abs(off))) + 1e-9
+        trust = np.clip(1 - (off / (TUKEY * deviation)) ** 2, 0, 1) ** 2
+    return normal, offset, deviation
+
+
 def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The picture with a membrane in the hole  # [H, W, 3]"""
     from scene_depth.color.exemplar.base import base_layer, surface_weights
@@ -127,6 +198,6 @@ def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[n
     return np.where(hole[..., None], np.clip(smooth, 0, 1), clean).astype(np.float32)
 
 
-def as_array(values: torch.Tensor) -> NDArray:
+def as_array(values: torch.Tensor) -> NDArray[Any]:
     """NumPy copy of a tensor on any device."""
     return values.detach().cpu().numpy()

@@ -1,21 +1,45 @@
-"""The hole that a deletion leaves in each view, and the part of it that no view has ever seen behind."""
+"""The hole that a deletion leaves in each view, the splats that go with the object, and what no view has ever seen behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.geometry.visibility import sight
-from scene_depth.rendering import Render, render
+from scene_depth.rendering import Render, blending_weights, render
 from scene_depth.splats import SH_C0, GaussianSplats
 
 SHARE_OF_OBJECT = 0.1  # blending weight of the removed splats from which a pixel shows the object
 OPAQUE = 0.8  # alpha from which what remains counts as a surface
 TOLERANCE = 0.03  # relative depth difference between views on one surface: rendered depth of fitted splats varies that much
+WITNESSES = 2  # photos beside the object that must show a splat: one alone says nothing of its depth
+SHARE_SHOWN = 0.2  # of what the hole will show of a splat, that those photos must show
+FAINT = 0.05  # pixels of blending weight up to which a splat does no harm in the hole
+
+
+@dataclass(frozen=True)
+class HealView:
+    """A view to heal in.
+
+    Attributes:
+        name: Name of the view.
+        camera: Camera at the working size.
+        rgb: The photo  # [H, W, 3]
+        mask: Object mask if there is one  # [H, W] bool
+        painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
+    """
+
+    name: str
+    camera: Cameras
+    rgb: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None = None
+    painted: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -23,24 +47,30 @@ class ViewState:
     """What one view shows before and after the deletion.
 
     Attributes:
-        name: Of the view.
-        camera: At the working size.
+        view: The view.
         depth_before: Rendered z-depth with the object, 0 where alpha is low  # [H, W]
         rgb_after: Rendered colour of what remains  # [H, W, 3]
-        alpha_after: Its alpha  # [H, W]
         depth_after: Its z-depth, 0 where alpha is low  # [H, W]
         object_pixels: Where the object shows, its mask included and widened by the filter's reach  # [H, W] bool
         unseen: The part of the object's pixels behind which no view has seen anything  # [H, W] bool
     """
 
-    name: str
-    camera: Cameras
+    view: HealView
     depth_before: Tensor
     rgb_after: Tensor
-    alpha_after: Tensor
     depth_after: Tensor
     object_pixels: Tensor
     unseen: Tensor
+
+    @property
+    def name(self) -> str:
+        """Name of the view."""
+        return self.view.name
+
+    @property
+    def camera(self) -> Cameras:
+        """Camera of the view at the working size."""
+        return self.view.camera
 
     @property
     def unseen_share(self) -> float:
@@ -48,15 +78,43 @@ class ViewState:
         return float(self.unseen.float().mean())
 
 
-def open_hole(
-    splats: GaussianSplats,
-    removed: Tensor,
-    names: Sequence[str],
-    cameras: Sequence[Cameras],
-    masks: Sequence[Tensor | None],
-    *,
-    widen: int = 2,
-) -> list[ViewState]:
+@dataclass(frozen=True)
+class Hole:
+    """A deletion and what it leaves.
+
+    Attributes:
+        splats: The scene with the object.
+        removed: The deleted splats  # [N] bool
+        kept: All others; they stay as they are.
+        states: What each view shows before and after, in the order of the views.
+    """
+
+    splats: GaussianSplats
+    removed: Tensor
+    kept: GaussianSplats
+    states: tuple[ViewState, ...]
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """One rendering of the scene with the object: its depth, and where the chosen splats show."""
+
+    depth: Tensor
+    shows: Tensor
+
+
+def find_hole(splats: GaussianSplats, selected: Tensor, views: Sequence[HealView], *, widen: int = 2) -> Hole:
+    """Deletes the selected splats, and those that no photo supports, and finds what is unseen; see ``open_hole``."""
+    drawings = [_draw(splats, selected, view) for view in views]
+    cameras, shows = [view.camera for view in views], [drawing.shows for drawing in drawings]
+    unsupported = unsupported_splats(splats, selected, cameras, shows)
+    if unsupported.any():
+        selected = selected | unsupported
+        drawings = [_draw(splats, selected, view) for view in views]
+    return _open(splats, selected, views, drawings, widen)
+
+
+def open_hole(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], *, widen: int = 2) -> Hole:
     """Renders every view before and after the deletion and finds what is truly unseen.
 
     A pixel of the object is seen if what remains shows an opaque surface there, and another view sees that very point
@@ -66,38 +124,65 @@ def open_hole(
     Args:
         splats: The scene with the object.
         removed: The splats to delete  # [N] bool
-        names: Names of the views.
-        cameras: One camera a view, at the working size.
-        masks: Object masks of the views if there are any; they add to where the splats show  # [H, W] bool
+        views: The views; their object masks, if there are any, add to where the splats show.
         widen: Pixels by which the object's pixels are widened.
-
-    Returns:
-        One state a view.
     """
+    return _open(splats, removed, views, [_draw(splats, removed, view) for view in views], widen)
+
+
+def _open(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], drawings: Sequence[_Drawing], widen: int) -> Hole:
     kept = splats.select(~removed)
     states = []
-    for name, camera, mask in zip(names, cameras, masks, strict=True):
-        before, after = render(splats, camera), render(kept, camera)
-        shows = object_pixels(splats, removed, camera, mask)
+    for view, drawing in zip(views, drawings, strict=True):
+        after = render(kept, view.camera)
         states.append(
             ViewState(
-                name=name,
-                camera=camera,
-                depth_before=opaque_depth(before),
+                view=view,
+                depth_before=drawing.depth,
                 rgb_after=after.rgb[0].clamp(0, 1),
-                alpha_after=after.alpha[0],
                 depth_after=opaque_depth(after),
-                object_pixels=dilate(shows, widen),
-                unseen=shows,
+                object_pixels=dilate(drawing.shows, widen),
+                unseen=drawing.shows,
             )
         )
-    return [replace(state, unseen=find_unseen(state, states)) for state in states]
+    return Hole(splats, removed, kept, tuple(replace(state, unseen=find_unseen(state, states)) for state in states))
 
 
-def object_pixels(splats: GaussianSplats, removed: Tensor, camera: Cameras, mask: Tensor | None) -> Tensor:
-    """Where the splats to remove show in a view, and its mask  # [H, W] bool"""
-    shows = weight_of(splats, removed, camera) > SHARE_OF_OBJECT
-    return shows if mask is None else shows | mask.to(shows.device)
+def _draw(splats: GaussianSplats, removed: Tensor, view: HealView) -> _Drawing:
+    image = _render_weight(splats, removed, view.camera)
+    shows = image.rgb[0, ..., 0] > SHARE_OF_OBJECT
+    if view.mask is not None:
+        shows = shows | torch.from_numpy(view.mask).to(shows.device)
+    return _Drawing(opaque_depth(image), shows)
+
+
+def unsupported_splats(splats: GaussianSplats, removed: Tensor, cameras: Sequence[Cameras], blocked: Sequence[Tensor]) -> Tensor:
+    """Splats that the hole brings to light and that the photos have hardly shown.
+
+    A fit has no reason to give the inside of an object, or the air close behind it, any particular colour. Such splats
+    would float in the hole and hide the surface that is to be repaired, so they go with the object.
+
+    Args:
+        splats: The scene with the object.
+        removed: The object  # [N] bool
+        cameras: One camera a photo.
+        blocked: Where the object hides the scene in each photo  # [H, W] bool each
+
+    Returns:
+        Splats besides the object's  # [N] bool
+    """
+    index = (~removed).nonzero()[:, 0]
+    kept = splats.select(index)
+    in_hole = torch.zeros(len(kept), device=splats.device)
+    shown = torch.zeros(WITNESSES, len(kept), device=splats.device)
+    for camera, hidden in zip(cameras, blocked, strict=True):
+        if hidden.any():
+            in_hole = torch.maximum(in_hole, blending_weights(kept, camera, hidden[None])[0])
+        beside = blending_weights(kept, camera, ~hidden[None])
+        shown = torch.cat([shown, beside]).topk(WITNESSES, dim=0).values
+    found = torch.zeros(len(splats), dtype=torch.bool, device=splats.device)
+    found[index] = (in_hole > FAINT) & (shown[-1] < SHARE_SHOWN * in_hole)
+    return found
 
 
 def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
@@ -112,14 +197,19 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
         if other is not state:
             seen |= sight(points, other.camera, other.depth_before, other.object_pixels, TOLERANCE).seen
     unseen[candidates] = ~seen
-    return opened(unseen)
+    return remove_specks(unseen)
 
 
 def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor:
     """Blending weight of the chosen splats in every pixel, 0 to 1  # [H, W]"""
+    return _render_weight(splats, chosen, camera).rgb[0, ..., 0]
+
+
+def _render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Render:
+    """The scene with the chosen splats white and all others black; its depth is that of the scene."""
     white, black = 0.5 / SH_C0, -0.5 / SH_C0
     sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
-    return render(replace(splats.detach(), sh=sh.contiguous()), camera).rgb[0, ..., 0]
+    return render(replace(splats.detach(), sh=sh.contiguous()), camera)
 
 
 def opaque_depth(image: Render) -> Tensor:
@@ -135,6 +225,6 @@ def dilate(mask: Tensor, pixels: int) -> Tensor:
     return torch.nn.functional.max_pool2d(mask[None, None].float(), size, stride=1, padding=pixels)[0, 0] > 0
 
 
-def opened(mask: Tensor) -> Tensor:
+def remove_specks(mask: Tensor) -> Tensor:
     """The mask without specks of one or two pixels: they are noise of the depth test, not holes  # [H, W] bool"""
     return ~dilate(~dilate(~mask, 1), 1) & mask | ~dilate(~mask, 1)

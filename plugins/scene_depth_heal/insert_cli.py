@@ -13,6 +13,7 @@ import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
+from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_output, check_writable
@@ -22,6 +23,7 @@ from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import OnProgress
 from scene_depth_heal.edit_run import EditConfig, EditResult, PosedView
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.insert_inputs import (
@@ -38,12 +40,10 @@ from scene_depth_heal.placement import insert_splats
 from scene_depth_heal.retexture import retexture as retexture_surface
 from scene_depth_heal.surface_point import scene_up
 from scene_depth_heal.trained import check_finite, named_depth_inpainter, trained_splats
-from scene_depth_heal.watching import watched
-from scene_depth_heal.workflow import Tell
 
 EDITED, REPORT, PICTURES = "edited.ply", "report.json", "views"
 PICTURES_KEPT = 6
-Edit = Callable[[GaussianSplats, Tell], EditResult]
+Edit = Callable[[GaussianSplats, OnProgress], EditResult]
 
 
 def insert(
@@ -106,17 +106,16 @@ def insert(
         assert ply is not None
         edit = _ply_edit(posed, views, ply, placement, max_size)
     before = trained_splats(posed, splats, folder, steps=fit_steps, max_size=max_size, device=device, seed=config.seed)
-    with watched() as tell:
-        result = edit(before, tell)
+    with watch_progress() as on_progress:
+        result = edit(before, on_progress)
     named = {"splats": splats, "painted": painted, "mask": mask, "ply": ply, "part": placement.part, "max_size": max_size}
     result.report.parameters |= {name: value for name, value in named.items() if value is not None}
     _write(folder, before, result, views, inputs)
     if json:
-        print(result.report.as_json())
+        print_json(result.report)
     else:
         _print(result, folder)
-    if not result.report.finished:
-        raise KeyboardInterrupt
+    end_if_stopped(result.report)
 
 
 def _check_options(
@@ -162,13 +161,13 @@ def _object_depth(
 def _painted_edit(
     files: PaintedFiles, views: list[PosedView], depth: DepthInpainter | None, retexture: bool, config: EditConfig
 ) -> Edit:
-    def edit(splats: GaussianSplats, tell: Tell) -> EditResult:
+    def edit(splats: GaussianSplats, on_progress: OnProgress) -> EditResult:
         painted, notes = painted_view(files, splats)
         if retexture:
-            result = retexture_surface(splats, views, painted, config, progress=tell)
+            result = retexture_surface(splats, views, painted, config, on_progress=on_progress)
         else:
             shape = depth or Upright(_vertical(splats, views))
-            result = insert_painted(splats, views, painted, shape, config, progress=tell)
+            result = insert_painted(splats, views, painted, shape, config, on_progress=on_progress)
         result.report.notes.extend(notes)
         return result
 
@@ -185,7 +184,7 @@ def _vertical(splats: GaussianSplats, views: list[PosedView]) -> tuple[float, fl
 def _ply_edit(scene: Scene, views: list[PosedView], ply: Path, source: PlacementSource, max_size: int) -> Edit:
     placement = source.placement(scene, max_size)
     added = source.chosen(check_finite(read_splats(ply), ply), ply)
-    return lambda splats, tell: insert_splats(splats, views, added, placement, progress=tell)
+    return lambda splats, on_progress: insert_splats(splats, views, added, placement, on_progress=on_progress)
 
 
 def _write(folder: Path, before: GaussianSplats, result: EditResult, views: list[PosedView], inputs: tuple[Path, ...]) -> None:

@@ -14,18 +14,17 @@ from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
-from scene_depth.fitting.fit import FitProgress
 from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Render, render
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import OnProgress
 from scene_depth_heal.edit_run import EditConfig, EditReport, EditResult, EditRun, PosedView
 from scene_depth_heal.fill import LEAST_KNOWN, as_array
 from scene_depth_heal.hole import OPAQUE, dilate, opaque_depth
 from scene_depth_heal.painted import PaintedView
 from scene_depth_heal.raising import DOMINATES, in_the_way, new_weight, raised_until_shown
 from scene_depth_heal.refine import Supervision, refine
-from scene_depth_heal.workflow import Tell
 
 TOUCHED = 0.02  # blending weight of new splats from which another view's pixel is theirs
 COMPARED = 6  # views whose pixels beside the new splats are compared
@@ -54,7 +53,7 @@ def insert_painted(
     depth_inpainter: DepthInpainter,
     config: EditConfig | None = None,
     *,
-    progress: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> EditResult:
     """Turns what was painted into a view into splats that stand in front of, or on, the scene's surfaces.
 
@@ -70,14 +69,14 @@ def insert_painted(
         painted: The edited view.
         depth_inpainter: Gives the object its shape; see ``load_depth_inpainter``, ``DepthImage``, ``Upright``.
         config: Parameters.
-        progress: Called between steps; False stops, and the result holds what is done so far.
+        on_progress: Called between steps; False stops, and the result holds what is done so far.
 
     Raises:
         InputError: If too little of the view shows a surface, or no pixel of the mask can become a splat.
     """
     config = config or EditConfig()
     report = EditReport("painted", parameters=asdict(config))
-    run = EditRun(splats, report, progress)
+    run = EditRun(splats, report, on_progress)
     mask = painted.mask
     report.edit = {
         "view": painted.name,
@@ -86,12 +85,12 @@ def insert_painted(
         "mask_share": float(mask.mean()),
     }
     shape = None
-    with run.timed("shape"):
+    with run.work.stage("shape"):
         shape = shape_of(run.kept, painted, depth_inpainter, config.seed)
         report.seam = None if shape.prediction.seam is None else asdict(shape.prediction.seam)
         report.depth_details = shape.prediction.details
-        run.tell("shape", 1, 1, f"depth of {int(mask.sum())} painted pixels")
-    if shape is None or run.stopped:
+        run.announce("shape", f"depth of {int(mask.sum())} painted pixels")
+    if shape is None or run.work.stopped:
         return run.result()
     picture = np.where(mask[..., None], painted.picture, shape.scene_rgb).astype(np.float32)
 
@@ -100,18 +99,18 @@ def insert_painted(
         made = splats_on_depth(picture, depth, mask, painted.camera).to(run.kept.device)
         return replace(made, antialiased=run.kept.antialiased)
 
-    with run.timed("raise"):
+    with run.work.stage("raise"):
         raised = raised_until_shown(make, run.kept, painted.camera, torch.from_numpy(mask).to(run.kept.device))
         run.new = raised.splats
         depth = in_front(shape.prediction.depth, shape.scene_depth, mask, raised.raise_)
         report.checks.update(raised_by=raised.raise_, weight_in_mask_before_fit=raised.shown)
-        run.tell("raise", 1, 1, f"{len(raised.splats)} splats")
+        run.announce("raise", f"{len(raised.splats)} splats")
     if run.new is None:
         return run.result()
-    if config.steps and not run.stopped:
-        with run.timed("fit"):
+    if config.steps and not run.work.stopped:
+        with run.work.stage("fit"):
             _fit(run, views, painted, picture, depth, config)
-    with run.timed("check"):
+    with run.work.stage("check"):
         _clean(run, views, painted, depth)
         _check(run, views, painted, picture, depth)
     return run.result()
@@ -156,17 +155,12 @@ def _fit(
 ) -> None:
     assert run.new is not None
 
-    def tell(told: FitProgress) -> bool:
-        if told.step % 10 == 0 or told.step == told.total:
-            return run.tell("fit", told.step, told.total, f"loss {told.loss:.4f}", told.splats)
-        return not run.stopped
-
     items = [
         Supervision(
             name=painted.name,
             camera=painted.camera,
             rgb=picture,
-            counts=np.ones_like(painted.mask),
+            trusted=np.ones_like(painted.mask),
             depth=np.where(painted.mask, depth, 0).astype(np.float32),
             around=painted.mask,
         )
@@ -174,7 +168,7 @@ def _fit(
     for view in views:
         if view.name != painted.name:
             items.append(_outline(run, view))
-    run.new = refine(run.new, run.kept, items, steps=config.steps, seed=config.seed, progress=tell).splats
+    run.new = refine(run.new, run.kept, items, steps=config.steps, seed=config.seed, work=run.work)
 
 
 def _outline(run: EditRun, view: PosedView) -> Supervision:
@@ -185,7 +179,7 @@ def _outline(run: EditRun, view: PosedView) -> Supervision:
         name=view.name,
         camera=view.camera,
         rgb=as_array(render(run.kept, view.camera).rgb[0].clamp(0, 1)),
-        counts=~as_array(dilate(theirs, 2)),
+        trusted=~as_array(dilate(theirs, 2)),
         depth=None,
         around=as_array(theirs),
     )

@@ -17,6 +17,7 @@ from scene_depth.evaluation.splat_measures import SplatMeasures, up_axis
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splat_transforms import similarity_matrix, transform_splats
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import OnProgress
 from scene_depth_heal.edit_run import EditReport, EditResult, EditRun, PosedView
 from scene_depth_heal.insert_painted import shown_in
 from scene_depth_heal.raising import in_the_way
@@ -31,7 +32,6 @@ from scene_depth_heal.surface_point import (
     surface_below,
     up_at,
 )
-from scene_depth_heal.workflow import Tell
 
 OUTSIDE = 3.0  # radii of the scene, from its middle, beyond which a point is not in it
 STEEP_SURFACE = 0.7  # cosine of the slope from which nothing stands on a surface
@@ -114,7 +114,7 @@ def insert_splats(
     added: GaussianSplats,
     placement: Placement,
     *,
-    progress: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> EditResult:
     """Adds splats of another file to a scene, which stays bit for bit.
 
@@ -123,7 +123,7 @@ def insert_splats(
         views: Its views.
         added: What is to be inserted, in coordinates of its own.
         placement: Where to; a pixel counts in the working size of its view.
-        progress: Called after each stage; False stops.
+        on_progress: Called after each stage; False stops.
 
     Raises:
         InputError: If the point or pixel shows no surface or lies outside the scene, the view is not there, the
@@ -133,14 +133,14 @@ def insert_splats(
         kinds = ["antialiased" if part.antialiased else "ordinary" for part in (splats, added)]
         raise InputError("splats", f"{kinds[1]} ones for a scene of {kinds[0]} ones", "splats of one kind, for one renderer")
     report = EditReport("ply", parameters=asdict(placement))
-    run = EditRun(splats, report, progress)
-    with run.timed("place"):
+    run = EditRun(splats, report, on_progress)
+    with run.work.stage("place"):
         placed = place(run.kept, views, added.to(run.kept.device), placement)
         run.new = placed.splats
         report.edit = _described(placed, run.kept.sh_degree, added.sh_degree)
-        run.tell("place", 1, 1, f"{len(added)} splats")
+        run.announce("place", f"{len(added)} splats")
     if run.new is not None:
-        with run.timed("check"):
+        with run.work.stage("check"):
             _check(run, views, placed)
     return run.result()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitResult, Progress, fit
+from scene_depth.fitting.fit import FitProgress, fit
 from scene_depth.geometry.visibility import sight
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import Progress, Work
 from scene_depth_heal.fill import Filled, as_array
 from scene_depth_heal.hole import ViewState
 
@@ -28,10 +29,10 @@ class Supervision:
     """What one view says about the new splats.
 
     Attributes:
-        name: Of the view.
-        camera: At the working size.
+        name: Name of the view.
+        camera: Camera at the working size.
         rgb: Picture  # [H, W, 3]
-        counts: Pixels of it that are to be trusted  # [H, W] bool
+        trusted: Pixels of it that are to be trusted  # [H, W] bool
         depth: z-depth of the filled pixels, 0 elsewhere; None for a view without any  # [H, W]
         around: Where the object was, so that only its surroundings are drawn  # [H, W] bool
     """
@@ -39,32 +40,30 @@ class Supervision:
     name: str
     camera: Cameras
     rgb: NDArray[np.float32]
-    counts: NDArray[np.bool_]
+    trusted: NDArray[np.bool_]
     depth: NDArray[np.float32] | None
     around: NDArray[np.bool_]
 
 
-def supervision_of(
-    states: Sequence[ViewState], photos: Mapping[str, NDArray[np.float32]], fills: Mapping[str, Filled]
-) -> list[Supervision]:
-    """References count whole; of other views, the photo beside the object and what remains behind it, where that was seen.
+def supervision_of(states: Sequence[ViewState], fills: Sequence[Filled]) -> list[Supervision]:
+    """References are trusted whole; of other views, the photo beside the object and what remains behind it, where that was seen.
 
     Args:
         states: The views.
-        photos: Their photos, by name  # [H, W, 3] each
-        fills: Filled references, by name.
+        fills: Filled references.
     """
+    filled = {fill.reference.name: fill for fill in fills}
     items = []
     for state in states:
-        around, unseen, fill = as_array(state.object_pixels), as_array(state.unseen), fills.get(state.name)
-        seen = np.where(around[..., None], as_array(state.rgb_after), photos[state.name])
+        around, unseen, fill = as_array(state.object_pixels), as_array(state.unseen), filled.get(state.name)
+        seen = np.where(around[..., None], as_array(state.rgb_after), state.view.rgb)
         items.append(
             Supervision(
                 name=state.name,
                 camera=state.camera,
                 rgb=seen if fill is None else fill.rgb,
-                counts=~unseen if fill is None else np.ones_like(unseen),
-                depth=None if fill is None else np.where(fill.reference.made, fill.prediction.depth, 0).astype(np.float32),
+                trusted=~unseen if fill is None else np.ones_like(unseen),
+                depth=None if fill is None else np.where(fill.reference.new_pixels, fill.prediction.depth, 0).astype(np.float32),
                 around=around,
             )
         )
@@ -78,8 +77,8 @@ def refine(
     *,
     steps: int,
     seed: int = 0,
-    progress: Progress | None = None,
-) -> FitResult:
+    work: Work,
+) -> GaussianSplats:
     """Optimises the new splats in the windows around the object, with colour, and with depth in the references.
 
     Args:
@@ -87,8 +86,8 @@ def refine(
         frozen: All other splats; they never change.
         supervision: The views; those without the object in sight are left out.
         steps: Optimisation steps.
-        seed: Of the order of the views.
-        progress: See ``fit``; may stop it.
+        seed: Seed of the order of the views.
+        work: Is told how far the fit is, and may stop it.
     """
     views = [windowed_view(item) for item in supervision if item.around.any()]
     config = FitConfig(
@@ -102,7 +101,16 @@ def refine(
         depth_weight=0.2,
         means_lr=4e-5,
     )
-    return fit(Scene(tuple(views)), initial=new, config=config, frozen=frozen, progress=progress, seed=seed, device=new.device)
+
+    def on_fit(now: FitProgress) -> bool:
+        if now.step % 10 and now.step != now.total:
+            return not work.stopped
+        return work.report(Progress("fit", now.step, now.total, f"loss {now.loss:.4f}", {"loss": now.loss}, now.splats))
+
+    scene = Scene(tuple(views))
+    result = fit(scene, initial=new, config=config, frozen=frozen, progress=on_fit, seed=seed, device=new.device)
+    work.stopped = work.stopped or not result.report.finished
+    return result.splats
 
 
 def windowed_view(item: Supervision) -> View:
@@ -116,7 +124,7 @@ def windowed_view(item: Supervision) -> View:
         name=item.name,
         camera=item.camera.cropped(int(left), int(top), int(right - left), int(bottom - top)),
         load_image=lambda: item.rgb[window],
-        load_mask=lambda: item.counts[window],
+        load_mask=lambda: item.trusted[window],
         load_depth=None if item.depth is None else lambda: item.depth[window],  # type: ignore[index]
     )
 

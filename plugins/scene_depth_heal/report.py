@@ -34,10 +34,10 @@ class HealReport(JsonReport):
     Attributes:
         finished: Whether all stages were done.
         removed_splats, kept_splats, new_splats: Counts.
-        stray_splats: Splats besides the selected ones that went with them, because no photo vouches for them.
+        stray_splats: Splats besides the selected ones that went with them, because no photo supports them.
         shadow_splats: Splats that were removed besides because they carry the object's shadow.
         shadow_share_of_picture: Share of the first reference's picture that this shadow covers beside the hole.
-        shadow_gain: Mean factor by which the picture is darker there; 1 where no shadow was found.
+        shadow_shade: Mean factor by which the picture is darker there; 1 where no shadow was found.
         floating_splats: New splats taken out because they stood before surfaces that other views know.
         unseen_before: Truly unseen share of each view's picture after the deletion, by view name.
         unseen_after: The same at the end: what no reference filled.
@@ -46,7 +46,7 @@ class HealReport(JsonReport):
         frozen_sha256_before, frozen_sha256_after: Hash of the kept splats' tensors.
         seconds: Wall time of each stage.
         parameters: All parameters, the seed among them.
-        versions: Of what decides the numbers.
+        versions: Versions of what decides the numbers.
     """
 
     finished: bool = False
@@ -54,7 +54,7 @@ class HealReport(JsonReport):
     stray_splats: int = 0
     shadow_splats: int = 0
     shadow_share_of_picture: float = 0.0
-    shadow_gain: float = 1.0
+    shadow_shade: float = 1.0
     kept_splats: int = 0
     new_splats: int = 0
     floating_splats: int = 0

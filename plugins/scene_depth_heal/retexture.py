@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.errors import InputError
-from scene_depth.fitting.fit import FitProgress
 from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import blending_weights, render
 from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.work import OnProgress
 from scene_depth_heal.edit_run import EditConfig, EditReport, EditResult, EditRun, PosedView
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.hole import TOLERANCE, dilate, opaque_depth, weight_of
@@ -23,7 +23,6 @@ from scene_depth_heal.insert_painted import reference_checks, shown_in
 from scene_depth_heal.painted import PaintedView, bilinear
 from scene_depth_heal.raising import Raised, raised_until_shown
 from scene_depth_heal.refine import FLOATING_VIEWS, Supervision, refine
-from scene_depth_heal.workflow import Tell
 
 SHARE = 0.5  # part of a splat's blending weight that must lie on the painted surface for it to be replaced
 FAINT = 1e-4  # pixels of blending weight below which a splat is hidden: it stays
@@ -58,7 +57,7 @@ def retexture(
     painted: PaintedView,
     config: EditConfig | None = None,
     *,
-    progress: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> EditResult:
     """Gives the surface that shows under the mask the painted colour.
 
@@ -73,7 +72,7 @@ def retexture(
         views: All views of the scene.
         painted: The edited view.
         config: Parameters.
-        progress: Called between steps; False stops, and the result holds what is done so far.
+        on_progress: Called between steps; False stops, and the result holds what is done so far.
 
     Raises:
         InputError: If no surface shows under the mask.
@@ -84,7 +83,7 @@ def retexture(
     reference = next(surface for surface in surfaces if surface.view.name == painted.name)
     chosen = replaced_splats(splats, surfaces, reference)
     report = EditReport("retexture", parameters=asdict(config), removed_splats=int(chosen.sum()))
-    run = EditRun(splats.select(~chosen), report, progress)
+    run = EditRun(splats.select(~chosen), report, on_progress)
     report.edit = {
         "view": painted.name,
         "mask": painted.mask_source,
@@ -92,19 +91,19 @@ def retexture(
         "mask_share": float(mask.mean()),
         "mask_without_surface": float(1 - reference.textured.sum() / mask.sum()),
     }
-    if not run.tell("surface", 1, 1, f"{int(chosen.sum())} splats of the surface"):
+    if not run.announce("surface", f"{int(chosen.sum())} splats of the surface"):
         return _unchanged(splats, report)
-    with run.timed("make"):
+    with run.work.stage("make"):
         raised = _new_splats(run, splats, chosen, surfaces, reference)
         run.new = raised.splats
         report.checks.update(raised_by=raised.raise_, weight_in_mask_before_fit=raised.shown)
-        run.tell("make", 1, 1, f"{len(raised.splats)} splats")
+        run.announce("make", f"{len(raised.splats)} splats")
     if run.new is None:
         return _unchanged(splats, report)
-    if config.steps and not run.stopped:
-        with run.timed("fit"):
+    if config.steps and not run.work.stopped:
+        with run.work.stage("fit"):
             _fit(run, surfaces, config)
-    with run.timed("check"):
+    with run.work.stage("check"):
         _clean(run, surfaces)
         _check(run, surfaces, reference)
     return run.result()
@@ -114,7 +113,7 @@ def _unchanged(splats: GaussianSplats, report: EditReport) -> EditResult:
     """The scene as it was: an edit that was stopped before it had anything to put in the place of what it takes."""
     report.removed_splats = 0
     run = EditRun(splats, report)
-    run.stopped = True
+    run.work.stopped = True
     return run.result()
 
 
@@ -209,11 +208,6 @@ def _splats_of(run: EditRun, surface: Surface, where: NDArray[np.bool_], part: f
 def _fit(run: EditRun, surfaces: Sequence[Surface], config: EditConfig) -> None:
     assert run.new is not None
 
-    def tell(told: FitProgress) -> bool:
-        if told.step % 10 == 0 or told.step == told.total:
-            return run.tell("fit", told.step, told.total, f"loss {told.loss:.4f}", told.splats)
-        return not run.stopped
-
     items = []
     for number, surface in enumerate(surfaces):
         texture = torch.from_numpy(surface.textured)
@@ -223,12 +217,12 @@ def _fit(run: EditRun, surfaces: Sequence[Surface], config: EditConfig) -> None:
                 name=surface.view.name or str(number),
                 camera=surface.view.camera,
                 rgb=surface.target,
-                counts=~as_array(rim),
+                trusted=~as_array(rim),
                 depth=surface.depth,
                 around=surface.textured,
             )
         )
-    run.new = refine(run.new, run.kept, items, steps=config.steps, seed=config.seed, progress=tell).splats
+    run.new = refine(run.new, run.kept, items, steps=config.steps, seed=config.seed, work=run.work)
 
 
 def standing_before(new: GaussianSplats, surfaces: Sequence[Surface]) -> Tensor:

@@ -31,12 +31,12 @@ class Shadow:
 
     Attributes:
         reference: The view with the shadow taken out of its picture and depth known wherever there was a surface.
-        gain: By what factor the picture was darker, 1 outside the shadow  # [H, W]
+        shade: By what factor the picture was darker, 1 outside the shadow  # [H, W]
         pixels: Where it was clearly darker, the hole left out  # [H, W] bool
     """
 
     reference: Reference
-    gain: NDArray[np.float32]
+    shade: NDArray[np.float32]
     pixels: NDArray[np.bool_]
 
 
@@ -46,14 +46,14 @@ def find_shadow(reference: Reference, prediction: DepthPrediction, *, seed: int 
     Args:
         reference: The view before anything is filled.
         prediction: Its completed depth.
-        seed: Of the search for planes.
+        seed: Seed of the search for planes.
     """
-    gain = picture_gain(reference.rgb, reference.hole, prediction.depth, reference.camera, seed)
-    pixels = (gain < DARKENED) & ~reference.hole & (reference.depth > 0)
+    shade = picture_gain(reference.rgb, reference.hole, prediction.depth, reference.camera, seed)
+    pixels = (shade < DARKENED) & ~reference.hole & (reference.depth > 0)
     if not pixels.any():
         return None
-    lit = np.clip(reference.rgb / gain[..., None], 0, 1).astype(np.float32)
-    return Shadow(replace(reference, rgb=lit, beside=reference.rgb), gain, pixels)
+    relit = np.clip(reference.rgb / shade[..., None], 0, 1).astype(np.float32)
+    return Shadow(replace(reference, rgb=relit, photo=reference.rgb), shade, pixels)
 
 
 def shadowed_splats(splats: GaussianSplats, shadow: Shadow) -> Tensor:
@@ -61,7 +61,7 @@ def shadowed_splats(splats: GaussianSplats, shadow: Shadow) -> Tensor:
 
     Args:
         splats: The scene.
-        shadow: Of ``find_shadow``.
+        shadow: The shadow; see ``find_shadow``.
     """
     return _seen(splats, shadow.reference, shadow.pixels)
 
@@ -72,7 +72,7 @@ def _seen(splats: GaussianSplats, reference: Reference, pixels: NDArray[np.bool_
     return sight(splats.means, reference.camera, depth, None, TOLERANCE).seen
 
 
-def witness_of(found: GaussianSplats, first: ViewState, states: Sequence[ViewState]) -> ViewState | None:
+def find_witness(found: GaussianSplats, first: ViewState, states: Sequence[ViewState]) -> ViewState | None:
     """The view farthest away from the first that can tell whether splats are in shadow; None if there is none.
 
     It must have a hole for the shadow to touch, and see most of the splats beside it.
@@ -95,7 +95,7 @@ def witness_of(found: GaussianSplats, first: ViewState, states: Sequence[ViewSta
     return max(filter(tells, states), key=distance, default=None)
 
 
-def confirmed(found: GaussianSplats, witness: Reference, shadow: Shadow | None) -> Tensor:
+def confirm_shadow(found: GaussianSplats, witness: Reference, shadow: Shadow | None) -> Tensor:
     """Which splats another view shows in shadow too, or does not see; none if it contradicts the first  # [N] bool
 
     Args:

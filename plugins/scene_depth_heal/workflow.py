@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from scene_depth.cameras import Cameras
 from scene_depth.color.protocol import ImageInpainter
-from scene_depth.depth.protocol import DepthInpainter
+from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
-from scene_depth.fitting.fit import FitProgress
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
-from scene_depth_heal.evidence import unvouched
+from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.fill import Filled, Reference, as_array, fill_depth, fill_reference
-from scene_depth_heal.hole import ViewState, dilate, object_pixels, opaque_depth, open_hole, weight_of
+from scene_depth_heal.hole import HealView, Hole, ViewState, dilate, find_hole, opaque_depth, open_hole, weight_of
 from scene_depth_heal.refine import floating, refine, supervision_of
 from scene_depth_heal.report import HealReport, ReferenceReport
 from scene_depth_heal.selection import check_selection
-from scene_depth_heal.shadow import confirmed, find_shadow, shadowed_splats, witness_of
+from scene_depth_heal.shadow import Shadow, confirm_shadow, find_shadow, find_witness, shadowed_splats
 
 COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
@@ -50,44 +46,7 @@ class HealConfig:
     one view, believed if another far away shows it too, and missed where the surface does not repeat itself nearby. No effect
     if the first reference is painted."""
     seed: int = 0
-    """Seed of everything random."""
-
-
-@dataclass(frozen=True)
-class HealView:
-    """A view to heal in.
-
-    Attributes:
-        name: Of the view.
-        camera: At the working size.
-        rgb: The photo  # [H, W, 3]
-        mask: Object mask if there is one  # [H, W] bool
-        painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
-    """
-
-    name: str
-    camera: Cameras
-    rgb: NDArray[np.float32]
-    mask: NDArray[np.bool_] | None = None
-    painted: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class HealProgress:
-    """What a progress callback gets.
-
-    Attributes:
-        stage: "hole", "fill" or "fit".
-        done, total: Units of the stage.
-        message: One line for a person.
-        splats: Gives the scene as it stands, with the new splats.
-    """
-
-    stage: str
-    done: int
-    total: int
-    message: str
-    splats: Callable[[], GaussianSplats]
+    """Seed of all random choices."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +68,7 @@ class HealResult:
     report: HealReport
 
 
-Tell = Callable[[HealProgress], bool | None]
-
-
-def heal(
+def heal_views(
     splats: GaussianSplats,
     removed: Tensor,
     views: Sequence[HealView],
@@ -120,7 +76,7 @@ def heal(
     image_inpainter: ImageInpainter,
     config: HealConfig | None = None,
     *,
-    progress: Tell | None = None,
+    on_progress: OnProgress | None = None,
     dry_run: bool = False,
 ) -> HealResult:
     """Removes splats and repairs the hole that they leave.
@@ -129,10 +85,10 @@ def heal(
         splats: The scene with the object; never changed.
         removed: The splats to delete  # [N] bool
         views: Posed photos of the scene; they decide what is unseen and supervise the repair.
-        depth_inpainter: Fills depth; see ``load_depth_inpainter``.
+        depth_inpainter: Fills depth, once for each reference; see ``load_depth_inpainter``.
         image_inpainter: Fills colour.
         config: Parameters.
-        progress: Called between steps; False stops, and the result holds what is done so far.
+        on_progress: Called between steps; False stops, and the result holds what is done so far.
         dry_run: Only delete, and report what is unseen.
 
     Raises:
@@ -141,20 +97,30 @@ def heal(
     """
     config = config or HealConfig()
     _check(removed, views, config)
-    run = _Run(splats, removed, views, config, progress)
-    with run.timed("hole"):
-        run.open()
-    if not dry_run:
-        try:
-            with run.timed("fill"):
-                run.fill(depth_inpainter, image_inpainter)
-            if run.fills and config.steps:
-                with run.timed("fit"):
-                    run.fit()
-            run.report.finished = not run.stopped
-        except KeyboardInterrupt:
-            run.stopped = True
-    return run.result()
+    splats, removed = splats.detach(), removed.to(splats.device)
+    report = HealReport(removed_splats=int(removed.sum()), parameters=asdict(config))
+    work = Work(on_progress, seconds=report.seconds)
+    hole = Hole(splats, torch.zeros_like(removed), splats, ())
+    fills: list[Filled] = []
+    new: GaussianSplats | None = None
+    with work.stage("hole"):
+        hole = find_hole(splats, removed, views, widen=config.widen)
+        _report_hole(report, hole)
+        message = f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen"
+        work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
+    if not dry_run and not work.stopped:
+        with work.stage("fill"):
+            hole = _fill(hole, fills, depth_inpainter, image_inpainter, config, report, work)
+        new = _join_new(hole, fills)
+        if new is not None and config.steps and not work.stopped:
+            with work.stage("fit"):
+                new = _fit(hole, fills, new, config, report, work)
+    healed = _join(hole.kept, new)
+    report.new_splats = len(healed) - len(hole.kept)
+    report.kept_splats = len(hole.kept)
+    report.frozen_sha256_after = healed.select(slice(0, len(hole.kept))).with_sh_degree(hole.kept.sh_degree).sha256()
+    report.finished = not work.stopped
+    return HealResult(healed, report.new_splats, tuple(fills), hole.states, report)
 
 
 def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> None:
@@ -173,195 +139,174 @@ def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> No
                 )
 
 
-@dataclass
-class _Run:
-    """A heal under way."""
+def _report_hole(report: HealReport, hole: Hole) -> None:
+    showing = sum(int(state.object_pixels.sum()) for state in hole.states)
+    if showing == 0:
+        raise InputError("selection", "splats that show in no view", "an object that at least one view shows")
+    report.stray_splats = int(hole.removed.sum()) - report.removed_splats
+    report.unseen_before = {state.name: state.unseen_share for state in hole.states}
+    report.unseen_after = dict(report.unseen_before)
+    report.unseen_share_of_hole = sum(int(state.unseen.sum()) for state in hole.states) / showing
+    report.frozen_sha256_before = hole.kept.sha256()
 
-    splats: GaussianSplats
-    removed: Tensor
-    views: Sequence[HealView]
-    config: HealConfig
-    progress: Tell | None
-    report: HealReport = field(default_factory=HealReport)
-    states: list[ViewState] = field(default_factory=list)
-    fills: list[Filled] = field(default_factory=list)
-    lit: dict[str, Reference] = field(default_factory=dict)
-    new: GaussianSplats | None = None
-    stopped: bool = False
 
-    def __post_init__(self) -> None:
-        self.splats = self.splats.detach()
-        self.removed = self.removed.to(self.splats.device)
-        self.kept = self.splats.select(~self.removed)
-        self.report.removed_splats = int(self.removed.sum())
-        self.report.parameters = asdict(self.config)
+def _fill(
+    hole: Hole,
+    fills: list[Filled],
+    depth_inpainter: DepthInpainter,
+    image_inpainter: ImageInpainter,
+    config: HealConfig,
+    report: HealReport,
+    work: Work,
+) -> Hole:
+    """Fills reference after reference until little is unseen, and appends them to ``fills``.
 
-    def open(self) -> None:
-        """Finds the hole and what is unseen in it."""
-        masks = [None if view.mask is None else torch.from_numpy(view.mask) for view in self.views]
-        names, cameras = [view.name for view in self.views], [view.camera for view in self.views]
-        blocked = [object_pixels(self.splats, self.removed, *pair) for pair in zip(cameras, masks, strict=True)]
-        stray = unvouched(self.splats, self.removed, cameras, blocked)
-        self.removed = self.removed | stray
-        self.report.stray_splats = int(stray.sum())
-        self.keep()
-        self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
-        showing = sum(int(state.object_pixels.sum()) for state in self.states)
-        if showing == 0:
-            raise InputError("selection", "splats that show in no view", "an object that at least one view shows")
-        self.report.unseen_before = {state.name: state.unseen_share for state in self.states}
-        self.report.unseen_after = dict(self.report.unseen_before)
-        self.report.unseen_share_of_hole = sum(int(state.unseen.sum()) for state in self.states) / showing
-        self.tell("hole", 1, 1, f"{100 * self.report.unseen_share_of_hole:.0f} % of the hole was never seen")
-
-    def fill(self, depth_inpainter: DepthInpainter, image_inpainter: ImageInpainter) -> None:
-        """Fills reference after reference until little is unseen."""
-        remaining = {state.name: state.unseen for state in self.states}
-        waiting = list(self.config.references) or list(remaining)
-        limit = len(self.config.references) or self.config.most_references
-        if self.config.shadow and waiting:
-            self.take_shadow(self.next_of(waiting, remaining), depth_inpainter)
-            remaining = {state.name: state.unseen for state in self.states}
-        while waiting and len(self.fills) < limit and not self.stopped:
-            first = next(iter(self.lit), None) if not self.fills else None
-            name = first if first in waiting else self.next_of(waiting, remaining)
-            waiting.remove(name)
-            if float(remaining[name].float().mean()) < self.config.enough:
+    Returns:
+        The hole, with the shadow taken away if one was found.
+    """
+    place = {state.name: index for index, state in enumerate(hole.states)}
+    waiting = [place[name] for name in config.references] or list(place.values())
+    limit = len(config.references) or config.most_references
+    unseen = [state.unseen for state in hole.states]
+    looks_for_shadow = config.shadow
+    while waiting and len(fills) < limit and not work.stopped:
+        index = waiting[0] if config.references else max(waiting, key=lambda i: float(unseen[i].float().mean()))
+        waiting.remove(index)
+        state = hole.states[index]
+        looks_for_shadow = looks_for_shadow and state.view.painted is None and bool(unseen[index].any())
+        if not looks_for_shadow and float(unseen[index].float().mean()) < config.enough:
+            continue
+        reference = make_reference(hole, state, unseen[index], _join_new(hole, fills))
+        prediction = fill_depth(reference, depth_inpainter, seed=config.seed)
+        if looks_for_shadow:
+            hole, reference = take_shadow(hole, index, reference, prediction, depth_inpainter, config, report)
+            unseen, looks_for_shadow = [state.unseen for state in hole.states], False
+            if float(unseen[index].float().mean()) < config.enough:
                 continue
-            filled = fill_reference(
-                self.reference(name, remaining[name]), depth_inpainter, image_inpainter, seed=self.config.seed
-            )
-            self.add(filled)
-            remaining = {state.name: self.uncovered(state) for state in self.states}
-            self.report.unseen_after = {key: float(value.float().mean()) for key, value in remaining.items()}
-            self.tell("fill", len(self.fills), limit, f"{len(filled.splats)} splats from {name}")
+        filled = fill_reference(reference, prediction, image_inpainter, seed=config.seed)
+        fills.append(filled)
+        report.references.append(_report_of(filled))
+        scene = _join(hole.kept, _join_new(hole, fills))
+        unseen = [_uncovered(scene, len(hole.kept), state) for state in hole.states]
+        report.unseen_after = {state.name: float(left.float().mean()) for state, left in zip(hole.states, unseen, strict=True)}
+        message = f"{len(filled.splats)} splats from {state.name}"
+        work.report(Progress("fill", len(fills), limit, message, snapshot=partial(_join, scene, None)))
+    return hole
 
-    def next_of(self, waiting: Sequence[str], remaining: dict[str, Tensor]) -> str:
-        """The next reference: the first named one, or that with the largest unseen area."""
-        if self.config.references:
-            return waiting[0]
-        return max(waiting, key=lambda name: float(remaining[name].float().mean()))
 
-    def take_shadow(self, name: str, depth_inpainter: DepthInpainter) -> None:
-        """Finds the object's shadow in a view and removes the splats that carry it; that view keeps its lit picture."""
-        index = [view.name for view in self.views].index(name)
-        reference = self.reference(name, self.states[index].unseen)
-        if reference.painted is not None or not reference.hole.any():
-            return
-        shadow = find_shadow(reference, fill_depth(reference, depth_inpainter, seed=self.config.seed), seed=self.config.seed)
-        if shadow is None:
-            return
-        darkened = torch.zeros_like(self.removed)
-        darkened[~self.removed] = self.witnessed(shadowed_splats(self.kept, shadow), self.states[index], depth_inpainter)
-        if not darkened.any() or (darkened | self.removed).all():
-            return
-        self.removed = self.removed | darkened
-        self.keep()
-        self.report.shadow_splats = int(darkened.sum())
-        self.report.shadow_share_of_picture = float(shadow.pixels.mean())
-        self.report.shadow_gain = float(shadow.gain[shadow.pixels].mean())
-        masks = [None if view.mask is None else torch.from_numpy(view.mask) for view in self.views]
-        names, cameras = [view.name for view in self.views], [view.camera for view in self.views]
-        self.states = open_hole(self.splats, self.removed, names, cameras, masks, widen=self.config.widen)
-        renew = as_array(dilate(self.states[index].unseen, 1)) & ~reference.hole & (reference.depth > 0)
-        self.lit[name] = replace(shadow.reference, renew=renew)
+def make_reference(hole: Hole, state: ViewState, unseen: Tensor, new: GaussianSplats | None) -> Reference:
+    """A view with what is known of it now.
 
-    def witnessed(self, shadowed: Tensor, first: ViewState, depth_inpainter: DepthInpainter) -> Tensor:
-        """Those of the kept splats in a view's shadow that another view does not contradict  # [N] bool"""
-        found = self.kept.select(shadowed)
-        witness = witness_of(found, first, self.states) if len(found) else None
-        if witness is None:
-            return shadowed
-        seed, reference = self.config.seed, self.reference(witness.name, witness.unseen)
-        shadow = find_shadow(reference, fill_depth(reference, depth_inpainter, seed=seed), seed=seed)
-        result = shadowed.clone()
-        result[shadowed] = confirmed(found, reference, shadow)
-        return result
+    Args:
+        hole: The deletion.
+        state: What the view shows before and after it.
+        unseen: What is still to be invented in the view  # [H, W] bool
+        new: New splats of the references that are filled already, if there are any.
+    """
+    rgb, depth = state.rgb_after, state.depth_after
+    if new is not None:
+        now = render(_join(hole.kept, new), state.camera)
+        rgb, depth = now.rgb[0].clamp(0, 1), opaque_depth(now)
+    return Reference(
+        name=state.name,
+        camera=state.camera,
+        rgb=np.where(as_array(state.object_pixels)[..., None], as_array(rgb), state.view.rgb).astype(np.float32),
+        depth=as_array(depth),
+        hole=as_array(dilate(unseen, 1)),
+        painted=state.view.painted,
+    )
 
-    def keep(self) -> None:
-        """What is not removed becomes the frozen part."""
-        self.kept = self.splats.select(~self.removed)
-        self.report.kept_splats = len(self.kept)
-        self.report.frozen_sha256_before = self.kept.sha256()
 
-    def reference(self, name: str, hole: Tensor) -> Reference:
-        """The view with what is known of it now."""
-        if name in self.lit:
-            return self.lit[name]
-        index = [state.name for state in self.states].index(name)
-        state, view = self.states[index], self.views[index]
-        now = render(self.scene(), state.camera)
-        beside = as_array(state.object_pixels)[..., None]
-        return Reference(
-            name=name,
-            camera=state.camera,
-            rgb=np.where(beside, as_array(now.rgb[0].clamp(0, 1)), view.rgb).astype(np.float32),
-            depth=as_array(opaque_depth(now)),
-            hole=as_array(dilate(hole, 1)),
-            painted=view.painted,
-        )
+def take_shadow(
+    hole: Hole,
+    index: int,
+    reference: Reference,
+    prediction: DepthPrediction,
+    depth_inpainter: DepthInpainter,
+    config: HealConfig,
+    report: HealReport,
+) -> tuple[Hole, Reference]:
+    """Looks for the object's shadow in a view and removes the splats that carry it, if another view shows it too.
 
-    def add(self, filled: Filled) -> None:
-        made = replace(filled.splats.to(self.splats.device), antialiased=self.kept.antialiased)
-        self.new = made if self.new is None else concatenate_splats([self.new, made])
-        self.fills.append(filled)
-        seam = filled.prediction.seam
-        self.report.references.append(
-            ReferenceReport(
-                view=filled.reference.name,
-                invented_pixels=int(filled.reference.hole.sum()),
-                splats=len(filled.splats),
-                seam=None if seam is None else asdict(seam),
-                depth_details=filled.prediction.details,
-            )
-        )
+    Args:
+        hole: The deletion.
+        index: Place of the view among the hole's states.
+        reference: The view before anything is filled.
+        prediction: Its completed depth.
+        depth_inpainter: Completes the depth of the view that is asked too.
+        config: Parameters.
+        report: Gets what was found.
 
-    def uncovered(self, state: ViewState) -> Tensor:
-        """Unseen pixels that the new splats do not cover yet  # [H, W] bool"""
-        assert self.new is not None
-        whole = self.scene()
-        chosen = torch.arange(len(whole), device=whole.device) >= len(self.kept)
-        return state.unseen & (weight_of(whole, chosen, state.camera) < COVERED)
+    Returns:
+        The hole with those splats removed too, and the reference in the light of its surroundings; both as they were
+        where no shadow is found.
+    """
+    shadow = find_shadow(reference, prediction, seed=config.seed)
+    if shadow is None:
+        return hole, reference
+    darkened = torch.zeros_like(hole.removed)
+    darkened[~hole.removed] = _ask_witness(hole, index, shadow, depth_inpainter, config.seed)
+    if not darkened.any() or (darkened | hole.removed).all():
+        return hole, reference
+    views = [state.view for state in hole.states]
+    wider = open_hole(hole.splats, hole.removed | darkened, views, widen=config.widen)
+    report.shadow_splats = int(darkened.sum())
+    report.shadow_share_of_picture = float(shadow.pixels.mean())
+    report.shadow_shade = float(shadow.shade[shadow.pixels].mean())
+    report.frozen_sha256_before = wider.kept.sha256()
+    resurface = as_array(dilate(wider.states[index].unseen, 1)) & ~reference.hole & (reference.depth > 0)
+    return wider, replace(shadow.reference, resurface=resurface)
 
-    def fit(self) -> None:
-        """Optimises the new splats and takes out what floats."""
-        assert self.new is not None
 
-        def tell(told: FitProgress) -> bool:
-            def current() -> GaussianSplats:
-                return told.splats()
+def _ask_witness(hole: Hole, index: int, shadow: Shadow, depth_inpainter: DepthInpainter, seed: int) -> Tensor:
+    """Those of the kept splats in a view's shadow that another view does not contradict  # [N] bool"""
+    shadowed = shadowed_splats(hole.kept, shadow)
+    found = hole.kept.select(shadowed)
+    witness = find_witness(found, hole.states[index], hole.states) if len(found) else None
+    if witness is None:
+        return shadowed
+    reference = make_reference(hole, witness, witness.unseen, None)
+    other = find_shadow(reference, fill_depth(reference, depth_inpainter, seed=seed), seed=seed)
+    shadowed[shadowed.clone()] = confirm_shadow(found, reference, other)
+    return shadowed
 
-            if told.step % 10 == 0 or told.step == told.total:
-                return self.tell("fit", told.step, told.total, f"loss {told.loss:.4f}", current)
-            return not self.stopped
 
-        pictures = {view.name: view.rgb for view in self.views}
-        supervision = supervision_of(self.states, pictures, {filled.reference.name: filled for filled in self.fills})
-        result = refine(self.new, self.kept, supervision, steps=self.config.steps, seed=self.config.seed, progress=tell)
-        flying = floating(result.splats, self.states)
-        self.report.floating_splats = int(flying.sum())
-        self.new = result.splats.select(~flying)
+def _fit(
+    hole: Hole, fills: Sequence[Filled], new: GaussianSplats, config: HealConfig, report: HealReport, work: Work
+) -> GaussianSplats:
+    """Optimises the new splats and takes out what floats."""
+    supervision = supervision_of(hole.states, fills)
+    fitted = refine(new, hole.kept, supervision, steps=config.steps, seed=config.seed, work=work)
+    is_floating = floating(fitted, hole.states)
+    report.floating_splats = int(is_floating.sum())
+    return fitted.select(~is_floating)
 
-    def scene(self) -> GaussianSplats:
-        """Kept splats, then the new ones."""
-        return self.kept if self.new is None else concatenate_splats([self.kept, self.new])
 
-    def tell(self, stage: str, done: int, total: int, message: str, splats: Callable[[], GaussianSplats] | None = None) -> bool:
-        if self.progress is not None and self.progress(HealProgress(stage, done, total, message, splats or self.scene)) is False:
-            self.stopped = True
-        return not self.stopped
+def _report_of(filled: Filled) -> ReferenceReport:
+    prediction = filled.prediction
+    return ReferenceReport(
+        view=filled.reference.name,
+        invented_pixels=int(filled.reference.hole.sum()),
+        splats=len(filled.splats),
+        seam=None if prediction.seam is None else asdict(prediction.seam),
+        depth_details=prediction.details,
+    )
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.report.seconds[stage] = time.perf_counter() - started
 
-    def result(self) -> HealResult:
-        healed = self.scene()
-        new = 0 if self.new is None else len(self.new)
-        self.report.new_splats = new
-        self.report.frozen_sha256_after = healed.select(slice(0, len(self.kept))).with_sh_degree(self.kept.sh_degree).sha256()
-        return HealResult(healed, new, tuple(self.fills), tuple(self.states), self.report)
+def _uncovered(scene: GaussianSplats, kept: int, state: ViewState) -> Tensor:
+    """Unseen pixels that the new splats, those after the kept ones, do not cover yet  # [H, W] bool"""
+    if not state.unseen.any():
+        return state.unseen
+    chosen = torch.arange(len(scene), device=scene.device) >= kept
+    return state.unseen & (weight_of(scene, chosen, state.camera) < COVERED)
+
+
+def _join_new(hole: Hole, fills: Sequence[Filled]) -> GaussianSplats | None:
+    """The new splats of all filled references."""
+    made = [replace(fill.splats.to(hole.kept.device), antialiased=hole.kept.antialiased) for fill in fills]
+    return concatenate_splats(made) if made else None
+
+
+def _join(kept: GaussianSplats, new: GaussianSplats | None) -> GaussianSplats:
+    """Kept splats, then the new ones."""
+    return kept if new is None else concatenate_splats([kept, new])

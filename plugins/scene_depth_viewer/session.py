@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealResult, HealView, heal
+from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal_views
 from torch import Tensor
 
 from scene_depth.color.registry import load_image_inpainter
@@ -21,11 +21,12 @@ from scene_depth.errors import InputError
 from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import Progress
 from scene_depth_viewer.history import History, Hole, Step
 from scene_depth_viewer.picking import Mode, combine
 
 Listener = Callable[[], None]
-Tell = Callable[[HealProgress], None]
+Tell = Callable[[Progress], None]
 
 
 class EditSession:
@@ -171,11 +172,11 @@ class EditSession:
             hole, views = self._healable()
             depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
 
-            def watched(now: HealProgress) -> bool:
+            def watched(now: Progress) -> bool:
                 tell(now)
                 return not self._stop.is_set()
 
-            result = heal(hole.base, hole.removed, views, depth_inpainter, image_inpainter, config, progress=watched)
+            result = heal_views(hole.base, hole.removed, views, depth_inpainter, image_inpainter, config, on_progress=watched)
             repainted = _repainted(views, result) if result.report.finished else views
             with self.lock:
                 self.preview = None

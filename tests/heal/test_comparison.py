@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from room_scene import Room, room
 from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, UNSEEN_COLOR, WAYS, heal_each_way, marked_hole, most_unseen
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealView
+from scene_depth_heal.workflow import HealConfig, HealView
+
+from scene_depth.work import Progress
 
 CONFIG = HealConfig(steps=5, most_references=1)
 
@@ -17,7 +19,7 @@ def views_of(scene: Room) -> list[HealView]:
 
 def test_only_the_depth_inpainter_differs() -> None:
     scene, told = room(), []
-    results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, progress=lambda way, now: told.append(way))
+    results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, on_progress=lambda way, now: told.append(way))
     assert list(results) == list(WAYS) == [DELETE_ONLY, NEAREST, HEAL]
     assert set(told) == set(WAYS)
     assert results[DELETE_ONLY].new == 0
@@ -34,15 +36,15 @@ def test_only_the_depth_inpainter_differs() -> None:
 def test_a_way_that_is_stopped_is_left_out_with_all_after_it() -> None:
     scene = room()
 
-    def stop(way: str, now: HealProgress) -> bool:
+    def stop(way: str, now: Progress) -> bool:
         return way != NEAREST
 
-    assert list(heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, progress=stop)) == [DELETE_ONLY]
+    assert list(heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, on_progress=stop)) == [DELETE_ONLY]
 
 
 def test_the_marked_picture_shows_exactly_what_is_unseen() -> None:
     scene = room()
-    results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, progress=lambda way, now: way == DELETE_ONLY)
+    results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, on_progress=lambda way, now: way == DELETE_ONLY)
     state = most_unseen(results[DELETE_ONLY])
     assert state.unseen_share == max(other.unseen_share for other in results[DELETE_ONLY].states) > 0
     picture = marked_hole(state)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scene_depth_heal.fill
+import scene_depth_heal.workflow
 from depthfm_samples import write_official_file, write_vae
 from diffusion_samples import write_controlnet, write_pipeline
 from PIL import Image
@@ -58,7 +58,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     from diffusers import ControlNetModel
 
     found = SimpleNamespace(depths=[], pictures=[])
-    fill, forward = scene_depth_heal.fill.fill_depth, ControlNetModel.forward
+    fill, forward = scene_depth_heal.workflow.fill_depth, ControlNetModel.forward
 
     def fill_depth(*arguments, **options):
         prediction = fill(*arguments, **options)
@@ -69,7 +69,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         found.pictures.append(given["controlnet_cond"][0].permute(1, 2, 0).numpy())
         return forward(self, *arguments, **given)
 
-    monkeypatch.setattr(scene_depth_heal.fill, "fill_depth", fill_depth)
+    monkeypatch.setattr(scene_depth_heal.workflow, "fill_depth", fill_depth)
     monkeypatch.setattr(ControlNetModel, "forward", see)
     return found
 

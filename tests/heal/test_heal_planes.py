@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scene_depth_heal.planes import on_planes
+from scene_depth_heal.fill import on_planes
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.protocol import DepthPrediction

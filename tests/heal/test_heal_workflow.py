@@ -10,7 +10,7 @@ import torch
 from room_scene import Room, room, wall
 from scene_depth_heal.hole import open_hole
 from scene_depth_heal.selection import select_by_masks
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealView, heal
+from scene_depth_heal.workflow import HealConfig, HealView, heal_views
 
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter
 from scene_depth.depth.registry import load_depth_inpainter
@@ -18,6 +18,7 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
 from scene_depth.rendering import render
 from scene_depth.splats import concatenate_splats
+from scene_depth.work import Progress
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def views_of(scene: Room) -> list[HealView]:
 
 def healed(scene: Room, **options):
     config = HealConfig(steps=60, most_references=2, **options)
-    return heal(scene.splats, scene.ball, views_of(scene), load_depth_inpainter("harmonic"), ExemplarInpainter(), config)
+    return heal_views(scene.splats, scene.ball, views_of(scene), load_depth_inpainter("harmonic"), ExemplarInpainter(), config)
 
 
 def test_the_hole_is_repaired_and_the_rest_untouched(scene: Room) -> None:
@@ -58,7 +59,7 @@ def test_the_hole_is_repaired_and_the_rest_untouched(scene: Room) -> None:
 def test_the_same_workflow_runs_on_cuda(scene: Room) -> None:
     views, config = views_of(scene), HealConfig(steps=60, most_references=2)
     depth_inpainter, image_inpainter = load_depth_inpainter("harmonic"), ExemplarInpainter()
-    result = heal(scene.splats.to("cuda"), scene.ball.to("cuda"), views, depth_inpainter, image_inpainter, config)
+    result = heal_views(scene.splats.to("cuda"), scene.ball.to("cuda"), views, depth_inpainter, image_inpainter, config)
     assert result.report.finished
     assert result.report.frozen_sha256_before == result.report.frozen_sha256_after
     truth = wall(with_hole=False)
@@ -68,7 +69,7 @@ def test_the_same_workflow_runs_on_cuda(scene: Room) -> None:
 
 
 def test_unseen_is_what_no_camera_sees_past_the_ball(scene: Room) -> None:
-    states = open_hole(scene.splats, scene.ball, ["v"] * 6, scene.cameras, [None] * 6)
+    states = open_hole(scene.splats, scene.ball, views_of(scene)).states
     for state in states:
         points = state.camera.unproject(torch.full((1, 72, 96), 1.0, dtype=torch.float64))[0] - state.camera.centers[0]
         scale = (4.0 - state.camera.centers[0, 2]) / points[..., 2]
@@ -80,7 +81,9 @@ def test_unseen_is_what_no_camera_sees_past_the_ball(scene: Room) -> None:
 
 
 def test_a_dry_run_invents_nothing(scene: Room) -> None:
-    result = heal(scene.splats, scene.ball, views_of(scene), load_depth_inpainter("nearest"), ExemplarInpainter(), dry_run=True)
+    result = heal_views(
+        scene.splats, scene.ball, views_of(scene), load_depth_inpainter("nearest"), ExemplarInpainter(), dry_run=True
+    )
     assert result.new == 0
     assert not result.fills
     assert len(result.splats) == int((~scene.ball).sum())
@@ -88,7 +91,7 @@ def test_a_dry_run_invents_nothing(scene: Room) -> None:
 
 
 def test_masks_select_the_ball(scene: Room) -> None:
-    everything = open_hole(scene.splats, scene.ball, ["v"] * 6, scene.cameras, [None] * 6, widen=0)
+    everything = open_hole(scene.splats, scene.ball, views_of(scene), widen=0).states
     masks = [state.object_pixels for state in everything]
     selected = select_by_masks(scene.splats, scene.cameras, masks)
     visible = scene.splats.means[:, 2] < 2.5
@@ -97,18 +100,18 @@ def test_masks_select_the_ball(scene: Room) -> None:
 
 
 def test_a_stopped_heal_keeps_what_was_done(scene: Room) -> None:
-    def stop_in_the_fit(now: HealProgress) -> bool:
+    def stop_in_the_fit(now: Progress) -> bool:
         return now.stage != "fit"
 
     config = HealConfig(steps=60, most_references=1)
-    result = heal(
+    result = heal_views(
         scene.splats,
         scene.ball,
         views_of(scene),
         load_depth_inpainter("nearest"),
         ExemplarInpainter(),
         config,
-        progress=stop_in_the_fit,
+        on_progress=stop_in_the_fit,
     )
     assert not result.report.finished
     assert result.new > 0
@@ -122,16 +125,16 @@ def test_the_same_seed_gives_the_same_bits(scene: Room) -> None:
 def test_bad_input_is_named(scene: Room) -> None:
     views, nearest = views_of(scene), load_depth_inpainter("nearest")
     with pytest.raises(InputError, match="selection: found a selection of no splat"):
-        heal(scene.splats, torch.zeros_like(scene.ball), views, nearest, ExemplarInpainter())
+        heal_views(scene.splats, torch.zeros_like(scene.ball), views, nearest, ExemplarInpainter())
     with pytest.raises(InputError, match=r"references: found 'x\.png'"):
-        heal(scene.splats, scene.ball, views, nearest, ExemplarInpainter(), HealConfig(references=("x.png",)))
+        heal_views(scene.splats, scene.ball, views, nearest, ExemplarInpainter(), HealConfig(references=("x.png",)))
     with pytest.raises(InputError, match="views: found none"):
-        heal(scene.splats, scene.ball, [], nearest, ExemplarInpainter())
+        heal_views(scene.splats, scene.ball, [], nearest, ExemplarInpainter())
     with pytest.raises(InputError, match=r"masks\[0\]: found size"):
         select_by_masks(scene.splats, scene.cameras[:1], [torch.zeros(3, 3, dtype=torch.bool)])
 
 
-def test_splats_that_no_photo_vouches_for_go_with_the_object(scene: Room) -> None:
+def test_splats_that_no_photo_supports_go_with_the_object(scene: Room) -> None:
     """Red splats inside the ball, and a dark screen close behind it that no camera sees, would float in the hole."""
     rng = np.random.default_rng(2)
     inside = torch.from_numpy(rng.uniform((-0.15, -0.15, 2.45), (0.15, 0.15, 2.75), (40, 3))).float()
@@ -140,7 +143,7 @@ def test_splats_that_no_photo_vouches_for_go_with_the_object(scene: Room) -> Non
     splats = concatenate_splats([scene.splats, strays])
     removed = torch.cat([scene.ball, torch.zeros(40, dtype=torch.bool)])
     views = [HealView(str(index), camera, scene.picture(index)) for index, camera in enumerate(scene.cameras)]
-    result = heal(splats, removed, views, load_depth_inpainter("nearest"), ExemplarInpainter(), dry_run=True)
+    result = heal_views(splats, removed, views, load_depth_inpainter("nearest"), ExemplarInpainter(), dry_run=True)
     assert 30 <= result.report.stray_splats <= 45
     assert result.report.kept_splats == len(splats) - int(removed.sum()) - result.report.stray_splats
     for state in result.states:

@@ -18,11 +18,11 @@ from PIL import Image
 from scene_depth_heal import insert_cli
 from scene_depth_heal.insert_cli import insert
 from scene_depth_heal.solid_extent import extent_along
-from scene_depth_heal.workflow import HealProgress, Tell
 
 from scene_depth.errors import InputError
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render
+from scene_depth.work import OnProgress, Progress
 
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 RED = (230, 25, 25)
@@ -131,13 +131,13 @@ def test_a_part_of_a_file_is_inserted(scene: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_was_done(scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def stopping() -> Iterator[Tell]:
-        def tell(now: HealProgress) -> bool:
+    def stopping() -> Iterator[OnProgress]:
+        def tell(now: Progress) -> bool:
             return now.stage != "fit"
 
         yield tell
 
-    monkeypatch.setattr(insert_cli, "watched", stopping)
+    monkeypatch.setattr(insert_cli, "watch_progress", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(scene, tmp_path, "--painted", "view_2", scene / "painted.png", "--mask", scene / "mask.png", "--steps", "30")
     report = json.loads((tmp_path / "report.json").read_text())

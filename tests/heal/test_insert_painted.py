@@ -12,13 +12,13 @@ from scene_depth_heal.insert_painted import in_front, insert_painted, strays
 from scene_depth_heal.object_depth import DepthImage, Upright
 from scene_depth_heal.painted import PaintedView, derived_mask
 from scene_depth_heal.raising import in_the_way
-from scene_depth_heal.workflow import HealProgress
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import Progress
 
 RED = np.array([0.9, 0.1, 0.1], dtype=np.float32)
 SHORT = EditConfig(steps=30)
@@ -154,11 +154,11 @@ def test_the_same_seed_gives_the_same_bits(background: GaussianSplats, views: li
 def test_a_stopped_insertion_keeps_what_was_done(
     background: GaussianSplats, views: list[PosedView], stage: str, some: bool
 ) -> None:
-    def stop(now: HealProgress) -> bool:
+    def stop(now: Progress) -> bool:
         return now.stage != stage
 
     painted = red_picture(background, cameras_on_an_arc()[REFERENCE], rectangle())
-    result = insert_painted(background, views, painted, load_depth_inpainter("nearest"), SHORT, progress=stop)
+    result = insert_painted(background, views, painted, load_depth_inpainter("nearest"), SHORT, on_progress=stop)
     assert not result.report.finished
     assert (result.new > 0) == some
     assert result.report.frozen_sha256_before == result.report.frozen_sha256_after

@@ -9,12 +9,12 @@ from room_scene import cameras_on_an_arc, wall
 from scene_depth_heal.edit_run import EditConfig, EditResult, PosedView
 from scene_depth_heal.painted import PaintedView, bilinear
 from scene_depth_heal.retexture import carried, retexture, standing_before
-from scene_depth_heal.workflow import HealProgress
 from scipy import ndimage
 
 from scene_depth.errors import InputError
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.work import Progress
 
 REFERENCE, HELD_OUT = 2, 5
 
@@ -125,10 +125,10 @@ def test_splats_before_the_known_surface_are_found(background: GaussianSplats, v
 
 @pytest.mark.parametrize("stage", ["surface", "make", "fit"])
 def test_a_stopped_retexture_leaves_no_hole(background: GaussianSplats, views: list[PosedView], stage: str) -> None:
-    def stop(now: HealProgress) -> bool:
+    def stop(now: Progress) -> bool:
         return now.stage != stage
 
-    done = retexture(background, views, painted_wall(background), EditConfig(steps=30), progress=stop)
+    done = retexture(background, views, painted_wall(background), EditConfig(steps=30), on_progress=stop)
     assert not done.report.finished
     assert done.report.frozen_sha256_before == done.report.frozen_sha256_after
     alpha = render(done.splats, cameras_on_an_arc()[REFERENCE]).alpha[0].numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from room_scene import Room, wall
-from scene_depth_heal.workflow import HealConfig, HealProgress, HealView
+from scene_depth_heal.workflow import HealConfig, HealView
 from scene_depth_viewer.opening import open_session
 from scene_depth_viewer.session import EditSession
 
@@ -17,11 +17,12 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render
+from scene_depth.work import Progress
 
 QUICK = HealConfig(steps=40, most_references=2)
 
 
-def quiet(_: HealProgress) -> None:
+def quiet(_: Progress) -> None:
     return None
 
 
@@ -81,7 +82,7 @@ def test_edits_wait_for_a_heal_and_a_cancelled_one_changes_nothing(session: Edit
     session.select(the_room.ball)
     before, refused = session.splats, []
 
-    def meddle(now: HealProgress) -> None:
+    def meddle(now: Progress) -> None:
         for act in (session.delete, session.undo, session.invert_selection):
             with pytest.raises(InputError, match="still running"):
                 act()
@@ -89,7 +90,7 @@ def test_edits_wait_for_a_heal_and_a_cancelled_one_changes_nothing(session: Edit
             session.heal("nearest", "exemplar", QUICK, quiet)
         refused.append(now.stage)
         if now.stage == "fill":
-            session.show_preview(now.splats())
+            session.show_preview(now.snapshot())
             assert len(session.shown()[0]) > len(before) - int(the_room.ball.sum())
             session.cancel()
 

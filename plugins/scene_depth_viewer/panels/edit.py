@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scene_depth_heal.workflow import HealConfig, HealProgress
+from scene_depth_heal.workflow import HealConfig
 
 from scene_depth.color.registry import IMAGE_INPAINTERS
 from scene_depth.depth.registry import DEPTH_INPAINTERS
 from scene_depth.io.splat_files import ACCEPTED, lost_in, splat_format
+from scene_depth.work import Progress
 from scene_depth_viewer.viser_versions import send_file
 
 if TYPE_CHECKING:
@@ -79,14 +80,14 @@ class HealFolder:
         self.start.disabled = running
         self.bar.value = 0.0
 
-    def _tell(self, now: HealProgress) -> None:
+    def _tell(self, now: Progress) -> None:
         low, high = SPANS.get(now.stage, (0, 100))
         self.bar.value = float(low + (high - low) * now.done / max(1, now.total))
         self.text.content = f"{now.stage} {now.done} of {now.total}: {now.message}"
         started = time.monotonic()
-        if now.stage == "hole" or started < self._next_preview:
+        if now.stage == "hole" or now.snapshot is None or started < self._next_preview:
             return
-        self._viewer.session.show_preview(now.splats())
+        self._viewer.session.show_preview(now.snapshot())
         self._next_preview = started + PREVIEW_SECONDS + 5 * (time.monotonic() - started)
 
 
