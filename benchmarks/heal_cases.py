@@ -15,7 +15,7 @@ from scene_depth_synthetic.composited import composite_object, write_composited
 from scene_depth_synthetic.composited.writer import RECIPE
 
 from benchmarks.shared_data import shared
-from scene_depth.cli.eval_scene import holes_of
+from scene_depth.evaluation.scene_scores import find_holes
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import FitProgress, fit
 from scene_depth.io.atomic import atomic_path
@@ -70,7 +70,7 @@ def sample(name: str, words: str) -> Case:
         test=test,
         has_truth=True,
         truth=truth,
-        holes=holes_of(test, folder / "masks"),
+        holes=find_holes(test, folder / "masks"),
         selection=SelectionSource(),
         fit=FitConfig(steps=3000, max_size=480),
         max_size=480,
@@ -92,7 +92,7 @@ def composited(name: str, words: str, source: str, *, seed: int, held_out_every:
         test=test,
         has_truth=True,
         truth=read_scene(folder / "removed"),
-        holes=holes_of(test, folder / "masks"),
+        holes=find_holes(test, folder / "masks"),
         selection=SelectionSource(),
         fit=FitConfig(steps=4000, max_size=480),
         max_size=480,
@@ -110,7 +110,7 @@ def photographed(name: str, words: str, source: str, selection: SelectionSource)
         test=test,
         has_truth=False,
         truth=None,
-        holes=holes_of(test, None) if selection.by_masks else None,
+        holes=find_holes(test, None) if selection.by_masks else None,
         selection=selection,
         fit=FitConfig(steps=4000, max_size=480),
         max_size=480,

@@ -29,6 +29,13 @@ class Cameras:
 
     Raises:
         InputError: If a shape is wrong, a value is not finite, a pose is not rigid or a focal length is not positive.
+
+    Example:
+        >>> import torch
+        >>> import scene_depth as sd
+        >>> K = torch.tensor([[[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]])
+        >>> sd.Cameras(torch.eye(4)[None], K, 640, 480).resized(320, 240)
+        Cameras(1 camera of 320 x 240, fx 250 fy 250 cx 160 cy 120)
     """
 
     camera_to_world: Tensor
@@ -43,6 +50,15 @@ class Cameras:
 
     def __len__(self) -> int:
         return self.camera_to_world.shape[0]
+
+    def __repr__(self) -> str:
+        count = "1 camera" if len(self) == 1 else f"{len(self)} cameras"
+        if len(self) == 0:
+            return f"Cameras({count} of {self.width} x {self.height})"
+        places = {"fx": (0, 0), "fy": (1, 1), "cx": (0, 2), "cy": (1, 2)}
+        spans = {name: (float(self.K[:, i, j].min()), float(self.K[:, i, j].max())) for name, (i, j) in places.items()}
+        words = (f"{name} {low:.6g}" if low == high else f"{name} {low:.6g} to {high:.6g}" for name, (low, high) in spans.items())
+        return f"Cameras({count} of {self.width} x {self.height}, {' '.join(words)})"
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Cameras:
         """A batch of the chosen cameras; an integer gives a batch of one."""

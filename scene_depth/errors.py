@@ -13,6 +13,14 @@ class InputError(ValueError):
         found: What was there, in words or as a short value.
         accepted: What would have been right.
         file: File or folder that holds the field; None for an argument of a call.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> try:
+        ...     sd.read_scene("nowhere")
+        ... except sd.InputError as error:
+        ...     print(error)
+        nowhere: scene: found nothing at this path; accepted: a folder or JSON file
     """
 
     def __init__(self, field: str, found: object, accepted: str, *, file: str | PathLike[str] | None = None):

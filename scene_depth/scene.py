@@ -27,6 +27,14 @@ class View:
             whoever uses the mask  # [H, W]
         load_depth: Gives float32 z-depth in scene units, 0 = unknown  # [H, W]
         image_path: File that the image comes from, if it comes from one.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> view
+        View('frame_00.jpg', 320 x 240, with image, mask, depth)
+        >>> view.image().shape
+        (240, 320, 3)
     """
 
     name: str
@@ -39,6 +47,11 @@ class View:
     def __post_init__(self) -> None:
         if len(self.camera) != 1:
             raise InputError(f"view {self.name!r}: camera", f"{len(self.camera)} cameras", "one camera")
+
+    def __repr__(self) -> str:
+        loaders = {"image": self.load_image, "mask": self.load_mask, "depth": self.load_depth}
+        there = ", ".join(name for name, load in loaders.items() if load is not None) or "nothing"
+        return f"View({self.name!r}, {self.camera.width} x {self.camera.height}, with {there})"
 
     def image(self) -> NDArray[np.float32]:
         """The picture, sRGB in [0, 1]  # [H, W, 3]"""
@@ -70,6 +83,12 @@ class PointCloud:
         rgb: Colours, uint8  # [P, 3]
         errors: Reprojection errors in pixels, if known  # [P]
         observations: For each view name, the indices of the points that it sees, if known.
+
+    Example:
+        >>> import numpy as np
+        >>> import scene_depth as sd
+        >>> sd.PointCloud(np.zeros((2, 3)), np.zeros((2, 3), np.uint8))
+        PointCloud(2 points)
     """
 
     xyz: NDArray[np.float64]
@@ -84,6 +103,9 @@ class PointCloud:
     def __len__(self) -> int:
         return len(self.xyz)
 
+    def __repr__(self) -> str:
+        return f"PointCloud({len(self):,} points)"
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -94,6 +116,13 @@ class Scene:
         points: Sparse or dense points, if there are any.
         metric: Whether the unit is known to be the metre.
         source: File or folder that the scene was read from.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene = sd.read_scene("scenes/table")
+        >>> train, test = scene.split(every=8)
+        >>> len(train), len(test)
+        (28, 4)
     """
 
     views: tuple[View, ...]
@@ -111,6 +140,17 @@ class Scene:
 
     def __len__(self) -> int:
         return len(self.views)
+
+    def __repr__(self) -> str:
+        sizes = sorted({(view.camera.width, view.camera.height) for view in self.views})
+        size = f"{sizes[0][0]} x {sizes[0][1]}" + ("" if len(sizes) == 1 else f" to {sizes[-1][0]} x {sizes[-1][1]}")
+        loaders = {"masks": "load_mask", "depth": "load_depth"}
+        counts = {word: sum(getattr(view, name) is not None for view in self.views) for word, name in loaders.items()}
+        there = "".join(f", {count} with {word}" for word, count in counts.items() if count)
+        points = "" if self.points is None else f", {len(self.points):,} points"
+        unit = ", metric" if self.metric else ""
+        source = "" if self.source is None else f", from {self.source}"
+        return f"Scene({len(self)} views of {size}{there}{points}{unit}{source})"
 
     def select(self, indices: Sequence[int]) -> Scene:
         """The scene with the chosen views, in that order."""

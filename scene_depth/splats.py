@@ -32,6 +32,13 @@ class GaussianSplats:
 
     Raises:
         InputError: If shapes, types or devices do not fit together.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> splats = sd.read_splats("scenes/table/splats.spz")
+        >>> small = splats.select(splats.scales.amax(dim=1) < 0.1)
+        >>> len(small) < len(splats), tuple(small.means.shape[1:])
+        (True, (3,))
     """
 
     means: Tensor
@@ -63,6 +70,11 @@ class GaussianSplats:
 
     def __len__(self) -> int:
         return self.means.shape[0]
+
+    def __repr__(self) -> str:
+        kind = ", antialiased" if self.antialiased else ""
+        extra = f", extra {', '.join(self.extra)}" if self.extra else ""
+        return f"GaussianSplats({len(self):,} splats, SH degree {self.sh_degree}{kind}, on {self.device}{extra})"
 
     @property
     def device(self) -> torch.device:

@@ -24,6 +24,13 @@ class Progress:
         measures: Numbers of this step by name, such as "loss".
         snapshot: Gives the result as it stands, such as the splats of a fit; later steps do not change it. None if there is
             none to show.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> def stop_after_ten(progress: sd.Progress) -> bool:
+        ...     return progress.done < 10  # False stops the work
+        >>> stop_after_ten(sd.Progress("fit", 10, 300))
+        False
     """
 
     stage: str

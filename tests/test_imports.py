@@ -17,6 +17,7 @@ FLOORS = {
     "errors": 0,
     "options": 1,
     "registry": 2,
+    "showing": 1,
     "work": 1,
     "rotations": 1,
     "spherical_harmonics": 1,

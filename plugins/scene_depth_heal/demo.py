@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from scene_depth_synthetic.samples.writer import sample_scene, write_sample_scene
 
-from scene_depth.cli.eval_scene import COLUMNS, holes_of
+from scene_depth.cli.eval_scene import COLUMNS
 from scene_depth.cli.progress import progress_bar, stopped_by_signal
-from scene_depth.evaluation.scene_scores import mean_scores, score_scene
+from scene_depth.evaluation.scene_scores import find_holes, mean_scores, score_scene
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import FitProgress, fit
 from scene_depth.io.atomic import atomic_path, check_writable
@@ -52,7 +52,7 @@ def demo(
         before = _splats(train, splats_beside(samples), folder / SPLATS, show, stopped)
         results = _heals(before, train, show, stopped)
     write_splats(folder / HEALED, results["heal"].splats)
-    holes = holes_of(truth, samples / "masks")
+    holes = find_holes(truth, samples / "masks")
     measures = {name: mean_scores(score_scene(result.splats, truth, holes)) for name, result in results.items()}
     content = {
         "scene": scene,

@@ -7,19 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from scene_depth.errors import InputError
-from scene_depth.evaluation.scene_scores import SceneScore, mean_scores, score_scene
+from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
 from scene_depth.io.atomic import atomic_path, check_output
-from scene_depth.io.images import images_named_like, read_mask
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats
-from scene_depth.scene import Scene
 
 HEALED = "healed.ply"
 COLUMNS = (
@@ -61,7 +56,7 @@ class SceneEvaluation:
             check_output(self.output, inputs=(path,))
         truth = read_scene(self.reference)
         before = None if self.before is None else read_splats(self.before)
-        scores = score_scene(read_splats(path), truth, holes_of(truth, self.masks), max_size=self.max_size, before=before)
+        scores = evaluate_scene(read_splats(path), truth, self.masks, max_size=self.max_size, before=before)
         content = {"splats": str(path), "mean": mean_scores(scores), "views": [asdict(score) for score in scores]}
         if self.output is not None:
             with atomic_path(self.output) as temporary:
@@ -70,21 +65,6 @@ class SceneEvaluation:
             print(json_module.dumps(content, allow_nan=False))
         else:
             Console().print(scene_table(scores))
-
-
-def holes_of(truth: Scene, masks: Path | None) -> dict[str, NDArray[np.bool_]]:
-    """Where the object was, by view name.
-
-    Raises:
-        InputError: If there are no masks.
-    """
-    if masks is None:
-        holes = {view.name: view.mask() for view in truth.views if view.load_mask is not None}
-        if not holes:
-            raise InputError("masks", "a reference without masks", "--masks DIR", file=truth.source)
-        return holes
-    files = images_named_like(masks, [view.name for view in truth.views], what="masks")
-    return {name: read_mask(file) for name, file in files.items()}
 
 
 def scene_table(scores: list[SceneScore]) -> Table:

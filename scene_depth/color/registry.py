@@ -30,10 +30,23 @@ def load_image_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
 
     Raises:
         InputError: If there is no such inpainter, it cannot be imported, or it does not take the options.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> fill = sd.load_image_inpainter("exemplar")
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> fill(view.image(), view.mask()).shape
+        (240, 320, 3)
     """
     return IMAGE_INPAINTERS.load(inpainter, **options)
 
 
 def available_image_inpainters() -> list[Entry]:
-    """All registered image inpainters; a broken one is listed with its problem."""
+    """All registered image inpainters; a broken one is listed with its problem.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> [entry.name for entry in sd.available_image_inpainters()]
+        ['diffusion', 'exemplar']
+    """
     return IMAGE_INPAINTERS.available()

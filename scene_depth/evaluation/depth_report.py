@@ -7,16 +7,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from scene_depth.datasets.frames import find_frames
 from scene_depth.evaluation.depth_metrics import DepthErrors
 from scene_depth.evaluation.depth_protocols import DepthProtocol, check_protocol
 from scene_depth.evaluation.depth_rows import DepthRow, row_to_json
-from scene_depth.evaluation.depth_runs import DepthRun
+from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
 from scene_depth.evaluation.depth_uncertainty import spearman
 from scene_depth.evaluation.summaries import Summary, geometric_mean, summarize
+from scene_depth.work import OnProgress, Progress
 
 MEASURES = tuple(name for name in DepthErrors.__dataclass_fields__ if name != "pixels")
 REGIONS = ("hidden", "known", "seam", "all")
@@ -104,6 +107,12 @@ class DepthReport:
         skipped: By mask, the frames that lack what it needs.
         versions: Of this package and what the figures depend on.
         rows: Every single result, in the JSON file without its uncertainty samples.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> settings = sd.DepthSettings(("nearest",), masks=("rect",), max_size=64)
+        >>> sd.evaluate_depth("scenes/table", settings, limit=1)
+        DepthReport(1 of 1 results, standard: nearest AbsRel ...%)
     """
 
     protocol: str
@@ -116,6 +125,13 @@ class DepthReport:
     versions: dict[str, str]
     rows: list[DepthRow] = field(repr=False)
 
+    def __repr__(self) -> str:
+        errors = (
+            f"{item.inpainter} AbsRel {'none' if item.geometric_mean_abs_rel is None else f'{item.geometric_mean_abs_rel:.2%}'}"
+            for item in self.inpainters
+        )
+        return f"DepthReport({len(self.rows)} of {self.planned} results, {self.protocol}: {', '.join(errors)})"
+
     def summary(self, mask: str, inpainter: str) -> MaskSummary | None:
         """The summary of that mask and inpainter, if there is one."""
         return next((item for item in self.summaries if (item.mask, item.inpainter) == (mask, inpainter)), None)
@@ -125,6 +141,45 @@ class DepthReport:
         plain = asdict(self)
         plain["rows"] = [row_to_json(row) | {"uncertainty_samples": []} for row in self.rows]
         return plain
+
+
+def evaluate_depth(
+    data: str | PathLike[str],
+    settings: DepthSettings | None = None,
+    *,
+    limit: int | None = None,
+    processes: int | None = 0,
+    on_progress: OnProgress | None = None,
+) -> DepthReport:
+    """Measures depth inpainters on RGB-D frames with truth: parts of the depth are hidden and predicted.
+
+    Args:
+        data: Folder of frames; see ``find_frames`` for the layouts.
+        settings: Which inpainters are run under which masks; the solver under the standard ones by default.
+        limit: Take only the first frames.
+        processes: Number of processes of one thread each; 0 runs in this one with its threads, None takes one for each core.
+        on_progress: Called after every result.
+
+    Returns:
+        Summaries by mask and inpainter; ``complete`` is False if Ctrl-C ended it.
+
+    Raises:
+        InputError: If there are no frames, or a setting is not valid.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> settings = sd.DepthSettings(("nearest", "linear"), masks=("rect",), max_size=64)
+        >>> report = sd.evaluate_depth("scenes/table", settings, limit=1)
+        >>> report.planned, report.complete
+        (2, True)
+    """
+
+    def tell_row(done: int, planned: int, row: DepthRow) -> None:
+        if on_progress is not None:
+            on_progress(Progress("depth", done, planned, f"{row.frame} {row.mask} {row.inpainter}"))
+
+    sources = find_frames(data)[:limit]
+    return report_of(run_depth(sources, settings or DepthSettings(), processes=processes, progress=tell_row))
 
 
 def report_of(run: DepthRun) -> DepthReport:

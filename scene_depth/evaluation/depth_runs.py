@@ -40,6 +40,11 @@ class DepthSettings:
         prior: Which monocular prior inpainters that take one are given.
         fit: Whether predictions are fitted to the truth before they are measured.
         max_size: Longer side of the frames in pixels; None keeps them.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.DepthSettings(("solver", "nearest"), masks=("rect", "lidar64")).all_masks
+        ('rect', 'lidar64')
     """
 
     inpainters: tuple[str, ...] = ("solver",)

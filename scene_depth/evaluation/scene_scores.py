@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.evaluation.images import psnr, ssim
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.geometry.visibility import sight
+from scene_depth.io.images import images_named_like, read_mask
 from scene_depth.rendering import render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
@@ -43,6 +46,11 @@ class SceneScore:
             they could show.
         floating: Share of those points that stand before what the other view shows.
         preservation: PSNR outside the hole of the render after the edit against that before it.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.SceneScore("frame_03.jpg", hole_pixels=812, psnr_hole=28.04, depth_abs_rel=0.0093)
+        SceneScore('frame_03.jpg', hole_pixels 812, psnr_hole 28.04, depth_abs_rel 0.0093)
     """
 
     name: str
@@ -58,6 +66,59 @@ class SceneScore:
     consistency: float | None = None
     floating: float | None = None
     preservation: float | None = None
+
+    def __repr__(self) -> str:
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "name"}
+        words = (f"{name} {value:.4g}" for name, value in values.items() if value is not None)
+        return f"SceneScore({self.name!r}, {', '.join(words)})"
+
+
+def evaluate_scene(
+    splats: GaussianSplats,
+    truth: Scene,
+    masks: str | PathLike[str] | None = None,
+    *,
+    max_size: int = 640,
+    before: GaussianSplats | None = None,
+) -> list[SceneScore]:
+    """Measures edited splats on views whose truth is known: inside the hole, outside it, at its border, between views.
+
+    Args:
+        splats: The edited scene.
+        truth: Views as they should look, with depth where it is known.
+        masks: Folder of masks named like the views, white where the object was; by default the masks of ``truth``.
+        max_size: Longer side of the pictures that are compared, in pixels.
+        before: The scene before the edit, to measure what the edit changed elsewhere.
+
+    Returns:
+        One score a view that has a hole; ``mean_scores`` gives their means.
+
+    Raises:
+        InputError: If there are no masks, no view has a hole, or a mask is not of its view's size.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> truth = sd.read_scene("scenes/table/removed", split="test")
+        >>> scores = sd.evaluate_scene(sd.read_splats("scenes/table/splats.spz"), truth, "scenes/table/masks", max_size=64)
+        >>> len(scores), all(score.psnr_outside > score.psnr_hole for score in scores)
+        (8, True)
+    """
+    return score_scene(splats, truth, find_holes(truth, masks), max_size=max_size, before=before)
+
+
+def find_holes(truth: Scene, masks: str | PathLike[str] | None) -> dict[str, NDArray[np.bool_]]:
+    """Where the object was, by view name  # [H, W] each
+
+    Raises:
+        InputError: If there are no masks.
+    """
+    if masks is None:
+        holes = {view.name: view.mask() for view in truth.views if view.load_mask is not None}
+        if not holes:
+            raise InputError("masks", "a reference without masks", "a folder of masks (--masks DIR)", file=truth.source)
+        return holes
+    files = images_named_like(Path(masks), [view.name for view in truth.views], what="masks")
+    return {name: read_mask(file) for name, file in files.items()}
 
 
 def score_scene(

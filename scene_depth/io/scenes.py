@@ -71,6 +71,12 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
 
     Raises:
         InputError: If there is nothing at the path, no format fits, or the format's reader finds a fault.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene = sd.read_scene("scenes/table")
+        >>> len(scene), scene.views[0].name
+        (32, 'frame_00.jpg')
     """
     path = Path(path)
     if not path.exists():
@@ -90,6 +96,15 @@ def write_scene(path: str | PathLike[str], scene: Scene, *, format: str, **optio
 
     Raises:
         InputError: If the format does not exist or cannot hold the scene, or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import scene_depth as sd
+        >>> scene = sd.read_scene("scenes/table").select([0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sd.write_scene(f"{folder}/colmap", scene, format="colmap")
+        ...     len(sd.read_scene(f"{folder}/colmap"))
+        2
     """
     _format(format, path).write(path, scene, **options)
 

@@ -41,6 +41,11 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None) -> Gau
 
     Raises:
         InputError: If the extension is unknown, or if the file cannot be read as what it is called.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.read_splats("scenes/table/splats.spz").sh_degree
+        3
     """
     kind = splat_format(path)
     if kind == ".spz":
@@ -86,6 +91,15 @@ def write_splats(
     Raises:
         InputError: If the extension is unknown, an option is not one of the format, the splats cannot be expressed, or
             the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import scene_depth as sd
+        >>> splats = sd.read_splats("scenes/table/splats.spz")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sd.write_splats(f"{folder}/table.ply", splats)
+        ...     len(sd.read_splats(f"{folder}/table.ply")) == len(splats)
+        True
     """
     kind = splat_format(path)
     if kind == ".spz":
