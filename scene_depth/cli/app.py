@@ -1,44 +1,150 @@
-"""The ``scene-depth`` program: finds its commands by entry point and runs one."""
+"""The ``scene-depth`` program: finds its commands by entry point and runs one.
+
+A command is a function whose parameters are its options. Options are shown in groups: a parameter that is a dataclass becomes a
+group of its own under the name that ``Annotated[Selection, tyro.conf.arg(name="what to remove")]`` gives it, with what the
+function's docstring says of the parameter above it; the options keep their plain names.
+"""
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import difflib
+import functools
+import importlib.util
+import io
+import re
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points, version
+from pathlib import Path
+from typing import Any
 
 import tyro
 
 from scene_depth.errors import InputError
 
 GROUP = "scene_depth.commands"
+TASKS = {
+    "repair a scene": ("demo", "heal", "insert", "view"),
+    "splat files": ("fit", "render", "convert", "inspect"),
+    "depth": ("complete", "eval"),
+    "train": ("train", "weights", "scenes"),
+}
+"""Task -> its commands, the main ones first; commands that other packages add come last."""
+STYLE = (tyro.conf.DisallowNone, tyro.conf.OmitArgPrefixes)
+"""Of every command: what may be left out is not shown as a choice of None, and groups do not lengthen the names of options."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs ``scene-depth COMMAND ...``. Bad input ends with exit code 2 and one line that says what was wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    app = tyro.extras.SubcommandApp()
-    for entry in _wanted(arguments):
-        try:
-            command = entry.load()
-        except Exception as error:  # a broken extension must not break the other commands
-            print(f"scene-depth: the command {entry.name!r} of {entry.value} could not be loaded: {error}", file=sys.stderr)
-            continue
-        app.command(command, name=entry.name)
+    first = arguments[0] if arguments else ""
+    if first in ("", "-h", "--help"):
+        _print_commands()
+        return 0 if first else 2
+    if first == "--version":
+        print(f"scene-depth {version('scene-depth')}")
+        return 0
+    commands = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if first not in commands:
+        return _fail(f"no command {first}{_suggestion(first, commands)} (scene-depth --help lists all)")
     try:
-        app.cli(prog="scene-depth", args=arguments)
+        command = commands[first].load()
+    except Exception as error:  # a broken extension must not break the other commands
+        return _fail(f"the command {first!r} of {commands[first].value} could not be loaded: {error}")
+    try:
+        _parse(command, arguments)()
     except InputError as error:
-        print(f"scene-depth: {error}", file=sys.stderr)
-        return 2
+        return _fail(str(error))
     except KeyboardInterrupt:
-        print("scene-depth: interrupted", file=sys.stderr)
+        _fail("interrupted")
         return 130
     return 0
 
 
-def _wanted(arguments: list[str]) -> list[EntryPoint]:
-    """The named command alone, so that its start does not wait for the imports of the others; else all."""
-    commands = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
-    named = [entry for entry in commands if arguments and entry.name == arguments[0]]
-    return named or commands
+def _fail(message: str) -> int:
+    print(f"scene-depth: {message}", file=sys.stderr)
+    return 2
+
+
+def _parse(command: Callable[..., Any], arguments: list[str]) -> Callable[[], Any]:
+    """Gives the call that the arguments ask for. Of misspelled options it says first what was probably meant."""
+
+    @functools.wraps(command)
+    def bind(*values: Any, **options: Any) -> Callable[[], Any]:
+        return functools.partial(command, *values, **options)
+
+    app = tyro.extras.SubcommandApp()
+    app.command(name=arguments[0])(bind)
+    parse = functools.partial(app.cli, prog="scene-depth", config=STYLE)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            call: Callable[[], Any] = parse(args=arguments)
+    except SystemExit as ended:
+        if ended.code == 2:
+            _suggest_options(parse, arguments)
+        raise
+    finally:
+        print(complaint.getvalue(), end="", file=sys.stderr)
+    return call
+
+
+def _suggest_options(parse: Callable[..., Any], arguments: list[str]) -> None:
+    """Names the option next to each misspelled one. The options of a command are those that its help shows."""
+    given = [argument for argument in arguments if argument.startswith("--")]
+    words = arguments[: arguments.index(given[0])] if given else arguments
+    help_text = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(help_text), contextlib.redirect_stderr(io.StringIO()):
+        parse(args=[*words, "--help"])
+    known = dict.fromkeys(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_text.getvalue()))
+    for argument in given:
+        name = argument.partition("=")[0].replace("_", "-")
+        if name not in known and (suggestion := _suggestion(name, known)):
+            _fail(f"no option {argument.partition('=')[0]}{suggestion}")
+
+
+def _suggestion(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _print_commands() -> None:
+    """Prints all commands by task. None of them is imported: their summaries are read from their source."""
+    print("usage: scene-depth COMMAND ...\n\nRepair and extend 3D scenes with depth inpainting.")
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    named = {name for names in TASKS.values() for name in names}
+    for task, names in {**TASKS, "more": sorted(set(found) - named)}.items():
+        if present := [name for name in names if name in found]:
+            print(f"\n{task}:")
+            for name in present:
+                print(f"  {name:<10} {_summary(found[name])}")
+    print("\nscene-depth COMMAND --help shows the options of a command, scene-depth --version the version.")
+
+
+def _summary(entry: EntryPoint) -> str:
+    """First line of a command's docstring, or why there is none."""
+    try:
+        tree = ast.parse(_find_source(entry.module).read_text(encoding="utf-8"))
+    except Exception as error:  # a broken extension must not hide the other commands
+        return f"(broken: {type(error).__name__}: {error})"
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == entry.attr:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def _find_source(module: str) -> Path:
+    """File of a module. Only its outermost package is looked up, which imports nothing."""
+    package, *inner = module.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no module named {package}")
+    if not inner:
+        return Path(spec.origin)
+    path = Path(spec.origin).parent.joinpath(*inner)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 if __name__ == "__main__":

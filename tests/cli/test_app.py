@@ -1,0 +1,110 @@
+"""The program: its list of commands, what it says of misspelled ones, and how commands end."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import tyro
+
+import scene_depth.cli.app as app
+from scene_depth.cli.app import GROUP, TASKS, main
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What is taken away."""
+
+    box: Path | None = None
+    """A box."""
+
+
+def sample(
+    scene: tyro.conf.Positional[Path],
+    output: Path,
+    taken: Annotated[Taken, tyro.conf.arg(name="what to remove")] = Taken(),
+) -> None:
+    """Do something.
+
+    Args:
+        scene: A scene.
+        output: A folder.
+        taken: What to take.
+    """
+    print(scene, output, taken.box)
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    found = [
+        EntryPoint("heal", f"{__name__}:sample", GROUP),
+        EntryPoint("broken", "no_such_package.cli:broken", GROUP),
+    ]
+    monkeypatch.setattr(app, "entry_points", lambda group: found)
+
+
+def test_commands_are_listed_by_task_with_the_main_ones_first(capsys):
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    named = [name for names in TASKS.values() for name in names]
+    assert {entry.name for entry in entry_points(group=GROUP)} >= set(named)
+    assert [line.split()[0] for line in printed.splitlines() if line.startswith("  ")] == named
+    assert all(f"\n{task}:\n" in printed for task in TASKS)
+    assert "broken" not in printed
+
+
+def test_the_list_imports_no_command():
+    code = "import sys; from scene_depth.cli.app import main; main(['--help']); assert not {'torch', 'numba'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.split()[0] == "scene-depth"
+
+
+def test_a_misspelled_command_gets_a_suggestion(capsys):
+    assert main(["hela"]) == 2
+    assert "no command hela; did you mean heal?" in capsys.readouterr().err
+
+
+def test_a_misspelled_option_is_named_before_what_is_missing(commands, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["heal", "scene", "--ouput", "folder", "--bxo=1"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("scene-depth: no option --ouput; did you mean --output?\n")
+    assert "no option --bxo; did you mean --box?" in said
+    assert said.index("Missing") > said.index("--box?")
+
+
+def test_options_are_shown_in_groups_without_none(commands, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["heal", "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "what to remove options" in shown
+    assert "What to take." in shown
+    assert "--box PATH" in shown
+    assert "{None}" not in shown
+
+
+def test_a_command_that_is_interrupted_ends_with_130(commands, capsys):
+    assert main(["heal", "a", "--output", "b", "--box", "c"]) == 130
+    said = capsys.readouterr()
+    assert said.out.split() == ["a", "b", "c"]
+    assert said.err == "scene-depth: interrupted\n"
+
+
+def test_a_broken_command_is_reported_and_the_others_work(commands, capsys):
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert "broken" in listed.partition("more:")[2]
+    assert "no_such_package" in listed
+    assert main(["broken"]) == 2
+    assert "could not be loaded" in capsys.readouterr().err
+    assert main(["heal", "a", "--output", "b"]) == 130
