@@ -5,13 +5,14 @@ tile intersection, tile offsets, spherical harmonics, the lists of the pixels th
 sums along rays. They are replaced here by functions of the same result (numba for the lists, torch for the rest) that are
 faster than the reference's own Python loops. Everything else is gsplat's code as it is installed.
 
-gsplat is looked for in the folder named by SCENE_DEPTH_PEERS (default ``.venv/peers`` beside this package), because the
-environment itself may hold another version.
+Where the environment holds another version (such as the one that nerfstudio pins), gsplat is looked for in the folder named
+by SCENE_DEPTH_PEERS.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import types
@@ -30,13 +31,15 @@ _loaded: dict[str, types.ModuleType] = {}
 
 
 class ReferenceMissing(ImportError):
-    """gsplat 1.5.3 is not where it is looked for."""
+    """gsplat 1.5.3 is neither installed nor in the folder of SCENE_DEPTH_PEERS."""
 
 
 def peers_folder() -> Path:
     """Folder that gsplat 1.5.3 is imported from."""
-    beside = Path(__file__).resolve().parent.parent / ".venv" / "peers"
-    return Path(os.environ.get("SCENE_DEPTH_PEERS", beside))
+    if "SCENE_DEPTH_PEERS" in os.environ:
+        return Path(os.environ["SCENE_DEPTH_PEERS"])
+    own = importlib.util.find_spec("gsplat")
+    return Path(own.origin).parents[1] if own is not None and own.origin is not None else Path("no gsplat")
 
 
 def rasterize_reference(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from fit_scenes import blobs
+from nerfstudio_parser import nerfstudio_folder
 
 from scene_depth.fitting.config import FitConfig, SettledConfig
 from scene_depth.fitting.density import DensityControl, Seen, growth, seeded
@@ -207,10 +208,7 @@ def test_randomness_is_decided_by_seed_and_step_and_leaves_no_trace() -> None:
 
 def test_other_gsplat_version_gives_the_same(tmp_path: Path) -> None:
     """The strategies of gsplat 1.4 and 1.5 behave alike here, although 1.5 never resets and wants radii of two axes."""
-    peers = Path(os.environ.get("SCENE_DEPTH_PEERS", Path(__file__).parents[2] / ".venv" / "peers"))
-    if not (peers / "gsplat").is_dir():
-        pytest.skip("no second gsplat; make test installs one, or set SCENE_DEPTH_PEERS")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(peers), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(nerfstudio_folder()), *sys.path])}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "default or mcmc", "-rN", __file__]
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout

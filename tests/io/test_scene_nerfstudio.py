@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import plyfile
 import pytest
 import torch
+from nerfstudio_parser import Parsed, parse_with_nerfstudio
 from scene_samples import sample_scene
 
 from scene_depth.io.posed_views import OPENGL_AXES
@@ -23,61 +23,28 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def parse(monkeypatch):
-    """Their parser with every change of frame switched off."""
-    try:
-        import open3d  # noqa: F401
-    except ImportError:  # it needs system libraries; their parser only asks it for the vertices of a .ply
-        monkeypatch.setitem(sys.modules, "open3d", SimpleNamespace(io=SimpleNamespace(read_point_cloud=_vertices)))
-    module = pytest.importorskip("nerfstudio.data.dataparsers.nerfstudio_dataparser", reason="nerfstudio is not installed")
-
-    def run(data: Path):
-        config = module.NerfstudioDataParserConfig(
-            data=data,
-            orientation_method="none",
-            center_method="none",
-            auto_scale_poses=False,
-            eval_mode="all",
-            load_3D_points=True,
-        )
-        return config.setup().get_dataparser_outputs(split="train")
-
-    return run
+def parse(tmp_path: Path) -> Callable[..., Parsed]:
+    """Their parser with every change of frame switched off, all views in one split."""
+    return partial(parse_with_nerfstudio, output=tmp_path / "parsed", eval_mode="all")
 
 
-def _vertices(path: str):
-    vertex = plyfile.PlyData.read(path)["vertex"]
-    points = np.stack([vertex[axis] for axis in "xyz"], axis=-1)
-    return SimpleNamespace(points=points, colors=np.stack([vertex[c] for c in ("red", "green", "blue")], axis=-1) / 255)
-
-
-def assert_read_alike(outputs, scene: Scene, intrinsics: bool = True) -> None:
+def assert_read_alike(outputs: Parsed, scene: Scene, intrinsics: bool = True) -> None:
     """Their cameras, files and frame are those of our scene (their numbers are float32)."""
     views = {view.image_path.resolve(): view for view in scene.views}
     assert len(outputs.image_filenames) == len(scene)
-    assert outputs.cameras.camera_to_worlds.shape == (len(scene), 3, 4)
+    assert outputs.camera_to_worlds.shape == (len(scene), 3, 4)
     for index, path in enumerate(outputs.image_filenames):
         camera = views[path.resolve()].camera
-        theirs = outputs.cameras[index]
         ours = camera.camera_to_world[0].numpy() @ OPENGL_AXES
-        np.testing.assert_allclose(theirs.camera_to_worlds.numpy(), ours[:3], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(outputs.camera_to_worlds[index], ours[:3], rtol=1e-6, atol=1e-6)
         if intrinsics:
-            np.testing.assert_allclose(theirs.get_intrinsics_matrices().numpy(), camera.K[0].numpy(), rtol=1e-6)
-        assert (int(theirs.width), int(theirs.height)) == (camera.width, camera.height)
-    np.testing.assert_array_equal(outputs.dataparser_transform.numpy()[:3], np.eye(4)[:3])
-
-
-def their_depth(outputs, index: int) -> np.ndarray:
-    from nerfstudio.data.utils.data_utils import get_depth_image_from_path
-
-    camera = outputs.cameras[index]
-    scale = outputs.metadata["depth_unit_scale_factor"] * outputs.dataparser_scale  # as their DepthDataset multiplies
-    path = outputs.metadata["depth_filenames"][index]
-    return get_depth_image_from_path(path, int(camera.height), int(camera.width), scale)[..., 0].numpy()
+            np.testing.assert_allclose(outputs.intrinsics[index], camera.K[0].numpy(), rtol=1e-6)
+        assert outputs.sizes[index].tolist() == [camera.width, camera.height]
+    np.testing.assert_array_equal(outputs.transform, np.eye(4)[:3])
 
 
 @pytest.mark.parametrize("different", [False, True])
-def test_they_read_what_we_write(different: bool, parse, tmp_path: Path) -> None:
+def test_they_read_what_we_write(different: bool, parse: Callable[..., Parsed], tmp_path: Path) -> None:
     scene = sample_scene(tmp_path, views=4)
     if different:  # intrinsics that differ from view to view
         resized = [replace(view, camera=_shifted(view.camera, index)) for index, view in enumerate(scene.views)]
@@ -86,19 +53,14 @@ def test_they_read_what_we_write(different: bool, parse, tmp_path: Path) -> None
     outputs = parse(tmp_path / "out")
     written = read_transforms(tmp_path / "out")
     assert_read_alike(outputs, written)
-    from nerfstudio.data.utils.data_utils import get_image_mask_tensor_from_path
-
     names = [path.relative_to(tmp_path / "out" / "images").as_posix() for path in outputs.image_filenames]
     original = {view.name: view for view in scene.views}
     for index, name in enumerate(names):
-        mask = get_image_mask_tensor_from_path(outputs.mask_filenames[index])[..., 0].numpy()
-        np.testing.assert_array_equal(mask, original[name].mask())
-        np.testing.assert_allclose(their_depth(outputs, index), original[name].depth(), rtol=1e-6)
-        torch.testing.assert_close(
-            outputs.cameras[index].get_intrinsics_matrices().double(), original[name].camera.K[0], rtol=1e-6, atol=1e-5
-        )
-    np.testing.assert_allclose(outputs.metadata["points3D_xyz"].numpy(), scene.points.xyz, atol=1e-6)
-    assert np.abs(outputs.metadata["points3D_rgb"].numpy().astype(int) - scene.points.rgb).max() <= 1  # they truncate
+        np.testing.assert_array_equal(outputs.masks[index], original[name].mask())
+        np.testing.assert_allclose(outputs.depths[index], original[name].depth(), rtol=1e-6)
+        np.testing.assert_allclose(outputs.intrinsics[index], original[name].camera.K[0], rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(outputs.xyz, scene.points.xyz, atol=1e-6)
+    assert np.abs(outputs.rgb.astype(int) - scene.points.rgb).max() <= 1  # they truncate
 
 
 def _shifted(camera, index: int):
@@ -107,27 +69,27 @@ def _shifted(camera, index: int):
 
 
 @pytest.mark.parametrize("name", ["fox", "llff_fern", "spinnerf_statue", "redwood_livingroom", "hololens_office"])
-def test_they_read_the_same_as_we_do(name: str, parse, shared) -> None:
+def test_they_read_the_same_as_we_do(name: str, parse: Callable[..., Parsed], shared) -> None:
     folder = shared(f"data/{name}")
-    outputs, scene = parse(folder), read_transforms(folder)
+    outputs, scene = parse(folder, images=1), read_transforms(folder)
     assert_read_alike(outputs, scene)
     if scene.views[0].load_depth is not None:
         view = next(view for view in scene.views if view.image_path == outputs.image_filenames[0])
-        np.testing.assert_allclose(their_depth(outputs, 0), view.depth(), rtol=1e-6)
+        np.testing.assert_allclose(outputs.depths[0], view.depth(), rtol=1e-6)
     if scene.views[0].load_mask is not None:
         assert [path.name for path in outputs.mask_filenames] == [view.load_mask.path.name for view in scene.views]
 
 
-def test_intrinsics_of_frames_win_over_those_of_the_file(parse, shared) -> None:
+def test_intrinsics_of_frames_win_over_those_of_the_file(parse: Callable[..., Parsed], shared) -> None:
     """The one known difference: their parser takes the file's intrinsics where both are given."""
     folder = shared("data/mobilebrick")
-    outputs, scene = parse(folder), read_transforms(folder)
+    outputs, scene = parse(folder, images=1), read_transforms(folder)
     assert_read_alike(outputs, scene, intrinsics=False)
     meta = json.loads((folder / "transforms.json").read_text())
     assert [float(view.camera.K[0, 0, 0]) for view in scene.views] == [frame["fl_x"] for frame in meta["frames"]]
 
 
-def test_applied_scale_and_points(parse, tmp_path: Path) -> None:
+def test_applied_scale_and_points(parse: Callable[..., Parsed], tmp_path: Path) -> None:
     """Their parser scales points and depths, but not poses, by applied_scale."""
     scene = sample_scene(tmp_path, masks=False)
     write_transforms(tmp_path / "out", scene)
@@ -135,10 +97,10 @@ def test_applied_scale_and_points(parse, tmp_path: Path) -> None:
     meta = {**json.loads(file.read_text()), "applied_scale": 0.25, "applied_transform": np.eye(4)[[0, 2, 1]].tolist()}
     file.write_text(json.dumps(meta))
     outputs, back = parse(tmp_path / "out"), read_transforms(tmp_path / "out")
-    np.testing.assert_allclose(outputs.metadata["points3D_xyz"].numpy(), back.points.xyz, atol=1e-6)
+    np.testing.assert_allclose(outputs.xyz, back.points.xyz, atol=1e-6)
     np.testing.assert_allclose(back.points.xyz, scene.points.xyz * 0.25, atol=1e-6)
     for index, path in enumerate(outputs.image_filenames):
         view = next(view for view in back.views if view.image_path == path)
-        np.testing.assert_allclose(their_depth(outputs, index), view.depth(), rtol=1e-6)
+        np.testing.assert_allclose(outputs.depths[index], view.depth(), rtol=1e-6)
         ours = (view.camera.camera_to_world[0].numpy() @ OPENGL_AXES)[:3]
-        np.testing.assert_allclose(outputs.cameras[index].camera_to_worlds.numpy(), ours, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(outputs.camera_to_worlds[index], ours, rtol=1e-6, atol=1e-6)

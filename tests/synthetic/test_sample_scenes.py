@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nerfstudio_parser import parse_with_nerfstudio
 from scene_depth_synthetic.cli import scenes
 from scene_depth_synthetic.samples import SAMPLE_SCENES
 from scene_depth_synthetic.samples.capture import capture
@@ -62,23 +63,18 @@ def test_the_recipe_says_what_is_in_the_folder(name: str) -> None:
     assert len(read_scene(SCENES / name, split="test")) == len(recipe["held_out"]) == 8
 
 
-def test_nerfstudio_reads_a_scene() -> None:
-    parser = pytest.importorskip("nerfstudio.data.dataparsers.nerfstudio_dataparser", reason="nerfstudio is not installed")
-    config = parser.NerfstudioDataParserConfig(
-        data=SCENES / "table",
-        load_3D_points=True,
-        orientation_method="none",
-        center_method="none",
-        auto_scale_poses=False,
-        depth_unit_scale_factor=SAMPLE_SCENES["table"]().depth_unit,  # its users say this on the command line
+def test_nerfstudio_reads_a_scene(tmp_path: Path) -> None:
+    unit = SAMPLE_SCENES["table"]().depth_unit  # its users say this on the command line
+    train, test = (
+        parse_with_nerfstudio(SCENES / "table", tmp_path, split, images=0, depth_unit_scale_factor=unit)
+        for split in ("train", "test")
     )
-    train, test = (config.setup().get_dataparser_outputs(split) for split in ("train", "test"))
     assert len(train.image_filenames) == 24
     assert [path.stem for path in test.image_filenames] == [f"frame_{i:02d}" for i in range(0, 32, 4)]
-    assert [path.stem for path in train.metadata["depth_filenames"]] == [path.stem for path in train.image_filenames]
-    assert len(train.metadata["points3D_xyz"]) > 3000
+    assert [path.stem for path in train.depth_filenames] == [path.stem for path in train.image_filenames]
+    assert len(train.xyz) > 3000
     K = SAMPLE_SCENES["table"]().cameras.K[0]
-    np.testing.assert_allclose([float(train.cameras.fx[0]), float(train.cameras.cy[0])], [K[0, 0], K[1, 2]], rtol=1e-6)
+    np.testing.assert_allclose(train.intrinsics[0], K, rtol=1e-6)
 
 
 def test_the_command_writes_a_scene_twice_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The tests of the page once more, with the newer viser that stands beside: nerfstudio holds the environment's own at 0.2.7."""
+"""The tests of the page once more, with viser 0.2.7, which stands beside with nerfstudio."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from nerfstudio_parser import nerfstudio_folder
 
 HERE = Path(__file__).parent
 AGAIN = ("test_viewer_server.py", "test_viewer_browser.py")
@@ -15,10 +16,8 @@ RUN = "import sys, pytest, viser; assert viser.__file__.startswith(sys.argv[1]);
 
 
 @pytest.mark.slow
-def test_the_page_with_the_newer_viser(tmp_path: Path) -> None:
-    folder = Path(os.environ.get("SCENE_DEPTH_VISER", HERE.parents[1] / ".venv" / "viser1")).resolve()
-    if not (folder / "viser").is_dir():
-        pytest.skip("no second viser; make test installs one, or set SCENE_DEPTH_VISER to a folder that holds it")
+def test_the_page_with_the_older_viser(tmp_path: Path) -> None:
+    folder = nerfstudio_folder()
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     paths = os.pathsep.join([str(folder), *filter(None, [own.get("PYTHONPATH")])])
     options = ["-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'again'}"]
