@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from scene_depth.cli.progress import progress_bar, stopped_by_signal
-from scene_depth.depth.inpaint import ExactInpainter
+from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError

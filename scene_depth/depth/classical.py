@@ -1,12 +1,13 @@
 """Classical ways to fill depth: the yardstick for everything else, and a choice where nothing may be learned.
 
-Each is a dataclass of its parameters that is called like every depth inpainter. All but IP-Basic work on inverse depth,
+Each is a dataclass of its parameters. All but IP-Basic work on inverse depth,
 in which a plane seen by a pinhole camera is exactly affine in the pixel. Their uncertainty is a rule of thumb: relative
 error grows with the distance to known depth, to 100 % at the length of the image's longer side.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.cameras import Cameras
+from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.levin import colorize
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.scattered import linear_fill, nearest_fill
 from scene_depth.depth.solver.features import color_guide
@@ -25,37 +27,48 @@ from scene_depth.geometry.membrane import solve_membrane
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+Picture = NDArray[np.float32]
+
+
+class _Classical(DepthModel):
+    """Fills without learning; known depth is continued as it is, so that there is no seam to take out."""
+
+    @property
+    def harmonize(self) -> bool | None:
+        return False
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        distance = ndimage.distance_transform_edt(~view.known)
+        return DepthPrediction(self.fill(view.rgb, view.depth, view.known), (distance / max(view.known.shape)).astype(np.float32))
+
+    @abstractmethod
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
+        """z-depth of every pixel  # [H, W]"""
 
 
 @dataclass(frozen=True)
-class NearestInpainter:
+class NearestInpainter(_Classical):
     """Each pixel takes the depth of the nearest known pixel in the image."""
 
     name: ClassVar[str] = "nearest"
-    harmonize: ClassVar[bool] = False
 
-    def __call__(
-        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
-    ) -> DepthPrediction:
-        return _prediction(self, nearest_fill(depth, known), known)
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
+        return nearest_fill(depth, known)
 
 
 @dataclass(frozen=True)
-class LinearInpainter:
+class LinearInpainter(_Classical):
     """Linear interpolation of inverse depth on the Delaunay triangles of the known pixels, nearest outside their hull."""
 
     name: ClassVar[str] = "linear"
-    harmonize: ClassVar[bool] = False
 
-    def __call__(
-        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
-    ) -> DepthPrediction:
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
         inverse, scale = _inverse(depth, known)
-        return _prediction(self, scale / linear_fill(inverse, known), known)
+        return scale / linear_fill(inverse, known)
 
 
 @dataclass(frozen=True)
-class HarmonicInpainter:
+class HarmonicInpainter(_Classical):
     """Harmonic filling of inverse depth: each pixel is the weighted mean of its four neighbours.
 
     Attributes:
@@ -69,22 +82,19 @@ class HarmonicInpainter:
     least_weight: float = 0.01
     tolerance: float = 1e-5
     name: ClassVar[str] = "harmonic"
-    harmonize: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if (self.color_scale is not None and not self.color_scale > 0) or not self.least_weight > 0 or not self.tolerance > 0:
             raise InputError("harmonic", asdict(self), "positive parameters")
 
-    def __call__(
-        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
-    ) -> DepthPrediction:
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
         inverse, scale = _inverse(depth, known)
         right, down = np.ones(depth.shape), np.ones(depth.shape)
         if rgb is not None and self.color_scale is not None:
             right[:, :-1] = self.least_weight + np.exp(-np.abs(np.diff(rgb, axis=1)).mean(axis=2) / self.color_scale)
             down[:-1] = self.least_weight + np.exp(-np.abs(np.diff(rgb, axis=0)).mean(axis=2) / self.color_scale)
         start = nearest_fill(inverse, known)
-        return _prediction(self, scale / solve_membrane(right, down, inverse, known, start, self.tolerance).values, known)
+        return scale / solve_membrane(right, down, inverse, known, start, self.tolerance).values
 
 
 def harmonic_color(color_scale: float = 0.05, least_weight: float = 0.01, tolerance: float = 1e-5) -> HarmonicInpainter:
@@ -93,7 +103,7 @@ def harmonic_color(color_scale: float = 0.05, least_weight: float = 0.01, tolera
 
 
 @dataclass(frozen=True)
-class ColorizationInpainter:
+class ColorizationInpainter(_Classical):
     """Levin et al. 2004, "Colorization using optimization", on inverse depth: the fill of the NYUv2 toolbox.
 
     Each unknown pixel is the mean of its eight neighbours, weighted by how similar their grey value is. Without a
@@ -101,18 +111,15 @@ class ColorizationInpainter:
     """
 
     name: ClassVar[str] = "colorization"
-    harmonize: ClassVar[bool] = False
 
-    def __call__(
-        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
-    ) -> DepthPrediction:
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
         inverse, scale = _inverse(depth, known)
         gray = np.zeros(depth.shape) if rgb is None else rgb.astype(np.float64) @ (0.2989, 0.587, 0.114)  # Rec. 601, as there
-        return _prediction(self, scale / colorize(gray, inverse, known), known)
+        return scale / colorize(gray, inverse, known)
 
 
 @dataclass(frozen=True)
-class GeodesicInpainter:
+class GeodesicInpainter(_Classical):
     """Each pixel takes the depth of the known pixel that is cheapest to reach over similar colours.
 
     Attributes:
@@ -121,22 +128,19 @@ class GeodesicInpainter:
 
     color_price: float = 500.0
     name: ClassVar[str] = "geodesic"
-    harmonize: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.color_price >= 0:
             raise InputError("color_price", self.color_price, "a number not below 0")
 
-    def __call__(
-        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
-    ) -> DepthPrediction:
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
         inverse, _ = _inverse(depth, known)
         paths = geodesic_map(color_guide(rgb, depth.shape), known, inverse.astype(np.float32), self.color_price)
-        return _prediction(self, depth.ravel()[paths.source], known)
+        return depth.ravel()[paths.source]
 
 
 @dataclass(frozen=True)
-class IPBasicInpainter:
+class IPBasicInpainter(_Classical):
     """Ku et al. 2018, "In defense of classical image processing": dilations, closings and blurs made for LiDAR.
 
     The paper's steps with its kernels, on depth subtracted from a ceiling so that near wins. What the largest kernel
@@ -152,15 +156,12 @@ class IPBasicInpainter:
     extend_to_top: bool = False
     ceiling: float = 1.25
     name: ClassVar[str] = "ip_basic"
-    harmonize: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.diamond < 1 or self.diamond % 2 == 0 or not self.ceiling > 1:
             raise InputError("ip_basic", asdict(self), "an odd diamond and a ceiling above 1")
 
-    def __call__(
-        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
-    ) -> DepthPrediction:
+    def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
         ceiling = self.ceiling * float(depth[known].max())
         inverted = np.where(known, ceiling - depth.astype(np.float64), 0.0)  # 0 = empty from here on
         radius = self.diamond // 2
@@ -175,7 +176,7 @@ class IPBasicInpainter:
         inverted = ndimage.median_filter(inverted, 5, mode="nearest")
         for axis in (0, 1):  # the 5 x 5 Gaussian of OpenCV
             inverted = ndimage.convolve1d(inverted, np.array([1, 4, 6, 4, 1]) / 16, axis, mode="mirror")
-        return _prediction(self, ceiling - inverted, known)
+        return ceiling - inverted
 
 
 def _inverse(depth: Array, known: Mask) -> tuple[NDArray[np.float64], float]:
@@ -190,8 +191,3 @@ def _extended_to_top(inverted: NDArray[np.float64]) -> NDArray[np.float64]:
     value = inverted[first, np.arange(inverted.shape[1])]
     above = np.arange(inverted.shape[0])[:, None] < first
     return np.where(above & filled.any(axis=0), value, inverted)
-
-
-def _prediction(inpainter: object, depth: Array, known: Mask) -> DepthPrediction:
-    distance = ndimage.distance_transform_edt(~known)
-    return DepthPrediction(depth, (distance / max(known.shape)).astype(np.float32))

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +19,9 @@ from scene_depth.depth.alignment import Space
 from scene_depth.depth.completion_files import FrameFiles, frame_camera, known_pixels
 from scene_depth.depth.completion_report import REPORT, CompletionReport, joined, part_path, process_share
 from scene_depth.depth.completion_scans import STORED_FORMAT, ScanSettings, read_scan_image
-from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, inpaint_with_prior, predict
+from scene_depth.depth.inpaint import inpaint_depth
+from scene_depth.depth.model import ExactInpainter
+from scene_depth.depth.monocular import MonocularMap, MonocularModel, PriorInpainter, predict
 from scene_depth.depth.preview import preview
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
@@ -246,7 +246,7 @@ def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32
         predicted = predict(completer.model, rgb, completer.settings.seed, space)
     else:
         return completer.inpainter
-    return ExactInpainter(partial(inpaint_with_prior, predicted), completer.inpainter.name)
+    return ExactInpainter(PriorInpainter(predicted), completer.inpainter.name)
 
 
 def _read_prior(path: Path) -> NDArray[np.float32]:

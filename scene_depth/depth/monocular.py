@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import SPACES, Space, align_locally, apply_fit, fit_globally
+from scene_depth.depth.checks import InpaintingInput
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.registry import Registry
@@ -40,15 +41,48 @@ MonocularModel = Callable[..., Any]  # (rgb [H, W, 3], *, seed) -> MonocularMap;
 
 
 @dataclass(frozen=True)
-class MonocularInpainter:
+class PriorInpainter(DepthModel):
+    """Brings a monocular prediction, made before, onto known depth.
+
+    Attributes:
+        predicted: The prediction.
+        back_end: "solver" hands the prediction to the embedded solver as its prior: known depth is continued along the
+            prediction without a seam. "local" is the alignment of Prior Depth Anything, "global" one scale and shift.
+        solver_options: Parameters of the solver.
+    """
+
+    predicted: MonocularMap
+    back_end: BackEnd = "solver"
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    name: ClassVar[str] = "prior"
+
+    @property
+    def harmonize(self) -> bool | None:
+        return _leaves_seam(self.back_end)
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Fits the prediction to the known depth of a view of its size."""
+        values, space = self.predicted.values, self.predicted.space
+        if self.back_end == "solver":
+            from scene_depth.depth.solver import SolverInpainter
+
+            solved = SolverInpainter(prior=values, prior_space=space, **self.solver_options).predict(view, seed=seed)
+            return replace(solved, details={"back_end": self.back_end, **solved.details})
+        fit = fit_globally(values, view.depth, view.known, space)
+        details = {"back_end": self.back_end, "fit": asdict(fit)}
+        if self.back_end == "local":
+            return DepthPrediction(align_locally(values, view.depth, view.known, fit), details=details)
+        return DepthPrediction(apply_fit(fit, values, view.depth[view.known]), details=details)
+
+
+@dataclass(frozen=True)
+class MonocularInpainter(DepthModel):
     """A depth inpainter that predicts from the picture alone and fits the prediction to known depth.
 
     Attributes:
         model: The monocular model, or a plain function f(rgb) -> values.
-        back_end: "solver" hands the prediction to the embedded solver as its prior: known depth is continued along the
-            prediction without a seam. "local" is the alignment of Prior Depth Anything, "global" one scale and shift.
+        back_end, solver_options: As in ``PriorInpainter``.
         space: Says what a plain function predicts; overrides what a model says of itself.
-        solver_options: Parameters of the solver.
     """
 
     model: MonocularModel
@@ -63,56 +97,26 @@ class MonocularInpainter:
         if self.space is not None and self.space not in (*SPACES, "auto"):
             raise InputError("space", repr(self.space), f"one of {', '.join(SPACES)}, auto")
 
-    def __call__(
-        self,
-        rgb: NDArray[np.float32] | None,
-        depth: Array,
-        known: NDArray[np.bool_],
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        if rgb is None:
+    @property
+    def harmonize(self) -> bool | None:
+        return _leaves_seam(self.back_end)
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Runs the model and fits what it says.
+
+        Raises:
+            InputError: Without a picture, or if the model returns something else than a map of its size.
+        """
+        if view.rgb is None:
             raise InputError("rgb", None, "a picture, the model predicts from it")
-        predicted = predict(self.model, rgb, seed, self.space)
-        found = inpaint_with_prior(
-            predicted, rgb, depth, known, back_end=self.back_end, camera=camera, seed=seed, solver_options=self.solver_options
-        )
+        predicted = predict(self.model, view.rgb, seed, self.space)
+        found = PriorInpainter(predicted, self.back_end, self.solver_options).predict(view, seed=seed)
         return replace(found, details={"model": model_name(self.model), **found.details})
 
 
-def inpaint_with_prior(
-    predicted: MonocularMap,
-    rgb: NDArray[np.float32] | None,
-    depth: Array,
-    known: NDArray[np.bool_],
-    *,
-    back_end: BackEnd = "solver",
-    camera: Cameras | None = None,
-    seed: int = 0,
-    solver_options: Mapping[str, Any] | None = None,
-) -> DepthPrediction:
-    """Brings a monocular prediction onto known depth.
-
-    Args:
-        predicted: The prediction.
-        rgb: sRGB in [0, 1], or None  # [H, W, 3]
-        depth: z-depth, read where known  # [H, W]
-        known: True = measured  # [H, W]
-        back_end: As in ``MonocularInpainter``.
-        camera, seed, solver_options: For the solver.
-    """
-    if back_end == "solver":
-        from scene_depth.depth.solver import SolverInpainter
-
-        solver = SolverInpainter(prior=predicted.values, prior_space=predicted.space, **(solver_options or {}))
-        solved = solver(rgb, depth, known, camera=camera, seed=seed)
-        return replace(solved, details={"back_end": back_end, **solved.details})
-    fit = fit_globally(predicted.values, depth, known, predicted.space)
-    details = {"back_end": back_end, "fit": asdict(fit)}
-    if back_end == "local":
-        return DepthPrediction(align_locally(predicted.values, depth, known, fit), details=details)
-    return DepthPrediction(apply_fit(fit, predicted.values, depth[known]), details=details)
+def _leaves_seam(back_end: BackEnd) -> bool | None:
+    """The ``harmonize`` of a back end: the solver continues known depth, the others leave a seam if they move it."""
+    return False if back_end == "solver" else None
 
 
 def predict(

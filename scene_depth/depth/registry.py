@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scene_depth.depth.inpaint import ExactInpainter, inpainter_name
+from scene_depth.depth.model import ExactInpainter, inpainter_name
 from scene_depth.registry import Entry, Registry
 
 DEPTH_INPAINTERS = Registry(
@@ -24,7 +24,7 @@ DEPTH_INPAINTERS = Registry(
         "geodesic": "scene_depth.depth.classical:GeodesicInpainter",
         "depthlab": "scene_depth.depth.depthlab:DepthLabInpainter",
         "marigold": "scene_depth.depth.monocular:marigold_inpainter",
-        "depthfm": "scene_depth.depth.depthfm.inpainter:depthfm_inpainter",
+        "depthfm": "scene_depth.depth.depthfm:DepthFMInpainter",
         "transformers": "scene_depth.depth.monocular:transformers_inpainter",
     },
     arguments=3,

@@ -7,11 +7,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scene_depth.depth.inpaint import ExactInpainter
-from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
+from scene_depth.depth.model import ExactInpainter
+from scene_depth.depth.monocular import BackEnd, MonocularMap, PriorInpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_priors import PriorKind
@@ -51,23 +48,11 @@ def case_inpainter(name: str, case: DepthCase, threads: int | None = None) -> Ex
         threads: Number of threads for inpainters that let it be chosen; None leaves it to them.
     """
     if name in PRIOR_ALONE and case.prior is not None:
-        return ExactInpainter(MonocularInpainter(_GivenPrior(case.prior), PRIOR_ALONE[name]), name)
+        return ExactInpainter(PriorInpainter(MonocularMap(case.prior, "inverse"), PRIOR_ALONE[name]), name)
     options: dict[str, Any] = {"threads": threads} if threads is not None and _takes(name, "threads") else {}
     if case.prior is not None and _takes(name, "prior"):
         return load_depth_inpainter(name, prior=case.prior, **options)
     return _loaded(name, **options)
-
-
-class _GivenPrior:
-    """A monocular model that has predicted already."""
-
-    name = "given"
-
-    def __init__(self, prior: NDArray[np.float32]):
-        self.prior = prior
-
-    def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
-        return MonocularMap(self.prior, "inverse")
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ import pytest
 from scipy.interpolate import griddata
 from scipy.spatial import cKDTree
 
+from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.classical import (
     ColorizationInpainter,
     GeodesicInpainter,
@@ -198,8 +199,9 @@ def test_ip_basic_against_opencv(extend):
     known[:14] &= np.arange(64) < 50
     known[:5] = False
     inpainter = IPBasicInpainter(extend_to_top=extend)
+    predicted = inpainter.predict(InpaintingInput(None, depth, known, None), seed=0)
     expected = opencv_ip_basic(cv2, depth, known, 1.25 * depth[known].max(), extend)
-    np.testing.assert_allclose(inpainter(None, depth, known).depth, expected, rtol=1e-5)
+    np.testing.assert_allclose(predicted.depth, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scene_depth.cameras import camera_from_fov
-from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
+from scene_depth.depth import model
+from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.masks import MASKS
+from scene_depth.depth.model import DepthModel, ExactInpainter
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
-from scene_depth.depth.registry import DEPTH_INPAINTERS
+from scene_depth.depth.registry import DEPTH_INPAINTERS, load_depth_inpainter
 from scene_depth.errors import InputError
 
 INPAINTERS = ("nearest", "linear", "harmonic", "harmonic_color", "colorization", "ip_basic", "geodesic", "solver")
@@ -369,6 +374,48 @@ def test_the_wrapper_is_an_inpainter_itself_and_does_not_stack():
     assert wrapped(None, depth).details["inpainter"] == "counted"
     assert inpaint_depth(wrapped, None, depth).details["inpainter"] == "counted"
     assert len(calls) == 2
+
+
+@dataclass(frozen=True)
+class Off(DepthModel):
+    """Predicts more than is known, everywhere, and spoils what it was given."""
+
+    share: float
+    name: ClassVar[str] = "off"
+
+    def predict(self, view, *, seed):
+        prediction = DepthPrediction(np.where(view.known, view.depth, 2.0) * (1 + self.share), details={"notes": ["said"]})
+        view.depth[:], view.known[:] = -1, False
+        return prediction
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_call_checks_pastes_and_measures_once(share, monkeypatch):
+    counts = Counter()
+
+    def count(name):
+        original = getattr(model, name)
+
+        def counted(*arguments, **keywords):
+            counts[name] += 1
+            return original(*arguments, **keywords)
+
+        monkeypatch.setattr(model, name, counted)
+
+    steps = ("check_input", "border_offsets", "harmonize", "measure_seam", "normals_from_depth")
+    for name in steps:
+        count(name)
+    camera = camera_from_fov(torch.eye(4), 1.0, 12, 10)
+    depth = np.full((10, 12), 2.0)
+    depth[3:6, 4:9] = 0
+    result = Off(share)(None, depth, camera=camera)
+    assert np.array_equal(result.depth[depth > 0], depth[depth > 0])
+    np.testing.assert_allclose(result.depth, 2.0)  # the seam of half of everything is taken out
+    assert result.details["notes"] == ["said"]
+    moved = share > 0  # then the seam is measured before and after it is taken out
+    assert [counts[name] for name in steps] == [1, 1, int(moved), 1 + int(moved), 1]
+    for inpainter in (load_depth_inpainter(Off, share=share), Off(share)):
+        assert np.array_equal(inpaint_depth(inpainter, None, depth, camera=camera).depth, result.depth)
 
 
 def test_torch_tensors_are_taken():

@@ -8,9 +8,9 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 
-from scene_depth.depth import registry
+from scene_depth import registry
 from scene_depth.depth.classical import HarmonicInpainter, NearestInpainter
-from scene_depth.depth.inpaint import ExactInpainter
+from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.depth.registry import DEPTH_INPAINTERS, available_depth_inpainters, load_depth_inpainter
 from scene_depth.errors import InputError
@@ -22,9 +22,9 @@ DEPTH = np.array([[1.0, 0.0, 3.0]])
 def plugins(monkeypatch):
     """Entry points of other packages: a good one, a broken one and one that takes over a built-in name."""
     found = [
-        EntryPoint("good", "scene_depth.depth.classical:NearestInpainter", registry.GROUP),
-        EntryPoint("broken", "no_such_package.inside:Thing", registry.GROUP),
-        EntryPoint("nearest", "no_such_package.inside:Thing", registry.GROUP),
+        EntryPoint("good", "scene_depth.depth.classical:NearestInpainter", DEPTH_INPAINTERS.group),
+        EntryPoint("broken", "no_such_package.inside:Thing", DEPTH_INPAINTERS.group),
+        EntryPoint("nearest", "no_such_package.inside:Thing", DEPTH_INPAINTERS.group),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry for entry in found if entry.group == group])
 
@@ -67,7 +67,7 @@ def test_options_reach_the_factory():
         ("harmonic", {"tolerance": -1}, "positive parameters"),
         ("no.such.module:thing", {}, "ModuleNotFoundError"),
         ("scene_depth.depth.classical:Thing", {}, "AttributeError"),
-        ("scene_depth.depth.registry:GROUP", {}, "accepted: something to call"),
+        ("scene_depth.depth.checks:DEPTH_RANGE", {}, "accepted: something to call"),
         ("missing.py:fill", {}, "no file missing.py"),
     ],
 )

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from scene_depth.cameras import Cameras
 from scene_depth.depth.auxiliary.network import AuxiliaryNetwork
 from scene_depth.depth.auxiliary.weights import load_network
+from scene_depth.depth.checks import InpaintingInput
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 
@@ -20,7 +20,7 @@ SPREAD = 2**0.5  # standard deviation of a Laplace distribution whose mean absol
 
 
 @dataclass(frozen=True)
-class AuxiliaryInpainter:
+class AuxiliaryInpainter(DepthModel):
     """Completes sparse depth without looking at the picture (Lu et al., CVPR 2020).
 
     Made for points all over the view, such as LiDAR lines; large holes are not what it was trained for.
@@ -45,18 +45,11 @@ class AuxiliaryInpainter:
             raise InputError("device", repr(device), "cpu, or a device that torch has") from error
         object.__setattr__(self, "network", placed)
 
-    def __call__(
-        self,
-        rgb: NDArray[np.float32] | None,
-        depth: NDArray[np.floating],
-        known: NDArray[np.bool_],
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts one view; nothing is random."""
         assert self.network is not None
         config = self.network.config
-        sparse = np.where(known, depth, 0).astype(np.float32)
+        sparse = np.where(view.known, view.depth, 0).astype(np.float32)
         device = next(self.network.parameters()).device
         with torch.no_grad():
             output = self.network(torch.from_numpy(sparse)[None, None].to(device))

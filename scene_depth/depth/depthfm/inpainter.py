@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,15 +18,15 @@ from scene_depth.depth.depthfm.metric import metric_depth, relative_uncertainty
 from scene_depth.depth.depthfm.model import RESOLUTION, check_options
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.video import fitted_frame, measure_flicker
-from scene_depth.depth.inpaint import ExactInpainter, inpaint_depth
-from scene_depth.depth.latent.model_input import check_model_input
-from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, inpaint_with_prior
+from scene_depth.depth.latent.model_input import check_clear_input, check_model_input
+from scene_depth.depth.model import DepthModel, complete_view
+from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, PriorInpainter
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 
 
 @dataclass(frozen=True)
-class DepthFMInpainter:
+class DepthFMInpainter(DepthModel):
     """Completes depth from a picture by flow matching.
 
     With weights of the completion model, known depth is a condition of the network, and its prediction is fitted to the
@@ -43,8 +42,6 @@ class DepthFMInpainter:
         solver_options: Parameters of the solver.
         video: Calls are the frames of one video, in order: each prediction is fitted to the depth of the frame before and to
             the known pixels, both counting the same, in place of a back end. ``details`` tell the flicker.
-        exact: Whether a call goes through ``inpaint_depth``, which takes the seam out and pastes known depth. Off where
-            that is done around it.
     """
 
     weights: str | Path | None = None
@@ -59,7 +56,6 @@ class DepthFMInpainter:
     dtype: str = "auto"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
     video: bool = False
-    exact: bool = True
     name: ClassVar[str] = "depthfm"
     _networks: DepthFM = field(init=False, repr=False, compare=False)
     _before: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = field(
@@ -73,6 +69,10 @@ class DepthFMInpainter:
         networks = load_depthfm(self.weights, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
         object.__setattr__(self, "_networks", networks)
 
+    @property
+    def harmonize(self) -> bool | None:
+        return False if self._fitted_by == "solver" else None
+
     def __call__(
         self,
         rgb: ArrayLike | None,
@@ -85,11 +85,17 @@ class DepthFMInpainter:
         """Fills one view; see ``DepthInpainter``.
 
         Raises:
-            InputError: For bad input (see ``check_model_input``; one known pixel is enough for the scale).
+            InputError: For bad input (see ``check_clear_input``; one known pixel is enough for the scale).
         """
-        view = check_model_input(rgb, depth, known, camera, model="DepthFM")
-        if self.exact:
-            return inpaint_depth(_bare(self), view.rgb, view.depth, view.known, camera=camera, seed=seed)
+        return complete_view(self, check_clear_input(rgb, depth, known, camera), seed=seed)
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts one view.
+
+        Raises:
+            InputError: Without a picture, or if several known pixels have one depth.
+        """
+        check_model_input(view, model="DepthFM")
         assert view.rgb is not None
         predicted = predict_log_depth(
             self._networks,
@@ -104,39 +110,37 @@ class DepthFMInpainter:
         )
         return self._on_known_depth(predicted, view, seed)
 
+    @property
+    def _fitted_by(self) -> BackEnd | Literal["video"]:
+        """What brings a prediction onto known depth."""
+        if self.video:
+            return "video"
+        if self.back_end == "auto":
+            return "solver" if self._networks.encoding is None else "global"
+        return self.back_end
+
     def _on_known_depth(self, predicted: LogDepth, view: InpaintingInput, seed: int) -> DepthPrediction:
-        completion = self._networks.encoding is not None
-        back_end = ("global" if completion else "solver") if self.back_end == "auto" else self.back_end
+        back_end = self._fitted_by
         details: dict[str, Any] = {
-            "model": "completion" if completion else "depth",
+            "model": "depth" if self._networks.encoding is None else "completion",
             "processed": list(predicted.processed),
             "back_end": back_end,
-            "notes": view.notes,
         }
-        if self.video:
-            return self._as_next_frame(predicted, view, details | {"back_end": "video"})
+        if back_end == "video":
+            return self._as_next_frame(predicted, view, details)
         metric = metric_depth(predicted, view.depth, view.known)
         details["fit"] = asdict(metric.fit)
         if back_end == "global":
             return DepthPrediction(metric.depth, metric.uncertainty, details=details)
-        found = inpaint_with_prior(
-            MonocularMap(predicted.values, "log", predicted.uncertainty),
-            view.rgb,
-            view.depth,
-            view.known,
-            back_end=back_end,
-            camera=view.camera,
-            seed=seed,
-            solver_options=self.solver_options,
-        )
+        known_map = MonocularMap(predicted.values, "log", predicted.uncertainty)
+        found = PriorInpainter(known_map, back_end, self.solver_options).predict(view, seed=seed)
         uncertainty = metric.uncertainty
         if found.uncertainty is not None and predicted.uncertainty is not None:
             # The solver tells how far known depth is, the members where the picture is unclear.
             uncertainty = np.hypot(found.uncertainty, metric.fit.scale * predicted.uncertainty).astype(np.float32)
         elif found.uncertainty is not None:
             uncertainty = found.uncertainty
-        told = {name: value for name, value in found.details.items() if name != "notes"}
-        return DepthPrediction(found.depth, uncertainty, details=details | told)
+        return DepthPrediction(found.depth, uncertainty, details=details | found.details)
 
     def _as_next_frame(self, predicted: LogDepth, view: InpaintingInput, details: dict[str, Any]) -> DepthPrediction:
         assert view.rgb is not None
@@ -149,41 +153,3 @@ class DepthFMInpainter:
             details["flicker"] = measure_flicker([before[0], depth], [before[1], view.rgb]).change
         self._before[:] = [(depth, view.rgb)]
         return DepthPrediction(fitted.depth, relative_uncertainty(predicted, fitted.fit), details=details)
-
-
-def depthfm_inpainter(
-    weights: str | Path | None = None,
-    vae: str | Path | None = None,
-    steps: int = 2,
-    ensemble: int = 4,
-    resolution: int = RESOLUTION,
-    attention: AttentionVariant = "plain",
-    back_end: BackEnd | Literal["auto"] = "auto",
-    batch: int | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    video: bool = False,
-) -> ExactInpainter:
-    """The inpainter behind the wrapper that keeps known depth; parameters as in ``DepthFMInpainter``."""
-    made = DepthFMInpainter(
-        weights,
-        vae,
-        device=device,
-        dtype=dtype,
-        steps=steps,
-        ensemble=ensemble,
-        resolution=resolution,
-        attention=attention,
-        back_end=back_end,
-        batch=batch,
-        video=video,
-        exact=False,
-    )
-    return ExactInpainter(made, made.name)
-
-
-def _bare(inpainter: DepthFMInpainter) -> DepthFMInpainter:
-    """The same with ``exact`` off, without reading the weights again."""
-    bare = copy(inpainter)
-    object.__setattr__(bare, "exact", False)
-    return bare

@@ -21,13 +21,12 @@ from scene_depth.depth.depthlab.preparation import Preparation, PreparedView, pr
 from scene_depth.depth.depthlab.sampler import Sampling
 from scene_depth.depth.depthlab.schedule import Spacing
 from scene_depth.depth.harmonize import border_offsets, harmonize
-from scene_depth.depth.inpaint import ExactInpainter
-from scene_depth.depth.latent.model_input import check_model_input
+from scene_depth.depth.latent.model_input import check_clear_input, check_model_input
 from scene_depth.depth.latent.vae import save_memory
+from scene_depth.depth.model import DepthModel, ExactInpainter, complete_view, make_exact
 from scene_depth.depth.protocol import DepthPrediction
-from scene_depth.depth.seam import measure_seam
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
-from scene_depth.geometry.normals import normals_from_depth
 
 KnownDepth = Literal["exact", "paste", "official"]
 KNOWN_DEPTH = ("exact", "paste", "official")
@@ -37,7 +36,7 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class DepthLabInpainter:
+class DepthLabInpainter(DepthModel):
     """Completes depth by DepthLab (Liu et al. 2024); itself a ``DepthInpainter``.
 
     Attributes:
@@ -91,7 +90,6 @@ class DepthLabInpainter:
     vae_tiling: bool = False
     model: DepthLabModel | None = None
     name: ClassVar[str] = "depthlab"
-    harmonize: ClassVar[bool] = False  # known_depth decides it
     _sampling: Sampling = field(init=False, repr=False, compare=False)
     _preparation: Preparation = field(init=False, repr=False, compare=False)
     _start: ExactInpainter | Array | None = field(init=False, repr=False, compare=False)
@@ -133,9 +131,22 @@ class DepthLabInpainter:
         """Fills one view; see ``DepthInpainter``.
 
         Raises:
-            InputError: For bad input (see ``check_model_input``).
+            InputError: For bad input (see ``check_clear_input``).
         """
-        return self._complete([_checked(rgb, depth, known, camera)], [seed])[0]
+        view = check_clear_input(rgb, depth, known, camera)
+        return self.predict(view, seed=seed) if self.known_depth == "official" else complete_view(self, view, seed=seed)
+
+    @property
+    def harmonize(self) -> bool | None:
+        return self.known_depth == "exact"
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts one view; known depth comes as the model changed it.
+
+        Raises:
+            InputError: Without a picture, or if known depth is constant.
+        """
+        return self._predict_all([view], [seed])[0]
 
     def complete_batch(
         self, rgbs: Sequence[ArrayLike], depths: Sequence[ArrayLike], knowns: Sequence[ArrayLike | None], seed: int = 0
@@ -153,10 +164,19 @@ class DepthLabInpainter:
         """
         if not len(rgbs) == len(depths) == len(knowns):
             raise InputError("batch", f"{len(rgbs)} pictures, {len(depths)} depths, {len(knowns)} masks", "as many of each")
-        views = [_checked(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
-        return self._complete(views, [seed + index for index in range(len(views))])
+        views = [check_clear_input(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
+        seeds = [seed + index for index in range(len(views))]
+        found = self._predict_all(views, seeds)
+        if self.known_depth == "official":
+            return found
+        return [
+            make_exact(self, view, prediction, seed=one, seconds=prediction.details["seconds"])
+            for view, prediction, one in zip(views, found, seeds, strict=True)
+        ]
 
-    def _complete(self, views: Sequence[InpaintingInput], seeds: Sequence[int]) -> list[DepthPrediction]:
+    def _predict_all(self, views: Sequence[InpaintingInput], seeds: Sequence[int]) -> list[DepthPrediction]:
+        for view in views:  # one known depth alone has no range to normalise by
+            check_model_input(view, model="DepthLab", least_values=1)
         started = time.perf_counter()
         prepared = {
             index: self._prepared(view, seed, self._preparation)
@@ -223,7 +243,6 @@ class DepthLabInpainter:
 
     def _finished(self, view: InpaintingInput, members: Array, prepared: PreparedView, seconds: float) -> DepthPrediction:
         mean = members.mean(axis=0)
-        notes = [*view.notes, *warnings_for(view.depth, view.known, self._sampling, self._preparation)]
         details: dict[str, Any] = {
             "processed": list(prepared.rgb.shape[-2:]),
             "sampling": asdict(self._sampling),
@@ -231,28 +250,15 @@ class DepthLabInpainter:
             "dtype": str(self._loaded.dtype).removeprefix("torch."),
             "known_depth": self.known_depth,
             "seconds": seconds,
-            "notes": notes,
+            "notes": warnings_for(view.depth, view.known, self._sampling, self._preparation),
         }
         uncertainty = None
         if len(members) > 1:
             relative = members.std(axis=0, ddof=1) / np.maximum(mean, LEAST_DEPTH * prepared.depth_range.lowest)
             uncertainty = np.where(view.known, 0, relative).astype(np.float32)
-        if self.known_depth == "official":
-            return DepthPrediction(np.maximum(mean, 0).astype(view.depth.dtype), uncertainty, details=details)
-        whole = _usable(mean, view)
-        if self.known_depth == "exact":
-            offsets = border_offsets(whole, view.depth, view.known)
-            details["median_offset"] = offsets.median
-            whole = harmonize(whole, view.depth, view.known, offsets)
-        depth = whole.astype(view.depth.dtype)
-        depth[view.known] = view.depth[view.known]
-        normals = None if view.camera is None else normals_from_depth(depth, view.camera)
-        return DepthPrediction(depth, uncertainty, normals, measure_seam(depth, view.known, view.camera), details)
-
-
-def _checked(rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
-    # one known depth alone has no range to normalise by
-    return check_model_input(rgb, depth, known, camera, model="DepthLab", least_values=1)
+        official = self.known_depth == "official"
+        depth = np.maximum(mean, 0).astype(view.depth.dtype) if official else _usable(mean, view)
+        return DepthPrediction(depth, uncertainty, details=details)
 
 
 def _usable(depth: Array, view: InpaintingInput) -> Array:
@@ -283,8 +289,6 @@ def _start_of(start: str | Path | ArrayLike) -> ExactInpainter | Array | None:
             from scene_depth.io.depth_images import read_depth
 
             return _full_depth(read_depth(start))
-        from scene_depth.depth.registry import load_depth_inpainter
-
         return load_depth_inpainter(str(start))
     return _full_depth(np.asarray(start))
 

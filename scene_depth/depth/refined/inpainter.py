@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from scene_depth.cameras import Cameras
-from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.checks import InpaintingInput
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.refined.network import RefiningNetwork
 from scene_depth.depth.refined.weights import load_network
@@ -25,8 +25,8 @@ FADE = 4.0  # pixels of the working view from known depth over which the correct
 
 
 @dataclass(frozen=True)
-class RefinedInpainter:
-    """The embedded solver, corrected in large holes; itself a ``DepthInpainter``.
+class RefinedInpainter(DepthModel):
+    """The embedded solver, corrected in large holes.
 
     The network sees the view reduced to 160 pixels, with the solver's answer, and says how far that is off. It has no say
     at known pixels and little beside them, and its correction is limited.
@@ -54,30 +54,22 @@ class RefinedInpainter:
         if self.network is None:
             object.__setattr__(self, "network", load_network(self.weights))
 
-    def __call__(
-        self,
-        rgb: ArrayLike | None,
-        depth: ArrayLike,
-        known: ArrayLike | None = None,
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        """Fills one view; see ``DepthInpainter``. Nothing is random, and the camera is not needed."""
-        view = check_input(rgb, depth, known, camera)
-        solved = self.solver(view.rgb, view.depth, view.known)
-        if view.known.all():
-            return solved
+    @property
+    def harmonize(self) -> bool | None:
+        return False  # the solver continues known depth, and the correction sets in beside it
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts one view; nothing is random, and the camera is not needed."""
+        solved = self.solver.predict(view, seed=seed)
         change, error = self._correction(view)
         assert solved.uncertainty is not None
         limit = np.minimum(self.trust * solved.uncertainty, LARGEST_CHANGE)
         change = np.clip(change, -limit, limit)
         corrected = (solved.depth * np.exp(-change)).astype(view.depth.dtype)
-        corrected[view.known] = view.depth[view.known]
         weight = 1 - np.exp(-_distance(view.known) / FADE)
         sigma = (1 - weight) * solved.uncertainty + weight * LAPLACE * error
         details = {**solved.details, "largest_change": float(np.abs(change).max())}
-        return DepthPrediction(corrected, np.where(view.known, 0, sigma).astype(np.float32), details=details)
+        return DepthPrediction(corrected, sigma.astype(np.float32), details=details)
 
     def _correction(self, view: InpaintingInput) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Change of log inverse depth and expected error of log depth  # [H, W], [H, W]"""

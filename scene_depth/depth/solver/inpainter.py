@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space
-from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.checks import InpaintingInput
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.candidates import find_candidates
@@ -32,8 +32,8 @@ BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=
 
 
 @dataclass(frozen=True)
-class SolverInpainter:
-    """Completes depth by a robust, piecewise planar energy in inverse depth; itself a ``DepthInpainter``.
+class SolverInpainter(DepthModel):
+    """Completes depth by a robust, piecewise planar energy in inverse depth.
 
     Every pixel carries a plane in inverse depth, which is a plane in space under any pinhole camera. Planes of
     neighbours are pulled together where the picture and the known depth let them, and break where they do not. A small
@@ -79,29 +79,19 @@ class SolverInpainter:
         gate = named if isinstance(named, Gate) else None if named == "none" else load_gate(named)
         object.__setattr__(self, "_gate", gate)
 
-    def __call__(
-        self,
-        rgb: ArrayLike | None,
-        depth: ArrayLike,
-        known: ArrayLike | None = None,
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        """Fills one view; see ``DepthInpainter``. Nothing is random, and the camera is not needed."""
-        view = check_input(rgb, depth, known, camera)
-        if view.known.all():
-            return DepthPrediction(view.depth, np.zeros(view.known.shape, dtype=np.float32), details={"notes": view.notes})
-        if self.prior is None:
-            return self._without_prior(view)
-        return solve_with_prior(self, view)
+    @property
+    def harmonize(self) -> bool | None:
+        return False  # the energy continues known depth
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts one view; nothing is random, and the camera is not needed."""
+        return self._without_prior(view) if self.prior is None else solve_with_prior(self, view)
 
     def _without_prior(self, view: InpaintingInput) -> DepthPrediction:
         inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
         problem = make_problem(inverse, view.known, color_guide(view.rgb, view.known.shape))
         solution = self.solution(problem)
-        details: dict[str, Any] = {"notes": view.notes}
-        return _prediction(view, solution.values * np.float64(problem.unit), relative_sigma(problem, solution), details)
+        return _prediction(view, solution.values * np.float64(problem.unit), relative_sigma(problem, solution), {})
 
     def solution(self, problem: Problem) -> Solution:
         """Minimises the energy of a problem, without a prior, and weighs the result against other candidates."""
@@ -151,16 +141,11 @@ def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> Depth
             effort=inpainter.effort,
             bands=bands,
         )
-    details = {
-        "notes": view.notes,
-        "prior_fit": {"space": fit.space, "scale": fit.scale, "shift": fit.shift, "residual": fit.residual},
-    }
+    details = {"prior_fit": {"space": fit.space, "scale": fit.scale, "shift": fit.shift, "residual": fit.residual}}
     return _prediction(view, solution.values * problem.unit * fitted, relative_sigma(problem, solution), details)
 
 
 def _prediction(
     view: InpaintingInput, inverse: NDArray[np.float64], sigma: NDArray[np.float32], details: dict[str, Any]
 ) -> DepthPrediction:
-    depth = (1.0 / inverse).astype(view.depth.dtype)
-    depth[view.known] = view.depth[view.known]
-    return DepthPrediction(depth, sigma, details=details)
+    return DepthPrediction((1.0 / inverse).astype(view.depth.dtype), sigma, details=details)

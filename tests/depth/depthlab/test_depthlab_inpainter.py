@@ -47,7 +47,7 @@ def test_it_is_a_depth_inpainter_and_keeps_known_depth(make, view):
     assert (found.depth > 0).all()
     assert found.uncertainty is None
     assert found.normals.shape == (72, 96, 3)
-    assert found.details["processed"] == [72, 96]
+    assert found.details["model"]["processed"] == [72, 96]
 
 
 def test_ways_of_known_depth(make, view):
@@ -118,7 +118,7 @@ def test_bad_input_is_one_clear_error(make, view, change, field):
         ({"tile": 10}, "tile"),
         ({"spacing": "linspace"}, "spacing"),
         ({"start": np.zeros((3, 3))}, "start"),
-        ({"start": "no_such_inpainter"}, "inpainter"),
+        ({"start": "no_such_inpainter"}, "depth inpainter"),
     ],
 )
 def test_bad_options_are_named(make, options, field):
@@ -225,7 +225,7 @@ def test_large_pictures_go_tile_by_tile(make, monkeypatch):
     assert np.array_equal(found.depth[known], depth[known])
     assert max(max(size) for size in seen) <= 256  # what bounds the memory
     assert len(seen) == 4  # the whole reduced, and three tiles
-    assert found.details["processed"] == [200, 600]
+    assert found.details["model"]["processed"] == [200, 600]
 
 
 def test_a_start_is_taken_from_an_array_a_file_or_an_inpainter(make, view, tmp_path):
@@ -250,7 +250,7 @@ def test_switches_that_save_memory_change_little(model, official, view):
     assert np.array_equal(found.depth[view[2]], view[1][view[2]])
     assert 0 < np.abs(found.depth - plain).max() < 1
     rounded = DepthLabInpainter(weights=official, device="cpu", dtype="bf16", steps=2)(*view)
-    assert rounded.details["dtype"] == "bfloat16"
+    assert rounded.details["model"]["dtype"] == "bfloat16"
     assert 0 < np.abs(rounded.depth - plain).max() < 0.3
 
 

@@ -1,0 +1,264 @@
+"""What a depth model of this package is, and the one call around every depth inpainter.
+
+A model predicts. Here, and nowhere else, input is checked, the seam is taken out of the hole, known depth is put back bit for
+bit, the step at its border is measured and normals are made.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.depth.checks import InpaintingInput, check_input
+from scene_depth.depth.harmonize import border_offsets, harmonize
+from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
+from scene_depth.depth.scattered import nearest_fill
+from scene_depth.depth.seam import measure_seam
+from scene_depth.errors import InputError
+from scene_depth.geometry.normals import normals_from_depth
+
+Array = NDArray[np.floating]
+PlainFunction = Callable[..., Any]  # f(rgb, depth, known) -> depth [H, W]
+
+BEYOND_REASON = 1e6  # predictions this many times beyond the known range are no depth
+
+
+class DepthModel(ABC):
+    """A depth inpainter that predicts and leaves everything else to the one call around it; itself a ``DepthInpainter``.
+
+    Attributes:
+        name: Its name in reports; by default that of its class.
+    """
+
+    name: ClassVar[str] = ""
+
+    @property
+    def harmonize(self) -> bool | None:
+        """Whether the seam is taken out of the hole; None if the prediction moved known depth, since putting that back makes
+        the seam. False also says that what is predicted at known pixels has no meaning."""
+        return None
+
+    @abstractmethod
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts the depth of every pixel; what it gives at known ones is only used to see whether it moved them.
+
+        Args:
+            view: Checked input with a pixel to predict, in float32 or float64. The model may write into its arrays.
+            seed: Seed of all random choices.
+
+        Returns:
+            Depth and, if the model tells, uncertainty; ``details`` says in plain values what was done, ``details["notes"]``
+            in words what a person should know.
+        """
+
+    def __call__(
+        self,
+        rgb: ArrayLike | None,
+        depth: ArrayLike,
+        known: ArrayLike | None = None,
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        """Fills one view; the same as ``inpaint_depth``."""
+        return complete_view(self, check_input(rgb, depth, known, camera), seed=seed)
+
+
+@dataclass(frozen=True)
+class ExactInpainter:
+    """Any inpainter under a name, behind the one call; itself a ``DepthInpainter``. ``load_depth_inpainter`` returns these.
+
+    Attributes:
+        inpainter: The depth model, other inpainter or plain function that predicts.
+        name: Its name in reports.
+    """
+
+    inpainter: DepthInpainter | PlainFunction
+    name: str
+
+    def __call__(
+        self,
+        rgb: ArrayLike | None,
+        depth: ArrayLike,
+        known: ArrayLike | None = None,
+        *,
+        camera: Cameras | None = None,
+        seed: int = 0,
+    ) -> DepthPrediction:
+        """Fills one view; the same as ``inpaint_depth``."""
+        return complete_view(self, check_input(rgb, depth, known, camera), seed=seed)
+
+
+def inpainter_name(inpainter: DepthInpainter | PlainFunction | ExactInpainter) -> str:
+    """The name that reports give an inpainter."""
+    return getattr(inpainter, "name", None) or getattr(inpainter, "__name__", None) or type(inpainter).__name__
+
+
+def complete_view(
+    inpainter: DepthInpainter | PlainFunction, view: InpaintingInput, *, seed: int = 0, harmonize: bool | None = None
+) -> DepthPrediction:
+    """Completes a checked view; see ``inpaint_depth``.
+
+    Args:
+        inpainter: A depth inpainter or a plain function.
+        view: From ``check_input``.
+        seed, harmonize: As in ``inpaint_depth``.
+    """
+    inner = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
+    if not callable(inner):
+        raise InputError("inpainter", type(inner).__name__, "a depth inpainter, a function f(rgb, depth, known) or a name")
+    if view.known.all():
+        view.notes.append("all pixels are known; nothing was predicted")
+        return _finish(view, DepthPrediction(view.depth), view.depth, _describe(inpainter, view, seed))
+    started = time.perf_counter()
+    prediction = _predict(inner, view, seed)
+    return make_exact(inpainter, view, prediction, seed=seed, harmonize=harmonize, seconds=time.perf_counter() - started)
+
+
+def make_exact(
+    inpainter: DepthInpainter | PlainFunction,
+    view: InpaintingInput,
+    prediction: Any,
+    *,
+    seed: int,
+    seconds: float,
+    harmonize: bool | None = None,
+) -> DepthPrediction:
+    """Turns what an inpainter predicted for a view into what every inpainter returns.
+
+    Args:
+        inpainter: Who predicted.
+        view: From ``check_input``, with a pixel that was not known.
+        prediction: A prediction, or an array of depth  # [H, W]
+        seed: Seed that was used.
+        seconds: Time that it took.
+        harmonize: As in ``inpaint_depth``.
+    """
+    inner = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
+    details = _describe(inpainter, view, seed)
+    details["seconds"] = seconds
+    prediction = _as_prediction(prediction, view)
+    if prediction.details:
+        details["model"] = prediction.details
+        said = prediction.details.get("notes")
+        details["notes"] += [note for note in said if note not in details["notes"]] if isinstance(said, list) else []
+    whole = _make_usable(prediction.depth, view, details["notes"])
+    filled = _without_seam(whole, view, getattr(inner, "harmonize", None), harmonize, details)
+    return _finish(view, prediction, filled, details)
+
+
+def parameters_of(inpainter: Any) -> dict[str, Any]:
+    """Plain parameters of a dataclass inpainter, for reports."""
+    if not is_dataclass(inpainter) or isinstance(inpainter, type):
+        return {}
+    plain = (str, int, float, bool, type(None))
+    return {name: value for name, value in vars(inpainter).items() if isinstance(value, plain)}
+
+
+def _describe(inpainter: DepthInpainter | PlainFunction, view: InpaintingInput, seed: int) -> dict[str, Any]:
+    inner = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
+    return {
+        "inpainter": inpainter_name(inpainter),
+        "parameters": parameters_of(inner),
+        "seed": seed,
+        "pixels": view.known.size,
+        "known": int(view.known.sum()),
+        "notes": list(view.notes),
+    }
+
+
+def _predict(inpainter: Any, view: InpaintingInput, seed: int) -> Any:
+    """Calls with copies, into which an inpainter may write, and a function with the keywords that it takes."""
+    dtype = np.float32 if view.depth.dtype.itemsize < 4 else view.depth.dtype
+    rgb, depth, known = None if view.rgb is None else view.rgb.copy(), view.depth.astype(dtype), view.known.copy()
+    if isinstance(inpainter, DepthModel):
+        return inpainter.predict(InpaintingInput(rgb, depth, known, view.camera), seed=seed)
+    keywords = {"camera": view.camera, "seed": seed}
+    try:
+        parameters = dict(inspect.signature(inpainter).parameters)
+    except (TypeError, ValueError):  # builtins and extension types do not tell
+        parameters = {}
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        keywords = {name: value for name, value in keywords.items() if name in parameters}
+    return inpainter(rgb, depth, known, **keywords)
+
+
+def _as_prediction(result: Any, view: InpaintingInput) -> DepthPrediction:
+    if not isinstance(result, DepthPrediction):
+        result = DepthPrediction(np.asarray(result))
+    values = np.asarray(result.depth)
+    if values.shape != view.depth.shape or values.dtype.kind not in "fiu":
+        raise InputError(
+            "result of the inpainter", f"shape {values.shape} of {values.dtype}", f"real depth of shape {view.depth.shape}"
+        )
+    if result.uncertainty is not None and np.shape(result.uncertainty) != view.depth.shape:
+        raise InputError("uncertainty of the inpainter", f"shape {np.shape(result.uncertainty)}", f"{view.depth.shape}")
+    return result
+
+
+def _make_usable(depth: NDArray, view: InpaintingInput, notes: list[str]) -> Array:
+    """The prediction with values that cannot be depth replaced by the nearest usable one, predicted or known."""
+    values = np.asarray(depth, dtype=np.float64)
+    known = view.depth[view.known]
+    lowest, highest = float(known.min()) / BEYOND_REASON, float(known.max()) * BEYOND_REASON
+    usable = np.isfinite(values) & (values > lowest) & (values < highest)
+    bad = ~usable & ~view.known
+    values = np.where(view.known & ~usable, view.depth, values)
+    if bad.any():
+        notes.append(f"{int(bad.sum())} predicted pixels were not finite and positive; the nearest usable depth replaced them")
+        return nearest_fill(values, ~bad)
+    return values
+
+
+def _without_seam(whole: Array, view: InpaintingInput, own: bool | None, asked: bool | None, details: dict[str, Any]) -> Array:
+    """The prediction with its seam taken out if that is asked for, or is the inpainter's own wish, or is needed."""
+    wish = own if asked is None else asked
+    if wish is False:
+        return whole
+    if own is False:
+        whole = np.where(view.known, view.depth, whole)
+    offsets = border_offsets(whole, view.depth, view.known)
+    if not (offsets.moved if wish is None else wish):
+        return whole
+    before = measure_seam(np.where(view.known, view.depth, whole), view.known)
+    details["harmonized"] = {
+        "known_depth_moved": offsets.moved,
+        "median_offset": offsets.median,
+        "border_pixels": int(offsets.border.sum()),
+        "seam_before": asdict(before) if before is not None else None,
+    }
+    return harmonize(whole, view.depth, view.known, offsets)
+
+
+def _finish(view: InpaintingInput, prediction: DepthPrediction, filled: NDArray, details: dict[str, Any]) -> DepthPrediction:
+    """Casts, pastes known depth last of all, and adds what follows from the depth."""
+    limits = np.finfo(view.depth.dtype)
+    depth = np.clip(filled, float(limits.smallest_subnormal), float(limits.max)).astype(view.depth.dtype)
+    depth = np.maximum(depth, limits.smallest_subnormal)  # rounding may reach 0
+    depth[view.known] = view.depth[view.known]
+    normals = prediction.normals
+    if normals is None and view.camera is not None:
+        normals = normals_from_depth(depth, view.camera)
+    seam = measure_seam(depth, view.known, view.camera)
+    return DepthPrediction(depth, _uncertainty(prediction, view), normals, seam, details)
+
+
+def _uncertainty(prediction: DepthPrediction, view: InpaintingInput) -> NDArray[np.float32] | None:
+    """0 at known pixels; where the inpainter gives none, the largest that it gives elsewhere (1 if it gives none at all)."""
+    if view.known.all():
+        return np.zeros(view.known.shape, dtype=np.float32)
+    if prediction.uncertainty is None:
+        return None
+    values = np.array(prediction.uncertainty, dtype=np.float32)
+    good = np.isfinite(values) & (values >= 0)
+    values[~good] = values[good & ~view.known].max(initial=0.0) or 1.0
+    values[view.known] = 0.0
+    return values
