@@ -9,8 +9,6 @@ from typing import Literal
 import tyro
 from rich.console import Console
 
-from scene_depth.errors import InputError
-
 
 def view(
     scene: tyro.conf.Positional[Path],
@@ -40,20 +38,12 @@ def view(
         up: Axis that points up; by default as the photos stand, and -y for splats alone (nerfstudio exports with z up).
         device: "cpu" or "cuda"; by default CUDA if it is there.
     """
-    try:
-        from scene_depth_viewer.viewer import Viewer
-    except ModuleNotFoundError as error:
-        if error.name != "viser":
-            raise
-        raise InputError("viser", "not installed", "pip install 'scene-depth[viewer]'") from error
-    from scene_depth_viewer.opening import open_session
+    from scene_depth_viewer.opening import open_page
 
-    for name, size in (("max_size", max_size), ("picture_size", picture_size)):
-        if size < 16:
-            raise InputError(name, size, "16 pixels or more")
-    session = open_session(scene, splats, edited, max_size, device)
-    session.history.limit_bytes = int(undo_gb * (1 << 30))
-    viewer = Viewer(session, host, port, picture_size, up)
+    viewer = open_page(
+        scene, splats, edited, host=host, port=port, max_size=max_size, picture_size=picture_size, up=up,
+        undo_bytes=int(undo_gb * (1 << 30)), device=device,
+    )  # fmt: skip
     Console().print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False)
     try:
         threading.Event().wait()

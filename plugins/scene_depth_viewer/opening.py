@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from scene_depth_heal.inputs import SelectionSource, load_views
@@ -10,46 +11,102 @@ from scene_depth_heal.inputs import SelectionSource, load_views
 from scene_depth.errors import InputError
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import WRITERS, read_splats, splats_beside
-from scene_depth_viewer.session import EditSession
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+from scene_depth_viewer.page_frame import Axis
+from scene_depth_viewer.session import UNDO_BYTES, EditSession
+
+if TYPE_CHECKING:
+    from scene_depth_viewer.viewer import Viewer
 
 NO_SELECTION = SelectionSource(box="")  # anything but masks: views are loaded without them
 
 
-def open_session(source: Path, splats: Path | None, edited: Path | None, max_size: int, device: str | None) -> EditSession:
+def open_page(
+    scene: str | Path | Scene | GaussianSplats,
+    splats: str | Path | GaussianSplats | None = None,
+    edited: Path | None = None,
+    *,
+    host: str,
+    port: int,
+    max_size: int,
+    picture_size: int,
+    up: Axis | None,
+    undo_bytes: int = UNDO_BYTES,
+    device: str | None = None,
+) -> Viewer:
+    """Opens a session and serves it; see ``open_session`` and ``Viewer``.
+
+    Raises:
+        InputError: If viser is not installed, a size is too small, or as ``open_session``.
+    """
+    try:
+        from scene_depth_viewer.viewer import Viewer
+    except ModuleNotFoundError as error:
+        if error.name != "viser":
+            raise
+        raise InputError("viser", "not installed", "pip install 'scene-depth[viewer]'") from error
+    for name, size in (("max_size", max_size), ("picture_size", picture_size)):
+        if size < 16:
+            raise InputError(name, size, "16 pixels or more")
+    session = open_session(scene, splats, edited, max_size, device, undo_bytes)
+    return Viewer(session, host, port, picture_size, up)
+
+
+def open_session(
+    source: str | Path | Scene | GaussianSplats,
+    splats: str | Path | GaussianSplats | None,
+    edited: Path | None,
+    max_size: int,
+    device: str | None,
+    undo_bytes: int = UNDO_BYTES,
+) -> EditSession:
     """Opens what is to be viewed.
 
     Args:
-        source: Scene of posed photos, or a file of splats.
+        source: Scene of posed photos, or splats; each as a value or its path.
         splats: Splats of the scene; by default its own splats.ply.
         edited: Edited splats of the same scene, as a further step after the opened one.
         max_size: Longer side of the photos that are worked on, in pixels.
         device: "cpu" or "cuda"; by default CUDA if it is there.
+        undo_bytes: Memory for undo.
 
     Raises:
         InputError: If there are no splats, or a file cannot be read.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if not source.exists():
+    source = Path(source) if isinstance(source, str) else source
+    if isinstance(source, Path) and not source.exists():
         raise InputError("scene", "nothing at this path", f"a scene, or splats ({', '.join(WRITERS)})", file=source)
-    if source.is_file() and source.name.lower().endswith(tuple(WRITERS)):
+    if isinstance(source, GaussianSplats) or (
+        isinstance(source, Path) and source.is_file() and source.name.lower().endswith(tuple(WRITERS))
+    ):
         if splats is not None:
             raise InputError("splats", f"{splats} beside {source}", "one file of splats, or a scene and its splats")
-        session = EditSession(read_splats(source).to(device), source=source)
+        loaded = source if isinstance(source, GaussianSplats) else read_splats(source)
+        session = EditSession(loaded.to(device), source=source if isinstance(source, Path) else None, undo_bytes=undo_bytes)
     else:
-        session = _open_scene(source, splats, max_size, device)
+        session = _open_scene(source, splats, max_size, device, undo_bytes)
     if edited is not None:
         session.replace(read_splats(edited).to(device), edited.name)
     return session
 
 
-def _open_scene(source: Path, splats: Path | None, max_size: int, device: str) -> EditSession:
-    scene = read_scene(source)
-    path = splats or splats_beside(source)
-    if path is None or not path.is_file():
-        found = "none beside the photos" if path is None else "no such file"
-        accepted = f"--splats FILE; `scene-depth fit {source} --output OUT` makes one"
-        raise InputError("splats", found, accepted, file=path or source)
-    loaded = read_splats(path).to(device)
+def _open_scene(
+    source: Path | Scene, splats: str | Path | GaussianSplats | None, max_size: int, device: str, undo_bytes: int
+) -> EditSession:
+    scene = source if isinstance(source, Scene) else read_scene(source)
+    folder = source if isinstance(source, Path) else scene.source
+    path: Path | None = None
+    if isinstance(splats, GaussianSplats):
+        loaded = splats
+    else:
+        path = Path(splats) if splats is not None else None if folder is None else splats_beside(folder)
+        if path is None or not path.is_file():
+            found = "none beside the photos" if path is None else "no such file"
+            accepted = f"--splats FILE; `scene-depth fit {folder} --output OUT` makes one"
+            raise InputError("splats", found, accepted, file=path or folder)
+        loaded = read_splats(path)
     masked = any(view.load_mask is not None for view in scene.views)
     views = load_views(scene, max_size, SelectionSource() if masked else NO_SELECTION)
-    return EditSession(loaded, views, source=path)
+    return EditSession(loaded.to(device), views, source=path, undo_bytes=undo_bytes)

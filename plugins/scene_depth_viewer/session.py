@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from scene_depth.work import Progress
 from scene_depth_viewer.history import History, Hole, Step
 from scene_depth_viewer.picking import Mode, combine
 
+UNDO_BYTES = 2 << 30  # memory for undo
 Listener = Callable[[], None]
 Tell = Callable[[Progress], None]
 
@@ -44,7 +46,7 @@ class EditSession:
         splats: GaussianSplats,
         views: Sequence[HealView] = (),
         source: Path | None = None,
-        undo_bytes: int = 2 << 30,
+        undo_bytes: int = UNDO_BYTES,
     ):
         self.source = source
         self.original = splats.detach()
@@ -58,6 +60,7 @@ class EditSession:
         self._listeners: list[Listener] = []
         self._stop = threading.Event()
         self._busy = threading.Lock()
+        self._inpainters: dict[tuple[Callable[[str], Any], str], Any] = {}
 
     @property
     def splats(self) -> GaussianSplats:
@@ -154,8 +157,8 @@ class EditSession:
         """Removes the selected splats and repairs the hole, with what was deleted since the last heal; blocks.
 
         Args:
-            inpainter: Depth inpainter by name.
-            color: Image inpainter by name.
+            inpainter: Depth inpainter by name, with options behind it as in ``depthlab[weights=FOLDER]``.
+            color: Image inpainter, likewise. Each is loaded once and kept for the next heal.
             config: Parameters.
             tell: Gets every progress report.
 
@@ -170,7 +173,8 @@ class EditSession:
         try:
             self._stop.clear()
             hole, views = self._healable()
-            depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
+            depth_inpainter = self._loaded(inpainter, load_depth_inpainter)
+            image_inpainter = self._loaded(color, load_image_inpainter)
 
             def watched(now: Progress) -> bool:
                 tell(now)
@@ -229,6 +233,11 @@ class EditSession:
         """The file that ``export`` would write under this name, for a download."""
         with tempfile.TemporaryDirectory() as folder:
             return self.export(Path(folder) / Path(name).name).read_bytes()
+
+    def _loaded(self, spec: str, load: Callable[[str], Any]) -> Any:
+        if (load, spec) not in self._inpainters:
+            self._inpainters[load, spec] = load(spec)
+        return self._inpainters[load, spec]
 
     def _healable(self) -> tuple[Hole, tuple[HealView, ...]]:
         with self.lock:

@@ -23,7 +23,7 @@ from scene_depth_viewer.panels.status import add_status_panel
 from scene_depth_viewer.panels.view import add_view_panel
 from scene_depth_viewer.pictures import PhotoDepths, tinted
 from scene_depth_viewer.session import EditSession
-from scene_depth_viewer.viser_versions import dress, make_server
+from scene_depth_viewer.viser_versions import dress, make_server, stop_server
 
 log = logging.getLogger(__name__)
 BRAND = (230, 110, 20)
@@ -121,7 +121,7 @@ class Viewer:
         with self._lock:
             for view in self.clients.values():
                 view.stop()
-        self.server.stop()
+        stop_server(self.server)
 
     def _add_panels(self) -> None:
         add_status_panel(self)

@@ -22,6 +22,12 @@ def make_server(host: str, port: int) -> viser.ViserServer:
         return viser.ViserServer(host=host, port=port, verbose=False)
 
 
+def stop_server(server: viser.ViserServer) -> None:
+    """Ends a server without the line that viser prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        server.stop()
+
+
 def dress(gui: viser.GuiApi, title: str, brand: tuple[int, int, int]) -> None:
     """Sets title, colours and the panel's place beside the scene, where it hides nothing.
 

@@ -195,3 +195,16 @@ def test_threads_cannot_tear_a_session(session: EditSession, the_room: Room) -> 
         worker.join()
     assert len(session.history.labels) == 121
     assert not session.selection.any()  # an even number of inversions
+
+
+def test_a_model_is_loaded_once_for_each_name_with_options(session: EditSession, the_room: Room) -> None:
+    loads: list[str] = []
+
+    def load(spec: str) -> object:
+        loads.append(spec)
+        return object()
+
+    first = session._loaded("solver", load)
+    assert session._loaded("solver", load) is first
+    assert session._loaded("solver[steps=3]", load) is not first
+    assert loads == ["solver", "solver[steps=3]"]

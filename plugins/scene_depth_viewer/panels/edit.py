@@ -11,7 +11,9 @@ from scene_depth_heal.workflow import HealConfig
 
 from scene_depth.color.registry import IMAGE_INPAINTERS
 from scene_depth.depth.registry import DEPTH_INPAINTERS
+from scene_depth.errors import InputError
 from scene_depth.io.splat_files import ACCEPTED, lost_in, splat_format
+from scene_depth.registry import Registry
 from scene_depth.work import Progress
 from scene_depth_viewer.viser_versions import send_file
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
 
 SPANS = {"hole": (0, 10), "fill": (10, 40), "fit": (40, 100)}  # percent of the bar
+OPTIONS_HINT = "KEY=VALUE,KEY=VALUE, such as weights=FOLDER"
 PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending takes
 
 
@@ -43,7 +46,9 @@ class HealFolder:
         gui = viewer.server.gui
         with gui.add_folder("Heal"):
             self.depth = gui.add_dropdown("Depth", options=DEPTH_INPAINTERS.names(), initial_value="solver")
+            self.depth_options = gui.add_text("Depth options", initial_value="", hint=OPTIONS_HINT)
             self.color = gui.add_dropdown("Colour", options=IMAGE_INPAINTERS.names(), initial_value="exemplar")
+            self.color_options = gui.add_text("Colour options", initial_value="", hint=OPTIONS_HINT)
             self.steps = gui.add_number("Steps", initial_value=300, min=0, max=5000, step=50, hint="Of the fit of new splats")
             self.most = gui.add_number("Photos", initial_value=4, min=1, max=50, step=1, hint="Most photos to fill from")
             self.start = gui.add_button("Heal", color="green", hint="Repairs what is selected or was deleted")
@@ -64,7 +69,9 @@ class HealFolder:
         self._show(True)
         self._next_preview = 0.0
         try:
-            result = self._viewer.session.heal(self.depth.value, self.color.value, config, self._tell)
+            depth = _chosen(DEPTH_INPAINTERS, self.depth.value, self.depth_options.value)
+            color = _chosen(IMAGE_INPAINTERS, self.color.value, self.color_options.value)
+            result = self._viewer.session.heal(depth, color, config, self._tell)
         except Exception as error:  # shown on the page; the thread has nobody else to tell
             self.text.content = ""
             self._viewer.complain(error, client)
@@ -89,6 +96,13 @@ class HealFolder:
             return
         self._viewer.session.show_preview(now.snapshot())
         self._next_preview = started + PREVIEW_SECONDS + 5 * (time.monotonic() - started)
+
+
+def _chosen(registry: Registry, name: str, options: str) -> str:
+    """Name with options, as ``Registry.load`` takes it; a page can send only what was offered."""
+    if name not in registry.names():
+        raise InputError(registry.what, name, ", ".join(registry.names()))
+    return f"{name}[{options.strip()}]" if options.strip() else name
 
 
 def _add_export(viewer: Viewer) -> None:
