@@ -76,3 +76,17 @@ def test_make_targets_of_the_readme_exist() -> None:
     named = set(re.findall(r"\bmake ([a-z]+)", README))
     assert named
     assert named <= targets
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    """As it stands, but for a smaller picture: the blocks go on where the one before ended."""
+    (tmp_path / "scenes").symlink_to(ROOT / "scenes")
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) >= 2
+    assert len([line for line in blocks[0].splitlines() if line]) <= 6  # a whole heal
+    program = "\n".join(blocks).replace("0.2))", "0.2), max_size=96, config=sd.HealConfig(steps=10, most_references=1))")
+    assert "most_references" in program
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "healed.ply").is_file()
