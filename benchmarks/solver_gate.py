@@ -4,7 +4,7 @@
     python -m benchmarks.solver_gate out/gate [--output out/solver_gate] [--record]
 
 Ratios are mean relative errors over those of the energy alone, geometric means over frames: held-out procedural frames with the
-faults of real depth maps (``scene_depth_synthetic.procedural.imperfect``), then the frames of the depth benchmark at half size.
+faults of real depth maps (``scene_depth.datasets.frames.faults``), then the frames of the depth benchmark at half size.
 A run goes on where it was interrupted.
 """
 
@@ -52,7 +52,7 @@ def main() -> int:
 def tables(report: dict[str, Any], validations: list[dict[str, Any]]) -> list[str]:
     """The recipe in words, the course of the training, the last validation by mask."""
     config = report["config"]
-    frames, held_out = (sum(source["count"] for source in config[name]) for name in ("data", "held_out"))
+    frames, held_out = (sum(source.get("options", source)["count"] for source in config[name]) for name in ("data", "held_out"))
     last = {name.removeprefix(RATIO): value for name, value in report["measures"].items() if name.startswith(RATIO)}
     return [
         f"`scene-depth train solver`, {report['parameters']:,} parameters, {frames} procedural frames with "

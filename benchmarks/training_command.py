@@ -22,13 +22,14 @@ def training_command(name: str, preset: Any, folder: Path) -> str:
     """
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     usual = dict(_leaves(json.loads(json.dumps(asdict(preset)))))
-    changed = [f"{key}={_written(value)}" for key, value in _leaves(report["config"]) if key in usual and usual[key] != value]
+    used = [(key, value) for key, value in _leaves(report["config"]) if key in usual or ".options." in key]
+    changed = [f"{key}={_written(value)}" for key, value in used if usual.get(key) != value]
     options = f" --set {' '.join(changed)}" if changed else ""
     return f"`scene-depth train {name}{options}`"
 
 
 def _leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its place, as ``--set`` names it: ``data.0.width``."""
+    """Every value with its place, as ``--set`` names it: ``data.0.options.width``."""
     for key, value in values.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = {str(index): one for index, one in enumerate(value)}

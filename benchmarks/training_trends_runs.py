@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, training_view
+from scene_depth.datasets.streams import ViewConfig, procedural_source, training_view
 from scene_depth.training.checkpoints import CHECKPOINT, load_checkpoint
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.latent_networks import UNetShape, VaeShape
@@ -70,10 +70,10 @@ class Setting:
         """Fields of every configuration: sources of frames and the view."""
         width, height = self.size
         samples = 4 if width > SIDE else 1
-        source = SourceConfig(count=self.frames, width=width, height=height, samples=samples, cache=self.cache)
+        options = {"width": width, "height": height, "samples": samples, "cache": self.cache}
         return {
-            "data": (source,),
-            "held_out": (replace(source, seed=2, count=max(39, self.held_out)),),
+            "data": (procedural_source(count=self.frames, **options),),
+            "held_out": (procedural_source(seed=2, count=max(39, self.held_out), **options),),
             "held_out_count": self.held_out,
             "view": ViewConfig(width=SIDE, height=SIDE),
         }

@@ -103,7 +103,7 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
         if package in GUARDED:
             assert relative in GUARDED[package], f"{relative} may not import {package}"
         assert not (package in LAZY - set(GUARDED) and at_import), f"{relative} imports {package} before it is used"
-        assert room == "cli" or not package.startswith("scene_depth_"), f"{relative} imports the plugin {package}"
+        assert not package.startswith("scene_depth_"), f"{relative} imports the plugin {package}"
         if package == "scene_depth" and rest and rest[0] != room:
             assert FLOORS[rest[0]] < FLOORS[room], f"{relative} ({room}) may not import {name}"
 

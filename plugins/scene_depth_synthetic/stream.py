@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.datasets.frames.frame import DepthFrame
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.user_cache import user_cache
 from scene_depth_synthetic.procedural import KINDS, ProceduralDataset, generate_frame
 from scene_depth_synthetic.procedural.world import CLASSES
 
@@ -79,32 +80,36 @@ class ProceduralFrame:
 
 
 def procedural_frames(
-    kinds: Sequence[str] = KINDS,
-    count: int = 1000,
-    size: tuple[int, int] = (320, 240),
-    seed: int = 0,
-    *,
+    kinds: str | Sequence[str] = KINDS,
+    count: int = 2000,
+    seed: int = 1,
+    width: int = 320,
+    height: int = 240,
     samples: int = 4,
-    cache: Path | None = None,
+    cache: str | PathLike[str] = "",
 ) -> list[ProceduralFrame]:
-    """The frames of a ``ProceduralDataset`` of the same arguments, lazily and with a cache.
+    """The frame stream ``procedural``: frames of a ``ProceduralDataset``, each rendered when it is first loaded.
+
+    Args:
+        kinds: One or several of "room", "table_top" and "street", which then take turns.
+        count: Number of frames.
+        seed: Seed of the worlds; another seed gives other worlds.
+        width, height: Size in pixels.
+        samples: Rays a pixel for colour, a power of two.
+        cache: Folder in which frames are kept; "" for ``frames`` in the user's cache folder, "none" to keep none.
 
     Raises:
         InputError: As ``ProceduralDataset``; or if the cache cannot be written.
     """
-    data = ProceduralDataset(tuple(kinds), count, size, seed, samples=samples)
+    size = (width, height)
+    data = ProceduralDataset(kinds if isinstance(kinds, str) else tuple(kinds), count, size, seed, samples=samples)
     if samples < 1 or samples & (samples - 1):
         raise InputError("samples", samples, "a power of two")
-    if cache is not None:
-        check_writable(cache)
+    folder = None if cache == "none" else Path(cache) if cache else user_cache() / "frames"
+    if folder is not None:
+        check_writable(folder)
     chosen = data.kinds
-    return [ProceduralFrame(chosen[i % len(chosen)], data.frame_seed(i), size, samples, cache) for i in range(count)]
-
-
-def default_cache() -> Path:
-    """Where rendered frames are kept unless one says otherwise: ``scene_depth/frames`` in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "scene_depth" / "frames"
+    return [ProceduralFrame(chosen[i % len(chosen)], data.frame_seed(i), size, samples, folder) for i in range(count)]
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, training_view
+from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
 from scene_depth.depth.auxiliary.losses import LossConfig, auxiliary_loss, gray_image
 from scene_depth.depth.auxiliary.network import AuxiliaryNetwork, NetworkConfig
 from scene_depth.depth.auxiliary.weights import FILE, save_network
@@ -49,7 +49,7 @@ class AuxiliaryConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     data: tuple[SourceConfig, ...] = (SourceConfig(),)
-    held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24),)
+    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
     held_out_count: int = 24
     view: ViewConfig = field(default_factory=ViewConfig)
     sampling: tuple[str, ...] = ("lidar64", "points500")
@@ -211,8 +211,8 @@ PRESETS: Mapping[str, AuxiliaryConfig] = MappingProxyType(
         "tiny": replace(
             _PROCEDURAL,
             network=replace(_PROCEDURAL.network, width=2),
-            data=(SourceConfig(count=12, width=64, height=48, samples=1),),
-            held_out=(SourceConfig(seed=2, count=3, width=64, height=48, samples=1),),
+            data=(procedural_source(count=12, width=64, height=48, samples=1),),
+            held_out=(procedural_source(seed=2, count=3, width=64, height=48, samples=1),),
             view=ViewConfig(width=64, height=48),
             sampling=("points150",),
             train=TrainConfig(steps=20, batch_size=4, optimizer="adam", learning_rate=3e-3, validate_every=10, log_every=1),

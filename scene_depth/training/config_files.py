@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,6 +15,8 @@ from scene_depth.io.atomic import atomic_path
 from scene_depth.io.json_files import read_json_object
 
 Config = TypeVar("Config")
+OPTIONS = "options"
+"""Name of fields that are mappings with keys of any name."""
 NAMES = {int: "an integer", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
 
@@ -43,6 +45,8 @@ def config_to_plain(value: Any) -> Any:
         return {entry.name: config_to_plain(getattr(value, entry.name)) for entry in fields(value)}
     if isinstance(value, (tuple, list)):
         return [config_to_plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {name: config_to_plain(entry) for name, entry in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -50,7 +54,7 @@ def config_from_plain(kind: Any, value: Any, *, file: str | PathLike[str] | None
     """Builds a value of a type from plain values.
 
     Args:
-        kind: Dataclass, tuple, union, Literal, int, float, bool, str or Path.
+        kind: Dataclass, tuple, mapping, union, Literal, int, float, bool, str or Path.
         value: From JSON.
         file: For errors.
         place: Dotted name of the value, for errors.
@@ -68,6 +72,10 @@ def config_from_plain(kind: Any, value: Any, *, file: str | PathLike[str] | None
     if origin is Literal:
         if value not in arguments:
             raise InputError(place, repr(value), f"one of {', '.join(map(repr, arguments))}", file=file)
+        return value
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise InputError(place, repr(value), "an object in braces", file=file)
         return value
     if origin is tuple:
         return _tuple_from(arguments, value, file, place)
@@ -102,7 +110,10 @@ def _put(plain: Any, key: str, value: Any) -> None:
     inner = plain
     for part in path:
         inner = inner[_key_of(inner, part, key)]
-    inner[_key_of(inner, last, key)] = value
+    if path[-1:] == [OPTIONS] and isinstance(inner, dict):  # whoever takes the options knows which there are
+        inner[last] = value
+    else:
+        inner[_key_of(inner, last, key)] = value
 
 
 def _key_of(inner: Any, part: str, key: str) -> Any:

@@ -28,6 +28,7 @@ from scene_depth.datasets.streams import (
     ViewConfig,
     drawn_view,
     open_stream,
+    procedural_source,
     training_view,
 )
 from scene_depth.depth.alignment import apply_fit, fit_globally
@@ -107,7 +108,7 @@ class DepthFMConfig:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     evaluation_steps: int = 2
     data: tuple[SourceConfig, ...] = (SourceConfig(layout="hypersim"), SourceConfig(layout="vkitti2"))
-    held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24),)
+    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
     held_out_count: int = 24
     view: ViewConfig = field(default_factory=lambda: ViewConfig(width=512, height=384))
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -328,8 +329,8 @@ PRESETS: Mapping[str, DepthFMConfig] = MappingProxyType(
         "tiny": replace(
             _SMALL,
             shape=TINY,
-            data=(SourceConfig(count=12, width=64, height=48, samples=1),),
-            held_out=(SourceConfig(seed=2, count=2, width=64, height=48, samples=1),),
+            data=(procedural_source(count=12, width=64, height=48, samples=1),),
+            held_out=(procedural_source(seed=2, count=2, width=64, height=48, samples=1),),
             view=ViewConfig(width=64, height=48),
             train=TrainConfig(steps=20, batch_size=4, learning_rate=1e-3, validate_every=0, log_every=1),
         ),

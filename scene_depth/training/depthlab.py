@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, training_view
+from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
 from scene_depth.depth.depthlab import DepthLabInpainter, DepthLabModel
 from scene_depth.depth.depthlab.conditioning import MappingLayer, clip_crop, clip_input
 from scene_depth.depth.depthlab.features import FeatureBank
@@ -85,7 +85,7 @@ class DepthLabConfig:
     evaluation_steps: int = 10
     evaluation_beta: float = 0.6
     data: tuple[SourceConfig, ...] = (SourceConfig(layout="hypersim"), SourceConfig(layout="vkitti2"))
-    held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24),)
+    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
     held_out_count: int = 24
     view: ViewConfig = field(default_factory=lambda: ViewConfig(width=640, height=480))
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -300,8 +300,8 @@ PRESETS: Mapping[str, DepthLabConfig] = MappingProxyType(
         "tiny": replace(
             _SMALL,
             shape=TINY,
-            data=(SourceConfig(count=12, width=64, height=64, samples=1),),
-            held_out=(SourceConfig(seed=2, count=3, width=64, height=64, samples=1),),
+            data=(procedural_source(count=12, width=64, height=64, samples=1),),
+            held_out=(procedural_source(seed=2, count=3, width=64, height=64, samples=1),),
             view=ViewConfig(width=64, height=64),
             evaluation_steps=4,
             train=TrainConfig(steps=20, batch_size=4, learning_rate=1e-3, validate_every=0, log_every=1),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig
+from scene_depth.datasets.streams import SourceConfig, procedural_source
 from scene_depth.datasets.streams.stream import shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
@@ -68,8 +68,8 @@ class RefinedConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    data: SourceConfig = field(default_factory=lambda: SourceConfig(count=3000, width=160, height=120))
-    held_out: SourceConfig = field(default_factory=lambda: SourceConfig(seed=2, count=48, width=160, height=120))
+    data: SourceConfig = field(default_factory=lambda: procedural_source(count=3000, width=160, height=120))
+    held_out: SourceConfig = field(default_factory=lambda: procedural_source(seed=2, count=48, width=160, height=120))
     masks: tuple[str, ...] = HOLES + POINTS
     masks_a_frame: int = 4
     noise: float = 0.01
@@ -255,14 +255,14 @@ _DEFAULT = RefinedConfig(
         log_every=50,
     ),
 )
-_TINY = SourceConfig(count=6, width=48, height=32, samples=1)
+_TINY = procedural_source(count=6, width=48, height=32, samples=1)
 PRESETS: Mapping[str, RefinedConfig] = MappingProxyType(
     {
         "default": _DEFAULT,
         "tiny": RefinedConfig(
             network=NetworkConfig(widths=(16, 16)),
             data=_TINY,
-            held_out=SourceConfig(seed=2, count=4, width=48, height=32, samples=1),
+            held_out=procedural_source(seed=2, count=4, width=48, height=32, samples=1),
             masks=("rect", "outpaint"),
             masks_a_frame=2,
             train=TrainConfig(steps=20, batch_size=4, learning_rate=3e-3, validate_every=10, log_every=1),

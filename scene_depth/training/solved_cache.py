@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scene_depth_synthetic.stream import default_cache
 
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.user_cache import user_cache
 
 Arrays = dict[str, NDArray[np.float32]]
 NONE = "none"
@@ -25,7 +25,7 @@ class SolvedCache:
     """
 
     def __init__(self, folder: str, kind: str):
-        base = Path(folder) if folder else default_cache().parent / "solved"
+        base = Path(folder) if folder else user_cache() / "solved"
         self.folder = None if folder == NONE else base / kind
 
     def get(self, name: str, make: Callable[[], Arrays]) -> Arrays:

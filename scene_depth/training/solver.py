@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scene_depth_synthetic.procedural.enlarged import enlarged_frame
-from scene_depth_synthetic.procedural.imperfect import imperfect_depth
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig
+from scene_depth.datasets.frames.faults import enlarged_frame, imperfect_depth
+from scene_depth.datasets.streams import SourceConfig, procedural_source
 from scene_depth.datasets.streams.stream import shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.solver import SolverInpainter
@@ -59,12 +58,12 @@ class GateConfig:
     width: int = 64
     error: float = 0.05
     data: tuple[SourceConfig, ...] = (
-        SourceConfig(count=180, width=320, height=240, samples=1),
-        SourceConfig(seed=4, count=60, width=240, height=320, samples=1),
-        SourceConfig(seed=5, count=60, width=384, height=160, samples=1),
-        SourceConfig(seed=6, count=60, width=512, height=384, samples=1),
+        procedural_source(count=180, width=320, height=240, samples=1),
+        procedural_source(seed=4, count=60, width=240, height=320, samples=1),
+        procedural_source(seed=5, count=60, width=384, height=160, samples=1),
+        procedural_source(seed=6, count=60, width=512, height=384, samples=1),
     )
-    held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24, width=320, height=240, samples=1),)
+    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24, width=320, height=240, samples=1),)
     masks: tuple[str, ...] = HOLES + SCATTERED
     masks_a_frame: int = 4
     enlarged: float = 0.5
@@ -243,7 +242,7 @@ def _tensors(example: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:
     }
 
 
-_TINY = SourceConfig(count=4, width=48, height=32, samples=1)
+_TINY = procedural_source(count=4, width=48, height=32, samples=1)
 PRESETS: Mapping[str, GateConfig] = MappingProxyType(
     {
         "default": GateConfig(
@@ -260,7 +259,7 @@ PRESETS: Mapping[str, GateConfig] = MappingProxyType(
         ),
         "tiny": GateConfig(
             data=(_TINY,),
-            held_out=(SourceConfig(seed=2, count=3, width=48, height=32, samples=1),),
+            held_out=(procedural_source(seed=2, count=3, width=48, height=32, samples=1),),
             masks=("rect", "rand10", "outpaint"),
             pixels=64,
             train=TrainConfig(steps=20, batch_size=4, learning_rate=3e-3, validate_every=10, log_every=1),

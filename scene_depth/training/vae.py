@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, training_view
+from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.folders import replaced_folder
 from scene_depth.training.latent_examples import (
@@ -54,7 +54,7 @@ class VaeConfig:
     kl_weight: float = 1e-5
     masks: tuple[str, ...] = STRATEGIES
     data: tuple[SourceConfig, ...] = (SourceConfig(),)
-    held_out: tuple[SourceConfig, ...] = (SourceConfig(seed=2, count=24),)
+    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
     held_out_count: int = 24
     view: ViewConfig = field(default_factory=lambda: ViewConfig(width=256, height=192))
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=20000, learning_rate=3e-4, schedule="cosine"))
@@ -179,8 +179,8 @@ PRESETS: Mapping[str, VaeConfig] = MappingProxyType(
         "tiny": replace(
             _DEFAULT,
             shape=VaeShape(channels=(8, 8, 16), layers=1, groups=4),
-            data=(SourceConfig(count=12, width=64, height=48, samples=1),),
-            held_out=(SourceConfig(seed=2, count=2, width=64, height=48, samples=1),),
+            data=(procedural_source(count=12, width=64, height=48, samples=1),),
+            held_out=(procedural_source(seed=2, count=2, width=64, height=48, samples=1),),
             view=ViewConfig(width=64, height=48),
             train=TrainConfig(steps=20, batch_size=4, learning_rate=3e-3, validate_every=0, log_every=1),
         ),

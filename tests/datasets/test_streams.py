@@ -11,17 +11,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scene_depth_synthetic.procedural import generate_frame
+from scene_depth_synthetic.stream import procedural_frames
 
 from scene_depth.cameras import Cameras
-from scene_depth.datasets.frames import DepthFrame
+from scene_depth.datasets.frames import LAYOUTS, DepthFrame
 from scene_depth.datasets.streams import (
+    FRAME_STREAMS,
     MixedStream,
     ShuffledStream,
     SourceConfig,
     ViewConfig,
     drawn_view,
     open_stream,
-    procedural_frames,
+    procedural_source,
     shuffled_position,
     training_view,
 )
@@ -74,7 +76,7 @@ def test_mixtures_keep_their_shares() -> None:
 
 
 def test_procedural_frames_are_those_of_the_generator_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = procedural_frames(("table_top",), 3, (32, 24), seed=5, samples=1, cache=tmp_path)[1]
+    source = procedural_frames("table_top", 3, 5, 32, 24, samples=1, cache=tmp_path)[1]
     first = source.load()
     truth = generate_frame("table_top", source.seed, 32, 24, samples=1)
     assert np.array_equal(first.truth, truth.depth)
@@ -168,8 +170,10 @@ def test_sources_are_opened_from_their_configuration(tmp_path: Path) -> None:
     for source, message in (
         (SourceConfig(layout="plain"), "path: found none"),
         (SourceConfig(layout="plain", path=str(tmp_path / "missing")), "no such file"),
-        (SourceConfig(count=0, cache="none"), "count"),
-        (SourceConfig(samples=3, cache="none"), "power of two"),
+        (procedural_source(count=0, cache="none"), "count"),
+        (procedural_source(samples=3, cache="none"), "power of two"),
+        (procedural_source(sides=3), "sides"),
+        (replace(plain, options={"count": 3}), "options: found count"),
     ):
         with pytest.raises(InputError, match=message):
             open_stream([source])
@@ -177,3 +181,19 @@ def test_sources_are_opened_from_their_configuration(tmp_path: Path) -> None:
         SourceConfig(layout="nyuu")
     with pytest.raises(InputError, match="at least one"):
         open_stream([])
+    program = (
+        "from scene_depth.datasets.frames import find_frames\n\ndef last(path, first=0):\n    return find_frames(path)[first:]\n"
+    )
+    (tmp_path / "mine.py").write_text(program)
+    mine = SourceConfig(layout=f"{tmp_path / 'mine.py'}:last[first=1]", path=str(tmp_path))
+    assert sorted(row(open_stream([mine]), 0, 2)) == [2, 3]
+
+
+def test_layouts_and_the_generator_are_frame_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {entry.name: entry for entry in FRAME_STREAMS.available()}
+    assert set(LAYOUTS) | {"procedural"} <= set(entries)
+    assert all(entry.problem is None for entry in entries.values())
+    assert {"kinds", "count", "seed", "cache"} <= {option.name for option in entries["procedural"].options}
+    monkeypatch.setattr("scene_depth.registry.entry_points", lambda group: ())
+    with pytest.raises(InputError, match="'procedural', which is not installed; accepted: the package scene_depth_synthetic"):
+        open_stream([SourceConfig()])

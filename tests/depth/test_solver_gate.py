@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_depth_synthetic.procedural import generate_frame
-from scene_depth_synthetic.procedural.imperfect import imperfect_depth
 
+from scene_depth.datasets.frames.faults import imperfect_depth
 from scene_depth.depth.masks import known_mask
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.solver import SolverInpainter

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_depth_synthetic.procedural import CLASSES, KINDS, ProceduralDataset, RGBDFrame, generate_frame, generate_world, render
 from scene_depth_synthetic.procedural.dice import Dice
-from scene_depth_synthetic.procedural.enlarged import enlarged_frame
 from scene_depth_synthetic.procedural.exact_math import arctan2, exp, linear_from_srgb, sincos, srgb_from_linear
 from scene_depth_synthetic.procedural.exposure import develop
 from scene_depth_synthetic.procedural.finishes import paint
@@ -25,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.datasets.frames import DepthFrame
+from scene_depth.datasets.frames.faults import enlarged_frame
 from scene_depth.datasets.frames.resize import resized_frame
 from scene_depth.errors import InputError
 from scene_depth.geometry.normals import normals_from_depth

@@ -25,8 +25,8 @@ from scene_depth.training.report import TrainingReport
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> AuxiliaryConfig:
     cache = str(tmp_path_factory.mktemp("frames"))
     config = PRESETS["tiny"]
-    sources = {"data": tuple(replace(source, cache=cache) for source in config.data)}
-    sources["held_out"] = tuple(replace(source, cache=cache) for source in config.held_out)
+    sources = {"data": tuple(replace(source, options={**source.options, "cache": cache}) for source in config.data)}
+    sources["held_out"] = tuple(replace(source, options={**source.options, "cache": cache}) for source in config.held_out)
     return replace(config, **sources, train=replace(config.train, steps=60, validate_every=30, device="cpu"))
 
 
@@ -50,8 +50,13 @@ def command(*arguments: object) -> TrainingReport:
 
 
 def test_the_command_trains_goes_on_and_refuses_bad_keys(tiny: AuxiliaryConfig, tmp_path: Path, capsys) -> None:
-    cache = tiny.data[0].cache
-    settings = [f"data.0.cache={cache}", f"held_out.0.cache={cache}", "train.device=cpu", "train.validate_every=0"]
+    cache = tiny.data[0].options["cache"]
+    settings = [
+        f"data.0.options.cache={cache}",
+        f"held_out.0.options.cache={cache}",
+        "train.device=cpu",
+        "train.validate_every=0",
+    ]
     begin = ["auxiliary", "--config", "tiny", "--output", tmp_path / "run", "--set", *settings]
     with pytest.raises(InputError, match=r"setting train\.stepps: found 'stepps'; accepted: one of steps, batch_size"):
         command(*begin, "train.stepps=2")

@@ -95,5 +95,5 @@ def test_models_presets_and_files_are_found_by_name(tmp_path: Path) -> None:
         training_config(training, "kity")
     with pytest.raises(InputError, match=r"missing\.json"):
         training_config(training, "missing.json")
-    with pytest.raises(InputError, match="model: found 'auxilary'; accepted: one of auxiliary"):
+    with pytest.raises(InputError, match="training: found 'auxilary'; accepted: one of auxiliary"):
         find_training("auxilary")

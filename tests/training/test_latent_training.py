@@ -54,8 +54,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(module: Any, folder: Path, **changes: Any) -> Any:
     """The tiny preset of a training with its frames kept in the folder."""
     config = module.PRESETS["tiny"]
+    options = {"cache": str(folder / "frames"), "count": 4, "width": 64, "height": 64}
     sources = {
-        name: tuple(replace(entry, cache=str(folder / "frames"), count=4, width=64, height=64) for entry in getattr(config, name))
+        name: tuple(replace(entry, options={**entry.options, **options}) for entry in getattr(config, name))
         for name in ("data", "held_out")
     }
     view = replace(config.view, width=64, height=64)

@@ -18,7 +18,7 @@ from scene_depth.training.refined import PRESETS, LossConfig, RefinedConfig, Ref
 def objective(tmp_path_factory: pytest.TempPathFactory) -> RefinedObjective:
     folder = str(tmp_path_factory.mktemp("cache"))
     tiny = PRESETS["tiny"]
-    data, held_out = replace(tiny.data, cache=folder), replace(tiny.held_out, cache=folder)
+    data, held_out = (replace(one, options={**one.options, "cache": folder}) for one in (tiny.data, tiny.held_out))
     return RefinedObjective(replace(tiny, data=data, held_out=held_out, cache=folder))
 
 

@@ -21,7 +21,9 @@ from scene_depth.training.solver import PRESETS, GateConfig, GateNetwork, GateOb
 def objective(tmp_path_factory: pytest.TempPathFactory) -> GateObjective:
     folder = str(tmp_path_factory.mktemp("cache"))
     tiny = PRESETS["tiny"]
-    data, held_out = (tuple(replace(one, cache=folder) for one in sources) for sources in (tiny.data, tiny.held_out))
+    data, held_out = (
+        tuple(replace(one, options={**one.options, "cache": folder}) for one in sources) for sources in (tiny.data, tiny.held_out)
+    )
     return GateObjective(replace(tiny, data=data, held_out=held_out, cache=folder))
 
 

@@ -26,7 +26,7 @@ def test_its_settings_make_the_same_configuration(tmp_path: Path) -> None:
     config = replace(
         PRESET,
         network=replace(PRESET.network, width=3, relative=False),
-        data=(replace(PRESET.data[0], count=7, cache="a folder"),),
+        data=(replace(PRESET.data[0], options={"count": 7, "cache": "a folder"}),),
         sampling=("lidar16", "points150"),
         train=replace(PRESET.train, learning_rate=3e-5, precision="bf16"),
     )
