@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scene_depth_synthetic.samples.writer import sample_scene, write_sample_scene
 
 from scene_depth.cli.eval_scene import COLUMNS
 from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import find_holes, mean_scores, score_scene
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import FitProgress, fit
@@ -75,11 +75,15 @@ def demo(
 
 def _sample(name: str, folder: Path, show: Show) -> Path:
     """The sample scene of the checkout, or the same one drawn here."""
-    sample = sample_scene(name)
     shipped = Path(__file__).resolve().parents[2] / "scenes" / name
     if (shipped / "transforms.json").is_file():
         return shipped
-    write_sample_scene(folder / name, sample, progress=show)
+    try:
+        from scene_depth_synthetic import sample_scene, write_sample_scene
+    except ImportError as error:
+        accepted = "a checkout with its folder scenes, or the package scene_depth_synthetic, which draws them"
+        raise InputError("sample scene", f"no {name}", accepted) from error
+    write_sample_scene(folder / name, sample_scene(name), progress=show)
     return folder / name
 
 
