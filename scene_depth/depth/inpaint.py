@@ -44,6 +44,14 @@ def inpaint_depth(
 
     Raises:
         InputError: For bad input (see ``check_input``), or if the inpainter returns something of another shape.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> depth, known = view.depth(), ~view.mask() & (view.depth() > 0)
+        >>> prediction = sd.inpaint_depth("nearest", view.image(), depth, known)
+        >>> bool((prediction.depth[known] == depth[known]).all()), bool((prediction.depth > 0).all())
+        (True, True)
     """
     found = load_depth_inpainter(inpainter) if isinstance(inpainter, str) else inpainter
     return complete_view(found, check_input(rgb, depth, known, camera), seed=seed, harmonize=harmonize)

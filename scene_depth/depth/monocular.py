@@ -14,7 +14,7 @@ from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
-from scene_depth.registry import Registry
+from scene_depth.registry import Entry, Registry
 
 Array = NDArray[np.floating]
 BackEnd = Literal["solver", "local", "global"]
@@ -163,21 +163,42 @@ MONOCULAR_MODELS = Registry(
 )
 
 
-def load_monocular_model(model: str, **options: Any) -> MonocularModel:
-    """Gives a monocular model by name.
+def load_monocular_model(model: str | MonocularModel, **options: Any) -> MonocularModel:
+    """Gives a monocular model.
 
     Args:
         model: ``marigold``, ``transformers`` or ``depthfm``, ``NAME:CHECKPOINT`` with a hub id or a local path, a name that
-            another package registers, or ``module:function`` or ``file.py:function`` of a plain function f(rgb) -> values.
+            another package registers, or ``module:function`` or ``file.py:function`` of a plain function f(rgb) -> values; or
+            such a function itself.
         options: Parameters of the model.
 
     Raises:
         InputError: If there is no such model, or its packages or weights are missing.
+
+    Example:
+        >>> import numpy as np
+        >>> import scene_depth as sd
+        >>> model = sd.load_monocular_model(lambda rgb: 1 - rgb.mean(axis=2))
+        >>> model(np.zeros((4, 6, 3), np.float32)).shape
+        (4, 6)
     """
+    if not isinstance(model, str):
+        return MONOCULAR_MODELS.load(model, **options)
     name, _, checkpoint = model.partition(":")
     if name in MONOCULAR_MODELS.built_in and checkpoint:
         return MONOCULAR_MODELS.load(name, **{"checkpoint": checkpoint, **options})
     return MONOCULAR_MODELS.load(model, **options)
+
+
+def available_monocular_models() -> list[Entry]:
+    """All registered monocular models; a broken one is listed with its problem.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> "marigold" in [entry.name for entry in sd.available_monocular_models()]
+        True
+    """
+    return MONOCULAR_MODELS.available()
 
 
 def marigold_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:

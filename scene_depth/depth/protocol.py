@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.preview import color_depth, depth_range
+from scene_depth.showing import Shown
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class SeamReport:
 
 
 @dataclass(frozen=True)
-class DepthPrediction:
+class DepthPrediction(Shown):
     """Completed depth of one view.
 
     Attributes:
@@ -39,6 +41,12 @@ class DepthPrediction:
         normals: Unit surface normals in the camera's OpenCV frame, towards the camera; None without a camera  # [H, W, 3]
         seam: The step at the hole's border; None where nothing is known beside something filled.
         details: What was done: inpainter, parameters, timings, notes, as plain JSON-able values.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> sd.inpaint_depth("nearest", None, view.depth(), ~view.mask())
+        DepthPrediction(320 x 240, depth ... to ..., step at the seam ...%)
     """
 
     depth: NDArray[np.floating]
@@ -46,6 +54,16 @@ class DepthPrediction:
     normals: NDArray[np.float32] | None = None
     seam: SeamReport | None = None
     details: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        height, width = self.depth.shape
+        step = "" if self.seam is None else f", step at the seam {self.seam.depth_jump:.2%}"
+        doubt = "" if self.uncertainty is None else f", uncertainty up to {self.uncertainty.max():.1%}"
+        return f"DepthPrediction({width} x {height}, depth {self.depth.min():.4g} to {self.depth.max():.4g}{step}{doubt})"
+
+    def picture(self) -> NDArray[np.floating]:
+        """The depth in colours, near red, far blue  # [H, W, 3]"""
+        return color_depth(self.depth, *depth_range(self.depth, self.depth > 0))
 
 
 @runtime_checkable

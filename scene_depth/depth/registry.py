@@ -42,6 +42,13 @@ def load_depth_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
 
     Raises:
         InputError: If there is no such inpainter, it cannot be imported, or it does not take the options.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> linear = sd.load_depth_inpainter("linear")
+        >>> linear(view.image(), view.depth(), ~view.mask()).depth.shape
+        (240, 320)
     """
     if isinstance(inpainter, ExactInpainter):
         return inpainter
@@ -51,5 +58,11 @@ def load_depth_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
 
 
 def available_depth_inpainters() -> list[Entry]:
-    """All registered depth inpainters; a broken one is listed with its problem."""
+    """All registered depth inpainters; a broken one is listed with its problem.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> "solver" in [entry.name for entry in sd.available_depth_inpainters()]
+        True
+    """
     return DEPTH_INPAINTERS.available()

@@ -21,7 +21,13 @@ Density = Literal["guided", "mcmc", "default", "none"]
 @dataclass(frozen=True)
 class FitConfig:
     """How splats are fitted to a scene. Learning rates and schedules are those of the reference trainer where not said
-    otherwise (Kerbl et al. 2023); densities that of 3DGS-MCMC (Kheradmand et al. 2024)."""
+    otherwise (Kerbl et al. 2023); density control by default is that of 3DGS-MCMC (Kheradmand et al. 2024).
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.FitConfig(steps=500, max_size=320).steps
+        500
+    """
 
     steps: int | None = None
     """Number of optimisation steps, which all schedules end with; by default 3500 on a CPU and 30000 on CUDA."""

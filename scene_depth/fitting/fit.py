@@ -69,11 +69,21 @@ class FitResult:
         splats: Fitted splats, without the frozen ones.
         report: What was done.
         state: Where the fit stands, to go on from; None if it was broken off in the middle of a change.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene = sd.read_scene("scenes/table")
+        >>> sd.fit(scene, config=sd.FitConfig(steps=2, max_size=64))
+        FitResult(... splats after 2 steps, loss ..., finished)
     """
 
     splats: GaussianSplats
     report: FitReport
     state: FitState | None
+
+    def __repr__(self) -> str:
+        end = "finished" if self.report.finished else "stopped"
+        return f"FitResult({self.report.splats:,} splats after {self.report.steps} steps, loss {self.report.loss:.4g}, {end})"
 
 
 def fit(
@@ -106,6 +116,13 @@ def fit(
 
     Raises:
         InputError: If views lack images, sizes differ from their cameras', or parameters do not fit together.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene = sd.read_scene("scenes/table")
+        >>> result = sd.fit(scene, config=sd.FitConfig(steps=3, max_size=64), seed=0)
+        >>> result.report.steps, result.report.finished
+        (3, True)
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settled = (config or FitConfig()).settled(device.type)

@@ -7,18 +7,21 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats
 
 _BACKENDS = {"cpu": "scene_depth.rendering.cpu.backend", "cuda": "scene_depth.rendering.cuda"}
 
 
 @dataclass(frozen=True)
-class Render:
+class Render(Shown):
     """Images of splats from C cameras, and what density control reads.
 
     Attributes:
@@ -33,6 +36,12 @@ class Render:
         means2d: The tensor that was given as ``means2d``: after ``backward``, its ``grad`` holds the loss's gradient by
             the splats' projected means in 1/px and, with ``absgrad``, its attribute ``absgrad`` the sum over pixels of
             the gradient's absolute value  # [C, N, 2]
+
+    Example:
+        >>> import scene_depth as sd
+        >>> camera = sd.read_scene("scenes/table").views[0].camera
+        >>> sd.render(sd.read_splats("scenes/table/splats.spz"), camera)
+        Render(1 view of 320 x 240, depth ... to ..., ... % opaque)
     """
 
     rgb: Tensor
@@ -43,6 +52,19 @@ class Render:
     median_depth: Tensor | None = None
     median_valid: Tensor | None = None
     means2d: Tensor | None = None
+
+    def __repr__(self) -> str:
+        count, height, width = self.alpha.shape
+        views = "1 view" if count == 1 else f"{count} views"
+        there = self.depth[self.depth_valid].detach()
+        reach = f"depth {float(there.min()):.4g} to {float(there.max()):.4g}" if there.numel() else "no depth"
+        opaque = 100 * float(self.depth_valid.float().mean())
+        return f"Render({views} of {width} x {height}, {reach}, {opaque:.0f} % opaque)"
+
+    def picture(self) -> NDArray[np.float32]:
+        """The colours, views beside each other  # [H, C W, 3]"""
+        rows = self.rgb.detach().cpu().clamp(0, 1).unbind(0)
+        return torch.cat(rows, dim=1).numpy()
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,13 @@ def render(
 
     Raises:
         InputError: If an option is out of range or tensors do not fit together.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> camera = sd.read_scene("scenes/table").views[0].camera
+        >>> image = sd.render(sd.read_splats("scenes/table/splats.spz"), camera)
+        >>> tuple(image.rgb.shape), tuple(image.depth.shape)
+        ((1, 240, 320, 3), (1, 240, 320))
     """
     chosen = _choose_backend(splats, backend)
     options = _settle(splats, cameras, sh_degree, background, near, far, antialiased, median_depth, absgrad)
