@@ -16,6 +16,7 @@ CORE = ROOT / "scene_depth"
 FLOORS = {
     "errors": 0,
     "options": 1,
+    "kernels": 1,
     "registry": 2,
     "showing": 1,
     "work": 1,

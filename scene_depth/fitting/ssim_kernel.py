@@ -12,12 +12,9 @@ gathers the gradient. The window is symmetric and images are padded with zeros, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from scene_depth.rendering.cpu.compiling import OPTIONS, device_function, kernel
-from scene_depth.rendering.cpu.simd_memory import take_ticket
-from scene_depth.rendering.cpu.threads import run_on_threads
+from scene_depth.kernels import FUSED, Options, inlined, kernel, run_tasks, subroutine, take_ticket
 
 RADIUS = 5
 SIGMA = 1.5
@@ -29,7 +26,7 @@ WINDOW = np.exp(-(_OFFSETS**2) / (2 * SIGMA**2)) / np.exp(-(_OFFSETS**2) / (2 * 
 
 _W0, _W1, _W2, _W3, _W4, _W5 = (np.float32(weight) for weight in WINDOW[RADIUS:])
 _C1, _C2, _ONE, _TWO = np.float32(C1), np.float32(C2), np.float32(1.0), np.float32(2.0)
-_SUM = {**OPTIONS, "fastmath": {"contract", "nsz", "reassoc"}}  # lets a row's sum run in several lanes
+_SUM = Options(("contract", "nsz", "reassoc"))  # lets a row's sum run in several lanes
 _ROWS_PER_TASK = 16  # a fixed division of labour; enough tasks for any number of cores
 
 
@@ -67,9 +64,9 @@ def l1_ssim_with_gradient(
         derivatives = _rows_with_border(3, x.shape)
         l1_scale, ssim_scale = np.float32((1 - ssim_weight) / total), np.float32(-ssim_weight / total)
         tasks = -(-height // _ROWS_PER_TASK)
-        run_on_threads(_filter_moments, tasks, x, y, filtered)
-        run_on_threads(_similarity, tasks, filtered, w, masked, derivatives, similarities)
-        run_on_threads(_gather, tasks, x, y, derivatives, l1_scale, ssim_scale, gradient, distances)
+        run_tasks(_filter_moments, tasks, x, y, filtered)
+        run_tasks(_similarity, tasks, filtered, w, masked, derivatives, similarities)
+        run_tasks(_gather, tasks, x, y, derivatives, l1_scale, ssim_scale, gradient, distances)
         counted = float(w.sum(dtype=np.float64)) if masked else x.size
     if masked:
         gradient *= w
@@ -85,7 +82,7 @@ def _rows_with_border(count: int, shape: tuple[int, ...]) -> NDArray[np.float32]
     return rows
 
 
-@device_function
+@inlined(FUSED)
 def _filter_row(padded, out):
     """Window along a row; ``padded`` has MARGIN zeros on either side."""
     for i in range(out.shape[0]):
@@ -99,7 +96,7 @@ def _filter_row(padded, out):
         )
 
 
-@device_function
+@inlined(FUSED)
 def _filter_column(r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, out):
     """Window across eleven rows."""
     for i in range(out.shape[0]):
@@ -113,7 +110,7 @@ def _filter_column(r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, out):
         )
 
 
-@device_function
+@inlined(FUSED)
 def _filter_column_at(rows, r, out):
     """Window down the columns, centred on row ``r`` of the image that ``rows`` holds with its border."""
     _filter_column(
@@ -122,13 +119,13 @@ def _filter_column_at(rows, r, out):
     )  # fmt: skip
 
 
-@device_function
+@inlined(FUSED)
 def _multiply(a, b, out):
     for i in range(out.shape[0]):
         out[i] = a[i] * b[i]
 
 
-@njit(**_SUM)
+@subroutine(_SUM)
 def _sum(values):
     total = np.float32(0.0)
     for i in range(values.shape[0]):
@@ -136,7 +133,7 @@ def _sum(values):
     return total
 
 
-@kernel
+@kernel(FUSED)
 def _filter_moments(tickets, x, y, filtered):
     """Pass 1: x, y, x^2, y^2, xy filtered along rows."""
     height, size = x.shape
@@ -158,7 +155,7 @@ def _filter_moments(tickets, x, y, filtered):
         task = take_ticket(tickets)
 
 
-@device_function
+@inlined(FUSED)
 def _similarity_row(moments, by_x, by_xx, by_xy):
     """SSIM (Wang et al. 2004, eq. 13), written over the filtered xy, and its derivatives in three of the five moments."""
     mean_x, mean_y, xx, yy, xy = moments[0], moments[1], moments[2], moments[3], moments[4]
@@ -178,7 +175,7 @@ def _similarity_row(moments, by_x, by_xx, by_xy):
         xy[i] = similarity
 
 
-@kernel
+@kernel(FUSED)
 def _similarity(tickets, filtered, weight, masked, derivatives, sums):
     """Pass 2: moments filtered along columns, SSIM summed a row, its derivatives filtered along rows."""
     height, size = derivatives.shape[1] - 2 * RADIUS, derivatives.shape[2]
@@ -203,14 +200,14 @@ def _similarity(tickets, filtered, weight, masked, derivatives, sums):
         task = take_ticket(tickets)
 
 
-@device_function
+@inlined(FUSED)
 def _gather_row(x, y, by_x, by_xx, by_xy, l1_scale, ssim_scale, out):
     for i in range(out.shape[0]):
         sign = np.float32(x[i] > y[i]) - np.float32(x[i] < y[i])
         out[i] = ssim_scale * (by_x[i] + _TWO * x[i] * by_xx[i] + y[i] * by_xy[i]) + l1_scale * sign
 
 
-@njit(**_SUM)
+@subroutine(_SUM)
 def _distance_sum(x, y):
     total = np.float32(0.0)
     for i in range(x.shape[0]):
@@ -218,7 +215,7 @@ def _distance_sum(x, y):
     return total
 
 
-@kernel
+@kernel(FUSED)
 def _gather(tickets, x, y, derivatives, l1_scale, ssim_scale, gradient, sums):
     """Pass 3: derivatives filtered along columns and joined into the gradient; distances summed a row."""
     height, size = x.shape
@@ -233,7 +230,7 @@ def _gather(tickets, x, y, derivatives, l1_scale, ssim_scale, gradient, sums):
         task = take_ticket(tickets)
 
 
-@kernel
+@kernel(FUSED)
 def _distance(x, y, scale, gradient, sums):
     """L1 alone: sign of the difference and distances summed a row."""
     for r in range(x.shape[0]):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from scene_depth.kernels import EXACT, kernel
 
 Array = NDArray[np.floating]
 Grid = NDArray[np.float64]
@@ -164,7 +165,7 @@ def _v_cycle(levels: list[_Level], index: int, b: Grid) -> Grid:
     return x
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _residual(x, right, down, out):
     """out = - L x for the graph Laplacian L of all edges."""
     height, width = x.shape
@@ -181,7 +182,7 @@ def _residual(x, right, down, out):
                 out[i + 1, j] -= flow
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _apply(x, right, down, anchor, out):
     height, width = x.shape
     for i in range(height):
@@ -198,7 +199,7 @@ def _apply(x, right, down, anchor, out):
             out[i, j] = total
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _relax(x, b, right, down, inverse_diagonal, parity):
     height, width = x.shape
     for i in range(height):
@@ -216,7 +217,7 @@ def _relax(x, b, right, down, inverse_diagonal, parity):
                 x[i, j] = total * inverse_diagonal[i, j]
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _restrict_residual(x, b, right, down, anchor, coarse):
     height, width = x.shape
     for i in range(height):
@@ -233,7 +234,7 @@ def _restrict_residual(x, b, right, down, anchor, coarse):
             coarse[i // 2, j // 2] += total
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _add_prolonged(x, coarse, inverse_diagonal):
     height, width = x.shape
     for i in range(height):

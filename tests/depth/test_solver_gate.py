@@ -15,7 +15,6 @@ from scene_depth.datasets.frames.faults import imperfect_depth
 from scene_depth.depth.masks import known_mask
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.solver import SolverInpainter
-from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates, find_candidates
 from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.gate import Gate, load_gate, save_gate
@@ -104,8 +103,7 @@ def test_the_kernel_computes_what_torch_computes(threads: int) -> None:
     candidates = rng.normal(size=(len(CANDIDATES), *shape)).astype(np.float32)
     features = rng.normal(size=(len(FEATURES), *shape)).astype(np.float32)
     known = rng.random(shape) < 0.3
-    with RowBands(threads) as bands:
-        mixed, error = gate.mix(Candidates(candidates, features), known, bands)
+    mixed, error = gate.mix(Candidates(candidates, features), known, threads)
     with torch.no_grad():
         shares, expected = network(torch.from_numpy(features).permute(1, 2, 0))
         wanted = (shares * torch.from_numpy(candidates).permute(1, 2, 0)).sum(dim=-1).numpy()
@@ -122,8 +120,7 @@ def test_the_result_lies_between_the_candidates_whatever_the_weights(seed: int) 
     rng = np.random.default_rng(seed)
     candidates = rng.normal(size=(len(CANDIDATES), 5, 6)).astype(np.float32)
     features = (10.0 ** rng.uniform(-3, 3) * rng.normal(size=(len(FEATURES), 5, 6))).astype(np.float32)
-    with RowBands(1) as bands:
-        mixed, error = gate.mix(Candidates(candidates, features), np.zeros((5, 6), dtype=bool), bands)
+    mixed, error = gate.mix(Candidates(candidates, features), np.zeros((5, 6), dtype=bool), threads=1)
     assert (mixed >= candidates.min(axis=0) - 1e-5).all()
     assert (mixed <= candidates.max(axis=0) + 1e-5).all()
     assert np.isfinite(error).all()

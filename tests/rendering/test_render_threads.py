@@ -1,4 +1,4 @@
-"""The same bits on any number of threads, from many threads, inside each other and in forked processes; the cache."""
+"""The same bits on any number of threads, from many threads, inside each other and in forked processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,7 +16,6 @@ from benchmarks.rasterizer_accuracy import with_gradients
 from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras
 from scene_depth.rendering import render
-from scene_depth.rendering.cpu import compiling
 from scene_depth.splats import PARAMETERS
 
 
@@ -97,25 +95,3 @@ def test_a_forked_process_renders_too() -> None:
     assert queue.get(timeout=60) == expected
     child.join(timeout=60)
     assert child.exitcode == 0
-
-
-def test_kernels_are_found_in_the_cache_only_for_the_same_sources(monkeypatch) -> None:
-    from scene_depth.rendering.cpu.sorting import sort_by_depth
-
-    render(random_splats(5), pinhole(8, 8, fx=8, fy=8))
-    signature = sort_by_depth.signatures[0]
-    codegen = sort_by_depth.targetctx.codegen()
-    before = sort_by_depth._cache._index_key(signature, codegen)
-    assert sort_by_depth._cache._index_key(signature, codegen) == before
-    monkeypatch.setattr(compiling, "sources_fingerprint", lambda: "changed")
-    assert sort_by_depth._cache._index_key(signature, codegen) != before
-
-
-def test_without_a_cache_folder_kernels_still_run() -> None:
-    names: dict[str, Any] = {}
-    exec("def add_one(values):\n    for index in range(len(values)):\n        values[index] += 1\n", names)
-    with pytest.warns(UserWarning, match="NUMBA_CACHE_DIR"):
-        add_one = compiling.kernel(names["add_one"])  # a function without a file has nowhere to be cached
-    values = np.zeros(3)
-    add_one(values)
-    assert values.tolist() == [1, 1, 1]

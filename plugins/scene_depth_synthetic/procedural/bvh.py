@@ -6,20 +6,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth_synthetic.procedural.compiled import DIGEST, device, kernel
+from scene_depth.kernels import EXACT, kernel, subroutine
 
 BINS = 12
 LEAF_SIZE = 1
 FREE_LEVELS = 40  # below, halves: no tree is deeper than 40 + log2(N), which bounds the stacks of those who walk it
 
 
-@device
+@subroutine(EXACT)
 def _area(x0, y0, z0, x1, y1, z1):
     a, b, c = max(x1 - x0, 0.0), max(y1 - y0, 0.0), max(z1 - z0, 0.0)
     return a * b + b * c + c * a
 
 
-@device
+@subroutine(EXACT)
 def _enclose(lows, highs, order, first, count, bounds):
     """Writes the box around ``order[first : first + count]`` to bounds [6]."""
     for axis in range(3):
@@ -30,7 +30,7 @@ def _enclose(lows, highs, order, first, count, bounds):
             bounds[3 + axis] = max(bounds[3 + axis], highs[order[i], axis])
 
 
-@device
+@subroutine(EXACT)
 def _best_plane(centers, lows, highs, order, first, count):
     """Axis and centre coordinate of the cheapest split; axis -1 if all centres agree."""
     best_cost, best_axis, best_plane = np.inf, -1, 0.0
@@ -70,7 +70,7 @@ def _best_plane(centers, lows, highs, order, first, count):
     return best_axis, best_plane
 
 
-@device
+@subroutine(EXACT)
 def _partition(centers, order, first, count, axis, plane):
     """Moves primitives below the plane to the front; returns how many there are."""
     left, right = first, first + count - 1
@@ -83,45 +83,38 @@ def _partition(centers, order, first, count, axis, plane):
     return left - first
 
 
-def _make_build(digest):
-    @kernel
-    def build(lows, highs):
-        _ = digest
-        total = lows.shape[0]
-        order = np.arange(total)
-        centers = 0.5 * (lows + highs)
-        bounds = np.empty((max(2 * total - 1, 1), 6))
-        links = np.zeros((max(2 * total - 1, 1), 2), np.int32)
-        stack = np.empty((128, 4), np.int64)
-        stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, 0, total, 0
-        depth, used = 1, 1
-        while depth > 0:
-            depth -= 1
-            node, first, count, level = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
-            _enclose(lows, highs, order, first, count, bounds[node])
-            if count <= LEAF_SIZE:
-                links[node, 0], links[node, 1] = first, -count
-                continue
-            left = 0
-            if level < FREE_LEVELS:
-                axis, plane = _best_plane(centers, lows, highs, order, first, count)
-                left = _partition(centers, order, first, count, axis, plane) if axis >= 0 else 0
-            if left == 0 or left == count:
-                left = count // 2
-            links[node, 0], links[node, 1] = used, used + 1
-            # the smaller half is done first, so the stack stays below log2(count) entries
-            small, large = (used, used + 1) if left < count - left else (used + 1, used)
-            for child in (large, small):
-                stack[depth, 0], stack[depth, 3] = child, level + 1
-                stack[depth, 1], stack[depth, 2] = (first, left) if child == used else (first + left, count - left)
-                depth += 1
-            used += 2
-        return order, bounds[:used].copy(), links[:used].copy()
-
-    return build
-
-
-_build = _make_build(DIGEST)
+@kernel(EXACT)
+def _build(lows, highs):
+    total = lows.shape[0]
+    order = np.arange(total)
+    centers = 0.5 * (lows + highs)
+    bounds = np.empty((max(2 * total - 1, 1), 6))
+    links = np.zeros((max(2 * total - 1, 1), 2), np.int32)
+    stack = np.empty((128, 4), np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, 0, total, 0
+    depth, used = 1, 1
+    while depth > 0:
+        depth -= 1
+        node, first, count, level = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
+        _enclose(lows, highs, order, first, count, bounds[node])
+        if count <= LEAF_SIZE:
+            links[node, 0], links[node, 1] = first, -count
+            continue
+        left = 0
+        if level < FREE_LEVELS:
+            axis, plane = _best_plane(centers, lows, highs, order, first, count)
+            left = _partition(centers, order, first, count, axis, plane) if axis >= 0 else 0
+        if left == 0 or left == count:
+            left = count // 2
+        links[node, 0], links[node, 1] = used, used + 1
+        # the smaller half is done first, so the stack stays below log2(count) entries
+        small, large = (used, used + 1) if left < count - left else (used + 1, used)
+        for child in (large, small):
+            stack[depth, 0], stack[depth, 3] = child, level + 1
+            stack[depth, 1], stack[depth, 2] = (first, left) if child == used else (first + left, count - left)
+            depth += 1
+        used += 2
+    return order, bounds[:used].copy(), links[:used].copy()
 
 
 def build_bvh(

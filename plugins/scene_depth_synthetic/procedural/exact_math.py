@@ -2,6 +2,9 @@
 
 The C library's sine or power differ in the last bit between versions, which is enough to move a pixel across an edge.
 Each function can be called from kernels, and from Python through ``.py_func``.
+
+The whole ray tracer is compiled without any fast-math flag (``EXACT``): every operation is an IEEE 754 addition,
+multiplication, division or square root in the order written, so that a picture has the same bits everywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import math
 
 import numpy as np
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 
 PI = math.pi
 HALF_PI_HIGH = 1.57079632673412561417  # the first 33 bits of pi / 2, so that its multiples are exact
@@ -24,7 +27,7 @@ _S29, _S32, _S40 = np.uint64(29), np.uint64(32), np.uint64(40)
 _TO_UNIT = 1.0 / (1 << 24)
 
 
-@device
+@subroutine(EXACT)
 def sincos(x):
     """Sine and cosine of an angle in radians, to about 1e-15."""
     n = math.floor(x / HALF_PI_HIGH + 0.5)
@@ -44,7 +47,7 @@ def sincos(x):
     return -c, s
 
 
-@device
+@subroutine(EXACT)
 def arctan(x):
     """Arc tangent of 0 <= x <= 1, to about 1e-11."""
     base = 0.0
@@ -56,7 +59,7 @@ def arctan(x):
     return base + x * (1.0 - q * (1 / 3 - q * (1 / 5 - q * (1 / 7 - q * tail))))
 
 
-@device
+@subroutine(EXACT)
 def arctan2(y, x):
     """Angle of (x, y) in (-pi, pi]; 0 for (0, 0)."""
     ax, ay = abs(x), abs(y)
@@ -68,7 +71,7 @@ def arctan2(y, x):
     return -a if y < 0.0 else a
 
 
-@device
+@subroutine(EXACT)
 def exp(x):
     """Exponential function, to about 1e-12 for |x| < 20."""
     x = x / 1024.0
@@ -78,7 +81,7 @@ def exp(x):
     return y
 
 
-@device
+@subroutine(EXACT)
 def srgb_from_linear(x):
     """sRGB transfer function (IEC 61966-2-1) of a linear value, clipped to [0, 1]."""
     if not x > 0.0:
@@ -95,7 +98,7 @@ def srgb_from_linear(x):
     return 1.055 * square * square * root - 0.055
 
 
-@device
+@subroutine(EXACT)
 def linear_from_srgb(y):
     """Inverse of :func:`srgb_from_linear` for values in [0, 1]."""
     if y <= 0.04045:
@@ -108,7 +111,7 @@ def linear_from_srgb(y):
     return base * base * fifth * fifth
 
 
-@device
+@subroutine(EXACT)
 def mix_bits(x):
     """A well-mixed 64-bit hash of a 64-bit number."""
     x = (x ^ (x >> _S32)) * _P4
@@ -116,32 +119,32 @@ def mix_bits(x):
     return x ^ (x >> _S32)
 
 
-@device
+@subroutine(EXACT)
 def hash_cell(ix, iy, iz, seed):
     """64-bit hash of a lattice cell; arguments are integers."""
     return mix_bits(np.uint64(ix) * _P1 ^ np.uint64(iy) * _P2 ^ np.uint64(iz) * _P3 ^ np.uint64(seed) * _P4)
 
 
-@device
+@subroutine(EXACT)
 def unit_from_bits(bits):
     """A number in [0, 1) from the upper bits of a hash."""
     return np.int64(bits >> _S40) * _TO_UNIT
 
 
-@device
+@subroutine(EXACT)
 def random_cell(ix, iy, iz, seed):
     """A number in [0, 1) for a lattice cell."""
     return unit_from_bits(hash_cell(ix, iy, iz, seed))
 
 
-@device
+@subroutine(EXACT)
 def quick_cell(ix, iy, iz, seed):
     """As ``random_cell``, for smooth noise: one round of mixing, of which the upper bits are good."""
     x = np.uint64(ix) * _P1 ^ np.uint64(iy) * _P2 ^ np.uint64(iz) * _P3 ^ np.uint64(seed) * _P4
     return unit_from_bits((x ^ (x >> _S32)) * _P4)
 
 
-@device
+@subroutine(EXACT)
 def smoothstep(low, high, x):
     """0 at low, 1 at high, a cubic between, constant beyond; low may be the larger."""
     t = (x - low) / (high - low)
@@ -149,7 +152,7 @@ def smoothstep(low, high, x):
     return t * t * (3.0 - 2.0 * t)
 
 
-@device
+@subroutine(EXACT)
 def lerp(a, b, t):
     """a at t = 0, b at t = 1."""
     return a + (b - a) * t

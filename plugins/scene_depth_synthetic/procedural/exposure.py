@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth_synthetic.procedural.compiled import DIGEST, device, kernel
+from scene_depth.kernels import EXACT, kernel, subroutine
 from scene_depth_synthetic.procedural.exact_math import srgb_from_linear
 from scene_depth_synthetic.procedural.renderer import Rendering
 
 SHOULDER = 0.7  # linear values above are compressed, so that highlights keep some shape
 
 
-@device
+@subroutine(EXACT)
 def _shoulder(x):
     if x <= SHOULDER:
         return x
@@ -23,83 +22,66 @@ def _shoulder(x):
     return SHOULDER + (1.0 - SHOULDER) * over / (1.0 + over)
 
 
-def _make_develop(digest: str) -> Callable[..., None]:
-    @kernel
-    def develop_rows(radiance, exposure, out):
-        _ = digest
-        for y in range(radiance.shape[0]):
-            for x in range(radiance.shape[1]):
-                for k in range(3):
-                    out[y, x, k] = srgb_from_linear(_shoulder(float(radiance[y, x, k]) * exposure[k]))
-
-    return develop_rows
+@kernel(EXACT)
+def _develop_rows(radiance, exposure, out):
+    for y in range(radiance.shape[0]):
+        for x in range(radiance.shape[1]):
+            for k in range(3):
+                out[y, x, k] = srgb_from_linear(_shoulder(float(radiance[y, x, k]) * exposure[k]))
 
 
-def _make_despeckle(digest: str) -> Callable[..., None]:
-    @kernel
-    def despeckle(light, out):
-        """Cuts each channel to the second largest value among the eight neighbours."""
-        _ = digest
-        height, width, _channels = light.shape
-        for y in range(height):
-            for x in range(width):
-                for k in range(3):
-                    first, second = 0.0, 0.0
-                    for dy in range(-1, 2):
-                        for dx in range(-1, 2):
-                            v, u = min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)
-                            if v == y and u == x:
-                                continue
-                            value = light[v, u, k]
-                            if value > first:
-                                first, second = value, first
-                            elif value > second:
-                                second = value
-                    out[y, x, k] = min(light[y, x, k], second)
-
-    return despeckle
-
-
-def _make_smooth(digest: str) -> Callable[..., None]:
-    @kernel
-    def smooth_rows(light, depth, normals, step, strength, out):
-        _ = digest
-        height, width = depth.shape
-        for y in range(height):
-            for x in range(width):
-                z = depth[y, x]
-                if z == 0.0:
-                    for k in range(3):
-                        out[y, x, k] = light[y, x, k]
-                    continue
-                r, g, b, total = 0.0, 0.0, 0.0, 0.0
-                center = light[y, x, 0] + light[y, x, 1] + light[y, x, 2]
-                for dy in range(-2, 3):
-                    for dx in range(-2, 3):
-                        v, u = y + dy * step, x + dx * step
-                        if v < 0 or v >= height or u < 0 or u >= width or depth[v, u] == 0.0:
+@kernel(EXACT)
+def _despeckle(light, out):
+    """Cuts each channel to the second largest value among the eight neighbours."""
+    height, width, _channels = light.shape
+    for y in range(height):
+        for x in range(width):
+            for k in range(3):
+                first, second = 0.0, 0.0
+                for dy in range(-1, 2):
+                    for dx in range(-1, 2):
+                        v, u = min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)
+                        if v == y and u == x:
                             continue
-                        cosine = (
-                            normals[y, x, 0] * normals[v, u, 0]
-                            + normals[y, x, 1] * normals[v, u, 1]
-                            + normals[y, x, 2] * normals[v, u, 2]
-                        )
-                        near = 1.0 - abs(depth[v, u] - z) / (0.03 * z * step)
-                        if cosine <= 0.85 or near <= 0.0:
-                            continue
-                        there = light[v, u, 0] + light[v, u, 1] + light[v, u, 2]
-                        contrast = abs(there - center) / (strength * (there + center) + 1e-4)
-                        weight = (3.0 - abs(dx)) * (3.0 - abs(dy)) * near / (1.0 + contrast * contrast)
-                        total += weight
-                        r, g, b = r + weight * light[v, u, 0], g + weight * light[v, u, 1], b + weight * light[v, u, 2]
-                out[y, x, 0], out[y, x, 1], out[y, x, 2] = r / total, g / total, b / total
-
-    return smooth_rows
+                        value = light[v, u, k]
+                        if value > first:
+                            first, second = value, first
+                        elif value > second:
+                            second = value
+                out[y, x, k] = min(light[y, x, k], second)
 
 
-_develop_rows = _make_develop(DIGEST)
-_despeckle = _make_despeckle(DIGEST)
-_smooth_rows = _make_smooth(DIGEST)
+@kernel(EXACT)
+def _smooth_rows(light, depth, normals, step, strength, out):
+    height, width = depth.shape
+    for y in range(height):
+        for x in range(width):
+            z = depth[y, x]
+            if z == 0.0:
+                for k in range(3):
+                    out[y, x, k] = light[y, x, k]
+                continue
+            r, g, b, total = 0.0, 0.0, 0.0, 0.0
+            center = light[y, x, 0] + light[y, x, 1] + light[y, x, 2]
+            for dy in range(-2, 3):
+                for dx in range(-2, 3):
+                    v, u = y + dy * step, x + dx * step
+                    if v < 0 or v >= height or u < 0 or u >= width or depth[v, u] == 0.0:
+                        continue
+                    cosine = (
+                        normals[y, x, 0] * normals[v, u, 0]
+                        + normals[y, x, 1] * normals[v, u, 1]
+                        + normals[y, x, 2] * normals[v, u, 2]
+                    )
+                    near = 1.0 - abs(depth[v, u] - z) / (0.03 * z * step)
+                    if cosine <= 0.85 or near <= 0.0:
+                        continue
+                    there = light[v, u, 0] + light[v, u, 1] + light[v, u, 2]
+                    contrast = abs(there - center) / (strength * (there + center) + 1e-4)
+                    weight = (3.0 - abs(dx)) * (3.0 - abs(dy)) * near / (1.0 + contrast * contrast)
+                    total += weight
+                    r, g, b = r + weight * light[v, u, 0], g + weight * light[v, u, 1], b + weight * light[v, u, 2]
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r / total, g / total, b / total
 
 
 def smoothed_radiance(rendering: Rendering, *, passes: int = 2) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import sincos, smoothstep
 from scene_depth_synthetic.procedural.noise import fractal_noise
 
@@ -65,7 +65,7 @@ class Sky:
         return np.array([*self.zenith, *self.horizon, *self.ground, self.clouds, self.seed, self.lights], dtype=np.float64)
 
 
-@device
+@subroutine(EXACT)
 def sample_light(lights, k, px, py, pz, s, t):
     """A point on light k for random numbers s, t.
 
@@ -109,7 +109,7 @@ def sample_light(lights, k, px, py, pz, s, t):
     return dx, dy, dz, distance - lights[k, 13], lights[k, 4] * weight, lights[k, 5] * weight, lights[k, 6] * weight
 
 
-@device
+@subroutine(EXACT)
 def _around(x, y, z, tangent, s, t):
     """A unit direction within a cone around the unit direction (x, y, z)."""
     ux, uy, uz, vx, vy, vz = tangent_frame(x, y, z)
@@ -121,7 +121,7 @@ def _around(x, y, z, tangent, s, t):
     return x / length, y / length, z / length
 
 
-@device
+@subroutine(EXACT)
 def tangent_frame(x, y, z):
     """Two unit vectors that make a frame with the unit vector (x, y, z)."""
     if abs(z) < 0.9:
@@ -133,7 +133,7 @@ def tangent_frame(x, y, z):
     return ux, uy, uz, y * uz - z * uy, z * ux - x * uz, x * uy - y * ux
 
 
-@device
+@subroutine(EXACT)
 def cosine_direction(nx, ny, nz, s, t):
     """A unit direction around the normal with density cosine over pi."""
     ux, uy, uz, vx, vy, vz = tangent_frame(nx, ny, nz)
@@ -142,7 +142,7 @@ def cosine_direction(nx, ny, nz, s, t):
     return a * ux + b * vx + c * nx, a * uy + b * vy + c * ny, a * uz + b * vz + c * nz
 
 
-@device
+@subroutine(EXACT)
 def sky_radiance(sky, dx, dy, dz, detail):
     """Radiance of the sky in a unit direction; clouds only where ``detail`` is asked for, as they cost time."""
     if dz < 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
+from scene_depth.kernels import EXACT, kernel, subroutine
 from scene_depth_synthetic.procedural import patterns_flat, patterns_solid, pictures
-from scene_depth_synthetic.procedural.compiled import DIGEST, device, kernel
 from scene_depth_synthetic.procedural.exact_math import linear_from_srgb
 
 Color = tuple[float, float, float]
@@ -91,7 +91,7 @@ class Material:
         return row
 
 
-@device
+@subroutine(EXACT)
 def _solid_weights(m, k, x, y, z, width, seed):
     pattern, size = int(m[k, PATTERN]), m[k, SCALE_U]
     x, y, z, width = x / size, y / size, z / size, width / size
@@ -108,7 +108,7 @@ def _solid_weights(m, k, x, y, z, width, seed):
     return patterns_solid.foliage(x, y, z, width, m[k, P0], seed)
 
 
-@device
+@subroutine(EXACT)
 def _flat_weights(m, k, u, v, width, seed):
     pattern = int(m[k, PATTERN])
     if pattern == CHECKS:
@@ -132,7 +132,7 @@ def _flat_weights(m, k, u, v, width, seed):
     return patterns_flat.chevrons(u, v, width, m[k, P0], seed)
 
 
-@device
+@subroutine(EXACT)
 def _picture_weights(m, k, u, v, width, seed):
     pattern = int(m[k, PATTERN])
     if pattern == POSTER:
@@ -146,7 +146,7 @@ def _picture_weights(m, k, u, v, width, seed):
     return pictures.book_cover(u, v, width, m[k, P0], seed)
 
 
-@device
+@subroutine(EXACT)
 def surface_color(m, k, number, x, y, z, u, v, width):
     """Linear reflectance of row k of the materials at metric texture coordinates; ``number`` is that of the surface."""
     pattern, seed = int(m[k, PATTERN]), int(m[k, SEED]) + 131 * number
@@ -163,7 +163,7 @@ def surface_color(m, k, number, x, y, z, u, v, width):
     return min(max(r, 0.0), 0.98), min(max(g, 0.0), 0.98), min(max(b, 0.0), 0.98)
 
 
-@device
+@subroutine(EXACT)
 def _mean_color(materials, k):
     """Colour averaged over places spread over one unit of the pattern, or one metre of solid ones."""
     solid = materials[k, PATTERN] < CHECKS
@@ -177,18 +177,11 @@ def _mean_color(materials, k):
     return r / MEAN_SAMPLES, g / MEAN_SAMPLES, b / MEAN_SAMPLES
 
 
-def _make_fill_means(digest: str) -> Callable[[NDArray[np.float64]], None]:
-    @kernel
-    def fill_means(materials):
-        _ = digest
-        for k in range(materials.shape[0]):
-            r, g, b = _mean_color(materials, k)
-            materials[k, MEAN], materials[k, MEAN + 1], materials[k, MEAN + 2] = r, g, b
-
-    return fill_means
-
-
-_fill_means = _make_fill_means(DIGEST)
+@kernel(EXACT)
+def _fill_means(materials):
+    for k in range(materials.shape[0]):
+        r, g, b = _mean_color(materials, k)
+        materials[k, MEAN], materials[k, MEAN + 1], materials[k, MEAN + 2] = r, g, b
 
 
 def material_table(materials: Sequence[Material]) -> NDArray[np.float64]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import hash_cell, lerp, quick_cell, random_cell, unit_from_bits
 
 
-@device
+@subroutine(EXACT)
 def value_noise(x, y, z, seed):
     """Smooth noise in [0, 1] with features of size 1."""
     fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
@@ -34,7 +34,7 @@ def value_noise(x, y, z, seed):
     return lerp(low, high, w)
 
 
-@device
+@subroutine(EXACT)
 def fractal_noise(x, y, z, octaves, footprint, seed):
     """Sum of octaves of value noise (fBm), mean 0, mostly within [-0.5, 0.5]."""
     total, amplitude = 0.0, 0.5
@@ -50,7 +50,7 @@ def fractal_noise(x, y, z, octaves, footprint, seed):
     return total
 
 
-@device
+@subroutine(EXACT)
 def cellular(u, v, seed):
     """Distance to the nearest and second nearest of points scattered one to a cell, and the nearest one's number in [0, 1)."""
     iu, iv = math.floor(u), math.floor(v)
@@ -69,7 +69,7 @@ def cellular(u, v, seed):
     return math.sqrt(first), math.sqrt(second), number
 
 
-@device
+@subroutine(EXACT)
 def pulse(x, duty, width):
     """Square wave of period 1 that is 1 for the first ``duty`` of it, averaged over a window of ``width`` around x."""
     if width < 1e-9:
@@ -80,7 +80,7 @@ def pulse(x, duty, width):
     return min(max(area / width, 0.0), 1.0)
 
 
-@device
+@subroutine(EXACT)
 def window(x, low, high, width):
     """1 between low and high, averaged over a window of ``width`` around x."""
     width = max(width, 1e-9)

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import math
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import random_cell, sincos, smoothstep
 from scene_depth_synthetic.procedural.noise import cellular, fractal_noise, pulse, value_noise
 from scene_depth_synthetic.procedural.patterns_solid import wood
 
 
-@device
+@subroutine(EXACT)
 def checks(u, v, width, wear, seed):
     """A chess board of two colours, one field a unit."""
     a, b = pulse(0.5 * u, 0.5, 0.5 * width), pulse(0.5 * v, 0.5, 0.5 * width)
     return a + b - 2.0 * a * b, 0.0, 1.0 + wear * fractal_noise(u, v, 0.0, 4, width, seed)
 
 
-@device
+@subroutine(EXACT)
 def stripes(u, v, width, angle, duty, thin, seed):
     """Stripes across a direction; the third colour as a thin line in the first."""
     s, c = sincos(angle)
@@ -32,13 +32,13 @@ def stripes(u, v, width, angle, duty, thin, seed):
     return wide, line, 1.0 + 0.05 * fractal_noise(3.0 * u, 3.0 * v, 0.0, 2, 3.0 * width, seed)
 
 
-@device
+@subroutine(EXACT)
 def _unevenness(iu, iv, u, v, width, amount, seed):
     tint = (random_cell(iu, iv, 0, seed) - 0.5) * amount
     return 1.0 + tint + 0.5 * amount * fractal_noise(5.0 * u, 5.0 * v, 0.0, 3, 5.0 * width, seed + 2)
 
 
-@device
+@subroutine(EXACT)
 def tiles(u, v, width, joint, amount, decorated, seed):
     """Square tiles with joints of the second colour; a share of them carries the third colour."""
     line = 1.0 - (1.0 - pulse(u, joint, width)) * (1.0 - pulse(v, joint, width))
@@ -49,7 +49,7 @@ def tiles(u, v, width, joint, amount, decorated, seed):
     return line, third * (1.0 - line), _unevenness(iu, iv, u, v, width, amount * visible, seed)
 
 
-@device
+@subroutine(EXACT)
 def bricks(u, v, width, joint, amount, seed):
     """Courses of bricks three times as long as high, in running bond; joints of the second colour, odd bricks of the third."""
     row = math.floor(v)
@@ -61,7 +61,7 @@ def bricks(u, v, width, joint, amount, seed):
     return line, third * (1.0 - line), _unevenness(iu, iv, u, v, width, amount * visible, seed)
 
 
-@device
+@subroutine(EXACT)
 def boards(u, v, width, contrast, length, amount, seed):
     """Floor boards of width 1 along u, each cut from another piece of wood."""
     row = math.floor(v)
@@ -77,7 +77,7 @@ def boards(u, v, width, contrast, length, amount, seed):
     return weight, 0.8 * line, light * (1.0 + visible * amount * (random_cell(iu, iv, 4, seed) - 0.5))
 
 
-@device
+@subroutine(EXACT)
 def tartan(u, v, width, threads, seed):
     """Cloth of crossing bands in three colours with a visible weave."""
     a, b = pulse(u, 0.36, width), pulse(v, 0.36, width)
@@ -88,7 +88,7 @@ def tartan(u, v, width, threads, seed):
     return second * (1.0 - third), third, 0.94 + 0.12 * twill
 
 
-@device
+@subroutine(EXACT)
 def weave(u, v, width, contrast, seed):
     """Plain-woven cloth, one thread a unit, with slubs."""
     over = pulse(0.5 * u, 0.5, 0.5 * width)
@@ -99,7 +99,7 @@ def weave(u, v, width, contrast, seed):
     return 0.5 + (cross - 0.5) * contrast, 0.0, 1.0 + 0.15 * visible * slub
 
 
-@device
+@subroutine(EXACT)
 def dots(u, v, width, radius, seed):
     """Round dots of the second colour, offset in every other row."""
     row = math.floor(v)
@@ -111,7 +111,7 @@ def dots(u, v, width, radius, seed):
     return visible * inside + (1.0 - visible) * 3.14159 * radius * radius, 0.0, 1.0
 
 
-@device
+@subroutine(EXACT)
 def cobbles(u, v, width, joint, amount, seed):
     """Irregular stones with joints of the second colour."""
     near, second, number = cellular(u, v, seed)
@@ -125,7 +125,7 @@ def cobbles(u, v, width, joint, amount, seed):
     )
 
 
-@device
+@subroutine(EXACT)
 def chevrons(u, v, width, duty, seed):
     """Zigzag bands."""
     zig = abs(u - 2.0 * math.floor(0.5 * u) - 1.0)

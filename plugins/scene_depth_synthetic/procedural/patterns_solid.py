@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import math
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import smoothstep
 from scene_depth_synthetic.procedural.noise import cellular, fractal_noise
 
 
-@device
+@subroutine(EXACT)
 def plain(x, y, z, width, amount, seed):
     """One colour with faint unevenness of relative strength ``amount``."""
     return 0.0, 0.0, 1.0 + amount * fractal_noise(x, y, z, 3, width, seed)
 
 
-@device
+@subroutine(EXACT)
 def wood(x, y, z, width, contrast, fibre, seed):
     """Boards cut lengthwise along x: growth rings bent by noise, fine fibres, a few dark streaks."""
     bend = fractal_noise(0.25 * x, 0.7 * y, 0.7 * z, 2, 0.5 * width, seed)
@@ -36,7 +36,7 @@ def wood(x, y, z, width, contrast, fibre, seed):
     return min(weight + 0.25 * contrast * streak, 1.0), 0.0, 1.0 + fibre * lines + 0.3 * fibre * bend
 
 
-@device
+@subroutine(EXACT)
 def marble(x, y, z, width, contrast, veins, seed):
     """Veins where a disturbed plane crosses, over soft clouds."""
     turbulence = fractal_noise(x, y, z, 4, width, seed)
@@ -47,7 +47,7 @@ def marble(x, y, z, width, contrast, veins, seed):
     return contrast * thick, 0.35 * contrast * clouds * (1.0 - thick), 1.0
 
 
-@device
+@subroutine(EXACT)
 def mottled(x, y, z, width, edge, amount, seed):
     """Two colours in cloudy patches; ``edge`` is the softness of their border. Plaster, soil, rust, stone."""
     n = fractal_noise(x, y, z, 4, width, seed)
@@ -55,7 +55,7 @@ def mottled(x, y, z, width, edge, amount, seed):
     return smoothstep(-edge, edge, n), 0.0, 1.0 + amount * fine
 
 
-@device
+@subroutine(EXACT)
 def speckled(x, y, z, width, share, amount, seed):
     """Chips of the second and third colour in the first: terrazzo, granite."""
     along = 0.73 * z
@@ -67,7 +67,7 @@ def speckled(x, y, z, width, share, amount, seed):
     return chip * kind, chip * (1.0 - kind), 1.0 + amount * fractal_noise(x, y, z, 2, width, seed + 3)
 
 
-@device
+@subroutine(EXACT)
 def foliage(x, y, z, width, contrast, seed):
     """Clumps, leaves and gaps: grass, hedges, tree crowns, carpets."""
     clump = fractal_noise(0.3 * x, 0.3 * y, 0.3 * z, 2, 0.3 * width, seed)

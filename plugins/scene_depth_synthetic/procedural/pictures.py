@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import hash_cell, random_cell, sincos, smoothstep, unit_from_bits
 from scene_depth_synthetic.procedural.noise import fractal_noise, pulse, value_noise, window
 
 
-@device
+@subroutine(EXACT)
 def _shape(u, v, width, kind, cx, cy, size, turn):
     """Coverage by one disc, ring, bar or triangle."""
     s, c = sincos(turn)
@@ -29,7 +29,7 @@ def _shape(u, v, width, kind, cx, cy, size, turn):
     return smoothstep(soft, -soft, inside)
 
 
-@device
+@subroutine(EXACT)
 def poster(u, v, width, shapes, border, seed):
     """Overlapping discs, rings, bars and triangles in three colours, within a border of the first."""
     second, third = 0.0, 0.0
@@ -52,7 +52,7 @@ def poster(u, v, width, shapes, border, seed):
     return second * inside, third * inside, 1.0
 
 
-@device
+@subroutine(EXACT)
 def _lines_of_text(u, v, width, pitch, half_width, half_height, seed):
     """Word-like marks in lines ``pitch`` apart, in the window |u| < half_width, |v| < half_height."""
     inside = window(u, -half_width, half_width, width) * window(v, -half_height, half_height, width)
@@ -66,7 +66,7 @@ def _lines_of_text(u, v, width, pitch, half_width, half_height, seed):
     return inside * across * (ink if word > 0.34 else 0.0)
 
 
-@device
+@subroutine(EXACT)
 def page(u, v, width, pitch, picture, seed):
     """A printed page: a heading, lines of text in the second colour, perhaps a picture in the third."""
     if picture > 0.0 and abs(u) < 0.36 and 0.02 < v < 0.02 + 0.36 * picture:
@@ -77,7 +77,7 @@ def page(u, v, width, pitch, picture, seed):
     return max(heading, 0.85 * text), 0.0, 1.0 + 0.03 * fractal_noise(3.0 * u, 3.0 * v, 0.0, 3, 3.0 * width, seed + 2)
 
 
-@device
+@subroutine(EXACT)
 def landscape(u, v, width, horizon, seed):
     """A painted view: sky, sun, hills one behind the other."""
     sky = smoothstep(horizon - 0.5, 0.5, v)
@@ -95,7 +95,7 @@ def landscape(u, v, width, horizon, seed):
     return min(second, 1.0 - third), third, light
 
 
-@device
+@subroutine(EXACT)
 def rug(u, v, width, petals, seed):
     """A woven rug: borders, a medallion with petals, small motifs."""
     edge = max(abs(u), abs(v))
@@ -119,7 +119,7 @@ def rug(u, v, width, petals, seed):
     return min(second, 1.0 - third), third, threads
 
 
-@device
+@subroutine(EXACT)
 def book_cover(u, v, width, style, seed):
     """A cover or a spine: bands and a title."""
     third = window(v, 0.3, 0.34, width) + window(v, -0.36, -0.32, width)

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.quartic import NO_HIT, first_root
 
 QUAD, BOX, SPHERE, FRUSTUM, LATHE, TORUS, SUPERELLIPSOID, TRIANGLE = range(8)
 OPEN, CLOSED_BOTTOM, CLOSED_TOP, CLOSED = 0, 1, 2, 3  # caps of a frustum
 
 
-@device
+@subroutine(EXACT)
 def hit_quad(ox, oy, oz, dx, dy, dz, tmin, tmax):
     if dz == 0.0:
         return NO_HIT
@@ -29,7 +29,7 @@ def hit_quad(ox, oy, oz, dx, dy, dz, tmin, tmax):
     return t
 
 
-@device
+@subroutine(EXACT)
 def hit_triangle(ox, oy, oz, dx, dy, dz, tmin, tmax):
     if dz == 0.0:
         return NO_HIT
@@ -40,7 +40,7 @@ def hit_triangle(ox, oy, oz, dx, dy, dz, tmin, tmax):
     return t
 
 
-@device
+@subroutine(EXACT)
 def slab(o, d, half, near, far):
     """Cuts [near, far] down to where |o + t d| <= half; an empty interval has near > far."""
     if d == 0.0:
@@ -50,7 +50,7 @@ def slab(o, d, half, near, far):
     return max(near, middle - reach), min(far, middle + reach)
 
 
-@device
+@subroutine(EXACT)
 def hit_box(ox, oy, oz, dx, dy, dz, tmin, tmax):
     near, far = slab(ox, dx, 1.0, -NO_HIT, NO_HIT)
     if near > far:
@@ -66,7 +66,7 @@ def hit_box(ox, oy, oz, dx, dy, dz, tmin, tmax):
     return far if near <= tmin < far < tmax else NO_HIT
 
 
-@device
+@subroutine(EXACT)
 def hit_sphere(ox, oy, oz, dx, dy, dz, tmin, tmax):
     a = dx * dx + dy * dy + dz * dz
     middle = -(ox * dx + oy * dy + oz * dz) / a
@@ -81,7 +81,7 @@ def hit_sphere(ox, oy, oz, dx, dy, dz, tmin, tmax):
     return middle + half if tmin < middle + half < tmax else NO_HIT
 
 
-@device
+@subroutine(EXACT)
 def _cone_root(ox, oy, oz, dx, dy, dz, r0, slope, z0, z1, tmin, tmax):
     """First t on the side of a cone with radius r0 + slope (z - z0) for z0 <= z <= z1."""
     o_r, d_r = r0 + slope * (oz - z0), slope * dz
@@ -108,7 +108,7 @@ def _cone_root(ox, oy, oz, dx, dy, dz, r0, slope, z0, z1, tmin, tmax):
     return NO_HIT
 
 
-@device
+@subroutine(EXACT)
 def hit_disc(ox, oy, oz, dx, dy, dz, z, inner, outer, tmin, tmax):
     """A flat ring at height z between two radii."""
     if dz == 0.0:
@@ -121,7 +121,7 @@ def hit_disc(ox, oy, oz, dx, dy, dz, z, inner, outer, tmin, tmax):
     return t if inner * inner <= square <= outer * outer else NO_HIT
 
 
-@device
+@subroutine(EXACT)
 def hit_frustum(ox, oy, oz, dx, dy, dz, top, caps, tmin, tmax):
     t = _cone_root(ox, oy, oz, dx, dy, dz, 1.0, 0.5 * (top - 1.0), -1.0, 1.0, tmin, tmax)
     if caps & CLOSED_BOTTOM:
@@ -131,7 +131,7 @@ def hit_frustum(ox, oy, oz, dx, dy, dz, top, caps, tmin, tmax):
     return t
 
 
-@device
+@subroutine(EXACT)
 def hit_profile_segment(profiles, row, ox, oy, oz, dx, dy, dz, tmin, tmax):
     """One segment (r0, z0)-(r1, z1) of a profile, turned around z."""
     r0, z0, r1, z1 = profiles[row, 0], profiles[row, 1], profiles[row, 2], profiles[row, 3]
@@ -142,7 +142,7 @@ def hit_profile_segment(profiles, row, ox, oy, oz, dx, dy, dz, tmin, tmax):
     return _cone_root(ox, oy, oz, dx, dy, dz, r0, (r1 - r0) / (z1 - z0), z0, z1, tmin, tmax)
 
 
-@device
+@subroutine(EXACT)
 def hit_lathe(profiles, first, count, ox, oy, oz, dx, dy, dz, tmin, tmax):
     """A profile turned around z."""
     best = NO_HIT
@@ -151,7 +151,7 @@ def hit_lathe(profiles, first, count, ox, oy, oz, dx, dy, dz, tmin, tmax):
     return best
 
 
-@device
+@subroutine(EXACT)
 def hit_torus(ox, oy, oz, dx, dy, dz, tube, tmin, tmax):
     near, far = slab(oz, dz, tube, tmin, tmax)
     if near < far:
@@ -172,7 +172,7 @@ def hit_torus(ox, oy, oz, dx, dy, dz, tube, tmin, tmax):
     return t + shift if t < NO_HIT else NO_HIT
 
 
-@device
+@subroutine(EXACT)
 def hit_superellipsoid(ox, oy, oz, dx, dy, dz, tmin, tmax):
     near, far = slab(ox, dx, 1.0, tmin, tmax)
     if near < far:

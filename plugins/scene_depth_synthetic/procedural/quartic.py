@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 
 NO_HIT = 1e30
 
 
-@device
+@subroutine(EXACT)
 def _value(c4, c3, c2, c1, c0, t):
     return (((c4 * t + c3) * t + c2) * t + c1) * t + c0
 
 
-@device
+@subroutine(EXACT)
 def _monotone_root(c4, c3, c2, c1, c0, low, high):
     """The root in [low, high], where the polynomial is monotone and changes sign: Newton's method kept in a bracket."""
     rising = _value(c4, c3, c2, c1, c0, high) > 0.0
@@ -37,12 +37,12 @@ def _monotone_root(c4, c3, c2, c1, c0, low, high):
     return t
 
 
-@device
+@subroutine(EXACT)
 def _crosses(c4, c3, c2, c1, c0, low, high):
     return (_value(c4, c3, c2, c1, c0, low) > 0.0) != (_value(c4, c3, c2, c1, c0, high) > 0.0)
 
 
-@device
+@subroutine(EXACT)
 def _next_stationary(c4, c3, c2, c1, low, high):
     """The first point in (low, high) where the derivative of the quartic changes sign, or ``high``."""
     d3, d2, d1, d0 = 4.0 * c4, 3.0 * c3, 2.0 * c2, c1
@@ -65,7 +65,7 @@ def _next_stationary(c4, c3, c2, c1, low, high):
     return high
 
 
-@device
+@subroutine(EXACT)
 def first_root(c4, c3, c2, c1, c0, low, high):
     """The smallest t in [low, high] where c4 t^4 + c3 t^3 + c2 t^2 + c1 t + c0 changes sign, or NO_HIT."""
     a = low

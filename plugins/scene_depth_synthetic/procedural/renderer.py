@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +11,7 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
-from scene_depth_synthetic.procedural.compiled import DIGEST, kernel
+from scene_depth.kernels import EXACT, kernel, run_rows
 from scene_depth_synthetic.procedural.lighting import sky_radiance
 from scene_depth_synthetic.procedural.materials import EMISSION
 from scene_depth_synthetic.procedural.shading import illuminate, pixel_code, sample_pair, surface_at
@@ -67,78 +64,71 @@ class Rendering:
     classes: NDArray[np.int32]
 
 
-def _make_render_rows(digest: str) -> Callable[..., None]:
-    @kernel
-    def render_rows(scene, camera, points, lit, seed, top, bottom, radiance, albedo, irradiance, gloss, depth, normals, ids):
-        _ = digest
-        g, materials, lights, sky, ambient = scene
-        primitives, nodes, profiles = g.primitives, g.nodes, g.profiles
-        stack = np.empty(64, np.int32)
-        samples, width = points.shape[0], depth.shape[1]
-        ox, oy, oz = camera[3], camera[7], camera[11]
-        fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
-        pixel, limit = 1.0 / math.sqrt(fx * fy), min(1.5 + 0.25 * lit, 6.0)
-        for y in range(top, bottom):
-            for x in range(width):
-                bits = pixel_code(x, y, seed)
-                total, last = np.zeros(12), -1
-                er, eg, eb, hr, hg, hb, fresnel = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-                for i in range(samples):
-                    u, v = 0.5, 0.5  # the first sample is the pixel's centre, where depth, normal and ids are taken
-                    if i > 0:
-                        u, v = sample_pair(points, i, bits)
-                    a, b = (x + u - cx) / fx, (y + v - cy) / fy
-                    dx = camera[0] * a + camera[1] * b + camera[2]
-                    dy = camera[4] * a + camera[5] * b + camera[6]
-                    dz = camera[8] * a + camera[9] * b + camera[10]
-                    # in the camera's frame the direction has z = 1, so t is z-depth
-                    t, hit = nearest_hit(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, NEAREST)
-                    length = math.sqrt(dx * dx + dy * dy + dz * dz)
-                    ux, uy, uz = dx / length, dy / length, dz / length
-                    if hit < 0:
-                        r, gr, bl = sky_radiance(sky, ux, uy, uz, True)
-                        total[0] += r
-                        total[1] += gr
-                        total[2] += bl
-                        continue
-                    px, py, pz = ox + t * dx, oy + t * dy, oz + t * dz
-                    nx, ny, nz, sx, sy, sz, ar, ag, ab = surface_at(g, materials, hit, px, py, pz, ux, uy, uz, t * pixel)
-                    if i < lit or hit != last:
-                        er, eg, eb, hr, hg, hb, fresnel = illuminate(
-                            g, materials, lights, sky, ambient, stack, points, i, bits, hit, t, px, py, pz, ux, uy, uz,
-                            t * pixel, nx, ny, nz, sx, sy, sz, limit,
-                        )  # fmt: skip
-                        last = hit
-                    glow = materials[int(primitives[hit, MATERIAL]), EMISSION]
-                    keep = 1.0 - fresnel
-                    total[0] += ar * (keep * er + glow) + hr
-                    total[1] += ag * (keep * eg + glow) + hg
-                    total[2] += ab * (keep * eb + glow) + hb
-                    total[3] += keep * ar
-                    total[4] += keep * ag
-                    total[5] += keep * ab
-                    total[6] += er
-                    total[7] += eg
-                    total[8] += eb
-                    total[9] += hr
-                    total[10] += hg
-                    total[11] += hb
-                    if i == 0:
-                        depth[y, x] = t
-                        ids[y, x, 0], ids[y, x, 1] = int(primitives[hit, OBJECT]), int(primitives[hit, CATEGORY])
-                        normals[y, x, 0] = camera[0] * nx + camera[4] * ny + camera[8] * nz
-                        normals[y, x, 1] = camera[1] * nx + camera[5] * ny + camera[9] * nz
-                        normals[y, x, 2] = camera[2] * nx + camera[6] * ny + camera[10] * nz
-                for k in range(3):
-                    radiance[y, x, k] = total[k] / samples
-                    albedo[y, x, k] = total[3 + k] / samples
-                    irradiance[y, x, k] = total[6 + k] / samples
-                    gloss[y, x, k] = total[9 + k] / samples
-
-    return render_rows
-
-
-_render_rows = _make_render_rows(DIGEST)
+@kernel(EXACT)
+def _render_rows(top, bottom, scene, camera, points, lit, seed, radiance, albedo, irradiance, gloss, depth, normals, ids):
+    g, materials, lights, sky, ambient = scene
+    primitives, nodes, profiles = g.primitives, g.nodes, g.profiles
+    stack = np.empty(64, np.int32)
+    samples, width = points.shape[0], depth.shape[1]
+    ox, oy, oz = camera[3], camera[7], camera[11]
+    fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
+    pixel, limit = 1.0 / math.sqrt(fx * fy), min(1.5 + 0.25 * lit, 6.0)
+    for y in range(top, bottom):
+        for x in range(width):
+            bits = pixel_code(x, y, seed)
+            total, last = np.zeros(12), -1
+            er, eg, eb, hr, hg, hb, fresnel = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for i in range(samples):
+                u, v = 0.5, 0.5  # the first sample is the pixel's centre, where depth, normal and ids are taken
+                if i > 0:
+                    u, v = sample_pair(points, i, bits)
+                a, b = (x + u - cx) / fx, (y + v - cy) / fy
+                dx = camera[0] * a + camera[1] * b + camera[2]
+                dy = camera[4] * a + camera[5] * b + camera[6]
+                dz = camera[8] * a + camera[9] * b + camera[10]
+                # in the camera's frame the direction has z = 1, so t is z-depth
+                t, hit = nearest_hit(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, NEAREST)
+                length = math.sqrt(dx * dx + dy * dy + dz * dz)
+                ux, uy, uz = dx / length, dy / length, dz / length
+                if hit < 0:
+                    r, gr, bl = sky_radiance(sky, ux, uy, uz, True)
+                    total[0] += r
+                    total[1] += gr
+                    total[2] += bl
+                    continue
+                px, py, pz = ox + t * dx, oy + t * dy, oz + t * dz
+                nx, ny, nz, sx, sy, sz, ar, ag, ab = surface_at(g, materials, hit, px, py, pz, ux, uy, uz, t * pixel)
+                if i < lit or hit != last:
+                    er, eg, eb, hr, hg, hb, fresnel = illuminate(
+                        g, materials, lights, sky, ambient, stack, points, i, bits, hit, t, px, py, pz, ux, uy, uz,
+                        t * pixel, nx, ny, nz, sx, sy, sz, limit,
+                    )  # fmt: skip
+                    last = hit
+                glow = materials[int(primitives[hit, MATERIAL]), EMISSION]
+                keep = 1.0 - fresnel
+                total[0] += ar * (keep * er + glow) + hr
+                total[1] += ag * (keep * eg + glow) + hg
+                total[2] += ab * (keep * eb + glow) + hb
+                total[3] += keep * ar
+                total[4] += keep * ag
+                total[5] += keep * ab
+                total[6] += er
+                total[7] += eg
+                total[8] += eb
+                total[9] += hr
+                total[10] += hg
+                total[11] += hb
+                if i == 0:
+                    depth[y, x] = t
+                    ids[y, x, 0], ids[y, x, 1] = int(primitives[hit, OBJECT]), int(primitives[hit, CATEGORY])
+                    normals[y, x, 0] = camera[0] * nx + camera[4] * ny + camera[8] * nz
+                    normals[y, x, 1] = camera[1] * nx + camera[5] * ny + camera[9] * nz
+                    normals[y, x, 2] = camera[2] * nx + camera[6] * ny + camera[10] * nz
+            for k in range(3):
+                radiance[y, x, k] = total[k] / samples
+                albedo[y, x, k] = total[3 + k] / samples
+                irradiance[y, x, k] = total[6 + k] / samples
+                gloss[y, x, k] = total[9 + k] / samples
 
 
 def spread_points(count: int) -> NDArray[np.float64]:
@@ -177,7 +167,7 @@ def render(
         lit_samples: How many of them look for light; the others take the light of the last that met the same primitive.
             None lets all do so. Few are fast and leave noise, for ``exposure.smoothed_radiance`` to remove.
         seed: Of the noise.
-        threads: Worker threads; None takes one for each core.
+        threads: Worker threads; None takes as many as ``kernels.thread_count()`` says.
 
     Raises:
         InputError: If there is not exactly one camera, or for numbers out of range.
@@ -194,18 +184,10 @@ def render(
     radiance, albedo, irradiance, gloss, normals = (np.zeros((*shape, 3), np.float32) for _ in range(5))
     depth, ids = np.zeros(shape, np.float32), np.zeros((*shape, 2), np.int32)
 
-    def work(top: int) -> None:
-        bottom = min(top + ROWS_A_TASK, camera.height)
-        _render_rows(scene, numbers, points, lit, seed, top, bottom, radiance, albedo, irradiance, gloss, depth, normals, ids)
-
-    tops = range(0, camera.height, ROWS_A_TASK)
-    workers = min(threads or os.cpu_count() or 1, len(tops))
-    if workers == 1:
-        for top in tops:
-            work(top)
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, tops))
+    run_rows(
+        _render_rows, 0, camera.height, camera.width, scene, numbers, points, lit, seed, radiance, albedo, irradiance, gloss,
+        depth, normals, ids, threads=threads, band=ROWS_A_TASK,
+    )  # fmt: skip
     return Rendering(radiance, albedo, irradiance, gloss, depth, normals, ids[..., 0].copy(), ids[..., 1].copy())
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from scene_depth_synthetic.procedural import furniture as f
 from scene_depth_synthetic.procedural import lamps
 from scene_depth_synthetic.procedural.dice import Dice
+from scene_depth_synthetic.procedural.finishes import glowing
 from scene_depth_synthetic.procedural.interior import (
     Opening,
     daylight,
@@ -47,7 +47,7 @@ def light_room(room: Room) -> None:
             room.flux += 4.0 * math.pi**2 * 0.08**2 * 4.0 * strength
         else:
             half = dice.uniform(0.15, 0.4)
-            glow = f.glowing((0.9 * tint[0], 0.9 * tint[1], min(0.9 * tint[2], 0.95)), 3.0)
+            glow = glowing((0.9 * tint[0], 0.9 * tint[1], min(0.9 * tint[2], 0.95)), 3.0)
             room.builder.add("lamp", [panel(2 * half, 2 * half, (x, y, h - 0.02), glow)])
             room.lights.append(Light(RECTANGLE, (x, y, h - 0.025), _tinted(tint, strength), (0.0, half, 0.0), (half, 0.0, 0.0)))
             room.flux += math.pi * strength * 4 * half * half

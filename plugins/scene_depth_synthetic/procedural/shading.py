@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import hash_cell, mix_bits, unit_from_bits
 from scene_depth_synthetic.procedural.lighting import cosine_direction, sample_light, sky_radiance
 from scene_depth_synthetic.procedural.materials import COLOR_A, EMISSION, GLOSS, MEAN, MIRROR, SPECULAR, surface_color
@@ -23,7 +23,7 @@ from scene_depth_synthetic.procedural.tracing import (
 SHIFT = np.uint64(0x9E3779B97F4A7C15)  # from one use of a pixel's bits to the next
 
 
-@device
+@subroutine(EXACT)
 def pixel_code(x, y, seed):
     """Bits that give each pixel its shift of the sample points, such that neighbours complement each other.
 
@@ -37,7 +37,7 @@ def pixel_code(x, y, seed):
     return (s << np.uint64(40)) | (t << np.uint64(16))
 
 
-@device
+@subroutine(EXACT)
 def sample_pair(points, i, bits):
     """The i-th of a pixel's well-spread pairs in [0, 1)^2; ``bits`` hold the shift of both coordinates.
 
@@ -53,21 +53,21 @@ def sample_pair(points, i, bits):
     return s - math.floor(s), t - math.floor(t)
 
 
-@device
+@subroutine(EXACT)
 def _offset(px, py, pz, nx, ny, nz, t):
     """A point just above the surface, so that a ray from it does not meet the surface again."""
     lift = 1e-6 * max(1.0, t)
     return px + lift * nx, py + lift * ny, pz + lift * nz
 
 
-@device
+@subroutine(EXACT)
 def _color_at(primitives, frames, materials, i, px, py, pz, nx, ny, nz, width):
     x, y, z, u, v = texture_coordinates(primitives, frames, i, px, py, pz, nx, ny, nz)
     number = int(frames[int(primitives[i, FRAME]), TEXTURE_NUMBER])
     return surface_color(materials, int(primitives[i, MATERIAL]), number, x, y, z, u, v, width)
 
 
-@device
+@subroutine(EXACT)
 def _one_light(primitives, nodes, profiles, lights, stack, points, i, bits, px, py, pz, nx, ny, nz):
     """Direct light at a point, estimated from one light chosen at random."""
     number = lights.shape[0]
@@ -85,7 +85,7 @@ def _one_light(primitives, nodes, profiles, lights, stack, points, i, bits, px, 
     return r * cosine, gr * cosine, b * cosine
 
 
-@device
+@subroutine(EXACT)
 def arriving_radiance(g, materials, lights, sky, ambient, stack, points, i, bits, px, py, pz, dx, dy, dz, width, limit, sharp):
     """Radiance along a secondary ray: the surface it meets in direct light and the mean light of the place, or the sky.
 
@@ -118,7 +118,7 @@ def arriving_radiance(g, materials, lights, sky, ambient, stack, points, i, bits
     return min(er, limit), min(eg, limit), min(eb, limit)
 
 
-@device
+@subroutine(EXACT)
 def _highlight(materials, m, nx, ny, nz, dx, dy, dz, lx, ly, lz):
     """Normalised Blinn-Phong lobe over the diffuse one; (dx, dy, dz) is the unit direction of view, from the eye."""
     hx, hy, hz = lx - dx, ly - dy, lz - dz
@@ -133,7 +133,7 @@ def _highlight(materials, m, nx, ny, nz, dx, dy, dz, lx, ly, lz):
     return materials[m, SPECULAR] * cosine * (exponent + 8.0) / 8.0
 
 
-@device
+@subroutine(EXACT)
 def _direct(primitives, nodes, profiles, materials, m, lights, stack, points, i, bits, px, py, pz, nx, ny, nz, dx, dy, dz):
     """Irradiance over pi from all lights, and the highlights' radiance."""
     er, eg, eb, hr, hg, hb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -153,7 +153,7 @@ def _direct(primitives, nodes, profiles, materials, m, lights, stack, points, i,
     return er, eg, eb, hr, hg, hb
 
 
-@device
+@subroutine(EXACT)
 def surface_at(g, materials, hit, px, py, pz, dx, dy, dz, width):
     """Normal, normal for shading, and reflectance of primitive ``hit`` at a world point seen along a unit direction."""
     primitives, _, profiles, frames, corner_normals = g
@@ -163,7 +163,7 @@ def surface_at(g, materials, hit, px, py, pz, dx, dy, dz, width):
     return nx, ny, nz, sx, sy, sz, r, gr, b
 
 
-@device
+@subroutine(EXACT)
 def illuminate(
     g, materials, lights, sky, ambient, stack, points, i, bits, hit, t, px, py, pz, dx, dy, dz, width,
     nx, ny, nz, sx, sy, sz, limit,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth_synthetic.procedural.compiled import device
+from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import arctan2
 from scene_depth_synthetic.procedural.primitives import (
     BOX,
@@ -60,7 +60,7 @@ class Geometry(NamedTuple):
     corner_normals: NDArray[np.float64]
 
 
-@device
+@subroutine(EXACT)
 def transform_point(m, i, k, x, y, z):
     """A point through the 3 x 4 matrix that starts in column k of row i."""
     return (
@@ -70,7 +70,7 @@ def transform_point(m, i, k, x, y, z):
     )
 
 
-@device
+@subroutine(EXACT)
 def transform_vector(m, i, k, x, y, z):
     """A direction through the 3 x 4 matrix that starts in column k of row i."""
     return (
@@ -80,7 +80,7 @@ def transform_vector(m, i, k, x, y, z):
     )
 
 
-@device
+@subroutine(EXACT)
 def hit_primitive(primitives, profiles, i, ox, oy, oz, dx, dy, dz, tmin, tmax):
     """Parameter t of the first hit of a world ray with primitive i in (tmin, tmax), or NO_HIT."""
     x, y, z = transform_point(primitives, i, TO_LOCAL, ox, oy, oz)
@@ -104,12 +104,12 @@ def hit_primitive(primitives, profiles, i, ox, oy, oz, dx, dy, dz, tmin, tmax):
     return hit_superellipsoid(x, y, z, u, v, w, tmin, tmax)
 
 
-@device
+@subroutine(EXACT)
 def _inverse(d):
     return 1e300 if d == 0.0 else 1.0 / d
 
 
-@device
+@subroutine(EXACT)
 def _enters(nodes, i, ox, oy, oz, ix, iy, iz, tmin, tmax):
     """Where the ray enters the box of node i, or NO_HIT if it misses it in (tmin, tmax)."""
     a0, a1 = (nodes[i, 0] - ox) * ix, (nodes[i, 3] - ox) * ix
@@ -120,7 +120,7 @@ def _enters(nodes, i, ox, oy, oz, ix, iy, iz, tmin, tmax):
     return near if near <= far else NO_HIT
 
 
-@device
+@subroutine(EXACT)
 def nearest_hit(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, tmin):
     """The first surface beyond tmin: its t (NO_HIT if none) and primitive (-1 if none). ``stack`` is scratch [64]."""
     ix, iy, iz = _inverse(dx), _inverse(dy), _inverse(dz)
@@ -151,7 +151,7 @@ def nearest_hit(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, tmin
         node = stack[depth]
 
 
-@device
+@subroutine(EXACT)
 def is_blocked(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, tmin, tmax):
     """Whether anything that casts a shadow lies on the ray in (tmin, tmax)."""
     ix, iy, iz = _inverse(dx), _inverse(dy), _inverse(dz)
@@ -176,7 +176,7 @@ def is_blocked(primitives, nodes, profiles, stack, ox, oy, oz, dx, dy, dz, tmin,
         node = stack[depth]
 
 
-@device
+@subroutine(EXACT)
 def _local_normals(primitives, profiles, i, x, y, z):
     """Normal of the surface and the normal for shading, at a point of the unit shape."""
     kind = int(primitives[i, KIND])
@@ -216,7 +216,7 @@ def _local_normals(primitives, profiles, i, x, y, z):
     return nr * x / rho, nr * y / rho, nz, sr * x / rho, sr * y / rho, sz
 
 
-@device
+@subroutine(EXACT)
 def _profile_row(profiles, first, count, rho, z):
     """The profile segment nearest to a point of a lathe shape."""
     best, row = NO_HIT, first
@@ -230,7 +230,7 @@ def _profile_row(profiles, first, count, rho, z):
     return row
 
 
-@device
+@subroutine(EXACT)
 def _normal_to_world(m, i, x, y, z):
     k = TO_LOCAL
     a = m[i, k] * x + m[i, k + 4] * y + m[i, k + 8] * z
@@ -240,7 +240,7 @@ def _normal_to_world(m, i, x, y, z):
     return a / length, b / length, c / length
 
 
-@device
+@subroutine(EXACT)
 def surface_normals(primitives, profiles, corner_normals, i, px, py, pz, dx, dy, dz):
     """Unit normal of primitive i at a world point, and the smoothed one for shading; both towards where the ray came from."""
     x, y, z = transform_point(primitives, i, TO_LOCAL, px, py, pz)
@@ -263,7 +263,7 @@ def surface_normals(primitives, profiles, corner_normals, i, px, py, pz, dx, dy,
     return nx, ny, nz, sx, sy, sz
 
 
-@device
+@subroutine(EXACT)
 def texture_coordinates(primitives, frames, i, px, py, pz, nx, ny, nz):
     """Metric coordinates of a world point in its texture's frame (x, y, z), and on the unrolled surface (u, v)."""
     f = int(primitives[i, FRAME])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.geometry.normals import normals_from_depth
+from scene_depth.kernels import EXACT, kernel
 
 PLANE_TOLERANCE = 0.01  # distance of a neighbour from the local plane, relative to the depth, that halves an edge's weight
 NORMAL_TOLERANCE = 0.1  # 1 - cos of the angle between neighbouring normals that halves it
@@ -72,7 +72,7 @@ def base_layer(rgb: NDArray[np.float32], hole: NDArray[np.bool_], weights: Weigh
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _diffuse(values, right, down, steps):
     height, width, channels = values.shape
     current = values.copy()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from scene_depth.color.exemplar.offsets import shifted
+from scene_depth.kernels import FAST, inlined, kernel
 
 FORBIDDEN = np.float32(1e3)  # cost of a copy from where nothing is known; everything else is far below
 SEAM = 1e-3  # cost of any change of offset, so that equal copies stay whole
@@ -65,7 +65,7 @@ def label_offsets(
     return labels
 
 
-@njit(fastmath=True, forceinline=True)  # see patchmatch
+@inlined(FAST)
 def _seams(colours, one, other, seam, out):
     """Cost of every pair of offsets on two neighbouring cells  # [K, K]"""
     count = colours.shape[1]
@@ -79,7 +79,7 @@ def _seams(colours, one, other, seam, out):
             out[a, b] = cost + (seam if a != b else np.float32(0))
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@kernel(FAST)
 def _message_passing(unary, colours, right, down, rounds, seam):
     nodes, count = unary.shape
     pairs = np.zeros((nodes, 2, count, count), np.float32)  # to the right and lower neighbour; symmetric

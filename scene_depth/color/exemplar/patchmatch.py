@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from scene_depth.kernels import EXACT, FAST, inlined, kernel
 
 RADIUS = 3  # patches of 7 x 7: smaller ones lose the pattern, larger ones seldom repeat
 FAR = np.float32(3.4e38)
 
 
-@njit(fastmath=True, forceinline=True)  # kept on disk by itself it would be rounded differently in later processes
+@inlined(FAST)
 def _distance(features, trust, ty, tx, sy, sx, limit):
     """Sum over the patch of trust-weighted squared differences; stops where it exceeds ``limit``."""
     height, width, channels = features.shape
@@ -33,14 +34,14 @@ def _distance(features, trust, ty, tx, sy, sx, limit):
     return total
 
 
-@njit(forceinline=True)
+@inlined(EXACT)
 def _random(state):
     """One step of a 64-bit linear congruential generator (Knuth's MMIX constants); gives [0, 1)."""
     state[0] = state[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
     return np.float64(state[0] >> np.uint64(11)) / 9007199254740992.0
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def improve_field(features, trust, targets, usable, sources, field, costs, state, backward):
     """One pass of propagation and random search over all target patches, in scan order or against it.
 
@@ -87,7 +88,7 @@ def improve_field(features, trust, targets, usable, sources, field, costs, state
         field[ty, tx, 0], field[ty, tx, 1], costs[ty, tx] = best_y, best_x, best
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def measure_field(features, trust, targets, field, costs):
     """Patch distances of a field after the picture has changed."""
     for index in range(targets.shape[0]):
@@ -95,7 +96,7 @@ def measure_field(features, trust, targets, field, costs):
         costs[ty, tx] = _distance(features, trust, ty, tx, field[ty, tx, 0], field[ty, tx, 1], FAR)
 
 
-@njit(nogil=True, cache=True)
+@kernel(EXACT)
 def vote(values, hole, targets, trust, field, costs, bandwidth):
     """Each pixel of the hole becomes the weighted mean of what the patches over it say (Wexler et al. 2007, eq. 5).
 

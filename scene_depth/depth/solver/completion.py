@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.geodesic import GeodesicMap, geodesic_map
 from scene_depth.depth.solver.minimize import Effort, EnergyParameters, minimize
 from scene_depth.depth.solver.problem import DataParameters, Problem, finest_level
@@ -45,7 +44,7 @@ def complete(
     reach: float,
     energies: Sequence[EnergyParameters],
     effort: Effort,
-    bands: RowBands,
+    threads: int | None,
 ) -> Solution:
     """Minimises the energy, then again with a hint that continues the planes found first.
 
@@ -56,19 +55,19 @@ def complete(
         reach: Distance in pixels over which the plane of a source dies out in later hints.
         energies: Constants of each minimisation, one or more.
         effort: How hard to minimise.
-        bands: Threads.
+        threads: Number of threads, at most; None for ``kernels.thread_count()``.
     """
     paths = geodesic_map(problem.guide, problem.known, problem.values, price)
     nearest = problem.values.ravel()[paths.source]
     if (nearest == nearest[0, 0]).all():
         return Solution(nearest, nearest, paths, nearest)  # the minimum is known, and rounding would only blur it
-    state = minimize(finest_level(problem, nearest, data), problem.limits(*BETWEEN_LEVELS), energies[0], effort, bands)
+    state = minimize(finest_level(problem, nearest, data), problem.limits(*BETWEEN_LEVELS), energies[0], effort, threads)
     low, high = problem.limits(*AT_THE_END)
     first = np.clip(state[0], low, high)
     for energy in energies[1:]:
         hint = np.clip(continued_planes(state, paths, reach), low, high)
         level = finest_level(problem, hint, replace(data, hint=second_hint))
-        state = minimize(level, problem.limits(*BETWEEN_LEVELS), energy, effort, bands)
+        state = minimize(level, problem.limits(*BETWEEN_LEVELS), energy, effort, threads)
     return Solution(np.clip(state[0], low, high), first, paths, nearest)
 
 

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
-from scene_depth.depth.solver.compiling import inlined, kernel
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.kernels import REORDERED, inlined, kernel, run_rows
 
 FILE = "gate.npz"
 EMBEDDED = "embedded"
@@ -56,9 +55,14 @@ class Gate:
                 raise InputError(field.name, f"shape {value.shape} of {value.dtype}", f"finite float32 of shape {shape}")
 
     def mix(
-        self, candidates: Candidates, known: NDArray[np.bool_], bands: RowBands
+        self, candidates: Candidates, known: NDArray[np.bool_], threads: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The candidates, weighted, where depth is hidden; the first one elsewhere.
+
+        Args:
+            candidates: What to choose from.
+            known: Pixels whose depth is known  # [H, W]
+            threads: Number of threads, at most; None for ``kernels.thread_count()``.
 
         Returns:
             Log of relative inverse depth  # [H, W]
@@ -68,7 +72,8 @@ class Gate:
         mixed = candidates.values[0].copy()
         error = np.zeros((height, width), dtype=np.float32)
         layers = [np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)]
-        bands.run(_mix_rows, 0, height, width, candidates.values, candidates.features, known, *layers, mixed, error)
+        arrays = (candidates.values, candidates.features, known, *layers, mixed, error)
+        run_rows(_mix_rows, 0, height, width, *arrays, threads=threads)
         return mixed, error
 
 
@@ -110,7 +115,7 @@ def _description() -> dict[str, list[str]]:
     return {"candidates": list(CANDIDATES), "features": list(FEATURES)}
 
 
-@kernel
+@kernel(REORDERED)
 def _mix_rows(first_row, end, candidates, features, known, w1, b1, w2, b2, w3, b3, mixed, error):
     count, width = candidates.shape[0], w1.shape[1]
     one, two, out = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(count + 1, np.float32)
@@ -127,7 +132,7 @@ def _mix_rows(first_row, end, candidates, features, known, w1, b1, w2, b2, w3, b
             error[y, x] = np.exp(min(max(out[count], np.float32(LEAST_ERROR)), np.float32(LARGEST_ERROR)))
 
 
-@inlined
+@inlined(REORDERED)
 def _layer(values, weights, bias, out):
     """Row by row, so that the inner loop runs along memory; rectified values are often 0 and cost nothing."""
     for j in range(out.size):
@@ -140,13 +145,13 @@ def _layer(values, weights, bias, out):
                 out[j] += value * row[j]
 
 
-@inlined
+@inlined(REORDERED)
 def _rectify(values):
     for i in range(values.size):
         values[i] = max(values[i], np.float32(0))
 
 
-@inlined
+@inlined(REORDERED)
 def _weighted(candidates, scores):
     """Mean of the candidates with the softmax of the scores; differences are summed, so that equal candidates stay."""
     largest = scores[0]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from scene_depth.kernels import EXACT, kernel, subroutine
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def geodesic_map(guide: NDArray[np.float32], known: NDArray[np.bool_], order: ND
     return GeodesicMap(cost, source)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _step_costs(guide, price, steps):
     """Costs of the steps to the right, down, down-right and down-left."""
     channels, height, width = guide.shape
@@ -62,7 +63,7 @@ def _step_costs(guide, price, steps):
                 steps[k, y, x] = (np.float32(1) if k < 2 else diagonal) + price * np.sqrt(total)
 
 
-@numba.njit(nogil=True, cache=True)
+@subroutine(EXACT)
 def _from_beside(cost, source, other_cost, other_source, step, order):
     """Relaxes pixels from one neighbour each in another row; tells whether a path became better."""
     changed = False
@@ -74,7 +75,7 @@ def _from_beside(cost, source, other_cost, other_source, step, order):
     return changed
 
 
-@numba.njit(nogil=True, cache=True)
+@subroutine(EXACT)
 def _along(cost, source, right, order):
     """Relaxes a row along itself, there and back: exact for one row."""
     changed = False
@@ -92,7 +93,7 @@ def _along(cost, source, right, order):
     return changed
 
 
-@numba.njit(nogil=True, cache=True)
+@subroutine(EXACT)
 def _sweep_row(y, other, steps, order, cost, source):
     """Relaxes row y from the row ``other`` beside it (or none if outside), then along itself."""
     changed = False
@@ -107,7 +108,7 @@ def _sweep_row(y, other, steps, order, cost, source):
     return _along(cost[y], source[y], steps[0, y], order) or changed
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel(EXACT)
 def _sweep_until_still(steps, order, cost, source):
     height = cost.shape[0]
     from_above = np.ones(height, dtype=np.bool_)  # rows whose upper neighbour changed since they last looked at it

@@ -13,7 +13,6 @@ from scene_depth.depth.alignment import Space
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
-from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.candidates import find_candidates
 from scene_depth.depth.solver.completion import Solution, complete
 from scene_depth.depth.solver.features import color_guide
@@ -44,7 +43,7 @@ class SolverInpainter(DepthModel):
             continued along the prior's shape.
         prior_space: What the prior is up to scale and shift: "inverse" depth, "depth", "log" depth, or "auto" for the
             one that fits the known depth best.
-        threads: Number of threads; by default one a core, at most 8. The result does not depend on it.
+        threads: Number of threads; by default as many as torch uses, at most 8. The result does not depend on it.
         price: Pixels of length that a colour difference of 1 (black to white) costs a geodesic path.
         reach: Pixels over which a continued plane dies out.
         energies: Constants of the smoothness terms, one set for each minimisation; a later one takes its hint from the planes
@@ -95,24 +94,23 @@ class SolverInpainter(DepthModel):
 
     def solution(self, problem: Problem) -> Solution:
         """Minimises the energy of a problem, without a prior, and weighs the result against other candidates."""
-        with RowBands(self.threads) as bands:
-            solution = complete(
-                problem,
-                price=self.price,
-                data=self.data,
-                second_hint=self.second_hint,
-                reach=self.reach,
-                energies=self.energies,
-                effort=self.effort,
-                bands=bands,
-            )
-            if self._gate is None:
-                return solution
-            candidates = find_candidates(problem, solution)
-            mixed, expected = self._gate.mix(candidates, problem.known, bands)
-            energy = candidates.values[0]
-            change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
-            return replace(solution, values=np.exp(energy + change), expected=expected)
+        solution = complete(
+            problem,
+            price=self.price,
+            data=self.data,
+            second_hint=self.second_hint,
+            reach=self.reach,
+            energies=self.energies,
+            effort=self.effort,
+            threads=self.threads,
+        )
+        if self._gate is None:
+            return solution
+        candidates = find_candidates(problem, solution)
+        mixed, expected = self._gate.mix(candidates, problem.known, self.threads)
+        energy = candidates.values[0]
+        change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
+        return replace(solution, values=np.exp(energy + change), expected=expected)
 
 
 def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> DepthPrediction:
@@ -130,17 +128,16 @@ def solve_with_prior(inpainter: SolverInpainter, view: InpaintingInput) -> Depth
     ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)
     guide = np.log(fitted)[None].astype(np.float32)
     problem = make_problem(ratio, view.known, guide)
-    with RowBands(inpainter.threads) as bands:
-        solution = complete(
-            problem,
-            price=inpainter.price,
-            data=DataParameters(slope=(10.0 / 40.0) ** 2),
-            second_hint=inpainter.second_hint,
-            reach=inpainter.reach,
-            energies=inpainter.energies[:1],
-            effort=inpainter.effort,
-            bands=bands,
-        )
+    solution = complete(
+        problem,
+        price=inpainter.price,
+        data=DataParameters(slope=(10.0 / 40.0) ** 2),
+        second_hint=inpainter.second_hint,
+        reach=inpainter.reach,
+        energies=inpainter.energies[:1],
+        effort=inpainter.effort,
+        threads=inpainter.threads,
+    )
     details = {"prior_fit": {"space": fit.space, "scale": fit.scale, "shift": fit.shift, "residual": fit.residual}}
     return _prediction(view, solution.values * problem.unit * fitted, relative_sigma(problem, solution), details)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.solver.bands import RowBands
 from scene_depth.depth.solver.prolongation import prolong_rows
 from scene_depth.depth.solver.pyramid import Level, build_pyramid
 from scene_depth.depth.solver.relaxation import chebyshev_steps, relax_rows
 from scene_depth.depth.solver.weights import block_rows, guide_rows, robust_rows
+from scene_depth.kernels import run_rows
 
 STEPS_PER_CONDITION = 2.5  # steps for each unit of the square root of the condition number that they are chosen for
 
@@ -55,13 +55,15 @@ class Effort:
 
 
 def minimize(
-    finest: Level, limits: tuple[float, float], energy: EnergyParameters, effort: Effort, bands: RowBands
+    finest: Level, limits: tuple[float, float], energy: EnergyParameters, effort: Effort, threads: int | None
 ) -> NDArray[np.float32]:
     """Planes (u, a, b) of every pixel, slopes per pixel.
 
     Args:
         finest: Data terms and guidance.
         limits: Smallest and largest inverse depth between levels.
+        energy, effort: See there.
+        threads: Number of threads, at most; None for ``kernels.thread_count()``.
 
     Returns:
         State  # [3, H, W]
@@ -71,9 +73,9 @@ def minimize(
     state[0] = levels[-1].hint
     for number, level in enumerate(reversed(levels)):
         if number > 0:
-            state = _prolong(state, levels[len(levels) - number], level, limits, energy, bands)
+            state = _prolong(state, levels[len(levels) - number], level, limits, energy, threads)
         iterations = effort.iterations[min(number, len(effort.iterations) - 1)]
-        state = _relax_level(state, level, limits[0], energy, iterations, effort.reweightings, bands)
+        state = _relax_level(state, level, limits[0], energy, iterations, effort.reweightings, threads)
     return state
 
 
@@ -83,14 +85,14 @@ def _prolong(
     level: Level,
     limits: tuple[float, float],
     energy: EnergyParameters,
-    bands: RowBands,
+    threads: int | None,
 ) -> NDArray[np.float32]:
     height, width = level.shape
     fine = np.empty((3, height, width), dtype=np.float32)
     low, high = np.float32(limits[0]), np.float32(limits[1])
-    bands.run(
+    run_rows(
         prolong_rows, 0, height, width, coarse, coarse_level.guide, coarse_level.hint, level.guide, level.hint,
-        np.float32(energy.sigma), np.float32(energy.tau_hint), low, high, fine,
+        np.float32(energy.sigma), np.float32(energy.tau_hint), low, high, fine, threads=threads,
     )  # fmt: skip
     return fine
 
@@ -102,7 +104,7 @@ def _relax_level(
     energy: EnergyParameters,
     iterations: int,
     reweightings: int,
-    bands: RowBands,
+    threads: int | None,
 ) -> NDArray[np.float32]:
     height, width = level.shape
     now = framed(state)
@@ -111,9 +113,9 @@ def _relax_level(
     base, jump, bend = (np.zeros((4, height + 2, width + 2), dtype=np.float32) for _ in range(3))
     inverse = np.zeros((6, height + 2, width + 2), dtype=np.float32)
     f = np.float32
-    bands.run(
+    run_rows(
         guide_rows, 0, height, width, level.guide, level.hint,
-        f(energy.sigma), f(energy.floor), f(energy.tau_hint), f(energy.floor_hint), base,
+        f(energy.sigma), f(energy.floor), f(energy.tau_hint), f(energy.floor_hint), base, threads=threads,
     )  # fmt: skip
     stiffness = f((energy.stiffness / level.scale) ** 2)
     # one semi-iteration through all updates of the weights: begun anew at each, it would lose its momentum, and with
@@ -121,12 +123,15 @@ def _relax_level(
     count = iterations * reweightings
     for number, (momentum, step) in enumerate(chebyshev_steps(count, max(4.0, (count / STEPS_PER_CONDITION) ** 2))):
         if number % iterations == 0:
-            bands.run(
+            run_rows(
                 robust_rows, 1, height + 1, width, now, base,
-                f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend,
+                f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend, threads=threads,
             )  # fmt: skip
-            bands.run(block_rows, 1, height + 1, width, jump, bend, matrix, inverse)
-        bands.run(relax_rows, 1, height + 1, width, now, before, jump, bend, matrix, linear, inverse, f(momentum), f(step))
+            run_rows(block_rows, 1, height + 1, width, jump, bend, matrix, inverse, threads=threads)
+        run_rows(
+            relax_rows, 1, height + 1, width, now, before, jump, bend, matrix, linear, inverse,
+            f(momentum), f(step), threads=threads,
+        )  # fmt: skip
         now, before = before, now
     return now[:, 1:-1, 1:-1].copy()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.kernels import EXACT, kernel
+
 FAR = np.float32(1e9)  # "there is none"
-_kernel = numba.njit(nogil=True, cache=True)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _weighted(values: NDArray[np.float32], weights: NDArray[np.float32], fallbac
     return np.where(total > 0, (weights * values).sum(axis=0) / np.where(total > 0, total, 1), fallback).astype(np.float32)
 
 
-@_kernel
+@kernel(EXACT)
 def _along_rows(values, known, own, found, distances):
     """The last known pixel before each one of a row; with ``own`` the pixel itself counts."""
     height, width = known.shape
@@ -94,7 +94,7 @@ def _along_rows(values, known, own, found, distances):
                 last, steps = values[y, x], np.float32(0)
 
 
-@_kernel
+@kernel(EXACT)
 def _down_columns(values, known, own, found, distances):
     """The same down each column, row by row."""
     height, width = known.shape

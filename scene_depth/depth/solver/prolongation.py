@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.depth.solver.compiling import inlined, kernel
+from scene_depth.kernels import REORDERED, inlined, kernel
 
 
-@inlined
+@inlined(REORDERED)
 def _cells(i, size):
     """The two coarse cells nearest to fine pixel i of an axis: index, weight and offset of the pixel from each."""
     f = np.float32
@@ -24,7 +24,7 @@ def _cells(i, size):
     return near, min(near + 1, last), f(0.75), f(0.25) if near < last else f(0), f(0.25), f(-0.75)
 
 
-@kernel
+@kernel(REORDERED)
 def prolong_rows(first, end, coarse, coarse_guide, coarse_hint, guide, hint, sigma, tau, low, high, fine):
     """Planes of a level from those of the next coarser one.
 

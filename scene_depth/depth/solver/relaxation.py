@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.depth.solver.compiling import inlined, kernel
+from scene_depth.kernels import REORDERED, inlined, kernel
 
 LARGEST_EIGENVALUE = 2.0
 HALF = np.float32(0.5)
@@ -33,7 +33,7 @@ def chebyshev_steps(count: int, condition: float) -> list[tuple[float, float]]:
     return steps
 
 
-@kernel
+@kernel(REORDERED)
 def relax_rows(first, end, now, before, jump, bend, matrix, linear, inverse, momentum, step):
     """One step: before <- now + momentum (now - before) + step (block diagonal)^-1 (residual of now).
 
@@ -75,7 +75,7 @@ def relax_rows(first, end, now, before, jump, bend, matrix, linear, inverse, mom
         _advance(before[2, y, 1:n], b, change, momentum, step)
 
 
-@inlined
+@inlined(REORDERED)
 def _row_fluxes(y, n, state, jump, bend, jumps, bends_a, bends_b):
     """Weighted jumps and changes of slope over the edges that start in row y.
 
@@ -97,66 +97,66 @@ def _row_fluxes(y, n, state, jump, bend, jumps, bends_a, bends_b):
     _bend(bends_b[3], b[y, 1:], b[y + 1, :n], bend[3, y, 1:])
 
 
-@inlined
+@inlined(REORDERED)
 def _jump(out, u_p, u_q, a_p, a_q, b_p, b_q, weight, half_x, half_y):
     for i in range(out.size):
         out[i] = weight[i] * (u_q[i] - u_p[i] - half_x * (a_p[i] + a_q[i]) - half_y * (b_p[i] + b_q[i]))
 
 
-@inlined
+@inlined(REORDERED)
 def _bend(out, slope_p, slope_q, weight):
     for i in range(out.size):
         out[i] = weight[i] * (slope_q[i] - slope_p[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _divergence(n, out, here, above):
     """What leaves a pixel minus what arrives, for the pixels of columns 1 to n - 1."""
     right, left, down, up = here[0, 1:n], here[0, : n - 1], here[1, 1:n], above[1, 1:n]
     _eight(out, right, left, down, up, here[2, 1:n], above[2, : n - 1], here[3, : n - 1], above[3, 1:n])
 
 
-@inlined
+@inlined(REORDERED)
 def _eight(out, right, left, down, up, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] = right[i] - left[i] + down[i] - up[i] + down_right[i] - up_left[i] + down_left[i] - up_right[i]
 
 
-@inlined
+@inlined(REORDERED)
 def _add_moment_x(n, out, here, above):
     _six_x(out, here[0, 1:n], here[0, : n - 1], here[2, 1:n], above[2, : n - 1], here[3, : n - 1], above[3, 1:n])
 
 
-@inlined
+@inlined(REORDERED)
 def _six_x(out, right, left, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] += HALF * (right[i] + left[i] + down_right[i] + up_left[i] - down_left[i] - up_right[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _add_moment_y(n, out, here, above):
     _six_y(out, here[1, 1:n], above[1, 1:n], here[2, 1:n], above[2, : n - 1], here[3, : n - 1], above[3, 1:n])
 
 
-@inlined
+@inlined(REORDERED)
 def _six_y(out, down, up, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] += HALF * (down[i] + up[i] + down_right[i] + up_left[i] + down_left[i] + up_right[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _add_data(out, linear, m0, m1, m2, u, a, b):
     for i in range(out.size):
         out[i] += linear[i] - m0[i] * u[i] - m1[i] * a[i] - m2[i] * b[i]
 
 
-@inlined
+@inlined(REORDERED)
 def _multiply(out, i0, i1, i2, r0, r1, r2):
     for i in range(out.size):
         out[i] = i0[i] * r0[i] + i1[i] * r1[i] + i2[i] * r2[i]
 
 
-@inlined
+@inlined(REORDERED)
 def _advance(before, now, change, momentum, step):
     for i in range(now.size):
         before[i] = now[i] + momentum * (now[i] - before[i]) + step * change[i]

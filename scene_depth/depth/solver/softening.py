@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
+from scene_depth.kernels import EXACT, kernel
 
 
 def soften(values: NDArray[np.float32], radius: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -26,7 +25,7 @@ def soften(values: NDArray[np.float32], radius: NDArray[np.float32]) -> NDArray[
     return softened
 
 
-@_kernel
+@kernel(EXACT)
 def _soften(sums, radius, softened):
     height, width = softened.shape
     for y in range(height):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.depth.solver.compiling import inlined, kernel
+from scene_depth.kernels import REORDERED, inlined, kernel
 
 ONE = np.float32(1)
 HALF = np.float32(0.5)
@@ -12,7 +12,7 @@ QUARTER = np.float32(0.25)
 RAISED = 1 + 4e-6  # sums of eight float32 terms are off by up to 5e-7 of the diagonal; three times that, and a reserve
 
 
-@kernel
+@kernel(REORDERED)
 def guide_rows(first, end, guide, hint, sigma, floor, tau_hint, floor_hint, out):
     """Weights from the guide and the hint.
 
@@ -42,7 +42,7 @@ def guide_rows(first, end, guide, hint, sigma, floor, tau_hint, floor_hint, out)
                 out[k, y + 1, x + 1] = weight * max(floor_hint, ONE / (ONE + ratio * ratio))
 
 
-@kernel
+@kernel(REORDERED)
 def robust_rows(first, end, state, base, lowest, tau_jump, tau_bend, stiffness, jump, bend):
     """Weights of the jump and of the change of slope in the current state (the two factors phi of the energy).
 
@@ -78,26 +78,26 @@ def robust_rows(first, end, state, base, lowest, tau_jump, tau_bend, stiffness, 
             )
 
 
-@inlined
+@inlined(REORDERED)
 def _smaller(out, u_p, u_q, lowest):
     for i in range(out.size):
         out[i] = max(min(u_p[i], u_q[i]), lowest)
 
 
-@inlined
+@inlined(REORDERED)
 def _jump(out, u_p, u_q, a_p, a_q, b_p, b_q, half_x, half_y):
     for i in range(out.size):
         out[i] = u_q[i] - u_p[i] - half_x * (a_p[i] + a_q[i]) - half_y * (b_p[i] + b_q[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _jump_weight(out, weight, small, tau):
     for i in range(out.size):
         ratio = out[i] / (small[i] * tau)
         out[i] = weight[i] / ((ONE + ratio * ratio) * small[i] * small[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _bend_weight(out, jumps, a_p, a_q, b_p, b_q, small, tau, stiffness):
     for i in range(out.size):
         da, db = a_q[i] - a_p[i], b_q[i] - b_p[i]
@@ -105,7 +105,7 @@ def _bend_weight(out, jumps, a_p, a_q, b_p, b_q, small, tau, stiffness):
         out[i] = jumps[i] * stiffness / (ONE + (da * da + db * db) / (scale * scale))
 
 
-@kernel
+@kernel(REORDERED)
 def block_rows(first, end, jump, bend, matrix, inverse):
     """Inverses of the 3 x 3 diagonal blocks.
 
@@ -138,49 +138,49 @@ def block_rows(first, end, jump, bend, matrix, inverse):
         _invert(block, inverse[:, y, 1:n])
 
 
-@inlined
+@inlined(REORDERED)
 def _sum8(out, right, left, down, up, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] = right[i] + left[i] + down[i] + up[i] + down_right[i] + up_left[i] + down_left[i] + up_right[i]
 
 
-@inlined
+@inlined(REORDERED)
 def _first_x(out, right, left, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] = HALF * (right[i] - left[i] + down_right[i] - up_left[i] - down_left[i] + up_right[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _first_y(out, down, up, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] = HALF * (down[i] - up[i] + down_right[i] - up_left[i] + down_left[i] - up_right[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _second(out, one, two, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] += QUARTER * (one[i] + two[i] + down_right[i] + up_left[i] + down_left[i] + up_right[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _mixed(out, down_right, up_left, down_left, up_right):
     for i in range(out.size):
         out[i] = QUARTER * (down_right[i] + up_left[i] - down_left[i] - up_right[i])
 
 
-@inlined
+@inlined(REORDERED)
 def _copy(out, values):
     for i in range(out.size):
         out[i] = values[i]
 
 
-@inlined
+@inlined(REORDERED)
 def _add(out, values):
     for i in range(out.size):
         out[i] += values[i]
 
 
-@inlined
+@inlined(REORDERED)
 def _invert(block, inverse):
     """Adjugate over determinant of symmetric matrices; a pixel that nothing holds gets 0 and stays as it is.
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from scene_depth.kernels import BARE, inlined, kernel, take_ticket
+from scene_depth.kernels.simd import lane_numbers, maximum, minimum, square_root
+from scene_depth.kernels.simd_memory import block_bits, prefetch
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel
 from scene_depth.rendering.cpu.layout import RECORD, TILE
-from scene_depth.rendering.cpu.simd import lane_numbers, maximum, minimum, square_root
-from scene_depth.rendering.cpu.simd_memory import prefetch, take_ticket
-from scene_depth.rendering.cpu.simd_pixels import block_bits
 
 _AHEAD = 16  # splats between a prefetch and the use
 _MARGIN = np.float32(0.01)  # px; blocks are chosen generously, pixels are tested exactly when they are blended
 
 
-@bare_function
+@inlined(BARE)
 def _touched_blocks(records, base, left, top):
     """Bits of the blocks of the tile at pixel (left, top) that the ellipse where the density is 1/255 overlaps."""
     mean_x, mean_y = records[base + layout.MEAN_X], records[base + layout.MEAN_Y]
@@ -35,7 +34,7 @@ def _touched_blocks(records, base, left, top):
     return block_bits(maximum(first, np.float32(0)), minimum(last, np.float32(TILE - 1)), filled)
 
 
-@bare_kernel
+@kernel(BARE)
 def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):
     """How many entries each part of the sorted splats adds to each tile; a task is one part.
 
@@ -62,7 +61,7 @@ def count_entries(tickets, parts, splats, rectangles, tiles_x, counts):
                     counts[part, tile_y * tiles_x + tile_x] += 1
 
 
-@bare_kernel
+@kernel(BARE)
 def place_entries(counts, starts):
     """Turns counts into the place of each part's first entry in each tile, and finds where each tile's list starts."""
     place = 0
@@ -75,7 +74,7 @@ def place_entries(counts, starts):
     starts[counts.shape[1]] = place
 
 
-@bare_kernel
+@kernel(BARE)
 def fill_entries(tickets, parts, splats, rectangles, slots, records, tiles_x, places, entry_splats, entry_slots, entry_blocks):
     """Writes the lists; a task is one part of the sorted splats.
 

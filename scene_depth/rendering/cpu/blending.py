@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel
-from scene_depth.rendering.cpu.layout import ALPHA_MAX, BLOCK, BLOCKS, LOG2_ALPHA_MIN, RECORD, TILE, TRANSMITTANCE_MIN
-from scene_depth.rendering.cpu.simd import (
+from scene_depth.kernels import BARE, inlined, kernel, take_ticket
+from scene_depth.kernels.simd import (
     all_lanes,
     floor,
     lane_numbers,
@@ -26,9 +24,19 @@ from scene_depth.rendering.cpu.simd import (
     trailing_zeros,
     vector_of,
 )
-from scene_depth.rendering.cpu.simd_functions import exp2, load_exp2_table
-from scene_depth.rendering.cpu.simd_memory import broadcast_load, load, prefetch, stack_floats, stack_words, store, take_ticket
-from scene_depth.rendering.cpu.simd_pixels import store_pixels, store_rgb
+from scene_depth.kernels.simd_functions import exp2, load_exp2_table
+from scene_depth.kernels.simd_memory import (
+    broadcast_load,
+    load,
+    prefetch,
+    stack_floats,
+    stack_words,
+    store,
+    store_pixels,
+    store_rgb,
+)
+from scene_depth.rendering.cpu import layout
+from scene_depth.rendering.cpu.layout import ALPHA_MAX, BLOCK, BLOCKS, LOG2_ALPHA_MIN, RECORD, TILE, TRANSMITTANCE_MIN
 
 WORDS = 4  # entries are taken 64 * WORDS at a time
 ENTRIES = 64 * WORDS
@@ -40,7 +48,7 @@ _HALF = np.float32(0.5)
 _LEAST = np.float32(1e-30)  # keeps products of transmittances from becoming denormal, which is slow
 
 
-@bare_function
+@inlined(BARE)
 def lane_offsets():
     """Column and row of each lane's pixel in its block."""
     lanes = lane_numbers()
@@ -48,7 +56,7 @@ def lane_offsets():
     return lanes - rows * np.float32(BLOCK), rows
 
 
-@bare_function
+@inlined(BARE)
 def tile_start(records, record, left, top):
     """v and w of a splat, see ``layout``, at the centre of a tile's first pixel."""
     dx = np.float32(left) + _HALF - records[record + layout.MEAN_X]
@@ -56,13 +64,13 @@ def tile_start(records, record, left, top):
     return records[record + layout.ACROSS] * dx - records[record + layout.SLANT] * dy, records[record + layout.DOWN] * dy
 
 
-@bare_function
+@inlined(BARE)
 def blocks_across(pixels):
     """Blocks that a tile has along an axis on which ``pixels`` are left."""
     return (min(TILE, pixels) + BLOCK - 1) // BLOCK
 
 
-@bare_function
+@inlined(BARE)
 def _transpose_bits(rows, start):
     """Transposes 64 words of 64 bits: swaps halves, quarters, ... of the bits between rows as far apart."""
     distance = 32
@@ -77,7 +85,7 @@ def _transpose_bits(rows, start):
         kept ^= kept << np.uint64(distance)
 
 
-@bare_function
+@inlined(BARE)
 def _open_blocks(state, left, top, width, height):
     """Sets all pixels of the tile to empty, those outside the image to finished; returns a bit for each block."""
     zero = vector_of(np.float32(0))
@@ -99,7 +107,7 @@ def _open_blocks(state, left, top, width, height):
     return opened
 
 
-@bare_function
+@inlined(BARE)
 def _blend_block(state, block, words, word_count, records, median, exp2_table):
     """Adds the entries that touch one block to its pixels; returns whether all its pixels are finished.
 
@@ -159,7 +167,7 @@ def _blend_block(state, block, words, word_count, records, median, exp2_table):
     return finished
 
 
-@bare_function
+@inlined(BARE)
 def _write_block(state, block, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median):
     """The finished pixels of a block into the images; the depth is divided by alpha.
 
@@ -204,7 +212,7 @@ def _write_block(state, block, x, y, width, height, background, rgb, alpha, dept
                 median[place] = state[base + _MEDIAN + lane]
 
 
-@bare_kernel
+@kernel(BARE)
 def blend(
     tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background,
     rgb, alpha, depth, transmittance, stops, median, exp2_table,

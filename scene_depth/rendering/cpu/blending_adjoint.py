@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.blending import blocks_across, lane_offsets, tile_start
-from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel
-from scene_depth.rendering.cpu.layout import ALPHA_MAX, BLOCK, BLOCKS, LOG2_ALPHA_MIN, RECORD, TILE
-from scene_depth.rendering.cpu.simd import (
+from scene_depth.kernels import BARE, inlined, kernel, take_ticket
+from scene_depth.kernels.simd import (
     absolute,
     highest_lane,
     minimum,
@@ -21,18 +18,21 @@ from scene_depth.rendering.cpu.simd import (
     trailing_zeros,
     vector_of,
 )
-from scene_depth.rendering.cpu.simd_functions import exp2, load_exp2_table
-from scene_depth.rendering.cpu.simd_memory import (
+from scene_depth.kernels.simd_functions import exp2, load_exp2_table
+from scene_depth.kernels.simd_memory import (
     broadcast_load,
     load,
+    load_pixels,
+    load_rgb,
     prefetch,
     stack_floats,
     stack_integers,
     store,
     store_sums_of_lanes,
-    take_ticket,
 )
-from scene_depth.rendering.cpu.simd_pixels import load_pixels, load_rgb
+from scene_depth.rendering.cpu import layout
+from scene_depth.rendering.cpu.blending import blocks_across, lane_offsets, tile_start
+from scene_depth.rendering.cpu.layout import ALPHA_MAX, BLOCK, BLOCKS, LOG2_ALPHA_MIN, RECORD, TILE
 
 _T, _BEHIND, _STOP, _RED, _GREEN, _BLUE, _DEPTH, _X, _Y = (16 * field for field in range(9))
 _FIELDS = 16 * 9
@@ -40,7 +40,7 @@ _ENTRY = BLOCKS * _FIELDS  # the record of the entry at hand; beside the state, 
 _STATE = _ENTRY + RECORD
 
 
-@bare_function
+@inlined(BARE)
 def _open_block(
     state, block, x, y, width, height, background, transmittance, stops, alpha, depth, grad_rgb, grad_alpha, grad_depth
 ):  # fmt: skip
@@ -84,7 +84,7 @@ def _open_block(
     return np.int64(highest_lane(stop))
 
 
-@bare_function
+@inlined(BARE)
 def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot, absolute_sums, exp2_table):
     """Sums of one entry over the blocks in ``bits``, written to its slot."""
     start_v, start_w = tile_start(records, record, left, top)
@@ -148,7 +148,7 @@ def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot
         store_sums_of_lanes(sums, RECORD * slot, most)
 
 
-@bare_kernel
+@kernel(BARE)
 def blend_adjoint(
     tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, width, height, background,
     transmittance, stops, alpha, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums, exp2_table,

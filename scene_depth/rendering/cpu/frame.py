@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scene_depth.kernels import run_tasks
+from scene_depth.kernels.simd_functions import EXP2_TABLE
 from scene_depth.rendering.cpu.binning import count_entries, fill_entries, place_entries
 from scene_depth.rendering.cpu.blending import blend
 from scene_depth.rendering.cpu.blending_adjoint import blend_adjoint
 from scene_depth.rendering.cpu.layout import CAMERA_SUMS, CHUNK, RECORD, TILE
 from scene_depth.rendering.cpu.projection import project
 from scene_depth.rendering.cpu.projection_adjoint import project_adjoint
-from scene_depth.rendering.cpu.simd_functions import EXP2_TABLE
 from scene_depth.rendering.cpu.sorting import sort_by_depth
-from scene_depth.rendering.cpu.threads import run_on_threads
 
 _SPLATS_A_PART = 8192  # sorted splats of one binning task; the lists come out the same for any number
 _MOST_PARTS = 64
@@ -113,7 +113,7 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     slots = np.empty(chunks * CHUNK + 1, np.int32)
     chunk_slots, chunk_visible = np.empty(chunks, np.int64), np.empty(chunks, np.int64)
     padded_radii = np.empty(padded, np.int32)
-    run_on_threads(
+    run_tasks(
         project, chunks, count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh, splats.bands,
         view.degree, view.camera, view.antialiased, records, flags, keys, rectangles, slots, chunk_slots,
         chunk_visible, padded_radii,
@@ -131,11 +131,11 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     parts = min(_MOST_PARTS, visible // _SPLATS_A_PART + 1)
     counts = np.empty((parts, tiles_x * tiles_y), np.int64)
     starts = np.empty(tiles_x * tiles_y + 1, np.int64)
-    run_on_threads(count_entries, parts, parts, order, rectangles, tiles_x, counts)
+    run_tasks(count_entries, parts, parts, order, rectangles, tiles_x, counts)
     place_entries(counts, starts)
     entry_splats, entry_slots = np.empty(entries, np.int32), np.empty(entries, np.int32)
     entry_blocks = np.empty(entries, np.uint64)
-    run_on_threads(
+    run_tasks(
         fill_entries, parts, parts, order, rectangles, slots, records, tiles_x, counts,
         entry_splats, entry_slots, entry_blocks,
     )  # fmt: skip
@@ -143,7 +143,7 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     tiles = np.argsort(starts[:-1] - starts[1:], kind="stable")
     pixels = view.width * view.height
     transmittance, stops = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
-    run_on_threads(
+    run_tasks(
         blend, len(tiles), tiles, starts, entry_splats, entry_blocks, records, view.width, view.height, view.background,
         images.rgb, images.alpha, images.depth, transmittance, stops, images.median,
         EXP2_TABLE,
@@ -186,7 +186,7 @@ def draw_adjoint(
         Gradient by the camera's position  # [3]
     """
     sums = np.empty(len(frame.entry_splats) * RECORD, np.float32)
-    run_on_threads(
+    run_tasks(
         blend_adjoint, len(frame.tiles), frame.tiles, frame.starts, frame.entry_splats, frame.entry_slots, frame.entry_blocks,
         frame.records, view.width, view.height, view.background, frame.transmittance, frame.stops, frame.alpha, frame.depth,
         grad_images.rgb, grad_images.alpha, grad_images.depth, sums, gradients.absolute_means2d, EXP2_TABLE,
@@ -195,7 +195,7 @@ def draw_adjoint(
     streaming = not accumulate and splats.sh.nbytes > _CACHE and gradients.splats.sh.ctypes.data % 64 == 0
     camera_sums = np.empty((chunks, CAMERA_SUMS), np.float32)
     out = gradients.splats
-    run_on_threads(
+    run_tasks(
         project_adjoint, chunks, splats.count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh,
         splats.bands, view.degree, view.camera, view.antialiased, accumulate, streaming, frame.flags, frame.slots, sums,
         out.means, out.quats, out.log_scales, out.logits, out.sh,

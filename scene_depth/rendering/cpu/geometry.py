@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from scene_depth.kernels import BARE, inlined
+from scene_depth.kernels.simd import maximum, minimum, square_root
 from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import bare_function
 from scene_depth.rendering.cpu.layout import COVARIANCE_BLUR, FOCAL_X, FOCAL_Y, ROTATION
-from scene_depth.rendering.cpu.simd import maximum, minimum, square_root
 
 
-@bare_function
+@inlined(BARE)
 def into_camera(x, y, z, camera):
     """World offsets from the camera's position, in the camera's axes."""
     return (
@@ -25,7 +25,7 @@ def into_camera(x, y, z, camera):
     )
 
 
-@bare_function
+@inlined(BARE)
 def clamped_slopes(slope_x, slope_y, camera):
     """x/z and y/z as the Jacobian takes them: no further outside the image than 15 % of its size."""
     return (
@@ -34,7 +34,7 @@ def clamped_slopes(slope_x, slope_y, camera):
     )
 
 
-@bare_function
+@inlined(BARE)
 def projection_rows(inverse_z, slope_x, slope_y, camera):
     """J W, a 2 x 3 matrix row by row."""
     xx = camera[FOCAL_X] * inverse_z
@@ -51,14 +51,14 @@ def projection_rows(inverse_z, slope_x, slope_y, camera):
     )
 
 
-@bare_function
+@inlined(BARE)
 def unit_quaternion(w, x, y, z):
     """The quaternion divided by its length, and one over that length."""
     inverse_length = 1.0 / square_root(w * w + x * x + y * y + z * z)
     return w * inverse_length, x * inverse_length, y * inverse_length, z * inverse_length, inverse_length
 
 
-@bare_function
+@inlined(BARE)
 def rotation_matrix(w, x, y, z):
     """Rotation of a unit quaternion, row by row."""
     return (
@@ -68,7 +68,7 @@ def rotation_matrix(w, x, y, z):
     )  # fmt: skip
 
 
-@bare_function
+@inlined(BARE)
 def rows_times_matrix(t, r):
     """Product of a 2 x 3 and a 3 x 3 matrix."""
     return (
@@ -81,7 +81,7 @@ def rows_times_matrix(t, r):
     )
 
 
-@bare_function
+@inlined(BARE)
 def footprint(u):
     """Covariance U U^T + blur as xx, yy, xy, its determinant, and the determinant without the blur.
 
@@ -98,7 +98,7 @@ def footprint(u):
     return xx + COVARIANCE_BLUR, yy + COVARIANCE_BLUR, xy, blurred, sharp
 
 
-@bare_function
+@inlined(BARE)
 def unit_direction(x, y, z):
     """The vector divided by its length, and one over that length."""
     inverse_length = 1.0 / square_root(x * x + y * y + z * z)

@@ -6,20 +6,8 @@ import math
 
 import numpy as np
 
-from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel, bare_subroutine
-from scene_depth.rendering.cpu.geometry import (
-    clamped_slopes,
-    footprint,
-    into_camera,
-    projection_rows,
-    rotation_matrix,
-    rows_times_matrix,
-    unit_direction,
-    unit_quaternion,
-)
-from scene_depth.rendering.cpu.layout import CHUNK, GROUPS_A_CHUNK, HALF_LOG2_E, POSITION, RECORD, TILE
-from scene_depth.rendering.cpu.simd import (
+from scene_depth.kernels import BARE, inlined, kernel, subroutine, take_ticket
+from scene_depth.kernels.simd import (
     any_lane,
     ceil,
     floor,
@@ -29,8 +17,8 @@ from scene_depth.rendering.cpu.simd import (
     square_root,
     vector_of,
 )
-from scene_depth.rendering.cpu.simd_functions import exp, log2
-from scene_depth.rendering.cpu.simd_memory import (
+from scene_depth.kernels.simd_functions import exp, log2
+from scene_depth.kernels.simd_memory import (
     copy_transposed,
     load,
     load_columns3,
@@ -43,8 +31,19 @@ from scene_depth.rendering.cpu.simd_memory import (
     store_int16_rows,
     store_int32,
     store_transposed,
-    take_ticket,
 )
+from scene_depth.rendering.cpu import layout
+from scene_depth.rendering.cpu.geometry import (
+    clamped_slopes,
+    footprint,
+    into_camera,
+    projection_rows,
+    rotation_matrix,
+    rows_times_matrix,
+    unit_direction,
+    unit_quaternion,
+)
+from scene_depth.rendering.cpu.layout import CHUNK, GROUPS_A_CHUNK, HALF_LOG2_E, POSITION, RECORD, TILE
 from scene_depth.rendering.cpu.spherical_harmonics import harmonics
 
 _LOG2_255 = np.float32(math.log2(255))
@@ -55,14 +54,14 @@ _LARGEST_RADIUS = np.float32(1e9)
 HIDDEN = np.uint32(0xFFFFFFFF)  # sort key of a splat out of view
 
 
-@bare_subroutine
+@subroutine(BARE)
 def prefetch_floats(array, start, count):
     """A hint that floats will be read soon; they may lie beyond the array's end."""
     for offset in range(0, count + 15, 16):
         prefetch(array, start + offset)
 
 
-@bare_subroutine
+@subroutine(BARE)
 def copy_last_group(source, target, first, count, width):
     """Rows from ``first`` to ``count`` into a padded scratch array; the rest is filled with the last row."""
     for row in range(16):
@@ -71,7 +70,7 @@ def copy_last_group(source, target, first, count, width):
             target[row * width + column] = source[from_row * width + column]
 
 
-@bare_function
+@inlined(BARE)
 def colors(sh, bands, degree, x, y, z, coefficients, basis):
     """Colours before the clamp at 0, of 16 splats seen along unit vectors (x, y, z).
 
@@ -89,7 +88,7 @@ def colors(sh, bands, degree, x, y, z, coefficients, basis):
     return red, green, blue
 
 
-@bare_function
+@inlined(BARE)
 def _tile_range(low, high, tiles):
     """First and last tile along one axis that pixels ``low`` to ``high`` touch, as whole floats."""
     last = np.float32(tiles - 1)
@@ -99,7 +98,7 @@ def _tile_range(low, high, tiles):
     )
 
 
-@bare_kernel
+@kernel(BARE)
 def project(
     tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased,
     records, flags, keys, rectangles, slots, chunk_slots, chunk_visible, radii,

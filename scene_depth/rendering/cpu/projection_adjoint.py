@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.rendering.cpu import layout
-from scene_depth.rendering.cpu.compiling import bare_function, bare_kernel, bare_subroutine
-from scene_depth.rendering.cpu.geometry import (
-    clamped_slopes,
-    footprint,
-    into_camera,
-    projection_rows,
-    rotation_matrix,
-    rows_times_matrix,
-    unit_direction,
-    unit_quaternion,
-)
-from scene_depth.rendering.cpu.layout import CAMERA_SUMS, GROUPS_A_CHUNK, HALF_LOG2_E, LOG2_E, POSITION, RECORD, ROTATION
-from scene_depth.rendering.cpu.projection import copy_last_group, prefetch_floats
-from scene_depth.rendering.cpu.simd import any_lane, select, square_root, sum_of_lanes, vector_of
-from scene_depth.rendering.cpu.simd_functions import exp
-from scene_depth.rendering.cpu.simd_memory import (
+from scene_depth.kernels import BARE, inlined, kernel, subroutine, take_ticket
+from scene_depth.kernels.simd import any_lane, select, square_root, sum_of_lanes, vector_of
+from scene_depth.kernels.simd_functions import exp
+from scene_depth.kernels.simd_memory import (
     copy_transposed,
     load,
     load_columns3,
@@ -34,16 +21,28 @@ from scene_depth.rendering.cpu.simd_memory import (
     store_columns3,
     store_columns4,
     store_past_cache,
-    take_ticket,
     wait_for_stores,
 )
+from scene_depth.rendering.cpu import layout
+from scene_depth.rendering.cpu.geometry import (
+    clamped_slopes,
+    footprint,
+    into_camera,
+    projection_rows,
+    rotation_matrix,
+    rows_times_matrix,
+    unit_direction,
+    unit_quaternion,
+)
+from scene_depth.rendering.cpu.layout import CAMERA_SUMS, GROUPS_A_CHUNK, HALF_LOG2_E, LOG2_E, POSITION, RECORD, ROTATION
+from scene_depth.rendering.cpu.projection import copy_last_group, prefetch_floats
 from scene_depth.rendering.cpu.spherical_harmonics import harmonics, harmonics_gradient
 
 _TWO_LN2 = np.float32(2 / LOG2_E)
 _0 = np.float32(0)
 
 
-@bare_function
+@inlined(BARE)
 def _gather_sums(first, slots, sums, rows):
     """Adds up the sums of each splat's entries; returns them by field, zero for hidden splats."""
     for lane in range(16):
@@ -54,7 +53,7 @@ def _gather_sums(first, slots, sums, rows):
     return load_transposed(rows, 0, 16)
 
 
-@bare_function
+@inlined(BARE)
 def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):
     """Gradients by the mean (x, y) and the covariance (xx, yy, xy) in the image, in 1/px and 1/px^2.
 
@@ -83,7 +82,7 @@ def _shape_gradient(total, xx, yy, xy, blurred, sharp, antialiased):
     return by_x, by_y, by_xx, by_yy, by_xy
 
 
-@bare_function
+@inlined(BARE)
 def _quaternion_gradient(d, w, x, y, z, inverse_length):
     """Gradient by the quaternion before it was normalised, from the one by its rotation matrix ``d``, row by row."""
     by_w = 2.0 * (x * (d[7] - d[5]) + y * (d[2] - d[6]) + z * (d[3] - d[1]))
@@ -99,7 +98,7 @@ def _quaternion_gradient(d, w, x, y, z, inverse_length):
     )
 
 
-@bare_function
+@inlined(BARE)
 def _out_of_camera(x, y, z, camera):
     """A vector in the camera's axes, in the world's."""
     return (
@@ -109,7 +108,7 @@ def _out_of_camera(x, y, z, camera):
     )
 
 
-@bare_function
+@inlined(BARE)
 def _color_gradient(sh, bands, degree, x, y, z, red, green, blue, coefficients, basis, slopes_x, slopes_y, slopes_z, rows):
     """Gradient by SH coefficients, left in ``rows`` (a row a lane), and by the unit direction (x, y, z)."""
     for part in range((3 * bands + 15) // 16):
@@ -135,7 +134,7 @@ def _color_gradient(sh, bands, degree, x, y, z, red, green, blue, coefficients, 
     return by_x, by_y, by_z
 
 
-@bare_subroutine
+@subroutine(BARE)
 def _write_sh(rows, first, amount, bands, accumulate, streaming, out):
     """SH gradients of ``amount`` splats from ``first`` on, to or onto ``out``."""
     start, size = 3 * bands * first, 3 * bands * amount
@@ -153,13 +152,13 @@ def _write_sh(rows, first, amount, bands, accumulate, streaming, out):
             store(out, start + index, load(rows, index))
 
 
-@bare_subroutine
+@subroutine(BARE)
 def _write(values, target, start, amount):
     for index in range(amount):
         target[start + index] = values[index]
 
 
-@bare_subroutine
+@subroutine(BARE)
 def _write_zeros(target, start, amount):
     for index in range(0, amount // 16 * 16, 16):
         store(target, start + index, vector_of(_0))
@@ -167,7 +166,7 @@ def _write_zeros(target, start, amount):
         target[start + index] = _0
 
 
-@bare_kernel
+@kernel(BARE)
 def project_adjoint(
     tickets, count, means, quats, log_scales, logits, sh, bands, degree, camera, antialiased, accumulate,
     streaming, flags, slots, sums,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.rendering.cpu.compiling import kernel
+from scene_depth.kernels import FUSED, kernel
 from scene_depth.rendering.cpu.projection import HIDDEN
 
 _DIGIT_BITS = 11
@@ -12,7 +12,7 @@ _DIGITS = 1 << _DIGIT_BITS
 _DIGIT_MASK = np.uint32(_DIGITS - 1)
 
 
-@kernel
+@kernel(FUSED)
 def sort_by_depth(keys, count, sorted_keys, sorted_splats, other_keys, other_splats):
     """Stable radix sort of the splats whose key is not HIDDEN.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.rendering.cpu.compiling import bare_function
-from scene_depth.rendering.cpu.simd import vector_of
-from scene_depth.rendering.cpu.simd_memory import store
+from scene_depth.kernels import BARE, inlined
+from scene_depth.kernels.simd import vector_of
+from scene_depth.kernels.simd_memory import store
 
 _0 = np.float32(0.28209479177387814)  # sqrt(1 / (4 pi))
 _1 = np.float32(0.4886025119029199)  # sqrt(3 / (4 pi))
@@ -24,7 +24,7 @@ _3_0 = np.float32(0.3731763325901154)  # sqrt(7 / (16 pi))
 _3_2 = np.float32(1.445305721320277)  # sqrt(105 / (16 pi))
 
 
-@bare_function
+@inlined(BARE)
 def harmonics(x, y, z, degree, out):
     """Values of the harmonics up to ``degree`` in unit directions (x, y, z); rows above are not written."""
     store(out, 0, vector_of(_0))
@@ -49,7 +49,7 @@ def harmonics(x, y, z, degree, out):
             store(out, 240, -_3_3 * x * (xx - 3.0 * yy))
 
 
-@bare_function
+@inlined(BARE)
 def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):
     """Derivatives by x, y and z of the polynomials in ``harmonics``, for harmonics 1 and up."""
     zero = vector_of(np.float32(0))
@@ -75,7 +75,7 @@ def harmonics_gradient(x, y, z, degree, out_x, out_y, out_z):
         _store_row(15, -3.0 * _3_3 * (xx - yy), 6.0 * _3_3 * xy, zero, out_x, out_y, out_z)
 
 
-@bare_function
+@inlined(BARE)
 def _store_row(row, by_x, by_y, by_z, out_x, out_y, out_z):
     store(out_x, 16 * row, by_x)
     store(out_y, 16 * row, by_y)

@@ -10,9 +10,9 @@ import numpy as np
 from numba.core import types
 from numba.core.typing.templates import signature
 
-from scene_depth.rendering.cpu.compiling import bare_function, intrinsic
-from scene_depth.rendering.cpu.simd import ARITHMETIC, F32_LANES, I32_LANES, constant, define_unary, int_constant, vector
-from scene_depth.rendering.cpu.simd_memory import broadcast_load
+from scene_depth.kernels.compiling import BARE, inlined, intrinsic
+from scene_depth.kernels.simd import ARITHMETIC, F32_LANES, I32_LANES, constant, define_unary, int_constant, vector
+from scene_depth.kernels.simd_memory import broadcast_load
 
 _ROUNDING_MAGIC = 1.5 * 2.0**23  # adding it leaves the nearest integer in the low bits of the sum
 # 2**f for |f| <= 1/2, largest relative error 9.1e-8
@@ -76,7 +76,7 @@ def exp2(typing_context: Any, x: Any, table: Any) -> Any:
     return signature(vector, vector, types.UniTuple(vector, 7)), generate
 
 
-@bare_function
+@inlined(BARE)
 def load_exp2_table(table):
     """EXP2_TABLE as vectors."""
     return (

@@ -19,7 +19,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from scene_depth.rendering.cpu.compiling import intrinsic
+from scene_depth.kernels.compiling import intrinsic
 
 LANES = 16
 F32, I8, I16, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
@@ -97,9 +97,9 @@ def _mixes_vector(*operands: types.Type) -> bool:
     )
 
 
-def _define_binary(python_operator: Callable, result: types.Type, build: Callable[..., ir.Value]) -> None:
+def _define_binary(python_operator: Callable[..., Any], result: types.Type, build: Callable[..., ir.Value]) -> None:
     @type_callable(python_operator)
-    def type_operator(context: Any) -> Callable:
+    def type_operator(context: Any) -> Callable[..., Any]:
         def typer(a: types.Type, b: types.Type) -> types.Type | None:
             return result if _mixes_vector(a, b) else None
 
@@ -130,7 +130,7 @@ for _operator, _relation in (
 for _operator, _instruction in ((operator.and_, "and_"), (operator.or_, "or_")):
 
     @type_callable(_operator)
-    def _type_mask_operator(context: Any) -> Callable:
+    def _type_mask_operator(context: Any) -> Callable[..., Any]:
         def typer(a: types.Type, b: types.Type) -> types.Type | None:
             return mask if isinstance(a, MaskType) and isinstance(b, MaskType) else None
 
@@ -142,7 +142,7 @@ for _operator, _instruction in ((operator.and_, "and_"), (operator.or_, "or_")):
 
 
 @type_callable(operator.neg)
-def _type_negation(context: Any) -> Callable:
+def _type_negation(context: Any) -> Callable[..., Any]:
     return lambda a: vector if isinstance(a, VectorType) else None
 
 
@@ -198,16 +198,6 @@ def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
         return call(builder, "llvm.fmuladd.v16f32", F32_LANES, [_as_vector(builder, value) for value in args])
 
     return signature(vector, a, b, c), generate
-
-
-@intrinsic
-def and_not(typing_context: Any, a: Any, b: Any) -> Any:
-    """Mask ``a`` without mask ``b``."""
-
-    def generate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        return builder.and_(args[0], builder.not_(args[1]))
-
-    return signature(mask, mask, mask), generate
 
 
 def _build_bits(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
