@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -43,20 +43,19 @@ class Entry:
         target: ``module:attribute`` of its factory.
         problem: Why it cannot be loaded; None if it can.
         options: Parameters of its factory.
+        needs_weights: Whether it works with weights that do not come with this package: its factory has a ``find_weights``.
+        missing_weights: What it lacks on this machine of the weights that it takes by default; None if nothing.
     """
 
     name: str
     target: str
     problem: str | None = None
     options: tuple[Option, ...] = ()
-
-    @property
-    def needs_weights(self) -> bool:
-        """Whether it works with weights that do not come with this package."""
-        return any(option.name in ("weights", "checkpoint", "model") for option in self.options)
+    needs_weights: bool = False
+    missing_weights: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Registry:
     """Names of one kind of thing.
 
@@ -78,7 +77,11 @@ class Registry:
         return sorted(self._targets())
 
     def available(self) -> list[Entry]:
-        """All registered entries. Each is loaded on its own: a broken one is listed with its problem, and the others work."""
+        """All registered entries. Each is imported on its own: a broken one is listed with its problem, and the others work.
+
+        No factory is called and no weights are read. A factory that needs weights says where they are by an attribute
+        ``find_weights``, a function without arguments that raises an InputError if its default ones are not on this machine.
+        """
         found = []
         for name, target in sorted(self._targets().items()):
             try:
@@ -87,7 +90,9 @@ class Registry:
                 found.append(Entry(name, target, str(error.found)))
             else:
                 is_factory = callable(loaded) and self.arguments is not None and _is_factory(loaded, self.arguments)
-                found.append(Entry(name, target, None, options_of(loaded) if is_factory else ()))
+                finder = getattr(loaded, "find_weights", None)
+                missing = None if finder is None else _problem_of(finder)
+                found.append(Entry(name, target, None, options_of(loaded) if is_factory else (), finder is not None, missing))
         return found
 
     def load(self, spec: str | Any, **options: Any) -> Any:
@@ -143,16 +148,30 @@ class Registry:
 def options_of(factory: Callable[..., Any]) -> tuple[Option, ...]:
     """The parameters of a factory, in order; of a dataclass those of its constructor."""
     if isinstance(factory, type) and is_dataclass(factory):
-        return tuple(
-            Option(field.name, inspect.Parameter.empty if field.default is MISSING else field.default, str(field.type))
-            for field in fields(factory)
-            if field.init
-        )
+        return tuple(Option(field.name, _default_of(field), str(field.type)) for field in fields(factory) if field.init)
     return tuple(
-        Option(name, parameter.default, "" if parameter.annotation is parameter.empty else str(parameter.annotation))
+        Option(name, parameter.default, _type_of(parameter))
         for name, parameter in inspect.signature(factory).parameters.items()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     )
+
+
+def _type_of(parameter: inspect.Parameter) -> str:
+    return "" if parameter.annotation is parameter.empty else inspect.formatannotation(parameter.annotation).strip("'")
+
+
+def _default_of(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def _problem_of(finder: Callable[[], Any]) -> str | None:
+    try:
+        finder()
+    except Exception as error:  # whatever a foreign finder raises, it must not break the list
+        return str(error)
+    return None
 
 
 def _is_factory(found: Callable[..., Any], arguments: int) -> bool:

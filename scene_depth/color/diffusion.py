@@ -15,6 +15,8 @@ from scene_depth.color.controlnet import load_controlnet, not_loaded
 from scene_depth.errors import InputError
 from scene_depth.geometry.control_image import control_image
 
+STABLE_DIFFUSION = "stabilityai/stable-diffusion-2-inpainting"
+ACCEPTED = "a local folder, or the id of a pipeline in the hub's cache (about 5 GB; local_files_only=False fetches it)"
 MULTIPLE = 8  # latent diffusion works on eighths of the picture
 
 
@@ -41,7 +43,7 @@ class DiffusionInpainter:
         InputError: If diffusers or the device is not there, the weights are not there, or the ControlNet does not fit them.
     """
 
-    model: str = "stabilityai/stable-diffusion-2-inpainting"
+    model: str = STABLE_DIFFUSION
     prompt: str = ""
     negative_prompt: str = ""
     steps: int = 30
@@ -58,6 +60,20 @@ class DiffusionInpainter:
             raise InputError("conditioning_scale", repr(scale), "a finite number, 0 or more")
         object.__setattr__(self, "pipeline", self._loaded())
 
+    @staticmethod
+    def find_weights() -> str:
+        """The file by which the default pipeline is known to be on this machine.
+
+        Raises:
+            InputError: If it is not.
+        """
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(STABLE_DIFFUSION, "model_index.json")
+        if not isinstance(found, str):
+            raise InputError("diffusion model", f"{STABLE_DIFFUSION!r}, which is not in the hub's cache", ACCEPTED)
+        return found
+
     def _loaded(self) -> Any:
         try:
             from diffusers import AutoPipelineForInpainting
@@ -70,10 +86,7 @@ class DiffusionInpainter:
         try:
             pipeline = AutoPipelineForInpainting.from_pretrained(model, local_files_only=self.local_files_only, **parts)
         except (OSError, ValueError) as error:
-            accepted = (
-                "a local folder, or the id of a pipeline in the hub's cache (about 5 GB; local_files_only=False fetches it)"
-            )
-            raise InputError("diffusion model", not_loaded(model, error), accepted) from error
+            raise InputError("diffusion model", not_loaded(model, error), ACCEPTED) from error
         pipeline.set_progress_bar_config(disable=True)
         try:
             return pipeline.to(self.device)

@@ -163,14 +163,14 @@ MONOCULAR_MODELS = Registry(
 )
 
 
-def load_monocular_model(model: str | MonocularModel, **options: Any) -> MonocularModel:
+def load_monocular_model(model: str | Callable[..., Any], **options: Any) -> MonocularModel:
     """Gives a monocular model.
 
     Args:
-        model: ``marigold``, ``transformers`` or ``depthfm``, ``NAME:CHECKPOINT`` with a hub id or a local path, a name that
-            another package registers, or ``module:function`` or ``file.py:function`` of a plain function f(rgb) -> values; or
-            such a function itself.
-        options: Parameters of the model.
+        model: A name (``available_monocular_models``), also ``NAME:CHECKPOINT`` with a hub id or a local path; or
+            ``module:attribute`` or ``file.py:attribute``, each also with options behind it; or an object: a model, a class or
+            other factory of one, or a plain function f(rgb) -> values.
+        options: Parameters of the factory; they override those of the name.
 
     Raises:
         InputError: If there is no such model, or its packages or weights are missing.
@@ -182,12 +182,12 @@ def load_monocular_model(model: str | MonocularModel, **options: Any) -> Monocul
         >>> model(np.zeros((4, 6, 3), np.float32)).shape
         (4, 6)
     """
-    if not isinstance(model, str):
-        return MONOCULAR_MODELS.load(model, **options)
-    name, _, checkpoint = model.partition(":")
-    if name in MONOCULAR_MODELS.built_in and checkpoint:
-        return MONOCULAR_MODELS.load(name, **{"checkpoint": checkpoint, **options})
-    return MONOCULAR_MODELS.load(model, **options)
+    if isinstance(model, str):
+        name, _, checkpoint = model.partition(":")
+        if name in MONOCULAR_MODELS.built_in and checkpoint:
+            model, options = name, {"checkpoint": checkpoint, **options}
+    loaded: MonocularModel = MONOCULAR_MODELS.load(model, **options)
+    return loaded
 
 
 def available_monocular_models() -> list[Entry]:
@@ -195,17 +195,7 @@ def available_monocular_models() -> list[Entry]:
 
     Example:
         >>> import scene_depth as sd
-        >>> "marigold" in [entry.name for entry in sd.available_monocular_models()]
-        True
+        >>> [entry.name for entry in sd.available_monocular_models()]
+        ['depthfm', 'marigold', 'transformers']
     """
     return MONOCULAR_MODELS.available()
-
-
-def marigold_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:
-    """Marigold (Ke et al. 2024) through diffusers, fitted to known depth; options are those of ``MarigoldModel``."""
-    return MonocularInpainter(load_monocular_model("marigold", **options), back_end)
-
-
-def transformers_inpainter(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:
-    """Any depth-estimation model of transformers, fitted to known depth; options are those of ``TransformersModel``."""
-    return MonocularInpainter(load_monocular_model("transformers", **options), back_end)

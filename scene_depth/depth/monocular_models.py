@@ -6,6 +6,7 @@ Weights come from a local folder or from the hub's local cache; what is missing 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import Space
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
 from scene_depth.errors import InputError
 
 MARIGOLD = "prs-eth/marigold-depth-v1-1"
@@ -46,17 +47,17 @@ class MarigoldModel:
 
     Attributes:
         checkpoint: Hub id or local folder.
-        steps: Denoising steps; the checkpoint's own by default.
-        ensemble: Number of predictions that are averaged; from 3 on there is an uncertainty.
-        resolution: Longer side at which the network works; the checkpoint's own by default, 0 for the picture's.
+        num_inference_steps: Denoising steps; the checkpoint's own by default.
+        ensemble_size: Number of predictions that are averaged; from 3 on there is an uncertainty.
+        processing_resolution: Longer side at which the network works; the checkpoint's own by default, 0 for the picture's.
         device: "auto" takes CUDA if there is any.
         download: Whether missing weights may be fetched.
     """
 
     checkpoint: str = MARIGOLD
-    steps: int | None = None
-    ensemble: int = 1
-    resolution: int | None = None
+    num_inference_steps: int | None = None
+    ensemble_size: int = 1
+    processing_resolution: int | None = None
     device: str = "auto"
     download: bool = True
     name: str = field(init=False, default="marigold")
@@ -64,10 +65,14 @@ class MarigoldModel:
     _pipeline: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.ensemble < 1 or (self.steps is not None and self.steps < 1) or (self.resolution or 0) < 0:
-            raise InputError(
-                "marigold", f"ensemble {self.ensemble}, steps {self.steps}, resolution {self.resolution}", "positive numbers"
-            )
+        numbers = (
+            ("num_inference_steps", self.num_inference_steps, 1),
+            ("ensemble_size", self.ensemble_size, 1),
+            ("processing_resolution", self.processing_resolution, 0),
+        )
+        for option, value, least in numbers:
+            if value is not None and value < least:
+                raise InputError(option, value, f"at least {least}")
         device = _device(self.device)
         pipeline_class = _package("diffusers", "MarigoldDepthPipeline")
         extra = {} if Path(self.checkpoint).is_dir() else {"variant": "fp16"}  # half the download, also for CPU
@@ -81,13 +86,22 @@ class MarigoldModel:
         pipeline.set_progress_bar_config(disable=True)
         object.__setattr__(self, "_pipeline", pipeline)
 
+    @staticmethod
+    def find_weights() -> str:
+        """The file by which the default checkpoint is known to be on this machine.
+
+        Raises:
+            InputError: If it is not.
+        """
+        return _cached(MARIGOLD, "model_index.json")
+
     def __call__(self, rgb: NDArray[np.float32], *, seed: int = 0) -> MonocularMap:
         result = self._pipeline(
             rgb,
-            num_inference_steps=self.steps,
-            ensemble_size=self.ensemble,
-            processing_resolution=self.resolution,
-            output_uncertainty=self.ensemble >= 3,
+            num_inference_steps=self.num_inference_steps,
+            ensemble_size=self.ensemble_size,
+            processing_resolution=self.processing_resolution,
+            output_uncertainty=self.ensemble_size >= 3,
             generator=torch.Generator("cpu").manual_seed(seed),
         )
         space: Space = "inverse" if self._pipeline.config.prediction_type == "disparity" else "depth"
@@ -123,6 +137,15 @@ class TransformersModel:
         processor, model = _fetched(self.checkpoint, load, self.download)
         object.__setattr__(self, "_parts", (processor, model.to(_device(self.device)).eval()))
 
+    @staticmethod
+    def find_weights() -> str:
+        """The file by which the default checkpoint is known to be on this machine.
+
+        Raises:
+            InputError: If it is not.
+        """
+        return _cached(DEPTH_ANYTHING, "config.json")
+
     @torch.no_grad()
     def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
         processor, model = self._parts
@@ -136,6 +159,32 @@ class TransformersModel:
             maps = outputs.predicted_depth[:, None].float()
             values = torch.nn.functional.interpolate(maps, size=size[0], mode="bicubic", align_corners=False)[0, 0]
         return MonocularMap(values.float().cpu().numpy(), _space_of(model.config))
+
+
+def make_inpainter_factory(model: type[Any], about: str) -> Callable[..., MonocularInpainter]:
+    """A factory of inpainters that bring the prediction of a model onto known depth; its options are those of the model too.
+
+    Args:
+        model: Class of the monocular model.
+        about: What the factory makes, its docstring.
+    """
+
+    def make(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:
+        return MonocularInpainter(model(**options), back_end)
+
+    own = list(inspect.signature(make).parameters.values())[:1]
+    make.__signature__ = inspect.Signature([*own, *inspect.signature(model).parameters.values()])  # type: ignore[attr-defined]
+    make.__doc__ = about
+    make.find_weights = model.find_weights  # type: ignore[attr-defined]
+    return make
+
+
+marigold_inpainter = make_inpainter_factory(
+    MarigoldModel, "Marigold (Ke et al. 2024) through diffusers, fitted to known depth; see ``MarigoldModel``."
+)
+transformers_inpainter = make_inpainter_factory(
+    TransformersModel, "Any depth-estimation model of transformers, fitted to known depth; see ``TransformersModel``."
+)
 
 
 def _space_of(config: Any) -> Any:
@@ -182,6 +231,15 @@ def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> An
         except Exception as error:
             raise _missing(checkpoint, f"could not be fetched ({_first_line(error)})") from error
     raise _missing(checkpoint, _first_line(local) if folder.is_dir() else "not on this machine") from local
+
+
+def _cached(checkpoint: str, file: str) -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(checkpoint, file)
+    if not isinstance(found, str):
+        raise _missing(checkpoint, "not on this machine")
+    return found
 
 
 def _missing(checkpoint: str, reason: str) -> InputError:

@@ -23,9 +23,9 @@ DEPTH_INPAINTERS = Registry(
         "ip_basic": "scene_depth.depth.classical:IPBasicInpainter",
         "geodesic": "scene_depth.depth.classical:GeodesicInpainter",
         "depthlab": "scene_depth.depth.depthlab:DepthLabInpainter",
-        "marigold": "scene_depth.depth.monocular:marigold_inpainter",
+        "marigold": "scene_depth.depth.monocular_models:marigold_inpainter",
         "depthfm": "scene_depth.depth.depthfm:DepthFMInpainter",
-        "transformers": "scene_depth.depth.monocular:transformers_inpainter",
+        "transformers": "scene_depth.depth.monocular_models:transformers_inpainter",
     },
     arguments=3,
 )

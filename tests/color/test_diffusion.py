@@ -187,7 +187,7 @@ def test_a_pipeline_that_is_not_there_is_named_when_the_inpainter_is_made(saved,
         ({"conditioning_scale": -1}, "conditioning_scale: found -1"),
         ({"conditioning_scale": "much"}, "conditioning_scale: found 'much'"),
         ({"device": "abacus"}, "device: found 'abacus'"),
-        ({"control_net": "x"}, "options of 'diffusion': .*control_net"),
+        ({"control_net": "x"}, "options of diffusion: .*control_net"),
     ],
 )
 def test_bad_options_are_named(saved, options, message) -> None:

@@ -113,7 +113,7 @@ def test_wrong_parameters(field, value):
         ("marigold", {"download": False}, "marigold-depth-v1-1.*about 2.6 GB"),
         ("transformers:some/model", {}, "some/model: found could not be fetched"),
         ("marigold", {"device": "abacus"}, "auto, cpu, cuda"),
-        ("marigold", {"ensemble": 0}, "positive numbers"),
+        ("marigold", {"ensemble_size": 0}, "ensemble_size: found 0; accepted: at least 1"),
         ("transformers", {"steps": 3}, "options of transformers: .*checkpoint, device, download"),
     ],
 )
@@ -225,7 +225,8 @@ def test_marigold(tiny_marigold):
     assert first.uncertainty is None
     assert np.array_equal(first.values, again.values)
     assert not np.array_equal(first.values, other.values)
-    ensemble = predict(load_monocular_model("marigold", checkpoint=str(tiny_marigold), ensemble=3, steps=1), rgb)
+    options = {"checkpoint": str(tiny_marigold), "ensemble_size": 3, "num_inference_steps": 1}
+    ensemble = predict(load_monocular_model("marigold", **options), rgb)
     assert ensemble.uncertainty.shape == SHAPE
     result = load_depth_inpainter("marigold", checkpoint=str(tiny_marigold))(rgb, depth, rectangle(SHAPE, 1), seed=1)
     assert result.details["inpainter"] == "marigold"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from scene_depth.depth.auxiliary.network import AuxiliaryNetwork
-from scene_depth.depth.auxiliary.weights import load_network
+from scene_depth.depth.auxiliary.weights import find_network, load_network
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
@@ -35,6 +35,7 @@ class AuxiliaryInpainter(DepthModel):
     device: str | None = None
     network: AuxiliaryNetwork | None = field(default=None, repr=False)
     name: ClassVar[str] = "auxiliary"
+    find_weights = staticmethod(find_network)
 
     def __post_init__(self) -> None:
         network = self.network.without_image() if self.network is not None else load_network(self.weights)

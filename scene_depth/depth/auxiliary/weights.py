@@ -35,7 +35,7 @@ def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork
     Raises:
         InputError: If there is no such file, or it holds something else.
     """
-    file = check_input_file(_found(path), "weights of the auxiliary network")
+    file = check_input_file(find_network(path), "weights of the auxiliary network")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         if content["kind"] != KIND:
@@ -62,7 +62,8 @@ def default_paths() -> list[Path]:
     return [folder / FILE for folder in folders]
 
 
-def _found(path: str | os.PathLike[str] | None) -> Path:
+def find_network(path: str | os.PathLike[str] | None = None) -> Path:
+    """Where the weights are; argument and errors as in ``load_network``."""
     if path is not None:
         return Path(path) / FILE if Path(path).is_dir() else Path(path)
     places = default_paths()

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.depthfm.attention import AttentionVariant
+from scene_depth.depth.depthfm.conversion import found_parts
 from scene_depth.depth.depthfm.inference import LogDepth, predict_log_depth
 from scene_depth.depth.depthfm.metric import metric_depth, relative_uncertainty
 from scene_depth.depth.depthfm.model import RESOLUTION, check_options
@@ -57,6 +58,7 @@ class DepthFMInpainter(DepthModel):
     solver_options: Mapping[str, Any] = field(default_factory=dict)
     video: bool = False
     name: ClassVar[str] = "depthfm"
+    find_weights = staticmethod(found_parts)
     _networks: DepthFM = field(init=False, repr=False, compare=False)
     _before: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = field(
         init=False, repr=False, compare=False, default_factory=list

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.depth.depthfm.attention import AttentionVariant
+from scene_depth.depth.depthfm.conversion import found_parts
 from scene_depth.depth.depthfm.inference import predict_log_depth
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.monocular import MonocularMap
@@ -41,6 +42,7 @@ class DepthFMModel:
     dtype: str = "auto"
     name: str = field(init=False, default="depthfm")
     takes_seed: ClassVar[bool] = True
+    find_weights = staticmethod(found_parts)
     _networks: DepthFM = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from scene_depth.depth.depthlab.prediction import draw_noise, predict, predict_t
 from scene_depth.depth.depthlab.preparation import Preparation, PreparedView, prepare, restore
 from scene_depth.depth.depthlab.sampler import Sampling
 from scene_depth.depth.depthlab.schedule import Spacing
+from scene_depth.depth.depthlab.weights import found_parts
 from scene_depth.depth.harmonize import border_offsets, harmonize
 from scene_depth.depth.latent.model_input import check_clear_input, check_model_input
 from scene_depth.depth.latent.vae import save_memory
@@ -90,6 +91,7 @@ class DepthLabInpainter(DepthModel):
     vae_tiling: bool = False
     model: DepthLabModel | None = None
     name: ClassVar[str] = "depthlab"
+    find_weights = staticmethod(found_parts)
     _sampling: Sampling = field(init=False, repr=False, compare=False)
     _preparation: Preparation = field(init=False, repr=False, compare=False)
     _start: ExactInpainter | Array | None = field(init=False, repr=False, compare=False)

@@ -14,7 +14,7 @@ from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.refined.network import RefiningNetwork
-from scene_depth.depth.refined.weights import load_network
+from scene_depth.depth.refined.weights import find_network, load_network
 from scene_depth.depth.refined.working_view import enlarged, working_size, working_view
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.uncertainty import LAPLACE
@@ -40,6 +40,7 @@ class RefinedInpainter(DepthModel):
     """
 
     name: ClassVar[str] = "refined"
+    find_weights = staticmethod(find_network)
 
     weights: str | os.PathLike[str] | None = None
     solver: SolverInpainter = field(default_factory=SolverInpainter)

@@ -26,6 +26,16 @@ def save_network(path: str | os.PathLike[str], network: RefiningNetwork) -> None
         np.savez_compressed(file, **arrays)
 
 
+def find_network(path: str | os.PathLike[str] | None = None) -> Path:
+    """Where the weights are; argument and errors as in ``load_network``."""
+    file = Path(path) if path is not None else Path(__file__).parent / FILE
+    file = file / FILE if file.is_dir() else file
+    if not file.is_file():
+        accepted = f"a {FILE} that scene-depth train refined wrote, named by weights="
+        raise InputError("weights of refined", "no such file", accepted, file=file)
+    return file
+
+
 def load_network(path: str | os.PathLike[str] | None = None) -> RefiningNetwork:
     """Reads a network on the CPU in single precision.
 
@@ -35,11 +45,7 @@ def load_network(path: str | os.PathLike[str] | None = None) -> RefiningNetwork:
     Raises:
         InputError: If there is none, or it holds something else.
     """
-    file = Path(path) if path is not None else Path(__file__).parent / FILE
-    file = file / FILE if file.is_dir() else file
-    if not file.is_file():
-        accepted = f"a {FILE} that scene-depth train refined wrote, named by weights="
-        raise InputError("weights of refined", "no such file", accepted, file=file)
+    file = find_network(path)
     try:
         with np.load(file, allow_pickle=False) as content:
             config = json.loads(content[CONFIG].tobytes())
