@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 
-Loader = Callable[[], NDArray]
+Loader = Callable[[], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class View:
         """z-depth in scene units, 0 = unknown  # [H, W]"""
         return self._load("depth", self.load_depth, (self.camera.height, self.camera.width))
 
-    def _load(self, what: str, load: Loader | None, shape: tuple[int, ...]) -> NDArray:
+    def _load(self, what: str, load: Loader | None, shape: tuple[int, ...]) -> NDArray[Any]:
         if load is None:
             raise InputError(f"view {self.name!r}: {what}", "none", f"a view with {what}")
         values = load()

@@ -83,7 +83,8 @@ class GaussianSplats:
     @property
     def sh_degree(self) -> int:
         """Degree of the spherical harmonics, 0 to 3."""
-        return round(self.sh.shape[1] ** 0.5) - 1
+        result: int = round(self.sh.shape[1] ** 0.5) - 1
+        return result
 
     @property
     def scales(self) -> Tensor:

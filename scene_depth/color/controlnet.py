@@ -41,7 +41,8 @@ def load_controlnet(controlnet: str, model: str, *, local_files_only: bool = Tru
         raise InputError("diffusion model", not_loaded(model, error), "a pipeline with a U-Net, as ControlNets need") from error
     check_fit(controlnet, own, model, unet)
     try:
-        network, told = ControlNetModel.from_pretrained(controlnet, output_loading_info=True, **where)
+        loader: Any = ControlNetModel  # diffusers does not annotate its loading
+        network, told = loader.from_pretrained(controlnet, output_loading_info=True, **where)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError("controlnet", not_loaded(controlnet, error), accepted) from error
     if told["missing_keys"]:  # the library would go on with random numbers in their place

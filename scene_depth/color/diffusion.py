@@ -84,7 +84,8 @@ class DiffusionInpainter:
             controlnet = os.path.expanduser(self.controlnet)
             parts["controlnet"] = load_controlnet(controlnet, model, local_files_only=self.local_files_only)
         try:
-            pipeline = AutoPipelineForInpainting.from_pretrained(model, local_files_only=self.local_files_only, **parts)
+            loader: Any = AutoPipelineForInpainting  # diffusers does not annotate its loading
+            pipeline = loader.from_pretrained(model, local_files_only=self.local_files_only, **parts)
         except (OSError, ValueError) as error:
             raise InputError("diffusion model", not_loaded(model, error), ACCEPTED) from error
         pipeline.set_progress_bar_config(disable=True)

@@ -38,7 +38,8 @@ def load_image_inpainter(inpainter: str | Callable[..., Any], **options: Any) ->
         >>> fill(view.image(), view.mask()).shape
         (240, 320, 3)
     """
-    return IMAGE_INPAINTERS.load(inpainter, **options)
+    loaded: ImageInpainter = IMAGE_INPAINTERS.load(inpainter, **options)
+    return loaded
 
 
 def available_image_inpainters() -> list[Entry]:

@@ -90,7 +90,10 @@ def boundary_scores(
 
 def _sobel(depth: NDArray[np.floating]) -> NDArray[np.float64]:
     depth = depth.astype(np.float64)
-    return np.hypot(ndimage.sobel(depth, axis=0, mode="nearest"), ndimage.sobel(depth, axis=1, mode="nearest"))
+    result: NDArray[np.float64] = np.hypot(
+        ndimage.sobel(depth, axis=0, mode="nearest"), ndimage.sobel(depth, axis=1, mode="nearest")
+    )
+    return result
 
 
 def _neighbour_log_ratios(

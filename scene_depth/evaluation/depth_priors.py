@@ -48,7 +48,8 @@ def simulated_prior(
     factor = 1.0 + (factor - 1.0) * (error / max(float(np.abs(factor - 1.0).mean()), 1e-30))
     distorted = inverse * np.maximum(factor, 0.1)
     scale, shift = float(np.exp(rng.uniform(-1.5, 1.5))), float(rng.uniform(0.0, 0.5))
-    return (scale * (distorted + shift * np.median(distorted))).astype(np.float32)
+    result: NDArray[np.float32] = (scale * (distorted + shift * np.median(distorted))).astype(np.float32)
+    return result
 
 
 def frame_prior(frame: DepthFrame) -> NDArray[np.float32] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ RADIUS, SIGMA = 5, 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 
-def psnr(image: NDArray, reference: NDArray, mask: NDArray[np.bool_] | None = None) -> float:
+def psnr(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> float:
     """Peak signal-to-noise ratio for the range 0 to 1: -10 log10 of the mean squared difference of all values.
 
     Args:
@@ -30,7 +31,7 @@ def psnr(image: NDArray, reference: NDArray, mask: NDArray[np.bool_] | None = No
     return math.inf if error == 0 else -10 * math.log10(error) if error == error else math.nan
 
 
-def ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_] | None = None) -> float:
+def ssim(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> float:
     """Structural similarity (Wang et al. 2004) as the 3DGS papers measure it.
 
     Gaussian window 11 x 11, standard deviation 1.5, zeros beyond the border, mean over pixels and channels. Inside a
@@ -53,10 +54,15 @@ def ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_] | None = No
 def _window(values: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     weights /= weights.sum()
-    return correlate1d(correlate1d(values, weights, axis=0, mode="constant"), weights, axis=1, mode="constant")
+    result: NDArray[np.float64] = correlate1d(
+        correlate1d(values, weights, axis=0, mode="constant"), weights, axis=1, mode="constant"
+    )
+    return result
 
 
-def _checked(image: NDArray, reference: NDArray, mask: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _checked(
+    image: NDArray[Any], reference: NDArray[Any], mask: NDArray[Any] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if image.shape != reference.shape or image.ndim != 3 or image.shape[-1] != 3:
         raise InputError(
             "image", f"shape {image.shape} beside a reference of {reference.shape}", "two pictures of one shape [H, W, 3]"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -223,7 +224,7 @@ def _score(
     )
 
 
-def _depth_in_hole(depth: NDArray, truth: NDArray | None, hole: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+def _depth_in_hole(depth: NDArray[Any], truth: NDArray[Any] | None, hole: NDArray[np.bool_]) -> tuple[float | None, float | None]:
     """AbsRel and delta1 over the hole's pixels with truth, those without a rendered surface counted as fully wrong."""
     if truth is None or not (hole & (truth > 0)).any():
         return None, None

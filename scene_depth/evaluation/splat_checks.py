@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.evaluation.splat_measures import VISIBLE_OPACITY, SplatMeasures, rows_with
-from scene_depth.splats import PARAMETERS, SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import C0 as SH_C0
+from scene_depth.splats import PARAMETERS, GaussianSplats
 
 Severity = Literal["error", "warning", "note"]
 Mask = NDArray[np.bool_]
@@ -53,12 +54,14 @@ class Check:
 
 
 def _nan(m: SplatMeasures) -> Mask:
-    return np.logical_or.reduce([rows_with(torch.isnan(getattr(m.splats, name))) for name in PARAMETERS])
+    result: Mask = np.logical_or.reduce([rows_with(torch.isnan(getattr(m.splats, name))) for name in PARAMETERS])
+    return result
 
 
 def _infinite(m: SplatMeasures) -> Mask:
     found = [rows_with(torch.isinf(getattr(m.splats, name))) for name in ("means", "quats", "sh")]
-    return np.logical_or.reduce([*found, rows_with(m.splats.log_scales == torch.inf)])
+    result: Mask = np.logical_or.reduce([*found, rows_with(m.splats.log_scales == torch.inf)])
+    return result
 
 
 def _infinite_opacity(m: SplatMeasures) -> Mask:
@@ -94,7 +97,8 @@ def _identity_quats(m: SplatMeasures, mask: Mask) -> GaussianSplats:
 
 def _unnormalised_quats(m: SplatMeasures) -> Mask:
     length = m.splats.quats.double().norm(dim=1).numpy()
-    return m.usable & (length > 0) & (np.abs(length - 1) > UNIT_TOLERANCE)
+    result: Mask = m.usable & (length > 0) & (np.abs(length - 1) > UNIT_TOLERANCE)
+    return result
 
 
 def _normalise_quats(m: SplatMeasures, mask: Mask) -> GaussianSplats:
@@ -164,7 +168,8 @@ def _far_away(m: SplatMeasures) -> Mask:
 
 def _coarse_coordinates(m: SplatMeasures) -> Mask:
     spacing = np.spacing(np.abs(m.means).max(axis=1, initial=0).astype(np.float32))
-    return m.usable & (spacing > 0.25 * m.sizes)
+    result: Mask = m.usable & (spacing > 0.25 * m.sizes)
+    return result
 
 
 def _invisible(m: SplatMeasures) -> Mask:

@@ -60,7 +60,8 @@ class SplatMeasures:
     def usable(self) -> NDArray[np.bool_]:
         """Splats whose values are all finite and that are not ignored  # [N]"""
         wrong = [rows_with(~torch.isfinite(getattr(self.splats, name))) for name in PARAMETERS]
-        return ~np.logical_or.reduce([*wrong, self.ignored])
+        result: NDArray[np.bool_] = ~np.logical_or.reduce([*wrong, self.ignored])
+        return result
 
     @cached_property
     def center(self) -> NDArray[np.float64]:
@@ -70,7 +71,8 @@ class SplatMeasures:
     @cached_property
     def distances(self) -> NDArray[np.float64]:
         """Distances of all splats from the centre of the scene  # [N]"""
-        return np.linalg.norm(self.means - self.center, axis=1)
+        result: NDArray[np.float64] = np.linalg.norm(self.means - self.center, axis=1)
+        return result
 
     @cached_property
     def radius(self) -> float:

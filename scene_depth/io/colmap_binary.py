@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ class _Reader:
         self.data = self.path.read_bytes()
         self.offset = 0
 
-    def take(self, record: struct.Struct, what: str) -> tuple:
+    def take(self, record: struct.Struct, what: str) -> tuple[Any, ...]:
         """Unpacks one record."""
         start = self.skip(record.size, what)
         return record.unpack_from(self.data, start)
@@ -61,7 +62,8 @@ class _Reader:
         if count * smallest > len(self.data) - self.offset:
             found = f"{count} in {len(self.data)} bytes"
             raise InputError(f"number of {what}", found, "as many as fit; the file is cut short or not COLMAP's", file=self.path)
-        return count
+        result: int = count
+        return result
 
 
 def read_cameras_binary(path: Path) -> dict[int, LensCamera]:

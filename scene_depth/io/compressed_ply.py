@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ from scene_depth.io.quantization import (
     split_largest,
     to_bytes,
 )
-from scene_depth.splats import SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import C0 as SH_C0
+from scene_depth.splats import GaussianSplats
 
 CHUNK = 256
 BOXES = (("", "xyz"), ("scale_", "xyz"), ("", "rgb"))
@@ -151,7 +153,7 @@ def _boxes(values: Floats, chunk_count: int) -> tuple[Floats, NDArray[np.float64
     return np.concatenate([low, high], axis=1), unit.reshape(-1, 3)[: len(values)]
 
 
-def _in_box(unit: NDArray, chunks: NDArray[np.void], of: NDArray[np.int64], prefix: str, axes: str) -> Floats:
+def _in_box(unit: NDArray[Any], chunks: NDArray[np.void], of: NDArray[np.int64], prefix: str, axes: str) -> Floats:
     result = np.empty(unit.shape, np.float32)
     for i, axis in enumerate(axes):
         low = chunks[f"min_{prefix}{axis}"].astype(np.float64)[of]
@@ -173,7 +175,8 @@ def _unpack_11_10_11(packed: NDArray[np.uint32]) -> NDArray[np.float64]:
 def _pack_rotation(quats: Floats) -> NDArray[np.int64]:
     largest, three = split_largest(quats)
     a, b, c = to_bytes(three * np.sqrt(0.5) + 0.5, 1023).T
-    return largest << 30 | a << 20 | b << 10 | c
+    result: NDArray[np.int64] = largest << 30 | a << 20 | b << 10 | c
+    return result
 
 
 def _unpack_rotation(packed: NDArray[np.uint32]) -> Floats:
@@ -184,7 +187,8 @@ def _unpack_rotation(packed: NDArray[np.uint32]) -> Floats:
 def _pack_sh(rest: Floats) -> NDArray[np.uint8]:
     """Bytes of the higher bands, channel-major; each stands for a 256th of [-4, 4]."""
     values = np.clip(np.floor((rest.astype(np.float64) / (2 * SH_RANGE) + 0.5) * 256), 0, 255)
-    return values.astype(np.uint8).transpose(0, 2, 1).reshape(len(rest), -1)
+    result: NDArray[np.uint8] = values.astype(np.uint8).transpose(0, 2, 1).reshape(len(rest), -1)
+    return result
 
 
 def _unpack_sh(rows: NDArray[np.void], names: tuple[str, ...]) -> Floats:
@@ -193,7 +197,8 @@ def _unpack_sh(rows: NDArray[np.void], names: tuple[str, ...]) -> Floats:
     middle[0], middle[255] = 0.0, 1.0
     table = ((middle - 0.5) * 2 * SH_RANGE).astype(np.float32)
     columns = np.stack([table[rows[name]] for name in rest_names(len(names))], axis=1)
-    return columns.reshape(len(rows), 3, -1).transpose(0, 2, 1)
+    result: Floats = columns.reshape(len(rows), 3, -1).transpose(0, 2, 1)
+    return result
 
 
 def _morton_order(means: Floats) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def read_depth(
     format: str | None = None,
     unit: float | None = None,
     kind: Kind = "z",
-    K: NDArray | None = None,
+    K: NDArray[Any] | None = None,
     stereo: StereoCalibration | None = None,
 ) -> NDArray[np.float32]:
     """Reads a depth image.
@@ -153,12 +153,12 @@ def read_depth(
 
 def write_depth(
     path: str | PathLike[str],
-    depth: NDArray,
+    depth: NDArray[Any],
     *,
     format: str | None = None,
     unit: float | None = None,
     kind: Kind = "z",
-    K: NDArray | None = None,
+    K: NDArray[Any] | None = None,
     stereo: StereoCalibration | None = None,
 ) -> None:
     """Writes z-depth; unknown pixels (0, negative, not finite) become 0.
@@ -191,17 +191,19 @@ def write_depth(
     _write_stored(path, entry, _integers(values, known, entry, scale, path) if entry.sixteen_bit else values.astype(np.float32))
 
 
-def known_depth(depth: NDArray) -> NDArray[np.bool_]:
+def known_depth(depth: NDArray[Any]) -> NDArray[np.bool_]:
     """True where a depth is measured: finite, positive and below the 1e9 that stands for the background."""
     with np.errstate(invalid="ignore"):
-        return np.isfinite(depth) & (depth > 0) & (depth < BACKGROUND)
+        result: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0) & (depth < BACKGROUND)
+        return result
 
 
-def ray_lengths(K: NDArray, width: int, height: int) -> NDArray[np.float64]:
+def ray_lengths(K: NDArray[Any], width: int, height: int) -> NDArray[np.float64]:
     """Length of the ray that reaches z = 1, for every pixel centre  # [3, 3] -> [H, W]"""
     x = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
     y = (np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]
-    return np.sqrt(1 + x**2 + y[:, None] ** 2)
+    result: NDArray[np.float64] = np.sqrt(1 + x**2 + y[:, None] ** 2)
+    return result
 
 
 def depth_size(path: str | PathLike[str], format: str | None = None) -> tuple[int, int]:
@@ -220,7 +222,7 @@ def depth_size(path: str | PathLike[str], format: str | None = None) -> tuple[in
     return exr_size(path) if entry.name == "exr" else pfm_size(path)
 
 
-def kind_arguments(kind: str, K: NDArray | None, stereo: StereoCalibration | None, path: Path) -> None:
+def kind_arguments(kind: str, K: NDArray[Any] | None, stereo: StereoCalibration | None, path: Path) -> None:
     """Raises InputError unless the declarations that ``kind`` needs are there."""
     if kind not in ("z", "ray", "disparity"):
         raise InputError("kind", kind, "z, ray, disparity", file=path)
@@ -238,13 +240,13 @@ class DepthFile:
     format: str | None = None
     unit: float | None = None
     kind: Kind = "z"
-    K: NDArray | None = None
+    K: NDArray[Any] | None = None
 
     def __call__(self) -> NDArray[np.float32]:
         return read_depth(self.path, format=self.format, unit=self.unit, kind=self.kind, K=self.K)
 
 
-def _read_stored(path: Path, entry: DepthFormat, unit: float | None) -> NDArray:
+def _read_stored(path: Path, entry: DepthFormat, unit: float | None) -> NDArray[Any]:
     if entry.sixteen_bit:
         with opened_image(path) as image:
             if image.mode not in ("I;16", "I;16B", "I;16L", "I"):
@@ -258,7 +260,7 @@ def _read_stored(path: Path, entry: DepthFormat, unit: float | None) -> NDArray:
     return {"exr": read_exr, "pfm": read_pfm, "colmap": read_colmap_map}[entry.name](path)
 
 
-def _integers(values: NDArray, known: NDArray[np.bool_], entry: DepthFormat, scale: float, path: Path) -> NDArray[np.uint16]:
+def _integers(values: NDArray[Any], known: NDArray[np.bool_], entry: DepthFormat, scale: float, path: Path) -> NDArray[np.uint16]:
     limit = INTEGER_MAX - (entry.unknown == INTEGER_MAX)
     steps = np.rint(values)
     if steps.max() > limit:
@@ -269,7 +271,7 @@ def _integers(values: NDArray, known: NDArray[np.bool_], entry: DepthFormat, sca
     return np.where(known, np.maximum(steps, 1), 0).astype(np.uint16)
 
 
-def _write_stored(path: Path, entry: DepthFormat, values: NDArray) -> None:
+def _write_stored(path: Path, entry: DepthFormat, values: NDArray[Any]) -> None:
     if entry.name in ("exr", "pfm", "colmap"):
         {"exr": write_exr, "pfm": write_pfm, "colmap": write_colmap_map}[entry.name](path, values)
         return

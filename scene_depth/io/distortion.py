@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 
-Distort = Callable[[NDArray, NDArray, Sequence[float]], tuple[NDArray, NDArray]]
+Distort = Callable[[NDArray[Any], NDArray[Any], Sequence[float]], tuple[NDArray[Any], NDArray[Any]]]
 
 NEWTON_STEPS = 100
 TRUST_RADIUS = 0.1  # longest Newton step, absolute near the axis and relative to the radius beyond 1
@@ -51,13 +52,17 @@ class LensModel:
         return (*(("f",) if self.focal_lengths == 1 else ("fx", "fy")), "cx", "cy", *self.coefficients)
 
 
-def _identity(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _identity(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     return x, y
 
 
 def _brown(
-    x: NDArray, y: NDArray, radial: Sequence[float], tangential: Sequence[float] = (0.0, 0.0), divisor: Sequence[float] = ()
-) -> tuple[NDArray, NDArray]:
+    x: NDArray[Any],
+    y: NDArray[Any],
+    radial: Sequence[float],
+    tangential: Sequence[float] = (0.0, 0.0),
+    divisor: Sequence[float] = (),
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Radial polynomial (over a second one, in the rational model) and decentring (Brown 1971)."""
     r2 = x * x + y * y
     factor = _polynomial(r2, radial) / _polynomial(r2, divisor)
@@ -68,16 +73,16 @@ def _brown(
     )
 
 
-def _opencv(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _opencv(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """OpenCV's order k1, k2, p1, p2, and for the rational model k3, k4, k5, k6."""
     return _brown(x, y, (*c[:2], *c[4:5]), c[2:4], c[5:])
 
 
-def _radial_then_tangential(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _radial_then_tangential(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     return _brown(x, y, c[:-2], c[-2:])
 
 
-def _polynomial(r2: NDArray, coefficients: Sequence[float]) -> NDArray:
+def _polynomial(r2: NDArray[Any], coefficients: Sequence[float]) -> NDArray[Any]:
     """1 + c1 r^2 + c2 r^4 + ..."""
     value = np.zeros_like(r2)
     for c in reversed(coefficients):
@@ -85,7 +90,7 @@ def _polynomial(r2: NDArray, coefficients: Sequence[float]) -> NDArray:
     return 1 + value
 
 
-def _thin_prism(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _thin_prism(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Weng, Cohen and Herniou 1992, with the coefficient order k1, k2, p1, p2, k3, k4, sx1, sy1."""
     k1, k2, p1, p2, k3, k4, sx, sy = c
     xd, yd = _brown(x, y, (k1, k2, k3, k4), (p1, p2))
@@ -93,7 +98,7 @@ def _thin_prism(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, ND
     return xd + sx * r2, yd + sy * r2
 
 
-def _rad_tan_thin_prism(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _rad_tan_thin_prism(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Project Aria's Fisheye624: decentring (p0 along x, the reverse of Brown's order) and prism of the scaled point."""
     factor = _polynomial(x * x + y * y, c[:6])
     p0, p1, s0, s1, s2, s3 = c[6:]
@@ -103,7 +108,7 @@ def _rad_tan_thin_prism(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDA
     return xd + (s0 + s1 * r2) * r2, yd + (s2 + s3 * r2) * r2
 
 
-def _field_of_view(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _field_of_view(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Devernay and Faugeras 2001: distorted radius atan(2 r tan(omega / 2)) / omega."""
     omega = c[0]
     if omega == 0:
@@ -113,21 +118,21 @@ def _field_of_view(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray,
     return x * factor, y * factor
 
 
-def _division(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _division(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Fitzgibbon 2001: ideal = distorted / (1 + k r_d^2), solved for the distorted point (NaN where there is none)."""
     with np.errstate(invalid="ignore"):
         factor = 2 / (1 + np.sqrt(1 - 4 * c[0] * (x * x + y * y)))
     return x * factor, y * factor
 
 
-def _unified(x: NDArray, y: NDArray, c: Sequence[float]) -> tuple[NDArray, NDArray]:
+def _unified(x: NDArray[Any], y: NDArray[Any], c: Sequence[float]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Enhanced unified camera model (Khomutenko, Garcia and Martinet 2016)."""
     alpha, beta = c
     divisor = alpha * np.sqrt(beta * (x * x + y * y) + 1) + 1 - alpha
     return x / divisor, y / divisor
 
 
-def _angle_ratio(r2: NDArray) -> NDArray:
+def _angle_ratio(r2: NDArray[Any]) -> NDArray[Any]:
     """atan(r) / r of r^2, smooth at 0."""
     near = np.abs(r2) < 1e-6
     r = np.sqrt(np.where(near, 1.0, r2))
@@ -203,7 +208,7 @@ class LensCamera:
         x, y = width / self.width, height / self.height
         return replace(self, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y, width=width, height=height)
 
-    def project(self, points: NDArray) -> NDArray[np.float64]:
+    def project(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Pixels of ideal image points (X/Z, Y/Z)  # [N, 2] -> [N, 2]"""
         x, y = np.asarray(points, np.float64).T
         if self.model.angular:
@@ -212,7 +217,7 @@ class LensCamera:
         x, y = self.model.distort(x, y, self.coefficients)
         return np.stack([self.fx * x + self.cx, self.fy * y + self.cy], axis=-1)
 
-    def unproject(self, pixels: NDArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def unproject(self, pixels: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Ideal image points (X/Z, Y/Z) of pixels.
 
         A fisheye pixel 90 degrees or more off the axis has no ideal image point; as in COLMAP it keeps the coordinates
@@ -264,7 +269,7 @@ def check_lens_camera(camera: LensCamera, *, file: str | PathLike[str], field: s
         raise InputError(f"{field}: focal length", f"{camera.fx:g}, {camera.fy:g}", "positive", file=file)
 
 
-def _invert(distort: Distort, target: NDArray, coefficients: Sequence[float]) -> tuple[NDArray, NDArray[np.bool_]]:
+def _invert(distort: Distort, target: NDArray[Any], coefficients: Sequence[float]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Newton's method inside a trust region, from the distorted point; derivatives by the complex step (exact)."""
     points = target.copy()
     converged = np.zeros(len(points), bool)

@@ -104,4 +104,5 @@ def _openexr(path: str | PathLike[str]) -> ModuleType:
         import OpenEXR
     except ImportError as error:
         raise InputError("OpenEXR", "not installed", "pip install 'scene-depth[exr]'", file=path) from error
-    return OpenEXR
+    module: ModuleType = OpenEXR
+    return module

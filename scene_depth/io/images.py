@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +73,10 @@ def read_image(path: str | PathLike[str]) -> NDArray[np.float32]:
             return np.repeat((values / np.float32(65535)).astype(np.float32)[..., None], 3, axis=2)
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             rgba = np.asarray(image.convert("RGBA")).astype(np.float32) / np.float32(255)
-            return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
-        return np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
+            result: NDArray[np.float32] = rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
+            return result
+        result = np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
+        return result
 
 
 def read_mask(path: str | PathLike[str]) -> NDArray[np.bool_]:
@@ -94,7 +97,7 @@ def read_mask(path: str | PathLike[str]) -> NDArray[np.bool_]:
         return values > (0.5 if largest <= 1 else 127 if largest <= 255 else 32767)
 
 
-def write_image(path: str | PathLike[str], image: NDArray) -> None:
+def write_image(path: str | PathLike[str], image: NDArray[Any]) -> None:
     """Writes a photo as 8-bit file of the type that the name says; PNG does not lose anything more.
 
     Args:
@@ -146,7 +149,8 @@ class ResizedImage:
         with opened_image(self.path) as image:
             filter_ = Image.Resampling.BOX if self.width <= image.width else Image.Resampling.BILINEAR
             resized = image.convert("RGB").resize((self.width, self.height), filter_)
-            return np.asarray(resized).astype(np.float32) / np.float32(255)
+            result: NDArray[np.float32] = np.asarray(resized).astype(np.float32) / np.float32(255)
+            return result
 
 
 def images_named_like(folder: str | PathLike[str], names: Iterable[str], *, what: str) -> dict[str, Path]:

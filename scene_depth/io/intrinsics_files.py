@@ -39,7 +39,8 @@ class Intrinsics:
             pixel_center: Where the centre is, if the file does not say.
         """
         shift = 0.5 - (self.pixel_center if self.pixel_center is not None else pixel_center)
-        return self.K + np.array([[0.0, 0.0, shift], [0.0, 0.0, shift], [0.0, 0.0, 0.0]])
+        result: NDArray[np.float64] = self.K + np.array([[0.0, 0.0, shift], [0.0, 0.0, shift], [0.0, 0.0, 0.0]])
+        return result
 
 
 def read_intrinsics(path: str | PathLike[str]) -> Intrinsics:

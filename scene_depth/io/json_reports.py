@@ -22,7 +22,8 @@ class JsonReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values: numbers that are not finite become None, what JSON does not know becomes text."""
-        return plain(asdict(self))  # type: ignore[call-overload]
+        content: dict[str, Any] = plain(asdict(self))  # type: ignore[call-overload]  # those who inherit are dataclasses
+        return content
 
     def as_json(self) -> str:
         """The report as JSON text."""

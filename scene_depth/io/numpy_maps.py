@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from tokenize import TokenError
-from typing import IO
+from typing import IO, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -32,7 +32,7 @@ BROKEN = (
 )
 
 
-def read_numpy_map(path: str | PathLike[str], name: str = "depth") -> NDArray:
+def read_numpy_map(path: str | PathLike[str], name: str = "depth") -> NDArray[Any]:
     """Reads a map, in an npz the array of that name or the only one; a third dimension of length 1 is dropped.
 
     Returns:

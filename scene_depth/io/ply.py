@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -184,7 +185,7 @@ def _blocks(rows: NDArray[np.void]) -> Iterator[tuple[slice, NDArray[np.void]]]:
         yield block, np.array(rows[block])
 
 
-def _without_empty_normals(extra: dict[str, NDArray]) -> dict[str, NDArray]:
+def _without_empty_normals(extra: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     if any(name in extra and extra[name].view(np.uint8).any() for name in NORMALS):
         return extra
     return {name: values for name, values in extra.items() if name not in NORMALS}
@@ -208,7 +209,7 @@ def _parameter_columns(splats: GaussianSplats) -> dict[str, NDArray[np.float32]]
     return columns
 
 
-def _extra_column(name: str, values: torch.Tensor, taken: set[str], path: str | os.PathLike[str]) -> NDArray:
+def _extra_column(name: str, values: torch.Tensor, taken: set[str], path: str | os.PathLike[str]) -> NDArray[Any]:
     if name in taken or not re.fullmatch(r"\S+", name):
         raise InputError(f"extra[{name!r}]", "a name of the layout or with spaces", "a property name of its own", file=path)
     array = values.detach().cpu().numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def _ascii_rows(header: PlyHeader) -> NDArray[np.void]:
     return rows
 
 
-def _colors(header: PlyHeader, columns: list[NDArray]) -> NDArray[np.uint8]:
+def _colors(header: PlyHeader, columns: list[NDArray[Any]]) -> NDArray[np.uint8]:
     kinds = {column.dtype.kind + str(column.dtype.itemsize) for column in columns}
     values = np.stack([np.asarray(column) for column in columns], axis=1)
     if kinds == {"u1"}:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,11 +38,11 @@ class ViewFiles:
     image: Path | None = None
     mask: Path | None = None
     depth: DepthFile | None = None
-    depth_K: NDArray | None = None
+    depth_K: NDArray[Any] | None = None
 
 
 def one_camera(
-    camera_to_world: NDArray, K: NDArray, width: int, height: int, *, file: str | PathLike[str] | None, frame: str
+    camera_to_world: NDArray[Any], K: NDArray[Any], width: int, height: int, *, file: str | PathLike[str] | None, frame: str
 ) -> Cameras:
     """One camera in float64; an error names the file and the frame.
 
@@ -59,7 +60,7 @@ def one_camera(
 def posed_view(
     name: str,
     lens: LensCamera,
-    camera_to_world: NDArray,
+    camera_to_world: NDArray[Any],
     files: ViewFiles,
     *,
     source: Path,
@@ -153,7 +154,7 @@ class MovedDepth:
     """
 
     load: Loader
-    K: NDArray | None
+    K: NDArray[Any] | None
     target: LensCamera
 
     def __call__(self) -> NDArray[np.float32]:

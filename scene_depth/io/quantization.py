@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,9 @@ def arrays_of(splats: GaussianSplats) -> dict[str, Floats]:
     return {name: getattr(splats, name).detach().to("cpu", torch.float32).numpy() for name in PARAMETERS}
 
 
-def splats_of(means: NDArray, quats: NDArray, log_scales: NDArray, logit_opacities: NDArray, sh: NDArray) -> GaussianSplats:
+def splats_of(
+    means: NDArray[Any], quats: NDArray[Any], log_scales: NDArray[Any], logit_opacities: NDArray[Any], sh: NDArray[Any]
+) -> GaussianSplats:
     """float32 splats of arrays."""
     means_t, quats_t, log_scales_t, logits_t, sh_t = (
         torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in (means, quats, log_scales, logit_opacities, sh)
@@ -50,7 +53,7 @@ def splats_of(means: NDArray, quats: NDArray, log_scales: NDArray, logit_opaciti
     return GaussianSplats(means_t, quats_t, log_scales_t, logits_t, sh_t)
 
 
-def to_bytes(values: NDArray, steps: int = 255) -> NDArray[np.int64]:
+def to_bytes(values: NDArray[Any], steps: int = 255) -> NDArray[np.int64]:
     """Nearest of 0 to ``steps`` for values in [0, 1]; what is outside goes to the nearer end."""
     return np.clip(np.floor(values.astype(np.float64) * steps + 0.5), 0, steps).astype(np.int64)
 
@@ -60,7 +63,7 @@ def opacity_bytes(logits: Floats) -> NDArray[np.int64]:
     return to_bytes(torch.from_numpy(logits).double().sigmoid().numpy())
 
 
-def opacity_logits(values: NDArray) -> Floats:
+def opacity_logits(values: NDArray[Any]) -> Floats:
     """Opacities of bytes before the sigmoid.
 
     A byte stands for an interval of one step. Those of 0 and 255 are half as wide and end at 0 and 1, which no finite
@@ -88,7 +91,7 @@ def split_largest(quats: Floats) -> tuple[NDArray[np.int64], NDArray[np.float64]
     return largest, np.take_along_axis(unit, _others(largest), 1)
 
 
-def join_largest(largest: NDArray, three: NDArray) -> Floats:
+def join_largest(largest: NDArray[Any], three: NDArray[Any]) -> Floats:
     """Unit quaternions of the index and the three components that ``split_largest`` gives  # [N, 4]"""
     quats = np.empty((len(three), 4), np.float32)
     rest = np.sqrt(np.maximum(0.0, 1.0 - (three.astype(np.float64) ** 2).sum(axis=1)))
@@ -97,7 +100,7 @@ def join_largest(largest: NDArray, three: NDArray) -> Floats:
     return quats
 
 
-def _others(largest: NDArray) -> NDArray[np.int64]:
+def _others(largest: NDArray[Any]) -> NDArray[np.int64]:
     """Indices of the components that are not the largest, in order  # [N, 3]"""
     order = np.arange(3, dtype=np.int64)
     return order + (order >= largest[:, None])

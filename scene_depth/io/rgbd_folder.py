@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,8 @@ DEPTH_INTRINSICS = ("K_depth.json", "intrinsic_depth.txt", "intrinsic/intrinsic_
 def read_rgbd_folder(
     path: str | PathLike[str],
     *,
-    intrinsics: str | PathLike[str] | NDArray | None = None,
-    depth_intrinsics: str | PathLike[str] | NDArray | None = None,
+    intrinsics: str | PathLike[str] | NDArray[Any] | None = None,
+    depth_intrinsics: str | PathLike[str] | NDArray[Any] | None = None,
     pixel_center: float = 0.0,
     depth_format: str | None = None,
     depth_unit: float | None = None,
@@ -137,7 +138,7 @@ def write_rgbd_folder(path: str | PathLike[str], scene: Scene, *, depth_format: 
             (folder / "pose" / f"{stem}.txt").write_text("\n".join(" ".join(map(repr, row)) for row in rows) + "\n")
 
 
-def _intrinsics(path: Path, given: str | PathLike[str] | NDArray | None, names: tuple[str, ...]) -> Intrinsics | None:
+def _intrinsics(path: Path, given: str | PathLike[str] | NDArray[Any] | None, names: tuple[str, ...]) -> Intrinsics | None:
     if isinstance(given, np.ndarray):
         matrix = given.astype(np.float64)
         check_intrinsics(matrix, None)

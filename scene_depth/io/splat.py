@@ -15,7 +15,8 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.quantization import arrays_of, check_packable, opacity_bytes, opacity_logits, splats_of, to_bytes
-from scene_depth.splats import SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import C0 as SH_C0
+from scene_depth.splats import GaussianSplats
 
 ROW = np.dtype([("center", "<f4", 3), ("scales", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
 LARGEST_LOG = 88.0  # e to it is near the largest float32

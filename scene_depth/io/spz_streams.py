@@ -75,7 +75,8 @@ def _decode_fixed(data: Bytes, fraction_bits: int) -> Floats:
     """24-bit two's complement, little-endian."""
     low, middle, high = data.reshape(-1, 3).astype(np.int32).T
     unsigned = low | middle << 8 | high << 16
-    return ((unsigned ^ 0x800000) - 0x800000).astype(np.float32) / np.float32(1 << fraction_bits)
+    result: Floats = ((unsigned ^ 0x800000) - 0x800000).astype(np.float32) / np.float32(1 << fraction_bits)
+    return result
 
 
 def _encode_fixed(means: Floats, fraction_bits: int) -> Bytes:
@@ -97,7 +98,8 @@ def _encode_three_smallest(quats: Floats) -> Bytes:
     size = np.floor(np.abs(three) * (ROTATION_STEPS / np.sqrt(0.5)) + 0.5).astype(np.uint32)
     fields = np.where(three < 0, size | np.uint32(512), size)
     packed = largest.astype(np.uint32) << 30 | fields[:, 0] << 20 | fields[:, 1] << 10 | fields[:, 2]
-    return packed.astype("<u4").view(np.uint8)
+    result: Bytes = packed.astype("<u4").view(np.uint8)
+    return result
 
 
 def _decode_first_three(data: Bytes) -> Floats:
@@ -116,4 +118,5 @@ def _encode_sh(coefficients: NDArray[np.float64], bits: int) -> Bytes:
     """Nearest of 2^bits levels over [-1, 1), so placed that 0 is one of them  # [N, values]"""
     step = 1 << (8 - bits)
     levels = np.floor(coefficients * (128 / step) + 0.5) * step + 128
-    return np.clip(levels, 0, 255).astype(np.uint8).reshape(len(coefficients), -1)
+    result: Bytes = np.clip(levels, 0, 255).astype(np.uint8).reshape(len(coefficients), -1)
+    return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def write_tracked_points(path: str | PathLike[str], points: PointCloud) -> None:
     owner = np.repeat(np.arange(len(names), dtype=np.int32), [len(indices) for indices in seen])
     index = np.concatenate([*seen, np.zeros(0, np.int64)])
     order = np.argsort(index, kind="stable")
-    arrays: dict[str, NDArray] = {"xyz": points.xyz, "rgb": points.rgb}
+    arrays: dict[str, NDArray[Any]] = {"xyz": points.xyz, "rgb": points.rgb}
     if points.errors is not None:
         arrays["error"] = points.errors
     arrays["track_ptr"] = np.searchsorted(index[order], np.arange(len(points) + 1), side="left")
@@ -61,7 +62,7 @@ def write_tracked_points(path: str | PathLike[str], points: PointCloud) -> None:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
-def _load(path: str | PathLike[str]) -> dict[str, NDArray]:
+def _load(path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
     check_input_file(path, "a points file")
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -74,7 +75,7 @@ def _load(path: str | PathLike[str]) -> dict[str, NDArray]:
     return arrays
 
 
-def _check(path: str | PathLike[str], name: str, values: NDArray, shape: tuple[int, ...], kind: str) -> None:
+def _check(path: str | PathLike[str], name: str, values: NDArray[Any], shape: tuple[int, ...], kind: str) -> None:
     if values.shape != shape or values.dtype.kind != kind:
         accepted = f"{shape} of {'floats' if kind == 'f' else 'bytes' if name == 'rgb' else 'integers'}"
         raise InputError(name, f"{values.dtype} {values.shape}", accepted, file=path)
@@ -83,7 +84,9 @@ def _check(path: str | PathLike[str], name: str, values: NDArray, shape: tuple[i
         raise InputError(f"{name}[{index}]", values[index].tolist(), "finite numbers", file=path)
 
 
-def _observations(path: str | PathLike[str], arrays: dict[str, NDArray], names: Mapping[str, str] | None) -> dict[str, NDArray]:
+def _observations(
+    path: str | PathLike[str], arrays: dict[str, NDArray[Any]], names: Mapping[str, str] | None
+) -> dict[str, NDArray[Any]]:
     ends, images, image_names = (arrays[key] for key in TRACKS)
     count = len(arrays["xyz"])
     ends = ends.astype(np.int64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,13 +46,13 @@ def undistorted_camera(camera: LensCamera, *, file: str | PathLike[str] | None =
     return LensCamera(LENS_MODELS["PINHOLE"], camera.fx, camera.fy, cx, cy, (), width, height)
 
 
-def _straight(camera: LensCamera, x: NDArray, y: NDArray) -> NDArray:
+def _straight(camera: LensCamera, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     """Where border pixels would lie without distortion; those that the model cannot undo are left out."""
     points, converged = camera.unproject(np.stack([x, y], axis=-1))
     return points[converged] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
 
 
-def _scale(center: float, size: int, low: NDArray, high: NDArray) -> float:
+def _scale(center: float, size: int, low: NDArray[Any], high: NDArray[Any]) -> float:
     """Size of the undistorted image relative to the distorted one such that its border falls inside what was seen."""
     with np.errstate(divide="ignore"):
         widest = np.maximum(center / (center - low.max()), (size - 0.5 - center) / (high.min() - center))
@@ -71,7 +72,7 @@ def sampling_positions(camera: LensCamera, pinhole: LensCamera) -> NDArray[np.fl
     return positions
 
 
-def sample_bilinear(image: NDArray, positions: NDArray[np.float32]) -> NDArray[np.float32]:
+def sample_bilinear(image: NDArray[Any], positions: NDArray[np.float32]) -> NDArray[np.float32]:
     """Image values between pixel centres; 0 outside the image  # [H, W, 3], [h, w, 2] -> [h, w, 3]"""
     height, width = image.shape[:2]
     grid = torch.from_numpy(np.nan_to_num(positions, nan=-1e6) / np.array([width, height], np.float32) * 2 - 1)[None]
@@ -82,7 +83,7 @@ def sample_bilinear(image: NDArray, positions: NDArray[np.float32]) -> NDArray[n
     return values
 
 
-def sample_nearest(image: NDArray, positions: NDArray[np.float32]) -> NDArray:
+def sample_nearest(image: NDArray[Any], positions: NDArray[np.float32]) -> NDArray[Any]:
     """The pixel that a position falls into; 0 or False outside the image  # [H, W], [h, w, 2] -> [h, w]"""
     height, width = image.shape[:2]
     inside = _inside(positions, width, height)
@@ -145,7 +146,7 @@ class UndistortedLoader:
     pinhole: LensCamera
     undistorter: Undistorter = field(default_factory=Undistorter, compare=False, repr=False)
 
-    def __call__(self) -> NDArray:
+    def __call__(self) -> NDArray[Any]:
         values = self.load()
         expected = (self.camera.height, self.camera.width)
         if values.shape[:2] != expected:

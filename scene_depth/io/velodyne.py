@@ -62,7 +62,7 @@ def read_velodyne(path: str | PathLike[str], unit: float | None = None) -> NDArr
         InputError: If the size is no multiple of 16 bytes, there is no point, or the unit is evidently another one.
     """
     path = _checked_size(Path(path))
-    points = np.fromfile(path, dtype="<f4").reshape(-1, 4).astype(np.float32)
+    points: NDArray[np.float32] = np.fromfile(path, dtype="<f4").reshape(-1, 4).astype(np.float32)
     points = points[np.isfinite(points).all(axis=1) & (points[:, :3] != 0).any(axis=1)]
     if not len(points):
         raise InputError("scan", "no point", "at least one finite point", file=path)
