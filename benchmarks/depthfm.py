@@ -89,7 +89,7 @@ def time_table(model: DepthFM, height: int, width: int, repeats: int) -> list[st
 
     def singles() -> None:
         for seed in range(MEMBERS):
-            sample(model, image, steps=1, seed=seed)
+            sample(model, image, num_inference_steps=1, seed=seed)
 
     row("warm-up", lambda: model.velocity(latent[:1], 0.0, latent[:1]), 1)
     for variant in ("plain", "official"):
@@ -97,8 +97,16 @@ def time_table(model: DepthFM, height: int, width: int, repeats: int) -> list[st
         row(f"one function evaluation, attention {variant}", lambda: model.velocity(latent[:1], 0.0, latent[:1]))
     set_attention(model.unet, "plain")
     row(f"one function evaluation of {MEMBERS} members", lambda: model.velocity(latent, 0.0, latent))
-    row(f"ensemble of {MEMBERS} in one batch, 1 step", lambda: sample(model, image, steps=1, ensemble=MEMBERS), 1)
-    row("the same, member by member (batch 1)", lambda: sample(model, image, steps=1, ensemble=MEMBERS, batch=1), 1)
+    row(
+        f"ensemble of {MEMBERS} in one batch, 1 step",
+        lambda: sample(model, image, num_inference_steps=1, ensemble_size=MEMBERS),
+        1,
+    )
+    row(
+        "the same, member by member (batch 1)",
+        lambda: sample(model, image, num_inference_steps=1, ensemble_size=MEMBERS, batch=1),
+        1,
+    )
     row(f"{MEMBERS} single predictions, 1 step", singles, 1)
     del rows["warm-up"]
     alone = rows[f"{MEMBERS} single predictions, 1 step"][0]
@@ -114,7 +122,9 @@ def ablation(options: argparse.Namespace) -> list[str]:
     model = load_depthfm(options.weights, options.vae)
 
     def predict(rgb: Any, steps: int, members: int) -> MonocularMap:
-        found = predict_log_depth(model, rgb, steps=steps, ensemble=members, resolution=options.resolution)
+        found = predict_log_depth(
+            model, rgb, num_inference_steps=steps, ensemble_size=members, processing_resolution=options.resolution
+        )
         return MonocularMap(found.values, "log", found.uncertainty)
 
     frames = [source.load() for source in find_frames(options.frames)[: options.limit]]

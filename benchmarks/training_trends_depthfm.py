@@ -98,7 +98,7 @@ def _member_table(setting: Setting, config: Any, folder: Path) -> list[str]:
     model, objective = load_depthfm(weights_of(folder), device="cpu"), depthfm.DepthFMObjective(config)
 
     def predict(rgb: Any, steps: int, members: int) -> MonocularMap:
-        found = predict_log_depth(model, rgb, steps=steps, ensemble=members)
+        found = predict_log_depth(model, rgb, num_inference_steps=steps, ensemble_size=members)
         return MonocularMap(found.values, "log", found.uncertainty if members > 1 else None)
 
     def measure(members: int) -> Mapping[str, float]:
@@ -118,7 +118,7 @@ def _member_table(setting: Setting, config: Any, folder: Path) -> list[str]:
 def _share_table(setting: Setting, config: Any, folder: Path) -> list[str]:
     objective = depthfm.DepthFMObjective(config)
     bare = load_depthfm(weights_of(folder), device="cpu")
-    named = {"depthfm": load_depth_inpainter("depthfm", weights=weights_of(folder), resolution=0, device="cpu")}
+    named = {"depthfm": load_depth_inpainter("depthfm", weights=weights_of(folder), processing_resolution=0, device="cpu")}
     named |= {name: load_depth_inpainter(name) for name in BESIDE}
 
     def network(mask: str) -> dict[str, float]:

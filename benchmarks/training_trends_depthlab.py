@@ -116,7 +116,13 @@ def _of_steps(setting: Setting, objective: Any, folder: Path, steps: int) -> flo
     def measure() -> dict[str, float]:
         model = objective._assembled(averaged(objective, folder), torch.device("cpu"))
         inpainter = DepthLabInpainter(
-            model=model, steps=steps, spacing="trailing", strength=1.0, resolution=0, normalize_scale=BETA, tile=0
+            model=model,
+            num_inference_steps=steps,
+            spacing="trailing",
+            strength=1.0,
+            processing_resolution=0,
+            normalize_scale=BETA,
+            tile=0,
         )
         return {"abs_rel": in_holes(objective, lambda view, known, seed: inpainter(view.rgb, view.truth, known, seed=seed).depth)}
 

@@ -1,4 +1,4 @@
-"""Parameters written behind a name, as in ``depthlab[steps=10,weights=FOLDER]``."""
+"""Parameters written behind a name, as in ``depthlab[num_inference_steps=10,weights=FOLDER]``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def with_options(name: str, options: Sequence[str]) -> str:
 
 
 def split_options(name: str) -> tuple[str, dict[str, Any]]:
-    """Parts a name like ``depthlab[steps=10,weights=FOLDER]`` into the name and its options.
+    """Parts a name like ``depthlab[num_inference_steps=10,weights=FOLDER]`` into the name and its options.
 
     Values are numbers, ``true``, ``false``, ``none``, or else text.
 

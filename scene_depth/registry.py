@@ -18,6 +18,14 @@ from typing import Any
 from scene_depth.errors import InputError
 from scene_depth.options import split_options
 
+RENAMED_OPTIONS = {
+    "steps": "num_inference_steps",
+    "ensemble": "ensemble_size",
+    "resolution": "processing_resolution",
+    "guidance": "guidance_scale",
+}
+"""Former names of options -> names of today, for errors."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -140,7 +148,11 @@ class Registry:
         try:
             inspect.signature(found).bind(**options)
         except TypeError as error:
-            accepted = ", ".join(option.name for option in options_of(found)) or "none"
+            names = [option.name for option in options_of(found)]
+            for old in options:
+                if old not in names and RENAMED_OPTIONS.get(old) in names:
+                    raise InputError(f"options of {name}", repr(old), f"its name now: {RENAMED_OPTIONS[old]}") from error
+            accepted = ", ".join(names) or "none"
             raise InputError(f"options of {name}", str(error), f"these options: {accepted}") from error
         return found(**options)
 

@@ -53,7 +53,7 @@ class Complete:
     """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, auxiliary, depthlab,
     depthfm, refined, marigold, transformers, module:function, file.py:function, or a name that another package registers."""
     inpainter_options: tuple[str, ...] = ()
-    """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER steps=20 for depthlab."""
+    """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER num_inference_steps=20 for depthlab."""
     prior: str | None = None
     """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT), module:function or
     file.py:function of f(rgb) -> values, or a file or folder of predictions."""

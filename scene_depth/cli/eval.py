@@ -37,7 +37,7 @@ class Depth:
     data: Annotated[Path, tyro.conf.Positional]
     """Folder of frames (frames.json, NYUv2, KITTI, DIODE, ETH3D, ScanNet, rgb/ and depth/), one frame, or NYUv2's .mat file."""
     inpainter: tuple[str, ...] = ("solver",)
-    """Names of depth inpainters, to be compared; with parameters as in depthlab[steps=10]."""
+    """Names of depth inpainters, to be compared; with parameters as in depthlab[num_inference_steps=10]."""
     inpainter_options: tuple[str, ...] = ()
     """Parameters of all of them as KEY=VALUE, such as weights=FOLDER."""
     protocol: str = "standard"

@@ -200,10 +200,10 @@ class DepthLabObjective:
         device = next(model.parameters()).device
         inpainter = DepthLabInpainter(
             model=self._assembled(model, device),
-            steps=self.config.evaluation_steps,
+            num_inference_steps=self.config.evaluation_steps,
             spacing="trailing",
             strength=1.0,
-            resolution=0,
+            processing_resolution=0,
             normalize_scale=self.config.evaluation_beta,
             tile=0,
         )

@@ -47,3 +47,10 @@ def test_functions_classes_and_instances():
     assert load_depth_inpainter(loaded) is loaded
     assert load_depth_inpainter(HarmonicInpainter, tolerance=1e-3).inpainter == HarmonicInpainter(tolerance=1e-3)
     assert load_depth_inpainter(HarmonicInpainter()).name == "harmonic"
+
+
+@pytest.mark.parametrize("name", ["depthlab", "depthfm"])
+@pytest.mark.parametrize(("old", "new"), [("steps", "num_inference_steps"), ("ensemble", "ensemble_size")])
+def test_an_option_under_its_old_name_is_told_its_new_one(name, old, new):
+    with pytest.raises(InputError, match=rf"'{old}'.*{new}"):
+        load_depth_inpainter(f"{name}[{old}=2]")

@@ -76,7 +76,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def healed(files: SimpleNamespace, output: Path, depth: str, *color_options: str) -> np.ndarray:
     """Colours of the new splats."""
-    by_depthfm = ("--inpainter-options", f"weights={files.depthfm}", "steps=1", "ensemble=1", "resolution=64", "device=cpu")
+    by_depthfm = (
+        "--inpainter-options",
+        f"weights={files.depthfm}",
+        "num_inference_steps=1",
+        "ensemble_size=1",
+        "processing_resolution=64",
+        "device=cpu",
+    )
     depths = ("--inpainter", depth, *(by_depthfm if depth == "depthfm" else ()))
     colors = ("--color", "diffusion", "--color-options", f"model={files.pipeline}", "steps=2", *color_options)
     assert main(["heal", str(files.scene), "--output", str(output), *BALL, *SMALL, *depths, *colors, "--prompt", "a"]) == 0

@@ -169,7 +169,7 @@ def test_depthlab_trains_goes_on_and_completes_by_name(folder: Path, tmp_path: P
     assert ("flow" in loaded.schedule.config) == (objective == "flow")
     frame = made.held_out[0].load()
     known = np.random.default_rng(0).random(frame.truth.shape) < 0.5
-    inpainter = load_depth_inpainter("depthlab", weights=tmp_path / "weights", device="cpu", steps=2, strength=1.0)
+    inpainter = load_depth_inpainter("depthlab", weights=tmp_path / "weights", device="cpu", num_inference_steps=2, strength=1.0)
     found = inpainter(frame.rgb, frame.truth, known & frame.valid)
     assert np.array_equal(found.depth[known & frame.valid], frame.truth[known & frame.valid])
     assert np.isfinite(found.depth).all()
@@ -205,7 +205,9 @@ def test_one_flow_step_of_depthlab_is_one_evaluation(folder: Path) -> None:
     context, noise = torch.randn(1, 1, 4), torch.randn(1, 4, 8, 8)
     conditions = Conditions(*maps, torch.ones(1, 1, 8, 8), context)
     with torch.no_grad():
-        found = sample(assembled.networks, assembled.schedule, conditions, noise, torch.zeros_like(noise), Sampling(steps=1))
+        found = sample(
+            assembled.networks, assembled.schedule, conditions, noise, torch.zeros_like(noise), Sampling(num_inference_steps=1)
+        )
         bank = reference_features(assembled.networks.reference, maps[0], context)
         inputs = torch.cat([noise, maps[1], maps[2]], dim=1)
         expected = noise + predict_v(assembled.networks.estimation, inputs, torch.tensor([999.0]), context, bank)

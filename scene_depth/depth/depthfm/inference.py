@@ -60,23 +60,23 @@ class Samples:
         return self.log_depth.std(dim=1, unbiased=False)
 
 
-def processing_size(height: int, width: int, resolution: int = 0) -> tuple[int, int]:
+def processing_size(height: int, width: int, processing_resolution: int = 0) -> tuple[int, int]:
     """Height and width at which the network works.
 
-    As the official code: the longer side becomes ``resolution``, then both are rounded to multiples of 64 (halves to the
-    even multiple). Where that gives 0, for thin images, 64 is taken.
+    As the official code: the longer side becomes ``processing_resolution``, then both are rounded to multiples of 64 (halves to
+    the even multiple). Where that gives 0, for thin images, 64 is taken.
 
     Args:
         height, width: Size of the picture.
-        resolution: Longer side; 0 for the picture's own.
+        processing_resolution: Longer side; 0 for the picture's own.
 
     Raises:
         InputError: If a number is negative or there is no pixel.
     """
-    if min(height, width) < 1 or resolution < 0:
-        found = f"{width} x {height} pixels, resolution {resolution}"
-        raise InputError("size, resolution", found, "at least one pixel, a resolution of at least 0")
-    longest = resolution or max(height, width)
+    if min(height, width) < 1 or processing_resolution < 0:
+        found = f"{width} x {height} pixels, processing_resolution {processing_resolution}"
+        raise InputError("size, processing_resolution", found, "at least one pixel, a resolution of at least 0")
+    longest = processing_resolution or max(height, width)
     factor = min(longest / width, longest / height)
     sides = (round(int(side * factor) / MULTIPLE) * MULTIPLE for side in (height, width))
     rows, columns = (max(side, MULTIPLE) for side in sides)
@@ -103,8 +103,8 @@ def sample(
     model: DepthFM,
     images: Tensor,
     *,
-    steps: int,
-    ensemble: int = 1,
+    num_inference_steps: int,
+    ensemble_size: int = 1,
     noise: Tensor | None = None,
     seed: int = 0,
     maps: Tensor | None = None,
@@ -115,8 +115,8 @@ def sample(
     Args:
         model: The networks.
         images: In [-1, 1], sides multiples of 64  # [B, 3, H, W]
-        steps: Euler steps.
-        ensemble: Members E of every picture.
+        num_inference_steps: Euler steps.
+        ensemble_size: Members E of every picture.
         noise: Standard normal, picture by picture; drawn from the seed if None  # [B * E, 4, H/8, W/8]
         seed: Seed of the noise.
         maps: For the completion model the maps of ``condition_maps`` of every picture  # [B, 2, 1, H, W]
@@ -125,8 +125,12 @@ def sample(
     Raises:
         InputError: If a number is below 1, or the model takes known depth and there is none or the other way round.
     """
-    if steps < 1 or ensemble < 1 or (batch is not None and batch < 1):
-        raise InputError("steps, ensemble, batch", f"{steps}, {ensemble}, {batch}", "whole numbers of at least 1")
+    if num_inference_steps < 1 or ensemble_size < 1 or (batch is not None and batch < 1):
+        raise InputError(
+            "num_inference_steps, ensemble_size, batch",
+            f"{num_inference_steps}, {ensemble_size}, {batch}",
+            "whole numbers of at least 1",
+        )
     if (maps is None) != (model.encoding is None):
         found = "none" if maps is None else "some, and a model without it"
         raise InputError("known depth", found, "known depth for a completion model, none for a depth model")
@@ -136,17 +140,18 @@ def sample(
         encoded = encode(model.vae, maps.flatten(0, 1)).float().unflatten(0, (len(images), 2))
         condition = torch.cat([image_latents, encoded.flatten(1, 2)], dim=1)
     if noise is None:
-        noise = standard_normal((len(images) * ensemble, *image_latents.shape[1:]), seed)
-    starts = noised(image_latents.repeat_interleave(ensemble, 0), noise.to(model.device), model.noising_step)
-    conditions = condition.repeat_interleave(ensemble, 0)
+        noise = standard_normal((len(images) * ensemble_size, *image_latents.shape[1:]), seed)
+    starts = noised(image_latents.repeat_interleave(ensemble_size, 0), noise.to(model.device), model.noising_step)
+    conditions = condition.repeat_interleave(ensemble_size, 0)
     rows = batch or len(starts)
     latents, depths = [], []
     for start, fixed in zip(starts.split(rows), conditions.split(rows), strict=True):
-        final = euler(partial(model.velocity, condition=fixed), start, steps)
+        final = euler(partial(model.velocity, condition=fixed), start, num_inference_steps)
         latents.append(final)
         depths.append(decode(model.vae, final).float()[:, 0])
     return Samples(
-        torch.cat(latents).unflatten(0, (len(images), ensemble)), torch.cat(depths).unflatten(0, (len(images), ensemble))
+        torch.cat(latents).unflatten(0, (len(images), ensemble_size)),
+        torch.cat(depths).unflatten(0, (len(images), ensemble_size)),
     )
 
 
@@ -171,9 +176,9 @@ def predict_log_depth(
     *,
     depth: NDArray[np.floating] | None = None,
     known: NDArray[np.bool_] | None = None,
-    steps: int = 2,
-    ensemble: int = 4,
-    resolution: int = 0,
+    num_inference_steps: int = 2,
+    ensemble_size: int = 4,
+    processing_resolution: int = 0,
     seed: int = 0,
     batch: int | None = None,
 ) -> LogDepth:
@@ -183,8 +188,8 @@ def predict_log_depth(
         model: The networks.
         rgb: sRGB in [0, 1], or uint8  # [H, W, 3]
         depth, known: For the completion model, z-depth and where it is measured  # [H, W]
-        steps, ensemble, seed, batch: As in ``sample``.
-        resolution: As in ``processing_size``.
+        num_inference_steps, ensemble_size, seed, batch: As in ``sample``.
+        processing_resolution: As in ``processing_size``.
 
     Raises:
         InputError: As ``sample`` and ``processing_size``, or if the networks learnt linear depth.
@@ -192,15 +197,17 @@ def predict_log_depth(
     if model.normalization != "log":
         raise InputError("normalization of the weights", model.normalization, "log")
     height, width = rgb.shape[:2]
-    size = processing_size(height, width, resolution)
+    size = processing_size(height, width, processing_resolution)
     maps = None
     if model.encoding is not None:
         if depth is None or known is None:
             raise InputError("known depth", None, "known depth, the completion model needs it")
         maps = condition_maps(depth, known, size, model.encoding)[None]
     image = network_image(rgb, size)[None]
-    samples = sample(model, image, steps=steps, ensemble=ensemble, seed=seed, maps=maps, batch=batch)
-    spread = _resized(samples.spread, (height, width)) if ensemble > 1 else None
+    samples = sample(
+        model, image, num_inference_steps=num_inference_steps, ensemble_size=ensemble_size, seed=seed, maps=maps, batch=batch
+    )
+    spread = _resized(samples.spread, (height, width)) if ensemble_size > 1 else None
     return LogDepth(_resized(samples.mean, (height, width)), spread, size)
 
 

@@ -37,7 +37,7 @@ class DepthFMInpainter(DepthModel):
     Attributes:
         weights: The official ``depthfm-v1.ckpt``, a folder or a hub id, as ``checkpoint`` of ``load_depthfm``.
         vae, attention, device, dtype: As in ``load_depthfm``.
-        steps, ensemble, resolution, batch: As in ``DepthFMModel``.
+        num_inference_steps, ensemble_size, processing_resolution, batch: As in ``DepthFMModel``.
         back_end: "auto": the network's own prediction, fitted ("global"), for a completion model; "solver" for a depth
             model. Or one of the back ends of ``MonocularInpainter``.
         solver_options: Parameters of the solver.
@@ -47,9 +47,9 @@ class DepthFMInpainter(DepthModel):
 
     weights: str | Path | None = None
     vae: str | Path | None = None
-    steps: int = 2
-    ensemble: int = 4
-    resolution: int = RESOLUTION
+    num_inference_steps: int = 2
+    ensemble_size: int = 4
+    processing_resolution: int = RESOLUTION
     attention: AttentionVariant = "plain"
     back_end: BackEnd | Literal["auto"] = "auto"
     batch: int | None = None
@@ -65,7 +65,7 @@ class DepthFMInpainter(DepthModel):
     )  # depth and picture of the frame before
 
     def __post_init__(self) -> None:
-        check_options(self.steps, self.ensemble, self.resolution, self.batch)
+        check_options(self.num_inference_steps, self.ensemble_size, self.processing_resolution, self.batch)
         if self.back_end not in (*BACK_ENDS, "auto"):
             raise InputError("back_end", repr(self.back_end), f"auto, {', '.join(BACK_ENDS)}")
         networks = load_depthfm(self.weights, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
@@ -104,9 +104,9 @@ class DepthFMInpainter(DepthModel):
             view.rgb,
             depth=view.depth,
             known=view.known,
-            steps=self.steps,
-            ensemble=self.ensemble,
-            resolution=self.resolution,
+            num_inference_steps=self.num_inference_steps,
+            ensemble_size=self.ensemble_size,
+            processing_resolution=self.processing_resolution,
             seed=seed,
             batch=self.batch,
         )

@@ -25,17 +25,17 @@ class DepthFMModel:
 
     Attributes:
         checkpoint, vae, attention, device, dtype: As in ``load_depthfm``.
-        steps: Euler steps, 1 to 4 for the published model.
-        ensemble: Members that are averaged; from 2 on there is an uncertainty.
-        resolution: Longer side at which the network works, rounded to 64; 0 for the picture's.
+        num_inference_steps: Euler steps, 1 to 4 for the published model.
+        ensemble_size: Members that are averaged; from 2 on there is an uncertainty.
+        processing_resolution: Longer side at which the network works, rounded to 64; 0 for the picture's.
         batch: Most members that go through the network at once; all by default.
     """
 
     checkpoint: str | Path | None = None
     vae: str | Path | None = None
-    steps: int = 2
-    ensemble: int = 4
-    resolution: int = RESOLUTION
+    num_inference_steps: int = 2
+    ensemble_size: int = 4
+    processing_resolution: int = RESOLUTION
     attention: AttentionVariant = "plain"
     batch: int | None = None
     device: str = "auto"
@@ -46,7 +46,7 @@ class DepthFMModel:
     _networks: DepthFM = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_options(self.steps, self.ensemble, self.resolution, self.batch)
+        check_options(self.num_inference_steps, self.ensemble_size, self.processing_resolution, self.batch)
         networks = load_depthfm(self.checkpoint, self.vae, attention=self.attention, device=self.device, dtype=self.dtype)
         if networks.encoding is not None:
             raise InputError(
@@ -58,22 +58,27 @@ class DepthFMModel:
         found = predict_log_depth(
             self._networks,
             rgb,
-            steps=self.steps,
-            ensemble=self.ensemble,
-            resolution=self.resolution,
+            num_inference_steps=self.num_inference_steps,
+            ensemble_size=self.ensemble_size,
+            processing_resolution=self.processing_resolution,
             seed=seed,
             batch=self.batch,
         )
         return MonocularMap(found.values, "log", found.uncertainty)
 
 
-def check_options(steps: int, ensemble: int, resolution: int, batch: int | None) -> None:
+def check_options(num_inference_steps: int, ensemble_size: int, processing_resolution: int, batch: int | None) -> None:
     """Refuses numbers that make no sense, before weights are read.
 
     Raises:
         InputError: If one does.
     """
-    numbers = (("steps", steps, 1), ("ensemble", ensemble, 1), ("resolution", resolution, 0), ("batch", batch, 1))
+    numbers = (
+        ("num_inference_steps", num_inference_steps, 1),
+        ("ensemble_size", ensemble_size, 1),
+        ("processing_resolution", processing_resolution, 0),
+        ("batch", batch, 1),
+    )
     for name, value, least in numbers:
         if value is not None and value < least:
             raise InputError(name, value, f"at least {least}")

@@ -44,18 +44,19 @@ class DepthLabInpainter(DepthModel):
         weights: Folder of converted or official weights, or a hub id, which is downloaded; by default what is in
             ``checkpoints`` or in the folder that SCENE_DEPTH_CHECKPOINTS names, or in the hub's local cache.
         marigold, clip: Folder or hub id in place of the official VAE and image encoder.
-        steps: Denoising steps; by default 20 on CUDA, 10 elsewhere.
+        num_inference_steps: Denoising steps; by default 20 on CUDA, 10 elsewhere.
         spacing: Which time steps; by default "leading" (official) from 20 steps on, "trailing" below.
-        resolution: Longest side at which the networks work, 0 for the picture's; by default 768 on CUDA, 512 elsewhere.
+        processing_resolution: Longest side at which the networks work, 0 for the picture's; by default 768 on CUDA, 512
+            elsewhere.
         strength: How much of the starting depth may change; 1 begins from pure noise.
-        guidance: Weight of classifier-free guidance; 1 is none, costs half and needs no text encoder.
+        guidance_scale: Weight of classifier-free guidance; 1 is none, costs half and needs no text encoder.
         normalize_scale: beta: below 1 leaves room for depth in holes beyond the known range.
         blend: After each step put known depth back in the latents.
         start: What holes are filled with before the model starts: "nearest", the name of another inpainter, a full
             depth map to be refined  # [H, W], or a file of one.
         known_depth: "exact" keeps known depth bit for bit and takes the seam out of the hole; "paste" keeps it alone;
             "official" gives it as the model changed it (``inpaint_depth`` pastes it all the same).
-        ensemble: Number of predictions that are averaged; from 2 on there is an uncertainty.
+        ensemble_size: Number of predictions that are averaged; from 2 on there is an uncertainty.
         batch: Predictions that run together.
         tile: Side of tiles in pixels for pictures that are processed larger than that, which bounds the memory; 0 for none.
         tile_strength: Strength in tiles, which start from the whole picture completed at the size of a tile.
@@ -70,16 +71,16 @@ class DepthLabInpainter(DepthModel):
     weights: str | Path | None = None
     marigold: str | Path | None = None
     clip: str | Path | None = None
-    steps: int | None = None
+    num_inference_steps: int | None = None
     spacing: Spacing | None = None
-    resolution: int | None = None
+    processing_resolution: int | None = None
     strength: float = 0.8
-    guidance: float = 1.0
+    guidance_scale: float = 1.0
     normalize_scale: float = 1.0
     blend: bool = True
     start: str | Path | ArrayLike = "nearest"
     known_depth: KnownDepth = "exact"
-    ensemble: int = 1
+    ensemble_size: int = 1
     batch: int = 1
     tile: int = 768
     tile_strength: float = 0.4
@@ -99,7 +100,7 @@ class DepthLabInpainter(DepthModel):
     def __post_init__(self) -> None:
         if self.known_depth not in KNOWN_DEPTH:
             raise InputError("known_depth", repr(self.known_depth), f"one of {', '.join(KNOWN_DEPTH)}")
-        for option in ("ensemble", "batch"):
+        for option in ("ensemble_size", "batch"):
             if getattr(self, option) < 1:
                 raise InputError(option, getattr(self, option), "at least 1")
         if self.tile and self.tile < LEAST_TILE:
@@ -118,7 +119,7 @@ class DepthLabInpainter(DepthModel):
             object.__setattr__(self, "model", loaded)
         save_memory(self._loaded.vae, slicing=self.vae_slicing, tiling=self.vae_tiling)
         self._resolve(self._loaded.device)
-        if self.guidance != 1:
+        if self.guidance_scale != 1:
             self._loaded.unconditional()
 
     def __call__(
@@ -185,7 +186,7 @@ class DepthLabInpainter(DepthModel):
             for index, (view, seed) in enumerate(zip(views, seeds, strict=True))
         }
         maps: dict[int, Array] = {}
-        for group in _groups(prepared, max(1, self.batch // self.ensemble)):
+        for group in _groups(prepared, max(1, self.batch // self.ensemble_size)):
             if self.tile and not self.official and max(prepared[group[0]].rgb.shape[-2:]) > self.tile:
                 for index in group:
                     maps[index] = self._in_tiles(views[index], prepared[index], seeds[index])
@@ -205,10 +206,12 @@ class DepthLabInpainter(DepthModel):
     def _resolve(self, device: torch.device) -> None:
         """Defaults that depend on the device."""
         fast = device.type == "cuda"
-        steps = self.steps if self.steps is not None else 20 if fast else 10
+        steps = self.num_inference_steps if self.num_inference_steps is not None else 20 if fast else 10
         spacing = self.spacing or ("leading" if steps >= 20 or self.official else "trailing")
-        resolution = self.resolution if self.resolution is not None else 768 if fast or self.official else 512
-        sampling = Sampling(steps, spacing, self.strength, self.guidance, self.blend, half_features=self.official)
+        resolution = (
+            self.processing_resolution if self.processing_resolution is not None else 768 if fast or self.official else 512
+        )
+        sampling = Sampling(steps, spacing, self.strength, self.guidance_scale, self.blend, half_features=self.official)
         replace(sampling, strength=self.tile_strength)
         object.__setattr__(self, "_sampling", sampling)
         object.__setattr__(self, "_preparation", Preparation(resolution, self.normalize_scale, self.official))
@@ -228,18 +231,18 @@ class DepthLabInpainter(DepthModel):
 
     def _whole(self, views: list[PreparedView], seeds: list[int]) -> list[Array]:
         """z-depth of the members of each view, as the model gives it  # [E, H, W] each"""
-        noise = [draw_noise(view, self.ensemble, seed) for view, seed in zip(views, seeds, strict=True)]
+        noise = [draw_noise(view, self.ensemble_size, seed) for view, seed in zip(views, seeds, strict=True)]
         maps = predict(self._loaded, views, noise, self._sampling, rows=self.batch)
         return [restore(values, view, self.official).numpy() for values, view in zip(maps, views, strict=True)]
 
     def _in_tiles(self, view: InpaintingInput, large: PreparedView, seed: int) -> Array:
         """The whole at the size of a tile, then tiles that start from it and add what only they resolve."""
-        coarse = self._prepared(view, seed, replace(self._preparation, resolution=self.tile))
+        coarse = self._prepared(view, seed, replace(self._preparation, processing_resolution=self.tile))
         whole = _usable(self._whole([coarse], [seed])[0].mean(axis=0), view)
         start = harmonize(whole, view.depth, view.known, border_offsets(whole, view.depth, view.known))
         fine = self._prepared(view, seed, self._preparation, np.where(view.known, view.depth, start))
-        sampling = replace(self._sampling, strength=max(self.tile_strength, 1 / self._sampling.steps))
-        noise = draw_noise(fine, self.ensemble, seed)
+        sampling = replace(self._sampling, strength=max(self.tile_strength, 1 / self._sampling.num_inference_steps))
+        noise = draw_noise(fine, self.ensemble_size, seed)
         maps = predict_tiled(self._loaded, fine, noise, sampling, self.tile, rows=self.batch)
         return restore(maps, large, self.official).numpy()
 

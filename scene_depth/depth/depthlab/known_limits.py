@@ -50,7 +50,7 @@ def warnings_for(
     height, width = known.shape
     if max(height, width) > THIN * min(height, width):
         said.append("the picture is very elongated: the image encoder sees only its middle")
-    size = processing_size(height, width, preparation.resolution)
+    size = processing_size(height, width, preparation.processing_resolution)
     if size != (height, width):
-        said.append(f"processed at {size[1]} x {size[0]} pixels; a larger resolution keeps finer detail")
+        said.append(f"processed at {size[1]} x {size[0]} pixels; a larger processing_resolution keeps finer detail")
     return said

@@ -120,7 +120,9 @@ class DepthLabModel:
         """
         if not self.empty_text:
             if self.files is None or self.files.text is None:
-                raise InputError("guidance", "above 1, and no embedding of the empty text", "guidance 1 with these weights")
+                raise InputError(
+                    "guidance_scale", "above 1, and no embedding of the empty text", "guidance_scale 1 with these weights"
+                )
             self.empty_text.append(load_empty_text(locate([self.files.text])[0]))
         return self.empty_text[0].to(self.device, self.dtype)
 

@@ -84,7 +84,7 @@ def predict(
     """
     if context is None:
         context = image_context(model.image_encoder, model.mapping, [view.picture for view in views])
-    conditions = conditions_of(model, views, context, sampling.guidance != 1)
+    conditions = conditions_of(model, views, context, sampling.guidance_scale != 1)
     members = len(noise[0][0])
     together = max(1, rows // len(views))
     found: list[list[Tensor]] = [[] for _ in views]

@@ -31,20 +31,20 @@ class Preparation:
     """How views are prepared.
 
     Attributes:
-        resolution: Longest side at which the networks work, in pixels; 0 for the picture's own. Larger pictures are
+        processing_resolution: Longest side at which the networks work, in pixels; 0 for the picture's own. Larger pictures are
             reduced; smaller ones stay, but are enlarged the official way.
         normalize_scale: beta of the paper: known depth takes the middle share beta of the network's range, so that a
             value below 1 leaves room for depth in holes beyond the known range.
         official: Resize, fill and blend exactly as the released script.
     """
 
-    resolution: int = 768
+    processing_resolution: int = 768
     normalize_scale: float = 1.0
     official: bool = False
 
     def __post_init__(self) -> None:
-        if self.resolution and self.resolution < LEAST_SIDE:
-            raise InputError("resolution", self.resolution, f"0, or at least {LEAST_SIDE} pixels")
+        if self.processing_resolution and self.processing_resolution < LEAST_SIDE:
+            raise InputError("processing_resolution", self.processing_resolution, f"0, or at least {LEAST_SIDE} pixels")
         if not 0 < self.normalize_scale <= 1:
             raise InputError("normalize_scale", self.normalize_scale, "above 0, at most 1")
 
@@ -127,7 +127,7 @@ def prepare(
     if options.official:
         return _prepare_officially(picture, depth, known, start, options, cell)
     height, width = known.shape
-    size = processing_size(height, width, options.resolution)
+    size = processing_size(height, width, options.processing_resolution)
     small_depth, small_known = depth.astype(np.float32), known
     if size != (height, width):
         small_depth = resize_sparse_depth(np.where(known, depth, 0).astype(np.float32), size[1], size[0])
@@ -155,12 +155,12 @@ def _prepare_officially(
     """As the released script: nearest fill at full size, stretched, the latent size rounded down."""
     height, width = known.shape
     filled = fills.nearest(depth.astype(np.float32), known, official=True) if start is None else start
-    size = processing_size(height, width, options.resolution, enlarge=True)
+    size = processing_size(height, width, options.processing_resolution, enlarge=True)
     small = _resized(_tensor(filled), size)
     mask = F.interpolate(_tensor(~known), size=size, mode="nearest")
     small_known = ~(_array(mask) > 0.5)
     if not small_known.any():
-        raise InputError("known", "no pixel left at the processing size", "more known pixels, or a larger resolution")
+        raise InputError("known", "no pixel left at the processing size", "more known pixels, or a larger processing_resolution")
     small_depth = _array(small)
     depth_range = DepthRange(
         float(small_depth[small_known].min()), float(small_depth[small_known].max()), options.normalize_scale

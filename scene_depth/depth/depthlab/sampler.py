@@ -19,30 +19,30 @@ class Sampling:
     """How latents are denoised.
 
     Attributes:
-        steps: Number of steps at strength 1.
+        num_inference_steps: Number of steps at strength 1.
         spacing: Which time steps; see ``time_steps``.
         strength: How much of the starting depth may change: 1 begins from pure noise.
-        guidance: Weight of classifier-free guidance; 1 is none and needs no unconditional row.
+        guidance_scale: Weight of classifier-free guidance; 1 is none and needs no unconditional row.
         blend: After each step put back the known depth, with noise of that step.
         half_features: Round the reference features to fp16 as the official code does.
     """
 
-    steps: int = 50
+    num_inference_steps: int = 50
     spacing: Spacing = "leading"
     strength: float = 0.8
-    guidance: float = 1.0
+    guidance_scale: float = 1.0
     blend: bool = True
     half_features: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.steps <= 1000:
-            raise InputError("steps", self.steps, "1 to 1000")
+        if not 1 <= self.num_inference_steps <= 1000:
+            raise InputError("num_inference_steps", self.num_inference_steps, "1 to 1000")
         if self.spacing not in ("leading", "trailing"):
             raise InputError("spacing", repr(self.spacing), "leading or trailing")
         if not 0 < self.strength <= 1:
             raise InputError("strength", self.strength, "above 0, at most 1")
-        if not self.guidance >= 1:
-            raise InputError("guidance", self.guidance, "at least 1")
+        if not self.guidance_scale >= 1:
+            raise InputError("guidance_scale", self.guidance_scale, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Conditions:
         start: Normalised depth that denoising starts from and that known cells are blended with  # [B, 4, h, w]
         holes: 1 where a latent cell is predicted, 0 where it is blended  # [B, 1, h, w]
         context: Embedding of the pictures  # [B, 1, D]
-        unconditional: Embedding of no picture; None if guidance is 1  # [1, 1, D]
+        unconditional: Embedding of no picture; None if guidance_scale is 1  # [1, 1, D]
     """
 
     rgb: Tensor
@@ -105,16 +105,16 @@ def sample(
         # [B E, 4, h, w]
 
     Raises:
-        InputError: If guidance is above 1 and there is no unconditional embedding.
+        InputError: If guidance_scale is above 1 and there is no unconditional embedding.
     """
     flow = flow_of(schedule.config)
-    pairs = time_steps(schedule, sampling.steps, sampling.spacing, sampling.strength) if flow is None else []
+    pairs = time_steps(schedule, sampling.num_inference_steps, sampling.spacing, sampling.strength) if flow is None else []
     members = len(noise) // len(conditions.rgb)
     rgb = conditions.rgb.to(conditions.context.dtype)
     bank = reference_features(networks.reference, rgb, conditions.context, sampling.half_features)
-    guided = sampling.guidance != 1
+    guided = sampling.guidance_scale != 1
     if guided and conditions.unconditional is None:
-        raise InputError("guidance", sampling.guidance, "1, the embedding of an empty text is not there")
+        raise InputError("guidance_scale", sampling.guidance_scale, "1, the embedding of an empty text is not there")
     mask, masked, start, holes, context = (
         value.repeat_interleave(members, dim=0)
         for value in (conditions.mask, conditions.masked_depth, conditions.start, conditions.holes, conditions.context)
@@ -125,18 +125,18 @@ def sample(
     dtype = context.dtype  # of the networks; latents stay in fp32, whose steps would round in 16 bits
     if flow is not None:
         latents = flow.begin(start, noise)
-        for t in time_points(sampling.steps, latents.device):
+        for t in time_points(sampling.num_inference_steps, latents.device):
             inputs = torch.cat([latents, mask, masked], dim=1)
             rows = (torch.cat([inputs, inputs]) if guided else inputs).to(dtype)
             output = predict_v(networks.estimation, rows, network_step(t, schedule).expand(len(rows)), context, bank).float()
-            latents = latents + _guided(output, sampling.guidance) / sampling.steps
+            latents = latents + _guided(output, sampling.guidance_scale) / sampling.num_inference_steps
         return latents
     latents = initial_latents(schedule, start, noise, fresh_noise, pairs[0][0], sampling.strength)
     for index, (step, following) in enumerate(pairs):
         inputs = torch.cat([latents, mask, masked], dim=1)
         rows = (torch.cat([inputs, inputs]) if guided else inputs).to(dtype)
         output = predict_v(networks.estimation, rows, step, context, bank).float()
-        latents = ddim_step(schedule, latents, _guided(output, sampling.guidance), step, following)
+        latents = ddim_step(schedule, latents, _guided(output, sampling.guidance_scale), step, following)
         if sampling.blend and index + 1 < len(pairs):
             known = add_noise(schedule, start, noise, pairs[index + 1][0])
             latents = holes * latents + (1 - holes) * known

@@ -212,7 +212,7 @@ def test_weights_are_found_among_the_checkpoints(tiny, tmp_path, monkeypatch):
 
 
 def output(model):
-    return sample(model, IMAGE, steps=2, ensemble=2).log_depth
+    return sample(model, IMAGE, num_inference_steps=2, ensemble_size=2).log_depth
 
 
 def test_saved_and_converted_weights_are_the_same(tiny, model, tmp_path):
@@ -266,13 +266,13 @@ def test_the_completion_model_starts_as_the_depth_model(model, tmp_path):
     widened = completion_model(model)
     assert widened.unet.conv_in.in_channels == COMPLETION_CHANNELS
     maps = torch.randn(1, 2, 1, 64, 128, generator=torch.Generator().manual_seed(5))
-    found = sample(widened, IMAGE, steps=2, ensemble=2, maps=maps).log_depth
+    found = sample(widened, IMAGE, num_inference_steps=2, ensemble_size=2, maps=maps).log_depth
     torch.testing.assert_close(found, output(model), rtol=0, atol=1e-5)
     widened.save_pretrained(tmp_path)
     again = load_depthfm(tmp_path, device="cpu")
     assert again.encoding == widened.encoding
-    assert torch.equal(sample(again, IMAGE, steps=2, ensemble=2, maps=maps).log_depth, found)
+    assert torch.equal(sample(again, IMAGE, num_inference_steps=2, ensemble_size=2, maps=maps).log_depth, found)
     with pytest.raises(InputError, match="known depth"):
-        sample(widened, IMAGE, steps=1)
+        sample(widened, IMAGE, num_inference_steps=1)
     with pytest.raises(InputError, match="known depth"):
-        sample(model, IMAGE, steps=1, maps=maps)
+        sample(model, IMAGE, num_inference_steps=1, maps=maps)

@@ -67,7 +67,7 @@ def test_every_picture_has_a_size(height, width, resolution):
 
 def test_bad_sizes_are_named():
     for arguments in ((0, 5, 0), (5, 5, -1)):
-        with pytest.raises(InputError, match="size, resolution"):
+        with pytest.raises(InputError, match="size, processing_resolution"):
             processing_size(*arguments)
 
 
@@ -80,7 +80,7 @@ def test_the_picture_becomes_eight_bits():
 
 def test_the_same_seed_gives_the_same_result(model, view):
     rgb = view[0]
-    first, again, other = (predict_log_depth(model, rgb, steps=1, ensemble=2, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (predict_log_depth(model, rgb, num_inference_steps=1, ensemble_size=2, seed=seed) for seed in (3, 3, 4))
     assert np.array_equal(first.values, again.values)
     assert np.array_equal(first.uncertainty, again.uncertainty)
     assert not np.array_equal(first.values, other.values)
@@ -91,22 +91,26 @@ def test_the_same_seed_gives_the_same_result(model, view):
 def test_an_ensemble_is_its_members(model):
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     noise = standard_normal((6, 4, 8, 8), 7)
-    together = sample(model, images, steps=2, ensemble=3, noise=noise)
-    in_parts = sample(model, images, steps=2, ensemble=3, noise=noise, batch=2)
+    together = sample(model, images, num_inference_steps=2, ensemble_size=3, noise=noise)
+    in_parts = sample(model, images, num_inference_steps=2, ensemble_size=3, noise=noise, batch=2)
     torch.testing.assert_close(in_parts.log_depth, together.log_depth, rtol=0, atol=2e-5)
-    alone = [sample(model, images[i // 3, None], steps=2, noise=noise[i, None]).log_depth[0, 0] for i in range(6)]
+    alone = [sample(model, images[i // 3, None], num_inference_steps=2, noise=noise[i, None]).log_depth[0, 0] for i in range(6)]
     members = torch.stack(alone).unflatten(0, (2, 3))
     torch.testing.assert_close(together.log_depth, members, rtol=0, atol=2e-5)
     np.testing.assert_allclose(together.spread.numpy(), members.numpy().std(axis=1), atol=2e-5)  # numpy's is the population's
     np.testing.assert_allclose(together.mean.numpy(), members.numpy().mean(axis=1), atol=2e-5)
-    drawn = sample(model, images, steps=2, ensemble=3, seed=7)
+    drawn = sample(model, images, num_inference_steps=2, ensemble_size=3, seed=7)
     assert torch.equal(drawn.latents, together.latents)
 
 
 def test_numbers_below_one_are_named(model):
     image = torch.zeros(1, 3, 64, 64)
-    for options in ({"steps": 0}, {"steps": 1, "ensemble": 0}, {"steps": 1, "batch": 0}):
-        with pytest.raises(InputError, match="steps, ensemble, batch"):
+    for options in (
+        {"num_inference_steps": 0},
+        {"num_inference_steps": 1, "ensemble_size": 0},
+        {"num_inference_steps": 1, "batch": 0},
+    ):
+        with pytest.raises(InputError, match="num_inference_steps, ensemble_size, batch"):
             sample(model, image, **options)
 
 

@@ -20,7 +20,7 @@ from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = {"steps": 1, "ensemble": 2, "resolution": 64, "device": "cpu"}
+SMALL = {"num_inference_steps": 1, "ensemble_size": 2, "processing_resolution": 64, "device": "cpu"}
 SHAPE = (48, 70)
 MASKS = {
     "hole": np.pad(np.zeros((22, 30), dtype=bool), ((12, 14), (20, 20)), constant_values=True),
@@ -72,10 +72,12 @@ def test_known_depth_reaches_the_completion_model(completion_weights, view):
 
     rgb, depth, known = view
     model = load_depthfm(completion_weights, device="cpu")
-    first = predict_log_depth(model, rgb, depth=depth, known=known, steps=1, ensemble=1).values
-    other = predict_log_depth(model, rgb, depth=depth[::-1].copy(), known=known[::-1], steps=1, ensemble=1).values
+    first = predict_log_depth(model, rgb, depth=depth, known=known, num_inference_steps=1, ensemble_size=1).values
+    other = predict_log_depth(
+        model, rgb, depth=depth[::-1].copy(), known=known[::-1], num_inference_steps=1, ensemble_size=1
+    ).values
     assert np.abs(first - other).max() > 1e-3
-    rescaled = predict_log_depth(model, rgb, depth=1000 * depth, known=known, steps=1, ensemble=1).values
+    rescaled = predict_log_depth(model, rgb, depth=1000 * depth, known=known, num_inference_steps=1, ensemble_size=1).values
     np.testing.assert_allclose(rescaled, first, atol=1e-3)
 
 
@@ -108,7 +110,7 @@ def test_back_ends(back_end, tiny, view):
 def test_a_single_member_has_an_uncertainty_too(tiny, view):
     rgb, depth, known = view
     for back_end in ("solver", "global"):
-        inpainter = DepthFMInpainter(tiny.checkpoint, back_end=back_end, **(SMALL | {"ensemble": 1}))
+        inpainter = DepthFMInpainter(tiny.checkpoint, back_end=back_end, **(SMALL | {"ensemble_size": 1}))
         assert (inpainter(rgb, depth, known).uncertainty[~known] > 0).all()
 
 
@@ -199,9 +201,9 @@ def test_input_at_the_edges(inpainters, view):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "steps: found 0"),
-        ({"ensemble": 0}, "ensemble: found 0"),
-        ({"resolution": -1}, "resolution: found -1"),
+        ({"num_inference_steps": 0}, "num_inference_steps: found 0"),
+        ({"ensemble_size": 0}, "ensemble_size: found 0"),
+        ({"processing_resolution": -1}, "processing_resolution: found -1"),
         ({"batch": 0}, "batch: found 0"),
         ({"back_end": "magic"}, "back_end: found 'magic'"),
         ({"weights": "missing.ckpt"}, "no such file or folder"),
@@ -238,7 +240,7 @@ def test_complete_by_name(files, tiny, view):
     from scene_depth.cli.complete import Complete
 
     _, depth, known = view
-    options = (f"weights={tiny.checkpoint}", "steps=1", "ensemble=2", "resolution=64")
+    options = (f"weights={tiny.checkpoint}", "num_inference_steps=1", "ensemble_size=2", "processing_resolution=64")
     report = Complete(files / "rgb.png", files / "depth.npy", files / "out", inpainter="depthfm", inpainter_options=options).run()
     completed = np.load(files / "out" / "depth" / "depth.npy")
     assert np.array_equal(completed[known], depth[known])
@@ -253,7 +255,7 @@ def test_heal_by_name(tiny, tmp_path):
     from scene_depth_heal.inputs import SelectionSource
     from scene_depth_heal.workflow import HealConfig
 
-    options = (f"weights={tiny.checkpoint}", "steps=1", "resolution=64")
+    options = (f"weights={tiny.checkpoint}", "num_inference_steps=1", "processing_resolution=64")
     vase = SelectionSource(sphere="0 0 0.9 0.2")
     small = {"max_size": 48, "config": HealConfig(steps=2, most_references=1), "selection": vase}
     heal(ROOT / "scenes/table", output=tmp_path / "out", inpainter="depthfm", inpainter_options=options, **small)

@@ -63,7 +63,12 @@ class Case:
     def run(self, images):
         options = self.options
         return sample(
-            self.model, images, steps=options["num_steps"], ensemble=options["ensemble_size"], noise=self.noise, batch=3
+            self.model,
+            images,
+            num_inference_steps=options["num_steps"],
+            ensemble_size=options["ensemble_size"],
+            noise=self.noise,
+            batch=3,
         )
 
     def assert_close(self, found, name):

@@ -42,7 +42,9 @@ def scores_by_hand(tiny, folder, steps, members):
     from scene_depth.datasets.frames import find_frames
     from scene_depth.depth.depthfm import DepthFMModel
 
-    model = DepthFMModel(tiny.checkpoint, steps=steps, ensemble=members, resolution=64, device="cpu")
+    model = DepthFMModel(
+        tiny.checkpoint, num_inference_steps=steps, ensemble_size=members, processing_resolution=64, device="cpu"
+    )
     loaded = [source.load() for source in find_frames(folder)]
     return np.mean([monocular_scores(model(one.rgb), one.truth, one.valid).errors.abs_rel for one in loaded])
 

@@ -110,7 +110,7 @@ def trembling_of_any_size(rgb):
 
 
 def test_a_video_with_the_network(tiny):
-    model = DepthFMModel(tiny.checkpoint, steps=1, ensemble=2, resolution=64, device="cpu")
+    model = DepthFMModel(tiny.checkpoint, num_inference_steps=1, ensemble_size=2, processing_resolution=64, device="cpu")
     frames = [VideoFrame(picture(0)) for _ in range(2)]
     first, second = video_depth(model, frames)
     np.testing.assert_allclose(second.depth, first.depth, rtol=1e-4)  # the same picture and noise

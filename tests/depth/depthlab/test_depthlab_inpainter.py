@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def make(model):
     def inpainter(**options):
-        return DepthLabInpainter(**{"model": model, "steps": 2, **options})
+        return DepthLabInpainter(**{"model": model, "num_inference_steps": 2, **options})
 
     return inpainter
 
@@ -107,14 +107,14 @@ def test_bad_input_is_one_clear_error(make, view, change, field):
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"steps": 0}, "steps"),
+        ({"num_inference_steps": 0}, "num_inference_steps"),
         ({"strength": 0.0}, "strength"),
         ({"strength": 1.1}, "strength"),
-        ({"guidance": 0.5}, "guidance"),
-        ({"resolution": 8}, "resolution"),
+        ({"guidance_scale": 0.5}, "guidance_scale"),
+        ({"processing_resolution": 8}, "processing_resolution"),
         ({"normalize_scale": 0}, "normalize_scale"),
         ({"known_depth": "changed"}, "known_depth"),
-        ({"ensemble": 0}, "ensemble"),
+        ({"ensemble_size": 0}, "ensemble_size"),
         ({"tile": 10}, "tile"),
         ({"spacing": "linspace"}, "spacing"),
         ({"start": np.zeros((3, 3))}, "start"),
@@ -188,13 +188,13 @@ def test_measured_depth_moves_to_a_smaller_size_and_is_never_mixed():
 def test_ensembles_tell_their_spread(make, view):
     rgb, depth, known = view
     members = [make()(rgb, depth, known, seed=seed) for seed in (0, 1_000_003, 2_000_006)]
-    one = make(ensemble=3, known_depth="official")(rgb, depth, known)
+    one = make(ensemble_size=3, known_depth="official")(rgb, depth, known)
     alone = [make(known_depth="official")(rgb, depth, known, seed=seed).depth for seed in (0, 1_000_003, 2_000_006)]
     assert len(members) == 3
     assert np.allclose(one.depth, np.mean(alone, axis=0), atol=1e-4)
     assert (one.uncertainty[known] == 0).all()
     assert np.allclose(one.uncertainty[~known], (np.std(alone, axis=0, ddof=1) / one.depth)[~known], rtol=1e-2, atol=1e-4)
-    together = make(ensemble=3, batch=3, known_depth="official")(rgb, depth, known)
+    together = make(ensemble_size=3, batch=3, known_depth="official")(rgb, depth, known)
     assert np.allclose(together.depth, one.depth, atol=1e-4)
 
 
@@ -221,7 +221,7 @@ def test_large_pictures_go_tile_by_tile(make, monkeypatch):
     monkeypatch.setattr(prediction, "predict", watched)
     monkeypatch.setattr("scene_depth.depth.depthlab.inpainter.predict", watched)
     rgb, depth, known = a_view(200, 600)
-    found = make(tile=256, resolution=0)(rgb, depth, known)
+    found = make(tile=256, processing_resolution=0)(rgb, depth, known)
     assert np.array_equal(found.depth[known], depth[known])
     assert max(max(size) for size in seen) <= 256  # what bounds the memory
     assert len(seen) == 4  # the whole reduced, and three tiles
@@ -241,23 +241,23 @@ def test_a_start_is_taken_from_an_array_a_file_or_an_inpainter(make, view, tmp_p
 
 
 def test_switches_that_save_memory_change_little(model, official, view):
-    plain = DepthLabInpainter(model=model, steps=2)(*view).depth
-    saving = DepthLabInpainter(weights=official, device="cpu", steps=2, attention_slice=7, vae_slicing=True)
+    plain = DepthLabInpainter(model=model, num_inference_steps=2)(*view).depth
+    saving = DepthLabInpainter(weights=official, device="cpu", num_inference_steps=2, attention_slice=7, vae_slicing=True)
     assert np.allclose(saving(*view).depth, plain, atol=1e-4)
-    tiled = DepthLabInpainter(weights=official, device="cpu", steps=2, vae_tiling=True)
+    tiled = DepthLabInpainter(weights=official, device="cpu", num_inference_steps=2, vae_tiling=True)
     assert tiled.model.vae.use_tiling
     found = tiled(*view)  # the tiny autoencoder's tiles are a third of the view, so that depth does change
     assert np.array_equal(found.depth[view[2]], view[1][view[2]])
     assert 0 < np.abs(found.depth - plain).max() < 1
-    rounded = DepthLabInpainter(weights=official, device="cpu", dtype="bf16", steps=2)(*view)
+    rounded = DepthLabInpainter(weights=official, device="cpu", dtype="bf16", num_inference_steps=2)(*view)
     assert rounded.details["model"]["dtype"] == "bfloat16"
     assert 0 < np.abs(rounded.depth - plain).max() < 0.3
 
 
 def test_names_carry_options():
     assert with_options("depthlab", ()) == "depthlab"
-    name = with_options("depthlab[steps=4]", ("weights=a/b", "blend=false"))
-    assert split_options(name) == ("depthlab", {"steps": 4, "weights": "a/b", "blend": False})
+    name = with_options("depthlab[num_inference_steps=4]", ("weights=a/b", "blend=false"))
+    assert split_options(name) == ("depthlab", {"num_inference_steps": 4, "weights": "a/b", "blend": False})
     assert split_options("file.py:function") == ("file.py:function", {})
     with pytest.raises(InputError, match="KEY=VALUE"):
         with_options("depthlab", ("steps",))
@@ -271,11 +271,11 @@ def test_complete_by_name(official, view, tmp_path, capsys):
     Image.fromarray((rgb * 255).astype(np.uint8)).save(tmp_path / "rgb.png")
     np.save(tmp_path / "depth.npy", np.where(known, depth, 0))
     command = ["complete", str(tmp_path / "rgb.png"), str(tmp_path / "depth.npy"), "--output", str(tmp_path / "out")]
-    options = ["--inpainter", "depthlab", "--inpainter-options", f"weights={official}", "steps=2", "device=cpu"]
+    options = ["--inpainter", "depthlab", "--inpainter-options", f"weights={official}", "num_inference_steps=2", "device=cpu"]
     assert main([*command, *options]) == 0
     assert np.array_equal(np.load(tmp_path / "out/depth/depth.npy")[known], depth[known])
     report = json.loads((tmp_path / "out/report.json").read_text())
-    assert report["frames"][0]["details"]["model"]["sampling"]["steps"] == 2
+    assert report["frames"][0]["details"]["model"]["sampling"]["num_inference_steps"] == 2
     assert main([*command, "--inpainter", "depthlab", "--inpainter-options", "stepz=2", "--fresh"]) == 2
     assert "stepz" in capsys.readouterr().err
 
@@ -284,7 +284,7 @@ def test_complete_by_name(official, view, tmp_path, capsys):
 def test_heal_by_name(official, tmp_path, monkeypatch):
     monkeypatch.setenv("SCENE_DEPTH_CHECKPOINTS", str(official))
     small = ["--max-size", "64", "--steps", "5", "--most-references", "1"]
-    options = ["--inpainter", "depthlab", "--inpainter-options", "steps=2", "device=cpu"]
+    options = ["--inpainter", "depthlab", "--inpainter-options", "num_inference_steps=2", "device=cpu"]
     splats = ["--splats", str(ROOT / "scenes/table/splats.spz")]
     assert main(["heal", str(ROOT / "scenes/table"), *splats, "--output", str(tmp_path), *options, *small]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
@@ -308,7 +308,7 @@ def test_the_counter_of_the_official_release(shared, make):
     with np.load(folder / "reference_published.npz") as stored:
         published = stored[stored.files[0]]
     assert np.abs(published - depth)[known].max() > 0.1
-    found = make(resolution=256)(rgb, depth, known)
+    found = make(processing_resolution=256)(rgb, depth, known)
     assert np.array_equal(found.depth[known], depth[known])
     assert np.isfinite(found.depth).all()
     assert "processed at 256 x" in notes_of(found)

@@ -37,7 +37,9 @@ def draws(seed: int, rows: int = 1):
 
 def run(model, conditions, noise, **options):
     with torch.no_grad():
-        return sample(model.networks, model.schedule, conditions, noise[0], noise[1], Sampling(**{"steps": 3, **options}))
+        return sample(
+            model.networks, model.schedule, conditions, noise[0], noise[1], Sampling(**{"num_inference_steps": 3, **options})
+        )
 
 
 def test_reading_attends_to_its_own_and_to_the_stored_tokens(model):
@@ -89,23 +91,23 @@ def test_calls_in_two_threads_do_not_mix(model):
 def test_a_single_row_is_guidance_of_one(model):
     conditions, noise = random_conditions(model, 2), draws(2)
     single = run(model, conditions, noise)
-    double = run(model, conditions, noise, guidance=1 + 1e-9)
+    double = run(model, conditions, noise, guidance_scale=1 + 1e-9)
     assert torch.allclose(single, double, atol=1e-5)
-    assert not torch.allclose(single, run(model, conditions, noise, guidance=3.0), atol=1e-3)
+    assert not torch.allclose(single, run(model, conditions, noise, guidance_scale=3.0), atol=1e-3)
     run(model, replace(conditions, unconditional=None), noise)
-    with pytest.raises(InputError, match="guidance"):
-        run(model, replace(conditions, unconditional=None), noise, guidance=2.0)
+    with pytest.raises(InputError, match="guidance_scale"):
+        run(model, replace(conditions, unconditional=None), noise, guidance_scale=2.0)
 
 
 def test_views_and_members_in_a_batch_are_those_alone(model):
     conditions = random_conditions(model, 3, views=2)
     noise = draws(3, rows=4)  # two members of each
-    together = run(model, conditions, noise, guidance=2.0)
+    together = run(model, conditions, noise, guidance_scale=2.0)
     for row in range(4):
         view = slice(row // 2, row // 2 + 1)
         names = ("rgb", "mask", "masked_depth", "start", "holes", "context")
         own = replace(conditions, **{name: getattr(conditions, name)[view] for name in names})
-        alone = run(model, own, noise[:, row : row + 1], guidance=2.0)
+        alone = run(model, own, noise[:, row : row + 1], guidance_scale=2.0)
         assert torch.allclose(together[row : row + 1], alone, atol=2e-5)
 
 

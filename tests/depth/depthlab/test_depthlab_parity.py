@@ -193,10 +193,10 @@ def test_the_inpainter_in_official_mode(folder, monkeypatch):
     chosen = case.options
     inpainter = DepthLabInpainter(
         model=case.model,
-        steps=chosen["denoise_steps"],
-        resolution=chosen["processing_res"],
+        num_inference_steps=chosen["denoise_steps"],
+        processing_resolution=chosen["processing_res"],
         strength=chosen["strength"],
-        guidance=chosen["guidance_scale"],
+        guidance_scale=chosen["guidance_scale"],
         normalize_scale=chosen["normalize_scale"],
         blend=chosen["blend"],
         start=case.depth if chosen["refine"] else "nearest",

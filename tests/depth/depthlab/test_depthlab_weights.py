@@ -187,7 +187,7 @@ def test_saved_weights_predict_the_same_without_the_text_encoder(official, model
     model.save_pretrained(tmp_path / "saved")
     loaded = DepthLabModel.from_pretrained(tmp_path / "saved", device="cpu")
     for guidance in (1.0, 2.0):
-        options = {"steps": 2, "guidance": guidance}
+        options = {"num_inference_steps": 2, "guidance_scale": guidance}
         first = DepthLabInpainter(model=model, **options)(*view).depth
         assert np.allclose(first, DepthLabInpainter(model=loaded, **options)(*view).depth, atol=1e-5)
     for name in ("estimation", "reference"):
@@ -204,6 +204,6 @@ def test_the_command_converts_to_a_folder_that_is_found(elsewhere, official, cap
     assert size < 0.6 * sum(path.stat().st_size for path in (official / "DepthLab").glob("*unet.pth"))
     assert main(["weights", "find", "depthlab"]) == 0
     assert "denoising_unet.safetensors" in capsys.readouterr().out
-    assert DepthLabInpainter(steps=1, strength=1)(*a_view()).depth.shape == (72, 96)
+    assert DepthLabInpainter(num_inference_steps=1, strength=1)(*a_view()).depth.shape == (72, 96)
     assert main(["weights", "convert", "depthlab", str(official), "checkpoints/depthlab-safetensors"]) == 2
     assert main(["weights", "find", "depthlab", "--source", "nowhere"]) == 2
