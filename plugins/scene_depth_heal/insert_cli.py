@@ -37,7 +37,7 @@ from scene_depth_heal.insert_inputs import (
 from scene_depth_heal.insert_painted import insert_painted
 from scene_depth_heal.object_depth import Upright
 from scene_depth_heal.placement import insert_splats
-from scene_depth_heal.retexture import retexture as retexture_surface
+from scene_depth_heal.repaint import retexture as retexture_surface
 from scene_depth_heal.surface_point import scene_up
 from scene_depth_heal.trained import check_finite, named_depth_inpainter, trained_splats
 

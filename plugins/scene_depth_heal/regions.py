@@ -23,6 +23,12 @@ class Box:
         center: Its middle.
         size: Full lengths of its edges.
         rotation: Quaternion, w first, from the box's axes to the world's.
+
+    Example:
+        >>> import torch
+        >>> import scene_depth as sd
+        >>> sd.Box((0, 0, 1), (2, 2, 0.5)).contains(torch.tensor([[0.9, 0, 1.2], [0, 0, 1.3]]).double()).tolist()
+        [True, False]
     """
 
     center: tuple[float, float, float]
@@ -55,6 +61,12 @@ class Sphere:
     Attributes:
         center: Its middle.
         radius: Its radius.
+
+    Example:
+        >>> import torch
+        >>> import scene_depth as sd
+        >>> sd.Sphere((0, 0, 1), 0.5).contains(torch.tensor([[0, 0, 1.4], [0, 0, 0.4]]).double()).tolist()
+        [True, False]
     """
 
     center: tuple[float, float, float]

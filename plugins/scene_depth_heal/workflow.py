@@ -8,12 +8,14 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.rendering import render
+from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.fill import Filled, Reference, as_array, fill_depth, fill_reference
@@ -28,7 +30,13 @@ COVERED = 0.5  # blending weight of new splats from which a pixel is no longer u
 
 @dataclass(frozen=True)
 class HealConfig:
-    """How a hole is healed."""
+    """How a hole is healed.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.HealConfig(steps=100, most_references=2).steps
+        100
+    """
 
     references: tuple[str, ...] = ()
     """Names of the views to fill from, in order; by default those with the largest unseen area."""
@@ -49,8 +57,8 @@ class HealConfig:
     """Seed of all random choices."""
 
 
-@dataclass(frozen=True)
-class HealResult:
+@dataclass(frozen=True, repr=False)
+class HealResult(Shown):
     """Outcome of a heal.
 
     Attributes:
@@ -59,6 +67,12 @@ class HealResult:
         fills: The filled references.
         states: Every view before and after the deletion.
         report: What was done.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene, splats = sd.read_scene("scenes/table"), sd.read_splats("scenes/table/splats.spz")
+        >>> sd.heal(scene, splats, sd.Sphere((0, 0, 0.9), 0.2), max_size=64, dry_run=True)
+        HealResult(... splats removed, 0 new, ... % of the hole was never seen, ... s, finished)
     """
 
     splats: GaussianSplats
@@ -66,6 +80,20 @@ class HealResult:
     fills: tuple[Filled, ...]
     states: tuple[ViewState, ...]
     report: HealReport
+
+    def __repr__(self) -> str:
+        report = self.report
+        parts = [f"{report.removed_splats:,} splats removed", f"{self.new:,} new"]
+        parts.append(f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen")
+        parts.append(f"{sum(report.seconds.values()):.1f} s")
+        return f"HealResult({', '.join(parts)}, {'finished' if report.finished else 'stopped'})"
+
+    def picture(self) -> NDArray[np.float32]:
+        """The view with the most to repair: its photo, the hole with the unseen part marked, healed  # [H, 3 W, 3]"""
+        from scene_depth_heal.comparison import marked_hole, most_unseen, shown
+
+        state = most_unseen(self)
+        return np.concatenate([state.view.rgb, marked_hole(state), shown(self.splats, state)], axis=1)
 
 
 def heal_views(

@@ -8,7 +8,7 @@ import torch
 from room_scene import cameras_on_an_arc, wall
 from scene_depth_heal.edit_run import EditConfig, EditResult, PosedView
 from scene_depth_heal.painted import PaintedView, bilinear
-from scene_depth_heal.retexture import carried, retexture, standing_before
+from scene_depth_heal.repaint import carried, retexture, standing_before
 from scipy import ndimage
 
 from scene_depth.errors import InputError

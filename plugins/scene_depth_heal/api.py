@@ -1,0 +1,245 @@
+"""The edits as functions of a scene and its splats, with the object said once, in any form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.errors import InputError
+from scene_depth.scene import Scene
+from scene_depth.splats import GaussianSplats
+from scene_depth.work import OnProgress
+from scene_depth_heal import selection
+from scene_depth_heal.edit_run import EditConfig, EditResult
+from scene_depth_heal.hole import HealView
+from scene_depth_heal.inputs import SelectionSource, load_views
+from scene_depth_heal.inputs import select as select_by_source
+from scene_depth_heal.insert_inputs import painted_view, posed_views, read_painted
+from scene_depth_heal.insert_painted import insert_painted
+from scene_depth_heal.placement import Placement, insert_splats
+from scene_depth_heal.regions import Box, Sphere, read_region
+from scene_depth_heal.repaint import retexture as retexture_views
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
+
+Selection = Box | Sphere | Tensor | NDArray[Any] | Sequence[int] | str | PathLike[str] | None
+"""An object: a region, splat indices, one boolean a splat, a folder of masks, a file of a region or of indices; None means
+the scene's own masks."""
+NO_MASKS = SelectionSource(box="")
+
+
+def select(
+    splats: GaussianSplats, what: Selection = None, scene: Scene | None = None, *, grow: int = 0, max_size: int = 640
+) -> Tensor:
+    """Finds the splats of an object.
+
+    Args:
+        splats: The splats of the scene.
+        what: The object: a box or sphere, indices, one boolean a splat, a folder of masks named like the images, a file of
+            indices (.npy, .txt) or of a region (.json); None takes the scene's own masks.
+        scene: Posed photos; needed for masks alone.
+        grow: Steps by which the selection grows, or shrinks if negative.
+        max_size: Longer side at which masks are used, in pixels.
+
+    Returns:
+        Which splats belong to it  # [N] bool
+
+    Raises:
+        InputError: If the object cannot be read, or holds no splat or all of them.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> import scene_depth_heal as sh
+        >>> splats = sd.read_splats("scenes/table/splats.spz")
+        >>> chosen = sh.select(splats, sh.Sphere((0, 0, 0.9), 0.2))
+        >>> chosen.shape == (len(splats),), bool(chosen.any())
+        (True, True)
+    """
+    return _select(splats, _source_of(what), scene, grow, max_size)[0]
+
+
+def heal(
+    scene: Scene,
+    splats: GaussianSplats,
+    removed: Selection = None,
+    *,
+    inpainter: str | Callable[..., Any] = "solver",
+    color: str | Callable[..., Any] = "exemplar",
+    config: HealConfig | None = None,
+    grow: int = 0,
+    max_size: int = 640,
+    on_progress: OnProgress | None = None,
+    dry_run: bool = False,
+) -> HealResult:
+    """Removes an object from a scene and repairs the hole that it leaves.
+
+    Args:
+        scene: Posed photos.
+        splats: Splats of the scene; never changed.
+        removed: The object, in any form that ``select`` takes.
+        inpainter: Depth inpainter: a name, an object or a plain function; see ``load_depth_inpainter``.
+        color: Image inpainter: a name, an object or a plain function; see ``load_image_inpainter``.
+        config: Parameters.
+        grow: Steps by which the selection grows, or shrinks if negative.
+        max_size: Longer side of the pictures that are worked on, in pixels.
+        on_progress: Called between steps; False stops, and the result holds what is done so far.
+        dry_run: Only delete, and report what is unseen.
+
+    Raises:
+        InputError: If an input does not fit; the message names it.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> import scene_depth_heal as sh
+        >>> scene, splats = sd.read_scene("scenes/table"), sd.read_splats("scenes/table/splats.spz")
+        >>> result = sh.heal(scene, splats, sh.Sphere((0, 0, 0.9), 0.2), max_size=64, dry_run=True)
+        >>> result.new
+        0
+    """
+    depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
+    chosen, views = _select(splats, _source_of(removed), scene, grow, max_size)
+    return heal_views(splats, chosen, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run)
+
+
+def insert(
+    scene: Scene,
+    splats: GaussianSplats,
+    what: GaussianSplats | tuple[str, str | PathLike[str]],
+    *,
+    placement: Placement | None = None,
+    mask: str | PathLike[str] | None = None,
+    inpainter: str | Callable[..., Any] = "solver",
+    config: EditConfig | None = None,
+    max_size: int = 640,
+    on_progress: OnProgress | None = None,
+) -> EditResult:
+    """Puts something into a scene: other splats, or an object that was painted into one view.
+
+    Args:
+        scene: Posed photos.
+        splats: Splats of the scene; they stay bit for bit.
+        what: Splats, or the name of a view and the file of its picture with an object painted in.
+        placement: Where splats go.
+        mask: File that is white where it was painted; by default what differs from the photo, or from the render.
+        inpainter: Depth inpainter that gives a painted object its shape.
+        config: Parameters of the fit of a painted object.
+        max_size: Longer side of the pictures that are worked on, in pixels.
+        on_progress: Called between steps; False stops, and the result holds what is done so far.
+
+    Raises:
+        InputError: If an input does not fit; the message names it.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> import scene_depth_heal as sh
+        >>> scene, splats = sd.read_scene("scenes/table"), sd.read_splats("scenes/table/splats.spz")
+        >>> cup = splats.select(sh.select(splats, sh.Sphere((0, 0, 0.9), 0.2)))
+        >>> result = sh.insert(scene, splats, cup, placement=sh.Placement(at=(0.3, 0, 0.9), stand="no"), max_size=64)
+        >>> result.new == len(cup)
+        True
+    """
+    views = posed_views(scene, max_size)
+    if isinstance(what, GaussianSplats):
+        if placement is None:
+            raise InputError("placement", "none", "a Placement, which says where the splats go")
+        return insert_splats(splats, views, what, placement, on_progress=on_progress)
+    files = read_painted(scene, what[0], Path(what[1]), None if mask is None else Path(mask), max_size)
+    painted, notes = painted_view(files, splats)
+    result = insert_painted(splats, views, painted, load_depth_inpainter(inpainter), config, on_progress=on_progress)
+    result.report.notes.extend(notes)
+    return result
+
+
+def retexture(
+    scene: Scene,
+    splats: GaussianSplats,
+    painted: tuple[str, str | PathLike[str]],
+    *,
+    mask: str | PathLike[str] | None = None,
+    config: EditConfig | None = None,
+    max_size: int = 640,
+    on_progress: OnProgress | None = None,
+) -> EditResult:
+    """Gives a surface the colours that were painted over it in one view; its shape stays.
+
+    Args:
+        scene: Posed photos.
+        splats: Splats of the scene.
+        painted: Name of a view, and the file of its picture with new colours painted in.
+        mask: File that is white where it was painted; by default what differs from the photo, or from the render.
+        config: Parameters of the fit.
+        max_size: Longer side of the pictures that are worked on, in pixels.
+        on_progress: Called between steps; False stops, and the result holds what is done so far.
+
+    Raises:
+        InputError: If an input does not fit; the message names it.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene, splats = sd.read_scene("scenes/table"), sd.read_splats("scenes/table/splats.spz")
+        >>> try:
+        ...     sd.retexture(scene, splats, ("no_such_view", "painted.png"))
+        ... except sd.InputError as error:
+        ...     print("no_such_view" in str(error))
+        True
+    """
+    files = read_painted(scene, painted[0], Path(painted[1]), None if mask is None else Path(mask), max_size)
+    view, notes = painted_view(files, splats)
+    result = retexture_views(splats, posed_views(scene, max_size), view, config, on_progress=on_progress)
+    result.report.notes.extend(notes)
+    return result
+
+
+def _source_of(what: Selection) -> SelectionSource | Box | Sphere | Tensor:
+    """The selection as masks, as a file of indices, as a region, or as a tensor of indices or booleans."""
+    if what is None:
+        return SelectionSource()
+    if isinstance(what, Box | Sphere | Tensor):
+        return what
+    if isinstance(what, str | PathLike):
+        path = Path(what)
+        if path.is_dir():
+            return SelectionSource(masks=path)
+        return read_region(path) if path.suffix.lower() == ".json" else SelectionSource(indices=path)
+    return torch.as_tensor(np.asarray(what))
+
+
+def _select(
+    splats: GaussianSplats, what: SelectionSource | Box | Sphere | Tensor, scene: Scene | None, grow: int, max_size: int
+) -> tuple[Tensor, list[HealView]]:
+    """The chosen splats, and the views of the scene, with masks where masks choose."""
+    by_masks = isinstance(what, SelectionSource) and what.by_masks
+    if scene is None and by_masks:
+        raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
+    source = what if isinstance(what, SelectionSource) else NO_MASKS
+    views = [] if scene is None else load_views(scene, max_size, source)
+    if isinstance(what, SelectionSource):
+        return select_by_source(splats, views, what, grow), views
+    means = splats.means.detach().double()
+    chosen = _from_tensor(what, len(splats)) if isinstance(what, Tensor) else what.contains(means).cpu()
+    selection.check_selection(chosen, type(what).__name__.lower() if isinstance(what, Box | Sphere) else "selection")
+    chosen = selection.grow(splats, chosen, grow) if grow > 0 else selection.shrink(splats, chosen, -grow)
+    return selection.check_selection(chosen, "selection"), views
+
+
+def _from_tensor(values: Tensor, count: int) -> Tensor:
+    values = values.detach().cpu()
+    if values.dtype == torch.bool:
+        if values.shape != (count,):
+            raise InputError("selection", f"shape {tuple(values.shape)}", f"({count},), one boolean a splat")
+        return values
+    if values.is_floating_point() or values.is_complex() or values.ndim != 1:
+        raise InputError("selection", f"{values.dtype} of shape {tuple(values.shape)}", "indices of splats, or booleans")
+    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < count):
+        raise InputError("selection", f"indices {int(values.min())} to {int(values.max())}", f"0 to {count - 1}")
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[values.long()] = True
+    return chosen
