@@ -181,7 +181,8 @@ def strips(
     order = {view.name: i for i, view in enumerate(case.test.views)}
     for score in sorted(scores, key=lambda score: score.psnr_hole or 0.0)[:2]:
         index = order[score.name]
-        state = replace(results[HEAL].states[0], camera=test.camera(index))
+        first = results[HEAL].states[0]
+        state = replace(first, view=replace(first.view, camera=test.camera(index)))
         pictures = [shown(splats, state), *(shown(results[way].splats, state) for way in (DELETE_ONLY, NEAREST, HEAL))]
         pictures.append(test.target(index).image.numpy())
         hole = torch.from_numpy(holes[score.name])[None, None].float()

@@ -68,12 +68,12 @@ def kernel(options: Options) -> Decorator:
 
 def inlined(options: Options) -> Decorator:
     """Decorator of a function that kernels call; compiled into each call."""
-    return numba.njit(forceinline=True, **options.for_numba())  # type: ignore[no-any-return]  # numba has no types
+    return numba.njit(forceinline=True, **options.for_numba())
 
 
 def subroutine(options: Options) -> Decorator:
     """Decorator of a function that kernels call, compiled once a kernel: for what is not worth the time to inline."""
-    return numba.njit(**options.for_numba())  # type: ignore[no-any-return]  # numba has no types
+    return numba.njit(**options.for_numba())
 
 
 class _KeptCode(FunctionCache):
