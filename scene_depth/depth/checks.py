@@ -32,6 +32,11 @@ class InpaintingInput:
     camera: Cameras | None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.known.shape[0], self.known.shape[1]
+
 
 def check_input(
     rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None = None, camera: Cameras | None = None

@@ -20,8 +20,8 @@ from scene_depth.depth.levin import colorize
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.scattered import linear_fill, nearest_fill
-from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.geodesic import geodesic_map
+from scene_depth.depth.solver.problem import color_guide
 from scene_depth.errors import InputError
 from scene_depth.geometry.membrane import solve_membrane
 

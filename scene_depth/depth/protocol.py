@@ -12,6 +12,9 @@ from scene_depth.cameras import Cameras
 from scene_depth.depth.preview import color_depth, depth_range
 from scene_depth.showing import Shown
 
+LAPLACE = 2**0.5
+"""Standard deviation of a Laplace distribution whose mean absolute value is 1: turns expected errors into uncertainties."""
+
 
 @dataclass(frozen=True)
 class SeamReport:

@@ -20,9 +20,8 @@ from scene_depth.datasets.streams.stream import shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, find_candidates
-from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.gate import FILE, LARGEST_ERROR, LEAST_ERROR, Gate, save_gate
-from scene_depth.depth.solver.problem import make_problem
+from scene_depth.depth.solver.problem import color_guide, make_problem
 from scene_depth.errors import InputError
 from scene_depth.training.batches import derived_seed
 from scene_depth.training.config import TrainConfig
@@ -198,7 +197,7 @@ class GateObjective:
         known = known_mask(mask, depth, seed, rgb=frame.rgb, camera=frame.camera)
         inverse = 1.0 / np.where(depth > 0, depth, 1).astype(np.float64)
         problem = make_problem(inverse, known, color_guide(frame.rgb if picture else None, known.shape))
-        found = find_candidates(problem, self.solver.solution(problem))
+        found = find_candidates(problem, self.solver.solve(problem))
         hidden = np.flatnonzero((depth > 0) & ~known)
         if not len(hidden):
             hidden = np.flatnonzero(depth > 0)

@@ -21,7 +21,7 @@ from scene_depth.depth.classical import (
 from scene_depth.depth.levin import colorize
 from scene_depth.depth.masks import random_share, silhouette
 from scene_depth.depth.scattered import linear_fill, nearest_fill
-from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.problem import color_guide
 from scene_depth.errors import InputError
 
 SHAPE = (48, 64)

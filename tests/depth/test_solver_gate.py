@@ -15,12 +15,9 @@ from scene_depth.datasets.frames.faults import imperfect_depth
 from scene_depth.depth.masks import known_mask
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.solver import SolverInpainter
-from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates, find_candidates
-from scene_depth.depth.solver.features import color_guide
+from scene_depth.depth.solver.candidates import CANDIDATES, FAR, FEATURES, Candidates, find_candidates, find_neighbours, soften
 from scene_depth.depth.solver.gate import Gate, load_gate, save_gate
-from scene_depth.depth.solver.neighbours import FAR, find_neighbours
-from scene_depth.depth.solver.problem import make_problem
-from scene_depth.depth.solver.softening import soften
+from scene_depth.depth.solver.problem import color_guide, make_problem
 from scene_depth.errors import InputError
 from scene_depth.training.solver import GateNetwork
 
@@ -132,7 +129,7 @@ def test_candidates_are_finite_on_any_size(shape: tuple[int, int], all_known: bo
     known = np.ones(shape, dtype=bool)
     known.flat[1:] = all_known
     problem = make_problem(np.full(shape, 0.5), known, color_guide(None, shape))
-    candidates = find_candidates(problem, SolverInpainter(gate="none").solution(problem))
+    candidates = find_candidates(problem, SolverInpainter(gate="none").solve(problem))
     assert candidates.values.shape == (len(CANDIDATES), *shape)
     assert candidates.features.shape == (len(FEATURES), *shape)
     assert np.isfinite(candidates.values).all()

@@ -170,7 +170,7 @@ def test_a_full_disk_is_one_line_and_nothing_else(tmp_path: Path) -> None:
 import resource
 import numpy as np
 from scene_depth.color.exemplar.base import _diffuse
-from scene_depth.depth.solver.neighbours import find_neighbours
+from scene_depth.depth.solver.candidates import find_neighbours
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 print(find_neighbours(np.eye(3, dtype=np.float32), np.eye(3, dtype=bool)).found.sum())
 print(_diffuse(np.ones((3, 3, 1)), np.ones((3, 3)), np.ones((3, 3)), 2).sum())

@@ -13,10 +13,8 @@ from scene_depth.depth.auxiliary.network import AuxiliaryNetwork
 from scene_depth.depth.auxiliary.weights import find_network, load_network
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
-from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.protocol import LAPLACE, DepthPrediction
 from scene_depth.errors import InputError
-
-SPREAD = 2**0.5  # standard deviation of a Laplace distribution whose mean absolute value is 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,6 @@ class AuxiliaryInpainter(DepthModel):
         predicted = output.depth[0, 0].cpu().numpy()
         uncertainty = None
         if output.error is not None:
-            uncertainty = (SPREAD * output.error[0, 0].cpu().numpy() / np.maximum(predicted, 1e-9)).astype(np.float32)
+            uncertainty = (LAPLACE * output.error[0, 0].cpu().numpy() / np.maximum(predicted, 1e-9)).astype(np.float32)
         details = {"variant": config.variant, "width": config.width, "image": "not used"}
         return DepthPrediction(predicted, uncertainty, details=details)

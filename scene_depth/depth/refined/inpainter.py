@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
-from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.protocol import LAPLACE, DepthPrediction
 from scene_depth.depth.refined.network import RefiningNetwork
 from scene_depth.depth.refined.weights import find_network, load_network
 from scene_depth.depth.refined.working_view import enlarged, working_size, working_view
 from scene_depth.depth.solver import SolverInpainter
-from scene_depth.depth.solver.uncertainty import LAPLACE
 from scene_depth.errors import InputError
 
 LARGEST_CHANGE = 0.35  # of log depth: what a hole's far end may be off; more has been seen only where the network erred

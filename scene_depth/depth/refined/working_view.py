@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from scene_depth.depth.solver.completion import Solution
-from scene_depth.depth.solver.features import color_guide
 from scene_depth.depth.solver.inpainter import SolverInpainter
-from scene_depth.depth.solver.problem import Problem, make_problem
+from scene_depth.depth.solver.problem import Problem, Solution, color_guide, make_problem
 
 WORKING_SIZE = 160  # pixels of the longer side
 CHANNELS = 11
@@ -54,7 +52,7 @@ def working_view(
     small_rgb = None if rgb is None else reduced(np.moveaxis(rgb, -1, 0), size).transpose(1, 2, 0).astype(np.float32)
     values = np.divide(total, share, out=np.zeros_like(total), where=few)
     problem = make_problem(values, few, color_guide(small_rgb, size))
-    return WorkingView(describe(problem, solver.solution(problem), small_rgb), problem.unit)
+    return WorkingView(describe(problem, solver.solve(problem), small_rgb), problem.unit)
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:

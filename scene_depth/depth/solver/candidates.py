@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.depth.solver.completion import Solution
-from scene_depth.depth.solver.neighbours import find_neighbours
-from scene_depth.depth.solver.problem import Problem
-from scene_depth.depth.solver.softening import soften
+from scene_depth.depth.solver.problem import Problem, Solution
+from scene_depth.kernels import EXACT, kernel
 
 CANDIDATES = ("planes", "first pass", "geodesic", "nearest", "across", "around")
 FEATURES = (
@@ -34,6 +32,7 @@ DENSITY_SIDE = 15  # pixels of the window in which known pixels are counted
 ROUGHNESS_REACH = 8.0  # pixels over which roughness is averaged
 SOFT = 0.35  # of the distance to known depth: radius over which candidates of single pixels, rows and columns are averaged
 MIDDLE_SIDE = 400.0  # pixels of the longer side of a middle-sized view
+FAR = np.float32(1e9)  # "there is none"
 LEAST = 1e-4  # disagreement below which its size says nothing more
 
 
@@ -104,3 +103,130 @@ def _slope(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def _distance_of_colors(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sqrt(((one - other) ** 2).sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Known values in the four directions.
+
+    Attributes:
+        values: Value of the nearest known pixel; left, right, top, bottom  # [4, H, W]
+        distances: How many pixels away it is, ``FAR`` if there is none  # [4, H, W]
+    """
+
+    values: NDArray[np.float32]
+    distances: NDArray[np.float32]
+
+    @property
+    def found(self) -> NDArray[np.float32]:
+        """Number of directions with a known pixel  # [H, W]"""
+        return (self.distances < FAR).sum(axis=0).astype(np.float32)
+
+    @property
+    def gap(self) -> NDArray[np.float32]:
+        """Pixels between two known ones of a row or column, the lesser of both; at least ``FAR`` if no pair is complete."""
+        distances = self.distances
+        return np.minimum(distances[0] + distances[1], distances[2] + distances[3])
+
+    def mean(self, fallback: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean of all directions, weighted by the inverse square of the distance; ``fallback`` where there is none  # [H, W]"""
+        weights = np.where(self.distances < FAR, 1 / np.maximum(self.distances, 0.5) ** 2, 0)
+        return _weighted(self.values, weights, fallback)
+
+    def across(self, fallback: NDArray[np.float32]) -> NDArray[np.float32]:
+        """On the line between the two known pixels of a row or a column, whichever are closer together.
+
+        Args:
+            fallback: Taken where the chosen line has no known pixel; one with a single one takes its value  # [H, W]
+
+        Returns:
+            # [H, W]
+        """
+        distances = self.distances
+        weights = np.where(distances < FAR, 1 / np.maximum(distances, 0.5), 0)
+        row = _weighted(self.values[:2], weights[:2], fallback)
+        column = _weighted(self.values[2:], weights[2:], fallback)
+        closer = np.minimum(distances[0] + distances[1], FAR) < np.minimum(distances[2] + distances[3], FAR)
+        return np.where(closer, row, column)
+
+
+def find_neighbours(values: NDArray[np.float32], known: NDArray[np.bool_], *, own: bool = True) -> Neighbours:
+    """Looks from every pixel in four directions.
+
+    Args:
+        values: Read where known  # [H, W]
+        known: # [H, W]
+        own: Whether a known pixel is its own neighbour at distance 0; if not, it sees the next one.
+    """
+    found = np.zeros((4, *known.shape), dtype=np.float32)
+    distances = np.full((4, *known.shape), FAR, dtype=np.float32)
+    for reverse in (False, True):
+        step = slice(None, None, -1) if reverse else slice(None)
+        _along_rows(values[:, step], known[:, step], own, found[0 + reverse][:, step], distances[0 + reverse][:, step])
+        _down_columns(values[step], known[step], own, found[2 + reverse][step], distances[2 + reverse][step])
+    return Neighbours(found, distances)
+
+
+def _weighted(values: NDArray[np.float32], weights: NDArray[np.float32], fallback: NDArray[np.float32]) -> NDArray[np.float32]:
+    total = weights.sum(axis=0)
+    return np.where(total > 0, (weights * values).sum(axis=0) / np.where(total > 0, total, 1), fallback).astype(np.float32)
+
+
+def soften(values: NDArray[np.float32], radius: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over a square around each pixel, cut at the border of the image.
+
+    Args:
+        values: # [H, W]
+        radius: Half the side of the square, less half a pixel; rounded down to whole pixels  # [H, W]
+
+    Returns:
+        # [H, W]; a pixel with a radius below 1 keeps its value.
+    """
+    sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    np.cumsum(np.cumsum(values, axis=0, dtype=np.float64), axis=1, out=sums[1:, 1:])
+    softened = values.copy()
+    _soften(sums, radius, softened)
+    return softened
+
+
+@kernel(EXACT)
+def _along_rows(values, known, own, found, distances):
+    """The last known pixel before each one of a row; with ``own`` the pixel itself counts."""
+    height, width = known.shape
+    for y in range(height):
+        last, steps = np.float32(0), FAR
+        for x in range(width):
+            steps += np.float32(1)
+            if own and known[y, x]:
+                last, steps = values[y, x], np.float32(0)
+            found[y, x], distances[y, x] = last, min(steps, FAR)
+            if known[y, x]:
+                last, steps = values[y, x], np.float32(0)
+
+
+@kernel(EXACT)
+def _down_columns(values, known, own, found, distances):
+    """The same down each column, row by row."""
+    height, width = known.shape
+    last, steps = np.zeros(width, np.float32), np.full(width, FAR, np.float32)
+    for y in range(height):
+        for x in range(width):
+            steps[x] += np.float32(1)
+            if own and known[y, x]:
+                last[x], steps[x] = values[y, x], np.float32(0)
+            found[y, x], distances[y, x] = last[x], min(steps[x], FAR)
+            if known[y, x]:
+                last[x], steps[x] = values[y, x], np.float32(0)
+
+
+@kernel(EXACT)
+def _soften(sums, radius, softened):
+    height, width = softened.shape
+    for y in range(height):
+        for x in range(width):
+            r = int(radius[y, x])
+            if r < 1:
+                continue
+            top, bottom, left, right = max(y - r, 0), min(y + r + 1, height), max(x - r, 0), min(x + r + 1, width)
+            total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+            softened[y, x] = np.float32(total / ((bottom - top) * (right - left)))

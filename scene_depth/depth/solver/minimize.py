@@ -2,56 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.solver.prolongation import prolong_rows
-from scene_depth.depth.solver.pyramid import Level, build_pyramid
-from scene_depth.depth.solver.relaxation import chebyshev_steps, relax_rows
-from scene_depth.depth.solver.weights import block_rows, guide_rows, robust_rows
+from scene_depth.depth.solver.energy import Effort, EnergyParameters, Level, build_pyramid
+from scene_depth.depth.solver.relaxation import block_rows, chebyshev_steps, guide_rows, prolong_rows, relax_rows, robust_rows
 from scene_depth.kernels import run_rows
 
 STEPS_PER_CONDITION = 2.5  # steps for each unit of the square root of the condition number that they are chosen for
-
-
-@dataclass(frozen=True)
-class EnergyParameters:
-    """Constants of the plane energy; lengths in pixels of the finest level.
-
-    Attributes:
-        sigma: Difference of the guide at which an edge loses most of its weight.
-        floor: Weight that is left across the strongest difference of the guide.
-        tau_jump: Relative jump of inverse depth between neighbours at which the surface breaks.
-        tau_bend: Relative change of slope per pixel at which it creases.
-        tau_hint: Relative step of the hint at which edges are switched off beforehand.
-        floor_hint: Weight that is left across the strongest step of the hint.
-        stiffness: Length L over which the slope stays the same.
-    """
-
-    sigma: float = 0.02
-    floor: float = 0.002
-    tau_jump: float = 0.06
-    tau_bend: float = 0.06
-    tau_hint: float = 0.1
-    floor_hint: float = 0.01
-    stiffness: float = 10.0
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How hard to minimise.
-
-    Attributes:
-        iterations: Steps between two updates of the robust weights, from the coarsest level on; the last holds for all finer.
-        reweightings: Updates of the robust weights a level.
-        smallest: Shorter side of the coarsest level in pixels.
-    """
-
-    iterations: tuple[int, ...] = (60, 40, 30, 24, 20, 16, 12)
-    reweightings: int = 4
-    smallest: int = 6
 
 
 def minimize(

@@ -1,4 +1,4 @@
-"""The completion problem in the solver's own unit, and the data terms of its energy."""
+"""The completion problem in the solver's own unit, the picture that guides it, and what the solver finds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.depth.solver.pyramid import AA, BB, UU, Level
+from scene_depth.depth.solver.geodesic import GeodesicMap
 
 RANGE = 1e6  # inverse depths this many times above or below the median are treated as at this limit (float32 squares)
+BLUR = 0.7  # pixels; takes away sensor noise and JPEG speckle, keeps one-pixel edges
+
+# linear sRGB -> CIE XYZ divided by the D65 white point (IEC 61966-2-1)
+_XYZ = np.array(
+    [
+        [0.412453 / 0.950456, 0.357580 / 0.950456, 0.180423 / 0.950456],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754],
+    ],
+    dtype=np.float32,
+)
 
 
 @dataclass(frozen=True)
@@ -56,36 +67,44 @@ def make_problem(inverse: NDArray[np.float64], known: NDArray[np.bool_], guide: 
 
 
 @dataclass(frozen=True)
-class DataParameters:
-    """Constants of the data terms; lengths in pixels.
+class Solution:
+    """What the solver found; values in the problem's unit.
 
     Attributes:
-        known: Weight of a known value.
-        hint: Weight of the pull towards the hint, one pixel from known ones.
-        hint_power: Power of the distance with which it falls.
-        slope: Weight of the pull of slopes towards 0, (L / D)^2 in the dossier of the energy.
+        values: Relative inverse depth  # [H, W]
+        first: The same after the first pass  # [H, W]
+        paths: The geodesic map.
+        nearest: Value of each pixel's geodesic source  # [H, W]
+        expected: Expected absolute error of the log of the values, if a gate has mixed them  # [H, W]
     """
 
-    known: float = 1000.0
-    hint: float = 0.002
-    hint_power: float = 1.5
-    slope: float = (10.0 / 400.0) ** 2
+    values: NDArray[np.float32]
+    first: NDArray[np.float32]
+    paths: GeodesicMap
+    nearest: NDArray[np.float32]
+    expected: NDArray[np.float32] | None = None
 
 
-def finest_level(problem: Problem, hint: NDArray[np.float32], weights: DataParameters) -> Level:
-    """Data terms relative to the values: c (u - f)^2 / f^2, c_p (u - G)^2 / G^2 and slope weight times |g|^2 / G^2.
+def lab(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
+    """CIE L*a*b* (D65) of sRGB colours, divided by 100, so that a distance of 1 is black against white.
 
     Args:
-        problem: Known values and guide.
-        hint: G, a first guess of every value  # [H, W]
-        weights: Constants.
+        rgb: sRGB in [0, 1]; values outside are clipped  # [H, W, 3]
+
+    Returns:
+        L, a, b as planes  # [3, H, W]
     """
-    height, width = problem.known.shape
-    matrix, linear = np.zeros((6, height, width), dtype=np.float32), np.zeros((3, height, width), dtype=np.float32)
-    squared = hint * hint
-    pull = np.float32(weights.hint) / (np.maximum(problem.distance, 1) ** np.float32(weights.hint_power) * squared)
-    data = np.where(problem.known, np.float32(weights.known) / np.where(problem.known, problem.values, 1) ** 2, 0)
-    matrix[UU] = data + pull
-    linear[0] = data * problem.values + pull * hint
-    matrix[AA] = matrix[BB] = np.float32(weights.slope) / squared
-    return Level(matrix, linear, problem.guide, hint, 1.0)
+    encoded = np.clip(np.asarray(rgb, dtype=np.float32), 0.0, 1.0)
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    xyz = linear @ _XYZ.T
+    threshold = (6.0 / 29.0) ** 3
+    f = np.where(xyz > threshold, np.cbrt(xyz), xyz * (29.0 / 6.0) ** 2 / 3.0 + 4.0 / 29.0)
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return np.stack([1.16 * y - 0.16, 5.0 * (x - y), 2.0 * (y - z)]).astype(np.float32)
+
+
+def color_guide(rgb: NDArray[np.floating] | None, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Smoothed L*a*b* planes, or one empty plane without a picture  # [channels, H, W]"""
+    if rgb is None:
+        return np.zeros((1, *shape), dtype=np.float32)
+    return np.stack([ndimage.gaussian_filter(plane, BLUR) for plane in lab(rgb)])

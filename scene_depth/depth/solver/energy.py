@@ -1,4 +1,4 @@
-"""Levels of the coarse-to-fine minimisation: exact coarse versions of the data terms, and the way back up.
+"""The plane energy: its constants, its data terms, and their coarse versions.
 
 Every level halves both sides. An even side is paired (cell centres between pixels), an odd one keeps every second
 pixel and shares the others between their neighbours, so that a mirrored image has a mirrored pyramid.
@@ -15,8 +15,65 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.depth.solver.problem import Problem
+
 # order of the six entries of a symmetric 3 x 3 matrix in the planes of M
 UU, UA, UB, AA, AB, BB = range(6)
+
+
+@dataclass(frozen=True)
+class EnergyParameters:
+    """Constants of the plane energy; lengths in pixels of the finest level.
+
+    Attributes:
+        sigma: Difference of the guide at which an edge loses most of its weight.
+        floor: Weight that is left across the strongest difference of the guide.
+        tau_jump: Relative jump of inverse depth between neighbours at which the surface breaks.
+        tau_bend: Relative change of slope per pixel at which it creases.
+        tau_hint: Relative step of the hint at which edges are switched off beforehand.
+        floor_hint: Weight that is left across the strongest step of the hint.
+        stiffness: Length L over which the slope stays the same.
+    """
+
+    sigma: float = 0.02
+    floor: float = 0.002
+    tau_jump: float = 0.06
+    tau_bend: float = 0.06
+    tau_hint: float = 0.1
+    floor_hint: float = 0.01
+    stiffness: float = 10.0
+
+
+@dataclass(frozen=True)
+class DataParameters:
+    """Constants of the data terms; lengths in pixels.
+
+    Attributes:
+        known: Weight of a known value.
+        hint: Weight of the pull towards the hint, one pixel from known ones.
+        hint_power: Power of the distance with which it falls.
+        slope: Weight of the pull of slopes towards 0, (L / D)^2 in the dossier of the energy.
+    """
+
+    known: float = 1000.0
+    hint: float = 0.002
+    hint_power: float = 1.5
+    slope: float = (10.0 / 400.0) ** 2
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to minimise.
+
+    Attributes:
+        iterations: Steps between two updates of the robust weights, from the coarsest level on; the last holds for all finer.
+        reweightings: Updates of the robust weights a level.
+        smallest: Shorter side of the coarsest level in pixels.
+    """
+
+    iterations: tuple[int, ...] = (60, 40, 30, 24, 20, 16, 12)
+    reweightings: int = 4
+    smallest: int = 6
 
 
 @dataclass(frozen=True)
@@ -40,6 +97,25 @@ class Level:
     @property
     def shape(self) -> tuple[int, int]:
         return self.hint.shape[0], self.hint.shape[1]
+
+
+def finest_level(problem: Problem, hint: NDArray[np.float32], weights: DataParameters) -> Level:
+    """Data terms relative to the values: c (u - f)^2 / f^2, c_p (u - G)^2 / G^2 and slope weight times |g|^2 / G^2.
+
+    Args:
+        problem: Known values and guide.
+        hint: G, a first guess of every value  # [H, W]
+        weights: Constants.
+    """
+    height, width = problem.known.shape
+    matrix, linear = np.zeros((6, height, width), dtype=np.float32), np.zeros((3, height, width), dtype=np.float32)
+    squared = hint * hint
+    pull = np.float32(weights.hint) / (np.maximum(problem.distance, 1) ** np.float32(weights.hint_power) * squared)
+    data = np.where(problem.known, np.float32(weights.known) / np.where(problem.known, problem.values, 1) ** 2, 0)
+    matrix[UU] = data + pull
+    linear[0] = data * problem.values + pull * hint
+    matrix[AA] = matrix[BB] = np.float32(weights.slope) / squared
+    return Level(matrix, linear, problem.guide, hint, 1.0)
 
 
 def build_pyramid(finest: Level, smallest: int) -> list[Level]:
