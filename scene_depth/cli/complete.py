@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from scene_depth.cli.progress import progress_bar
+from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.depth.completion import (
     REPORT,
-    Completer,
     CompletionReport,
     CompletionSettings,
     complete_frames,
     make_completer,
+    process_share,
 )
-from scene_depth.depth.completion_files import FrameFiles, find_frame_files
-from scene_depth.depth.completion_report import process_share
-from scene_depth.depth.completion_scans import find_scan_files
+from scene_depth.depth.completion_files import FrameFiles, find_frame_files, find_scan_files
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
 from scene_depth.options import with_options
@@ -47,41 +45,13 @@ class Complete:
     """Folder to write."""
     mask: Path | None = None
     """Mask image or folder of masks; by default all depth in the file is known."""
-    mask_white: Literal["known", "fill"] = "known"
-    """What white in masks means. Files of DepthLab: fill."""
-    inpainter: str = "solver"
-    """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, auxiliary, depthlab,
-    depthfm, refined, marigold, transformers, module:function, file.py:function, or a name that another package registers."""
-    inpainter_options: tuple[str, ...] = ()
-    """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER num_inference_steps=20 for depthlab."""
-    prior: str | None = None
-    """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT), module:function or
-    file.py:function of f(rgb) -> values, or a file or folder of predictions."""
-    prior_space: Literal["inverse", "depth", "log", "auto"] | None = None
-    """What the prior is up to scale and shift; by default what the model says, for files what fits best."""
-    K: Path | None = None
-    """File of intrinsics; by default K.json or the like beside the depth, else a field of view of 60 degrees is assumed."""
-    pixel_center: float = 0.0
-    """Coordinate of the first pixel's centre in intrinsics files that do not say: 0 or 0.5."""
-    format: str | None = None
-    """Format of the depth: millimeters, kitti, tum, nyu, scannet, npy, npz, exr, pfm, colmap; by default by file name."""
-    unit: float | None = None
-    """Metres of a stored 1, in place of the format's."""
     calibration: Path | None = None
     """KITTI calibration that places the camera beside the scanner: an object or odometry file, a folder with one a scan, or
     the folder of calib_cam_to_cam.txt and calib_velo_to_cam.txt. Completed depth is then KITTI's 16-bit PNG."""
-    calibration_camera: Literal["0", "1", "2", "3"] = "2"
-    """Which camera of the calibration took the pictures."""
-    hide_behind: bool = True
-    """Leave out points of a scan that lie behind what the camera sees, but shine through between nearer points."""
-    kind: Literal["z", "ray"] = "z"
-    """Whether depth is along the optical axis or along the ray."""
-    harmonize: Literal["auto", "on", "off"] = "auto"
-    """Whether the step at the border of a hole is taken out inside the hole."""
-    points: bool = True
-    """Write point clouds."""
-    seed: int = 0
-    """Seed of everything random."""
+    settings: Annotated[CompletionSettings, tyro.conf.arg(name="")] = CompletionSettings()  # noqa: RUF009
+    """How they are completed."""
+    inpainter_options: tuple[str, ...] = ()
+    """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER num_inference_steps=20 for depthlab."""
     fresh: bool = False
     """Compute everything anew, also what the output folder already holds."""
     json: bool = False
@@ -93,30 +63,21 @@ class Complete:
         Raises:
             InputError: For bad input, before anything is computed; or at the end, if frames of a folder failed.
         """
-        prior_files = self._prior_files()
-        rgb = None if str(self.rgb) == NO_PICTURE else self.rgb
-        frames = self._frames(rgb, prior_files)
-        settings = CompletionSettings(
-            inpainter=with_options(self.inpainter, self.inpainter_options),
-            prior=None if prior_files else self.prior,
-            prior_space=self.prior_space,
-            mask_white=self.mask_white,
-            format=self.format,
-            unit=self.unit,
-            kind=self.kind,
-            intrinsics=self.K,
-            pixel_center=self.pixel_center,
-            harmonize={"auto": None, "on": True, "off": False}[self.harmonize],
-            points=self.points,
-            seed=self.seed,
-            scan_camera=self.calibration_camera,
-            hide_behind=self.hide_behind,
-        )
+        settings = replace(self.settings, inpainter=with_options(self.settings.inpainter, self.inpainter_options))
+        prior_files = None if settings.prior is None else Path(settings.prior)
+        if prior_files is not None and prior_files.exists():
+            settings = replace(settings, prior=None)
+        else:
+            prior_files = None
+        frames = self._find_frames(prior_files)
         check_writable(self.output)
         rank, _ = process_share()  # before models are loaded, each process on its device
-        report = self._with_progress(frames, make_completer(settings, frames))
+        completer = make_completer(settings, frames)
+        with watch_progress() as on_progress:
+            report = complete_frames(frames, completer, self.output, fresh=self.fresh, on_progress=on_progress)
         if rank == 0:
             self._show(report)
+        end_if_stopped(report)
         if report.failed:
             name, reason = next(iter(report.failed.items()))
             raise InputError(
@@ -124,52 +85,43 @@ class Complete:
             )
         return report
 
-    def _frames(self, rgb: Path | None, prior_files: Path | None) -> list[FrameFiles]:
+    def _find_frames(self, prior_files: Path | None) -> list[FrameFiles]:
+        rgb = None if str(self.rgb) == NO_PICTURE else self.rgb
         if self.calibration is None:
-            return find_frame_files(rgb, self.depth, self.mask, prior_files, self.format)
+            return find_frame_files(rgb, self.depth, self.mask, prior_files, self.settings.format)
         excluded = {
             "mask": self.mask is not None,
             "prior": prior_files is not None,
-            "format": self.format is not None,
-            "kind": self.kind != "z",
-            "K": self.K is not None,
+            "format": self.settings.format is not None,
+            "kind": self.settings.kind != "z",
+            "K": self.settings.intrinsics is not None,
         }
-        for option, given in excluded.items():
-            if given:
+        for option, is_given in excluded.items():
+            if is_given:
                 raise InputError(option, f"given beside {self.calibration}", "scans with a calibration have none of their own")
-        return find_scan_files(rgb, self.depth, self.calibration, self.calibration_camera)
-
-    def _prior_files(self) -> Path | None:
-        path = None if self.prior is None else Path(self.prior)
-        return path if path is not None and path.exists() else None
-
-    def _with_progress(self, frames: list[FrameFiles], completer: Completer) -> CompletionReport:
-        with progress_bar() as show:
-            return complete_frames(frames, completer, self.output, fresh=self.fresh, progress=show)
+        return find_scan_files(rgb, self.depth, self.calibration, self.settings.scan_camera)
 
     def _show(self, report: CompletionReport) -> None:
         if self.json:
-            print(report.as_json())
+            print_json(report)
             return
         console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-        for row in report.frames:
-            low, high = row["depth_range"]
-            seam = row["seam"]
-            step = (
-                ""
-                if seam is None
-                else f", step at the seam {100 * seam['depth_jump']:.2f} % (beside it {100 * seam['depth_jump_beside']:.2f} %)"
-            )
-            console.print(f"{row['name']}: {100 * row['known_share']:.1f} % known, completed from {low:.4g} to {high:.4g}{step}")
-            for note in row["details"]["notes"]:
+        for frame in report.frames:
+            low, high = frame.depth_range
+            line = f"{frame.name}: {100 * frame.known_share:.1f} % known, completed from {low:.4g} to {high:.4g}"
+            if frame.seam is not None:
+                jump, beside = frame.seam.depth_jump, frame.seam.depth_jump_beside
+                line += f", step at the seam {100 * jump:.2f} % (beside it {100 * beside:.2f} %)"
+            console.print(line)
+            for note in frame.details["notes"]:
                 console.print(f"  {note}")
-            if row["beyond_format"]:
-                console.print(f"  {row['beyond_format']} filled pixels were cut off at the largest depth of the file format")
+            if frame.beyond_format:
+                console.print(f"  {frame.beyond_format} filled pixels were cut off at the largest depth of the file format")
         for name, reason in report.failed.items():
             console.print(f"{name} failed: {reason}", style="red")
-        nominal = [row["name"] for row in report.frames if row["intrinsics"].startswith("nominal")]
-        if nominal and self.points:
-            console.print(f"no intrinsics for {len(nominal)} frames: points assume a horizontal field of view of 60 degrees")
+        nominal = sum(frame.intrinsics.startswith("nominal") for frame in report.frames)
+        if nominal and self.settings.points:
+            console.print(f"no intrinsics for {nominal} frames: points assume a horizontal field of view of 60 degrees")
         console.print(
             f"{len(report.frames)} of {report.planned} frames done ({report.resumed} before); see {self.output / REPORT}"
         )

@@ -4,80 +4,155 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
+import tyro
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space
-from scene_depth.depth.completion_files import FrameFiles, frame_camera, known_pixels
-from scene_depth.depth.completion_report import REPORT, CompletionReport, joined, part_path, process_share
-from scene_depth.depth.completion_scans import STORED_FORMAT, ScanSettings, read_scan_image
+from scene_depth.depth.completion_files import (
+    STORED_FORMAT,
+    FrameFiles,
+    frame_camera,
+    known_pixels,
+    read_scan_image,
+)
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, PriorInpainter, predict
+from scene_depth.depth.monocular import MonocularMap, MonocularModel, PriorInpainter, load_monocular_model, predict
 from scene_depth.depth.preview import preview
-from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.protocol import DepthPrediction, SeamReport
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
-from scene_depth.io.depth_images import DEPTH_FORMATS, Kind, depth_format, read_depth, write_depth
+from scene_depth.io.depth_images import DEPTH_FORMATS, depth_format, read_depth, write_depth
 from scene_depth.io.images import read_image, read_mask, write_image
+from scene_depth.io.json_files import read_json_object
+from scene_depth.io.json_reports import JsonReport, plain, versions
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.scene import PointCloud
+from scene_depth.work import OnProgress, Progress, Work
 
-__all__ = [
-    "REPORT",
-    "Completer",
-    "CompletionReport",
-    "CompletionSettings",
-    "complete_frame",
-    "complete_frames",
-    "frame_points",
-    "make_completer",
-]
-
-Progress = Callable[[int, int, str], None]  # (frames done, frames in all, name of the next)
+REPORT = "report.json"
+HARMONIZE = {"auto": None, "on": True, "off": False}
 
 
 @dataclass(frozen=True)
 class CompletionSettings:
-    """How frames are completed.
-
-    Attributes:
-        inpainter: Name of a depth inpainter.
-        prior: Name of a monocular model whose prediction the solver takes as its prior.
-        prior_space: What priors are up to scale and shift; by default what the model says, for files what fits best.
-        mask_white: Whether white pixels of masks are known or to be filled.
-        format, unit, kind: How depth is stored, as in ``read_depth``.
-        intrinsics: File of intrinsics; by default one of a usual name beside the depth.
-        pixel_center: Coordinate of the first pixel's centre in intrinsics that do not say.
-        harmonize: As in ``inpaint_depth``.
-        points: Whether to write point clouds.
-        seed: Seed of everything random.
-        scan_camera, hide_behind: ``ScanSettings.camera`` and ``hide`` of LiDAR scans.
-    """
+    """How depth images are completed."""
 
     inpainter: str = "solver"
+    """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, auxiliary, depthlab,
+    depthfm, refined, marigold, transformers, module:function, file.py:function, or a name that another package registers."""
     prior: str | None = None
+    """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT), module:function or
+    file.py:function of f(rgb) -> values, or a file or folder of predictions."""
     prior_space: Space | Literal["auto"] | None = None
+    """What the prior is up to scale and shift; by default what the model says, for files what fits best."""
     mask_white: Literal["known", "fill"] = "known"
+    """What white in masks means. Files of DepthLab: fill."""
     format: str | None = None
+    """Format of the depth: millimeters, kitti, tum, nyu, scannet, npy, npz, exr, pfm, colmap; by default by file name."""
     unit: float | None = None
-    kind: Kind = "z"
-    intrinsics: Path | None = None
+    """Metres of a stored 1, in place of the format's."""
+    kind: Literal["z", "ray"] = "z"
+    """Whether depth is along the optical axis or along the ray."""
+    intrinsics: Annotated[Path | None, tyro.conf.arg(name="K")] = None
+    """File of intrinsics; by default K.json or the like beside the depth, else a field of view of 60 degrees is assumed."""
     pixel_center: float = 0.0
-    harmonize: bool | None = None
+    """Coordinate of the first pixel's centre in intrinsics files that do not say: 0 or 0.5."""
+    harmonize: Literal["auto", "on", "off"] = "auto"
+    """Whether the step at the border of a hole is taken out inside the hole."""
     points: bool = True
+    """Write point clouds."""
     seed: int = 0
-    scan_camera: str = "2"
+    """Seed of all random choices."""
+    scan_camera: Annotated[Literal["0", "1", "2", "3"], tyro.conf.arg(name="calibration-camera")] = "2"
+    """Which camera of the calibration took the pictures."""
     hide_behind: bool = True
+    """Leave out points of a scan that lie behind what the camera sees, but shine through between nearer points."""
+
+
+@dataclass(frozen=True)
+class CompletedFrame(JsonReport):
+    """What was done with one frame, saved as ``frames/NAME.json`` and in the report.
+
+    Attributes:
+        name: Name of the frame.
+        inputs: Files that were read.
+        files: Files that were written, below the output folder, by what they hold.
+        width, height: Size in pixels.
+        known_share: Share of the pixels that were known.
+        depth_range: Smallest and largest completed depth.
+        mean_uncertainty: Mean relative standard deviation of the filled pixels; None if the inpainter does not tell.
+        beyond_format: Number of filled pixels cut off at the largest depth that the file format holds.
+        intrinsics: Where the camera comes from.
+        seam: The step at the border of the hole; None where nothing is known beside something filled.
+        details: What the inpainter says.
+        fingerprint: Changes with the settings, the version and the input files.
+        scan_points: Number of returns in the scan; None for depth images.
+        hidden_pixels: Number of pixels of the scan left out behind what the camera sees; None for depth images.
+    """
+
+    name: str
+    inputs: list[str]
+    files: dict[str, str]
+    width: int
+    height: int
+    known_share: float
+    depth_range: tuple[float, float]
+    mean_uncertainty: float | None
+    beyond_format: int
+    intrinsics: str
+    seam: SeamReport | None
+    details: dict[str, Any]
+    fingerprint: str
+    scan_points: int | None = None
+    hidden_pixels: int | None = None
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> CompletedFrame:
+        """The frame of plain values.
+
+        Raises:
+            TypeError, KeyError: If they are those of something else.
+        """
+        seam = content["seam"]
+        low, high = content["depth_range"]
+        return CompletedFrame(**{**content, "seam": None if seam is None else SeamReport(**seam), "depth_range": (low, high)})
+
+
+@dataclass(frozen=True)
+class CompletionReport(JsonReport):
+    """What was done, saved as ``report.json``.
+
+    Attributes:
+        settings: The settings in plain values.
+        version: Version of this package.
+        frames: The frames that are done.
+        failed: Names and reasons of frames that could not be completed.
+        planned: Number of frames asked for.
+        resumed: Number of frames that were done before.
+        seconds: Wall time of this run.
+        finished: False if the run was stopped before its end.
+    """
+
+    settings: dict[str, Any]
+    version: str
+    frames: list[CompletedFrame] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    planned: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    finished: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,8 +187,6 @@ def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], m
     if has_prior and settings.inpainter != "solver":
         raise InputError("prior", f"with the inpainter {settings.inpainter!r}", "the inpainter 'solver', which takes a prior")
     if settings.prior is not None and model is None:
-        from scene_depth.depth.monocular import load_monocular_model
-
         model = load_monocular_model(settings.prior)
     for frame in frames:
         if model is not None and frame.rgb is None:
@@ -127,21 +200,26 @@ def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], m
 
 
 def complete_frames(
-    frames: Sequence[FrameFiles], completer: Completer, output: Path, *, fresh: bool = False, progress: Progress | None = None
+    frames: Sequence[FrameFiles],
+    completer: Completer,
+    output: Path,
+    *,
+    fresh: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> CompletionReport:
     """Completes frames one by one into a folder and writes its report.
 
     ``depth/NAME.*`` in the input's format, ``preview/NAME.png``, ``uncertainty/NAME.npy`` (relative standard deviation),
     ``points/NAME.ply`` (camera frame), ``frames/NAME.json``; the last is written last, so a frame that has it is done.
-    Frames done before with the same settings and files are skipped. Ctrl-C keeps what is done and writes the report
-    before it is raised again. Under ``torchrun`` or ``accelerate launch`` each process takes its share of the frames.
+    Frames done before with the same settings and files are skipped. A run that is stopped keeps what is done. Under
+    ``torchrun`` or ``accelerate launch`` each process takes its share of the frames.
 
     Args:
-        frames: From ``find_frame_files``.
+        frames: From ``find_frame_files`` or ``find_scan_files``.
         completer: From ``make_completer``.
         output: Folder to write.
         fresh: Compute everything anew.
-        progress: Called before every frame and at the end.
+        on_progress: Called before every frame and at the end.
 
     Returns:
         The report. A frame that cannot be completed is listed there with its reason; a single one raises.
@@ -149,87 +227,97 @@ def complete_frames(
     Raises:
         InputError: If the folder cannot be written, or the only frame cannot be completed.
     """
-    started = time.perf_counter()
     _refuse_inputs(frames, output)
     check_writable(output)
     rank, processes = process_share()
     own = frames[rank::processes]
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(completer.settings).items()}
-    report = CompletionReport(settings, _version(), planned=len(frames))
-    resumed = 0
-    try:
+    settings, version = plain(asdict(completer.settings)), versions()["scene-depth"]
+    done: list[CompletedFrame] = []
+    failed: dict[str, str] = {}
+    resumed, started, work = 0, time.perf_counter(), Work(on_progress)
+    with work.stage("complete"):
         for index, frame in enumerate(own):
-            if progress is not None:
-                progress(index, len(own), frame.name)
-            fingerprint = _fingerprint(frame, settings)
-            row = None if fresh else _row_of_before(frame, output, fingerprint)
-            resumed += row is not None
+            if not work.report(Progress("complete", index, len(own), frame.name)):
+                break
+            fingerprint = _fingerprint(frame, settings, version)
+            before = None if fresh else _completed_before(frame, output, fingerprint)
+            resumed += before is not None
             try:
-                row = row or complete_frame(frame, completer, output, fingerprint)
+                done.append(before or complete_frame(frame, completer, output, fingerprint))
             except InputError as error:
                 if len(frames) == 1:
                     raise
-                report.failed[frame.name] = str(error)
-            else:
-                report.frames.append(row)
-        if progress is not None:
-            progress(len(own), len(own), "")
-    finally:
-        report = CompletionReport(
-            settings, report.version, report.frames, report.failed, len(frames), resumed, time.perf_counter() - started
-        )
-        if report.frames or report.failed or processes > 1:
-            report.save(part_path(output, rank, processes))
-    return joined(report, output, rank, processes)
+                failed[frame.name] = str(error)
+        else:
+            work.report(Progress("complete", len(own), len(own)))
+    finished = len(done) + len(failed) == len(own)
+    seconds = time.perf_counter() - started
+    report = CompletionReport(settings, version, done, failed, len(frames), resumed, seconds, finished)
+    if done or failed or processes > 1:
+        report.save(part_path(output, rank, processes))
+    return join_reports(report, output, rank, processes) if finished else report
 
 
-def complete_frame(frame: FrameFiles, completer: Completer, output: Path, fingerprint: str = "") -> dict[str, Any]:
-    """Completes one frame and writes its files; gives its row of the report."""
+def complete_frame(frame: FrameFiles, completer: Completer, output: Path, fingerprint: str = "") -> CompletedFrame:
+    """Completes one frame and writes its files."""
     settings = completer.settings
-    depth, camera, source = _read_measured(frame, settings)
+    measured = _read_measured(frame, settings)
     rgb = None if frame.rgb is None else read_image(frame.rgb)
     mask = None if frame.mask is None else read_mask(frame.mask)
-    known = known_pixels(depth, mask, settings.mask_white)
+    known = known_pixels(measured.depth, mask, settings.mask_white)
     if not known.any():
         raise InputError("known depth", "no pixel", f"at least one (mask-white is {settings.mask_white!r})", file=frame.depth)
-    inpainter = _with_prior(frame, completer, rgb)
-    prediction = inpaint_depth(inpainter, rgb, depth, known, camera=camera, seed=settings.seed, harmonize=settings.harmonize)
+    prediction = inpaint_depth(
+        _with_prior(frame, completer, rgb),
+        rgb,
+        measured.depth,
+        known,
+        camera=measured.camera,
+        seed=settings.seed,
+        harmonize=HARMONIZE[settings.harmonize],
+    )
     completed, beyond = _within(prediction.depth, known, _largest(frame, settings))
-    files = _write(frame, completed, known, prediction, rgb, camera, settings, output)
-    row = {
-        "name": frame.name,
-        "inputs": [str(path) for path in frame.inputs],
-        "files": files,
-        "width": frame.size[0],
-        "height": frame.size[1],
-        "known_share": float(known.mean()),
-        "depth_range": [float(completed.min()), float(completed.max())],
-        "mean_uncertainty": None
-        if prediction.uncertainty is None
-        else float(prediction.uncertainty[~known].mean())
-        if not known.all()
-        else 0.0,
-        "beyond_format": beyond,
-        **source,
-        "seam": None if prediction.seam is None else asdict(prediction.seam),
-        "details": prediction.details,
-        "fingerprint": fingerprint,
-    }
-    with atomic_path(output / "frames" / f"{frame.name}.json") as path:
-        path.write_text(json.dumps(row, indent=1, default=_plain, allow_nan=False), encoding="utf-8")
-    return row
+    uncertainty = prediction.uncertainty
+    done = CompletedFrame(
+        name=frame.name,
+        inputs=[str(path) for path in frame.inputs],
+        files=_write(frame, completed, known, prediction, rgb, measured.camera, settings, output),
+        width=frame.size[0],
+        height=frame.size[1],
+        known_share=float(known.mean()),
+        depth_range=(float(completed.min()), float(completed.max())),
+        mean_uncertainty=None if uncertainty is None else 0.0 if known.all() else float(uncertainty[~known].mean()),
+        beyond_format=beyond,
+        intrinsics=measured.intrinsics,
+        seam=prediction.seam,
+        details=prediction.details,
+        fingerprint=fingerprint,
+        scan_points=measured.scan_points,
+        hidden_pixels=measured.hidden_pixels,
+    )
+    done.save(output / "frames" / f"{frame.name}.json")
+    return done
 
 
-def _read_measured(frame: FrameFiles, settings: CompletionSettings) -> tuple[NDArray[np.float32], Cameras, dict[str, Any]]:
-    """Depth of a depth image or a scan, its camera, and what the report says about them."""
+@dataclass(frozen=True)
+class _Measured:
+    """Depth of a depth image or a scan, its camera, and what the report says about them; see ``CompletedFrame``."""
+
+    depth: NDArray[np.float32]
+    camera: Cameras
+    intrinsics: str
+    scan_points: int | None = None
+    hidden_pixels: int | None = None
+
+
+def _read_measured(frame: FrameFiles, settings: CompletionSettings) -> _Measured:
     if frame.calibration is not None:
-        scan = read_scan_image(frame, ScanSettings(settings.scan_camera, settings.unit, settings.hide_behind))
-        told = {"intrinsics": str(frame.calibration), "scan_points": scan.points, "hidden_pixels": scan.hidden}
-        return scan.depth, scan.camera, told
+        scan = read_scan_image(frame, settings.scan_camera, settings.unit, settings.hide_behind)
+        return _Measured(scan.depth, scan.camera, str(frame.calibration), scan.points, scan.hidden)
     camera, source = frame_camera(frame.size, frame.depth, settings.intrinsics, settings.pixel_center)
     K = camera.K[0].numpy() if settings.kind == "ray" else None
     depth = read_depth(frame.depth, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
-    return depth, camera, {"intrinsics": source}
+    return _Measured(depth, camera, source)
 
 
 def _largest(frame: FrameFiles, settings: CompletionSettings) -> float:
@@ -237,7 +325,7 @@ def _largest(frame: FrameFiles, settings: CompletionSettings) -> float:
     return DEPTH_FORMATS[own].largest if frame.calibration is not None or settings.unit is None else np.inf
 
 
-def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32] | None) -> Any:
+def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32] | None) -> ExactInpainter:
     """The inpainter, or the solver with this frame's prior."""
     space = completer.settings.prior_space
     if frame.prior is not None:
@@ -294,8 +382,6 @@ def _write(
 
 def frame_points(depth: NDArray[np.floating], rgb: NDArray[np.float32] | None, camera: Cameras) -> PointCloud:
     """The coloured points of one frame in the camera's frame and the unit of the depth; grey without a picture."""
-    import torch
-
     xyz = camera.unproject(torch.from_numpy(np.asarray(depth, dtype=np.float64))[None])[0].reshape(-1, 3).numpy()
     colors = np.full((len(xyz), 3), 128, np.uint8) if rgb is None else np.rint(rgb.reshape(-1, 3) * 255).astype(np.uint8)
     return PointCloud(xyz, colors)
@@ -309,27 +395,79 @@ def _refuse_inputs(frames: Sequence[FrameFiles], output: Path) -> None:
                 raise InputError("output", "the folder of the input", "another folder, the input is never overwritten", file=path)
 
 
-def _fingerprint(frame: FrameFiles, settings: dict[str, Any]) -> str:
+def _fingerprint(frame: FrameFiles, settings: dict[str, Any], version: str) -> str:
     """Changes with the settings, the version and every input file."""
     files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in frame.inputs]
-    return hashlib.sha256(json.dumps([_version(), settings, files], default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([version, settings, files]).encode()).hexdigest()
 
 
-def _row_of_before(frame: FrameFiles, output: Path, fingerprint: str) -> dict[str, Any] | None:
+def _completed_before(frame: FrameFiles, output: Path, fingerprint: str) -> CompletedFrame | None:
     try:
-        row = json.loads((output / "frames" / f"{frame.name}.json").read_text(encoding="utf-8"))
-        done = row["fingerprint"] == fingerprint and all((output / path).is_file() for path in row["files"].values())
+        content = json.loads((output / "frames" / f"{frame.name}.json").read_text(encoding="utf-8"))
+        done = CompletedFrame.from_dict(content)
+        is_whole = done.fingerprint == fingerprint and all((output / path).is_file() for path in done.files.values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return row if done else None
+    return done if is_whole else None
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
+def process_share() -> tuple[int, int]:
+    """Number of this process and of all under ``torchrun`` or ``accelerate launch``; (0, 1) otherwise.
+
+    Each process gets a device of its own; models that are loaded later land there.
+
+    Raises:
+        InputError: If there are several processes and accelerate is not installed.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return 0, 1
+    state = _state()
+    return state.process_index, state.num_processes
 
 
-def _version() -> str:
+def part_path(output: Path, rank: int, processes: int) -> Path:
+    """Where a process writes its report."""
+    return output / (REPORT if processes == 1 else f"report_{rank}_of_{processes}.json")
+
+
+def join_reports(report: CompletionReport, output: Path, rank: int, processes: int) -> CompletionReport:
+    """Waits for all processes; the first one gives and writes the report of all, the others give their own.
+
+    Args:
+        report: Of this process, already written.
+        output: Folder of the reports.
+        rank, processes: From ``process_share``.
+    """
+    if processes == 1:
+        return report
+    state = _state()
+    state.wait_for_everyone()
+    if rank:
+        return report
+    paths = [part_path(output, other, processes) for other in range(processes)]
+    parts = [read_json_object(path) for path in paths if path.is_file()]
+    whole = CompletionReport(
+        report.settings,
+        report.version,
+        sorted((CompletedFrame.from_dict(row) for part in parts for row in part["frames"]), key=lambda frame: frame.name),
+        {name: reason for part in parts for name, reason in part["failed"].items()},
+        report.planned,
+        sum(part["resumed"] for part in parts),
+        max(part["seconds"] for part in parts),
+        all(part["finished"] for part in parts),
+    )
+    whole.save(output / REPORT)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return whole
+
+
+def _state() -> Any:
     try:
-        return version("scene-depth")
-    except PackageNotFoundError:
-        return "unknown"
+        from accelerate import PartialState
+    except ImportError as error:
+        raise InputError(
+            "processes", "the package accelerate is not installed", "one process, or scene-depth[diffusion]"
+        ) from error
+    # Without being told so, accelerate takes several processes on a machine without a GPU for single ones.
+    return PartialState(cpu=not torch.cuda.is_available())

@@ -68,7 +68,7 @@ def test_integer_files_keep_format_unit_and_every_known_value(tmp_path, format, 
     assert (after > 0).all()
     truth, _, known = a_scene()
     assert np.median(np.abs(after[~known] / factor / truth[~known] - 1)) < 0.03
-    assert report.frames[0]["known_share"] == pytest.approx(known.mean())
+    assert report.frames[0].known_share == pytest.approx(known.mean())
 
 
 def test_float_files_keep_every_bit(tmp_path):
@@ -109,7 +109,7 @@ def test_all_files_are_there_and_can_be_read(tmp_path):
 def test_without_intrinsics_the_report_says_so(tmp_path, capsys):
     rgb, depth = write_frame(tmp_path / "in")
     report = run(rgb, depth, "--output", tmp_path / "out")
-    assert report.frames[0]["intrinsics"].startswith("nominal, 60 degrees")
+    assert report.frames[0].intrinsics.startswith("nominal, 60 degrees")
     assert "field of view of 60 degrees" in capsys.readouterr().out
     camera, _ = frame_camera((32, 24), depth, None, 0.0)
     assert 2 * np.degrees(np.arctan(16 / float(camera.K[0, 0, 0]))) == pytest.approx(60)
@@ -175,7 +175,7 @@ def test_folders(tmp_path, capsys):
     rgb, depth = a_folder(tmp_path)
     report = run(rgb, depth, "--output", tmp_path / "out", "--no-points", "--json")
     assert json.loads(capsys.readouterr().out)["planned"] == 3
-    assert [row["name"] for row in report.frames] == ["000", "001", "002"]
+    assert [frame.name for frame in report.frames] == ["000", "001", "002"]
     assert contents(tmp_path / "out/depth") == ["000.png", "001.png", "002.png"]
     assert not (tmp_path / "out/points").exists()
 
@@ -224,6 +224,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, monkeypatch):
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert [row["name"] for row in report["frames"]] == ["000"]
     assert report["planned"] == 3
+    assert report["finished"] is False
     assert contents(tmp_path / "out/depth") == ["000.png"]
     monkeypatch.setattr(completion, "inpaint_depth", original)
     assert run(rgb, depth, "--output", tmp_path / "out").resumed == 1
@@ -246,7 +247,7 @@ def test_fills_beyond_the_file_format_are_cut_off_and_counted(tmp_path):
     rgb, depth = write_frame(tmp_path / "in")
     report = command(rgb, depth, "--output", tmp_path / "out", "--inpainter", f"{tmp_path / 'far.py'}:fill").run()
     known = stored(depth) > 0
-    assert report.frames[0]["beyond_format"] == (~known).sum()
+    assert report.frames[0].beyond_format == (~known).sum()
     assert (stored(tmp_path / "out/depth/0.png")[~known] == 65534).all()  # 65535 means unknown in this format
 
 
@@ -261,7 +262,7 @@ def test_priors_of_files_and_functions(tmp_path):
         report = command(rgb, depth, "--prior", given, "--output", tmp_path / name).run()
         after = stored(tmp_path / name / "depth/0.png") / 1000
         assert np.abs(after[~known] / truth[~known] - 1).mean() < 0.01
-        assert report.frames[0]["details"]["model"]["prior_fit"]["space"] == "depth"
+        assert report.frames[0].details["model"]["prior_fit"]["space"] == "depth"
 
 
 @pytest.mark.parametrize("shape", [(1, 30), (30, 1), (1, 1), (20, 30)])
@@ -340,4 +341,4 @@ def test_real_frames(tmp_path, shared):
     before, after = stored(folder / "sensor_depth.png"), stored(tmp_path / "depth/sensor_depth.png")
     assert np.array_equal(after[before > 0], before[before > 0])
     assert (after > 0).all()
-    assert report.frames[0]["intrinsics"] == str(folder / "K.json")
+    assert report.frames[0].intrinsics == str(folder / "K.json")

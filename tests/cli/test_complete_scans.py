@@ -173,7 +173,7 @@ def run(*arguments: object):
 def test_a_folder_of_scans_is_completed_in_kittis_format_and_goes_on(scene: Path) -> None:
     arguments = (scene / "image_2", scene / "velodyne", "--calibration", scene / "calib", "--output", scene / "out")
     report = run(*arguments)
-    assert [row["name"] for row in report.frames] == ["000000", "000001"]
+    assert [frame.name for frame in report.frames] == ["000000", "000001"]
     stored = np.asarray(Image.open(scene / "out" / "depth" / "000000.png"))
     assert stored.dtype in (np.uint16, np.int32)
     assert stored.shape == (HEIGHT, WIDTH)
@@ -184,8 +184,8 @@ def test_a_folder_of_scans_is_completed_in_kittis_format_and_goes_on(scene: Path
     assert np.array_equal(measured > 0, expected > 0)
     assert np.allclose(measured, expected, atol=1 / 512 + 1e-4)
     assert np.array_equal(stored[expected > 0], np.rint(expected[expected > 0] * 256))
-    assert report.frames[0]["hidden_pixels"] > 0
-    assert report.frames[0]["intrinsics"].endswith("000000.txt")
+    assert report.frames[0].hidden_pixels > 0
+    assert report.frames[0].intrinsics.endswith("000000.txt")
     again = run(*arguments)
     assert again.resumed == 2
     (scene / "calib" / "000001.txt").write_text((scene / "calib" / "000001.txt").read_text() + "\n")
@@ -196,7 +196,7 @@ def test_a_folder_of_scans_is_completed_in_kittis_format_and_goes_on(scene: Path
 def test_processes_share_the_frames_of_a_folder(scene: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """One after the other here; that processes know their numbers is seen where the training runs in two."""
     waited = SimpleNamespace(wait_for_everyone=lambda: None)
-    monkeypatch.setattr("scene_depth.depth.completion_report._state", lambda: waited)
+    monkeypatch.setattr("scene_depth.depth.completion._state", lambda: waited)
     files = (scene / "image_2", scene / "velodyne", "--calibration", scene / "calib", "--output", scene / "out")
     for rank in (1, 0):
         for module in ("scene_depth.depth.completion", "scene_depth.cli.complete"):
@@ -204,7 +204,7 @@ def test_processes_share_the_frames_of_a_folder(scene: Path, monkeypatch: pytest
         report = run(*files)
         assert bool(capsys.readouterr().out) == (rank == 0)
         assert (scene / "out" / "report.json").is_file() == (rank == 0)
-    assert [row["name"] for row in report.frames] == ["000000", "000001"]
+    assert [frame.name for frame in report.frames] == ["000000", "000001"]
     assert report.resumed == 0
     assert not list((scene / "out").glob("report_*"))
     monkeypatch.undo()
@@ -215,9 +215,9 @@ def test_without_pictures_the_raw_calibration_says_the_size(tmp_path: Path) -> N
     scan = write_scan(tmp_path / "7.bin", random_points())
     folder = write_calibration(tmp_path / "date", "raw")
     report = run("-", scan, "--calibration", folder, "--output", tmp_path / "out", "--no-hide-behind")
-    assert (report.frames[0]["width"], report.frames[0]["height"]) == (WIDTH, HEIGHT)
-    assert report.frames[0]["hidden_pixels"] == 0
-    assert report.frames[0]["known_share"] == pytest.approx((projected_by_hand(random_points()) > 0).mean())
+    assert (report.frames[0].width, report.frames[0].height) == (WIDTH, HEIGHT)
+    assert report.frames[0].hidden_pixels == 0
+    assert report.frames[0].known_share == pytest.approx((projected_by_hand(random_points()) > 0).mean())
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(scene: Path) -> None:

@@ -238,16 +238,19 @@ def files(view, tmp_path):
 
 def test_complete_by_name(files, tiny, view):
     from scene_depth.cli.complete import Complete
+    from scene_depth.depth.completion import CompletionSettings
 
     _, depth, known = view
     options = (f"weights={tiny.checkpoint}", "num_inference_steps=1", "ensemble_size=2", "processing_resolution=64")
-    report = Complete(files / "rgb.png", files / "depth.npy", files / "out", inpainter="depthfm", inpainter_options=options).run()
+    settings = CompletionSettings(inpainter="depthfm")
+    report = Complete(files / "rgb.png", files / "depth.npy", files / "out", settings=settings, inpainter_options=options).run()
     completed = np.load(files / "out" / "depth" / "depth.npy")
     assert np.array_equal(completed[known], depth[known])
     assert (completed > 0).all()
-    assert report.frames[0]["details"]["model"]["back_end"] == "solver"
-    prior = Complete(files / "rgb.png", files / "depth.npy", files / "prior", prior=f"depthfm:{tiny.checkpoint}").run()
-    assert prior.frames[0]["details"]["model"]["prior_fit"]["space"] == "log"
+    assert report.frames[0].details["model"]["back_end"] == "solver"
+    settings = CompletionSettings(prior=f"depthfm:{tiny.checkpoint}")
+    prior = Complete(files / "rgb.png", files / "depth.npy", files / "prior", settings=settings).run()
+    assert prior.frames[0].details["model"]["prior_fit"]["space"] == "log"
 
 
 def test_heal_by_name(tiny, tmp_path):
