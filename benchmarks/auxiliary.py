@@ -22,7 +22,7 @@ from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
 from benchmarks.training_command import training_command
 from scene_depth.datasets.frames import DepthFrame, FrameSource, find_frames
-from scene_depth.depth.auxiliary.weights import FILE
+from scene_depth.depth.auxiliary.network import FILE
 from scene_depth.evaluation.depth_metrics import DepthErrors
 from scene_depth.evaluation.depth_protocols import NATIVE, NYU500
 from scene_depth.evaluation.depth_rows import DepthRow

@@ -19,7 +19,7 @@ from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
 from benchmarks.training_command import training_command
 from scene_depth.datasets.frames import find_frames
-from scene_depth.depth.refined.weights import FILE
+from scene_depth.depth.refined.network import FILE
 from scene_depth.evaluation.depth_protocols import HOLES
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings

@@ -162,7 +162,7 @@ def _least_squares(x: Array, y: Array, weight: Array) -> tuple[float, float]:
 
 
 def _least_median(x: Array, y: Array, precision: Array) -> tuple[float, float]:
-    """Of the rising lines through random pairs the one whose median residual is least."""
+    """The one of the rising lines through random pairs whose median residual is least."""
     rng = np.random.default_rng(0)
     first, second = rng.integers(len(x), size=(2, PAIRS))
     rise, run = y[first] - y[second], x[first] - x[second]

@@ -434,7 +434,7 @@ def join_reports(report: CompletionReport, output: Path, rank: int, processes: i
     """Waits for all processes; the first one gives and writes the report of all, the others give their own.
 
     Args:
-        report: Of this process, already written.
+        report: Report of this process, already written.
         output: Folder of the reports.
         rank, processes: From ``process_share``.
     """

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras, camera_from_fov
-from scene_depth.depth.masks.points import NOMINAL_FOV_X
+from scene_depth.depth.masks.drawn import NOMINAL_FOV_X
 from scene_depth.errors import InputError
 from scene_depth.geometry.scan_projection import scan_depth, shining_through
 from scene_depth.io.depth_images import DEPTH_FORMATS, depth_format, depth_size

@@ -89,7 +89,7 @@ class DepthInpainter(Protocol):
             depth: z-depth in any unit; values at unknown pixels are not read  # [H, W]
             known: True = measured, False = to be predicted  # [H, W]
             camera: The pinhole camera, one, of the same size, if known.
-            seed: Seed of everything random.
+            seed: Seed of all random choices.
 
         Raises:
             InputError: If the arrays do not fit together or nothing is known.

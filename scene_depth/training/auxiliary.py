@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
 from scene_depth.depth.auxiliary.losses import LossConfig, auxiliary_loss, gray_image
-from scene_depth.depth.auxiliary.network import AuxiliaryNetwork, NetworkConfig
-from scene_depth.depth.auxiliary.weights import FILE, save_network
+from scene_depth.depth.auxiliary.network import FILE, AuxiliaryNetwork, NetworkConfig, save_network
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError

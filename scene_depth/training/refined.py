@@ -18,9 +18,8 @@ from scene_depth.datasets.streams import SourceConfig, procedural_source
 from scene_depth.datasets.streams.stream import shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
-from scene_depth.depth.refined.network import NetworkConfig, RefiningNetwork
-from scene_depth.depth.refined.weights import FILE, save_network
-from scene_depth.depth.refined.working_view import KNOWN, RED, SLOPE_X, VALUE, working_view
+from scene_depth.depth.refined.inpainter import working_view
+from scene_depth.depth.refined.network import FILE, KNOWN, RED, SLOPE_X, VALUE, NetworkConfig, RefiningNetwork, save_network
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.errors import InputError
 from scene_depth.training.batches import derived_seed

@@ -11,10 +11,17 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.refined import RefinedInpainter
-from scene_depth.depth.refined.inpainter import LARGEST_CHANGE
-from scene_depth.depth.refined.network import NetworkConfig, RefiningNetwork
-from scene_depth.depth.refined.weights import FILE, load_network, save_network
-from scene_depth.depth.refined.working_view import SLOPE_X, SLOPE_Y, VALUE, reduced, working_size, working_view
+from scene_depth.depth.refined.inpainter import LARGEST_CHANGE, reduced, working_size, working_view
+from scene_depth.depth.refined.network import (
+    FILE,
+    SLOPE_X,
+    SLOPE_Y,
+    VALUE,
+    NetworkConfig,
+    RefiningNetwork,
+    load_network,
+    save_network,
+)
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.errors import InputError
 

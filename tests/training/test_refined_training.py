@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scene_depth.depth.refined.working_view import KNOWN, SLOPE_X, VALUE
+from scene_depth.depth.refined.network import KNOWN, SLOPE_X, VALUE
 from scene_depth.errors import InputError
 from scene_depth.training.refined import PRESETS, LossConfig, RefinedConfig, RefinedObjective, mirrored, refining_loss
 
@@ -94,7 +94,7 @@ def test_bad_configurations() -> None:
 
 
 def test_weights_are_written_where_inference_reads_them(objective: RefinedObjective, tmp_path: Path) -> None:
-    from scene_depth.depth.refined.weights import load_network
+    from scene_depth.depth.refined.network import load_network
 
     model = objective.build()
     objective.save(model, tmp_path)

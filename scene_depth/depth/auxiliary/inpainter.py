@@ -9,8 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from scene_depth.depth.auxiliary.network import AuxiliaryNetwork
-from scene_depth.depth.auxiliary.weights import find_network, load_network
+from scene_depth.depth.auxiliary.network import AuxiliaryNetwork, find_network, load_network
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction

@@ -25,7 +25,7 @@ class LossConfig:
         image_weight: w_img.
         image_range: Brightness of white in the image loss. The paper's w_img of 1e-4 is small beside errors in metres only if
             grey values run to 255; the paper does not say so.
-        error_weight: Of the learnt uncertainty, which changes the depth not at all.
+        error_weight: Weight of the learnt uncertainty, which changes the depth not at all.
     """
 
     depth: Literal["l2", "l1"] = "l2"
@@ -50,7 +50,7 @@ def auxiliary_loss(
     """The parts of the loss and their weighted sum "loss".
 
     Args:
-        output: Of the network.
+        output: Output of the network.
         truth: z-depth, 0 = none  # [B, 1, H, W]
         gray: Grey image in [0, 1]; None without an image  # [B, 1, H, W]
         unit: Depth that counts as 1 in the depth loss: 1 for metres, or each frame's mean known depth  # [B, 1, 1, 1]

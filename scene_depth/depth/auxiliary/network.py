@@ -28,8 +28,11 @@ image branch beside it, joined by the encoder only, "B+I+S" the sharing branch t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import pickle
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -37,12 +40,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.input_files import check_input_file
 
 Variant = Literal["B", "B+I", "B+I+S"]
 KERNELS = (3, 5, 7, 9)
 LAYERS = 4
 """N_t of the paper."""
 MULTIPLE = 16
+FILE = "auxiliary.pt"
+KIND = "scene_depth auxiliary network"
 SMALLEST_LOG = -9.0  # of the learnt uncertainty, relative to the depth scale
 LARGEST_LOG = 3.0
 
@@ -168,6 +175,62 @@ class AuxiliaryNetwork(nn.Module):
         count = known.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
         mean = depth.float().sum(dim=(1, 2, 3), keepdim=True) / count
         return self.config.depth_scale * torch.where(mean > 0, mean, torch.ones_like(mean))
+
+
+def save_network(path: Path, network: AuxiliaryNetwork) -> None:
+    """Writes the network as it is used at test time, without what only training needs."""
+    lean = network.without_image()
+    state = {name: value.detach().cpu() for name, value in lean.state_dict().items()}
+    with atomic_path(path) as temporary:
+        torch.save({"kind": KIND, "config": asdict(lean.config), "state": state}, temporary)
+
+
+def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork:
+    """Reads a network for test time, on the CPU.
+
+    Args:
+        path: File, or folder with ``auxiliary.pt``; None looks in the default places (``default_paths``).
+
+    Raises:
+        InputError: If there is no such file, or it holds something else.
+    """
+    file = check_input_file(find_network(path), "weights of the auxiliary network")
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        if content["kind"] != KIND:
+            raise InputError("kind", repr(content["kind"]), KIND, file=file)
+        config = NetworkConfig(**content["config"])
+        network = AuxiliaryNetwork(config, image_decoder=False).eval()
+        if config.variant == "B+I":
+            network.image_branch = None
+        network.load_state_dict(content["state"])
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError("weights", reason, "a file that scene-depth train auxiliary wrote", file=file) from error
+    return network
+
+
+def default_paths() -> list[Path]:
+    """Where weights are looked for: the folder SCENE_DEPTH_WEIGHTS, this package, the user's cache folder."""
+    named = os.environ.get("SCENE_DEPTH_WEIGHTS")
+    base = os.environ.get("XDG_CACHE_HOME")
+    cache = (Path(base) if base else Path.home() / ".cache") / "scene_depth" / "weights"
+    folders = [*([Path(named)] if named else []), Path(__file__).parent, cache]
+    return [folder / FILE for folder in folders]
+
+
+def find_network(path: str | os.PathLike[str] | None = None) -> Path:
+    """Where the weights are; argument and errors as in ``load_network``."""
+    if path is not None:
+        return Path(path) / FILE if Path(path).is_dir() else Path(path)
+    places = default_paths()
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        accepted = f"weights=FILE, or {FILE} in the folder that SCENE_DEPTH_WEIGHTS names; scene-depth train auxiliary makes it"
+        raise InputError("weights of auxiliary", "none in " + ", ".join(str(place.parent) for place in places), accepted)
+    return found
 
 
 def _encoder_branch(kernel: int, width: int, norm: str) -> nn.Sequential:

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.masks.content import instances, segment, sensor_failures
-from scene_depth.depth.masks.points import lidar_lines, patches, random_points, random_share, sparse_points
-from scene_depth.depth.masks.shapes import (
+from scene_depth.depth.masks.drawn import (
     circles,
     half_image,
+    lidar_lines,
     mixture,
+    patches,
+    random_points,
+    random_share,
     rectangle,
     silhouette,
+    sparse_points,
     squares,
     strokes,
     training_mask,

@@ -8,6 +8,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # Rec. 709
@@ -122,8 +123,7 @@ def fill_nearest(depth: NDArray[np.floating]) -> NDArray[np.float64]:
     valid = np.isfinite(depth) & (depth > 0)
     if not valid.any():
         raise InputError("depth", "no valid pixel", "at least one finite positive value")
-    nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    return np.asarray(depth, dtype=np.float64)[tuple(nearest)]
+    return nearest_fill(np.asarray(depth, dtype=np.float64), valid)
 
 
 def _connected(depth: NDArray[np.float64], step: float) -> NDArray[np.int32]:

@@ -1,20 +1,35 @@
-"""The network that corrects the solver: a small residual U-Net on blocks of pixels."""
+"""The network that corrects the solver, a small residual U-Net on blocks of pixels, and its weights.
+
+The weights are one .npz of half-precision arrays, small enough to come with the package.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import zipfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, silu
 
-from scene_depth.depth.refined.working_view import CHANNELS, DISTANCE, KNOWN, NEAREST
+from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
+
+CHANNELS = 11
+# Planes of the description of a view (``inpainter.describe``), in this order
+VALUE, NEAREST, KNOWN, DISTANCE, SLOPE_X, SLOPE_Y, PATH, MOVEMENT, RED, GREEN, BLUE = range(CHANNELS)
 
 BLOCK = 4  # pixels of the side of a block that becomes one cell
 GROUPS = 8
 FADE = 4.0  # pixels from known depth over which the correction sets in
 START = (0.0, -4.0, -3.0)  # of the outputs: no offset, 2 % of the way to the neighbour, an error of 5 %
+FILE = "refined.npz"
+CONFIG = "config.json"  # name of the array that holds the network's shape
 LEAST_ERROR, LARGEST_ERROR = -7.0, 1.0  # limits of the logarithm of the error
 
 
@@ -59,7 +74,7 @@ class RefiningNetwork(nn.Module):
         """Corrections of described views.
 
         Args:
-            planes: ``working_view.describe``  # [B, CHANNELS, h, w]
+            planes: ``inpainter.describe``  # [B, CHANNELS, h, w]
 
         Returns:
             What to add to the solver's log inverse depth, 0 at known pixels  # [B, h, w]
@@ -86,6 +101,46 @@ class RefiningNetwork(nn.Module):
             x = torch.cat([interpolate(x, scale_factor=2.0, mode="nearest"), levels[i]], dim=1)
             x = self.decode[i](self.up[i](x))
         return pixel_shuffle(self.leave(silu(x)), BLOCK)
+
+
+def save_network(path: str | os.PathLike[str], network: RefiningNetwork) -> None:
+    """Writes the network, its weights in half precision."""
+    arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()}
+    arrays[CONFIG] = np.frombuffer(json.dumps(network.config.as_dict()).encode(), dtype=np.uint8)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def find_network(path: str | os.PathLike[str] | None = None) -> Path:
+    """Where the weights are; argument and errors as in ``load_network``."""
+    file = Path(path) if path is not None else Path(__file__).parent / FILE
+    file = file / FILE if file.is_dir() else file
+    if not file.is_file():
+        accepted = f"a {FILE} that scene-depth train refined wrote, named by weights="
+        raise InputError("weights of refined", "no such file", accepted, file=file)
+    return file
+
+
+def load_network(path: str | os.PathLike[str] | None = None) -> RefiningNetwork:
+    """Reads a network on the CPU in single precision.
+
+    Args:
+        path: File, or folder with ``refined.npz``; None takes the one that comes with the package.
+
+    Raises:
+        InputError: If there is none, or it holds something else.
+    """
+    file = find_network(path)
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            config = json.loads(content[CONFIG].tobytes())
+            network = RefiningNetwork(NetworkConfig(tuple(config["widths"])))
+            state = {name: torch.from_numpy(content[name].astype(np.float32)) for name in content.files if name != CONFIG}
+        network.load_state_dict(state)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError("weights of refined", reason, f"a {FILE} that scene-depth train refined wrote", file=file) from error
+    return network.eval().requires_grad_(False)
 
 
 class _Residual(nn.Module):

@@ -12,7 +12,7 @@ import torch
 
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.depth.auxiliary import AuxiliaryInpainter, AuxiliaryNetwork, NetworkConfig
-from scene_depth.depth.auxiliary.weights import FILE, save_network
+from scene_depth.depth.auxiliary.network import FILE, save_network
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_protocols import make_case
 

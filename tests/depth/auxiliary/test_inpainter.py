@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scene_depth.depth.auxiliary import AuxiliaryInpainter, AuxiliaryNetwork, NetworkConfig
-from scene_depth.depth.auxiliary.weights import FILE, load_network, save_network
+from scene_depth.depth.auxiliary.network import FILE, load_network, save_network
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 
@@ -55,7 +55,7 @@ def test_depth_at_unknown_pixels_is_not_read() -> None:
 
 
 def test_missing_and_foreign_weights_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scene_depth.depth.auxiliary.weights.default_paths", lambda: [tmp_path / "none" / FILE])
+    monkeypatch.setattr("scene_depth.depth.auxiliary.network.default_paths", lambda: [tmp_path / "none" / FILE])
     with pytest.raises(InputError, match="weights of auxiliary"):
         load_depth_inpainter("auxiliary")
     with pytest.raises(InputError, match=r"other\.pt"):
