@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,11 +96,11 @@ def _depth(depth: ArrayLike) -> NDArray[np.floating]:
 
 
 def _mask(known: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    values = np.asarray(known)
+    values: NDArray[Any] = np.asarray(known)
     if values.shape != shape:
         raise InputError("known", f"shape {values.shape}", f"{shape}, the shape of the depth")
     if values.dtype == bool:
-        return values.copy()
+        return values.astype(bool)
     if values.dtype.kind not in "iuf":
         raise InputError("known", f"type {values.dtype}", "bool, or numbers with the values 0 and 1 or 0 and 255")
     present = np.unique(values)
@@ -114,7 +115,7 @@ def _mask(known: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def _picture(rgb: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
     if rgb is None:
         return None
-    values = np.asarray(rgb)
+    values: NDArray[Any] = np.asarray(rgb)
     if values.ndim != 3 or values.shape[2] != 3:
         raise InputError("rgb", f"shape {values.shape}", "(H, W, 3)")
     if values.shape[:2] != shape:
@@ -124,11 +125,13 @@ def _picture(rgb: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float3
             f"{shape[1]} x {shape[0]}, the size of the depth; resize the picture, never sparse depth",
         )
     if values.dtype in (np.uint8, np.uint16):
-        return (values / np.float32(np.iinfo(values.dtype).max)).astype(np.float32)
+        scaled: NDArray[np.float32] = (values / np.float32(np.iinfo(values.dtype).max)).astype(np.float32)
+        return scaled
     if values.dtype.kind != "f":
         raise InputError("rgb", f"type {values.dtype}", "floating in [0, 1], uint8 or uint16")
     if not np.isfinite(values).all() or values.min() < -COLOR_TOLERANCE or values.max() > 1 + COLOR_TOLERANCE:
         finite = values[np.isfinite(values)]
         found = f"values from {finite.min():g} to {finite.max():g}" if finite.size else "no finite value"
         raise InputError("rgb", found + ("" if finite.size == values.size else " and not finite ones"), "finite values in [0, 1]")
-    return np.clip(values, 0, 1).astype(np.float32)
+    clipped: NDArray[np.float32] = np.clip(values, 0, 1).astype(np.float32)
+    return clipped

@@ -176,7 +176,8 @@ class IPBasicInpainter(_Classical):
         inverted = ndimage.median_filter(inverted, 5, mode="nearest")
         for axis in (0, 1):  # the 5 x 5 Gaussian of OpenCV
             inverted = ndimage.convolve1d(inverted, np.array([1, 4, 6, 4, 1]) / 16, axis, mode="mirror")
-        return ceiling - inverted
+        filled: Array = ceiling - inverted
+        return filled
 
 
 def _inverse(depth: Array, known: Mask) -> tuple[NDArray[np.float64], float]:

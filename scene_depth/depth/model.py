@@ -192,19 +192,18 @@ def _predict(inpainter: Any, view: InpaintingInput, seed: int) -> Any:
 
 
 def _as_prediction(result: Any, view: InpaintingInput) -> DepthPrediction:
-    if not isinstance(result, DepthPrediction):
-        result = DepthPrediction(np.asarray(result))
-    values = np.asarray(result.depth)
+    prediction = result if isinstance(result, DepthPrediction) else DepthPrediction(np.asarray(result))
+    values = np.asarray(prediction.depth)
     if values.shape != view.depth.shape or values.dtype.kind not in "fiu":
         raise InputError(
             "result of the inpainter", f"shape {values.shape} of {values.dtype}", f"real depth of shape {view.depth.shape}"
         )
-    if result.uncertainty is not None and np.shape(result.uncertainty) != view.depth.shape:
-        raise InputError("uncertainty of the inpainter", f"shape {np.shape(result.uncertainty)}", f"{view.depth.shape}")
-    return result
+    if prediction.uncertainty is not None and np.shape(prediction.uncertainty) != view.depth.shape:
+        raise InputError("uncertainty of the inpainter", f"shape {np.shape(prediction.uncertainty)}", f"{view.depth.shape}")
+    return prediction
 
 
-def _make_usable(depth: NDArray, view: InpaintingInput, notes: list[str]) -> Array:
+def _make_usable(depth: Array, view: InpaintingInput, notes: list[str]) -> Array:
     """The prediction with values that cannot be depth replaced by the nearest usable one, predicted or known."""
     values = np.asarray(depth, dtype=np.float64)
     known = view.depth[view.known]
@@ -238,7 +237,7 @@ def _without_seam(whole: Array, view: InpaintingInput, own: bool | None, asked: 
     return harmonize(whole, view.depth, view.known, offsets)
 
 
-def _finish(view: InpaintingInput, prediction: DepthPrediction, filled: NDArray, details: dict[str, Any]) -> DepthPrediction:
+def _finish(view: InpaintingInput, prediction: DepthPrediction, filled: Array, details: dict[str, Any]) -> DepthPrediction:
     """Casts, pastes known depth last of all, and adds what follows from the depth."""
     limits = np.finfo(view.depth.dtype)
     depth = np.clip(filled, float(limits.smallest_subnormal), float(limits.max)).astype(view.depth.dtype)

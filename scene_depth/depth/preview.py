@@ -27,7 +27,8 @@ def turbo(values: Array) -> NDArray[np.float32]:
     """Colours of values in [0, 1], dark blue over green to dark red; values outside are clipped  # [...] -> [..., 3]"""
     t = np.clip(np.nan_to_num(values), 0.0, 1.0)[..., None]
     powers = t ** np.arange(6)
-    return np.clip(powers @ TURBO, 0.0, 1.0).astype(np.float32)
+    colors: NDArray[np.float32] = np.clip(powers @ TURBO, 0.0, 1.0).astype(np.float32)
+    return colors
 
 
 def depth_range(depth: Array, known: NDArray[np.bool_]) -> tuple[float, float]:

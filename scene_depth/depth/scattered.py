@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay, QhullError
 
+T = TypeVar("T", bound=np.generic)
+
 EIGHT = np.ones((3, 3), dtype=bool)
 
 
-def nearest_fill(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.floating]:
+def nearest_fill(values: NDArray[T], known: NDArray[np.bool_]) -> NDArray[T]:
     """Each unknown pixel takes the value of the nearest known one (Euclidean, exact).
 
     Args:
@@ -19,7 +23,8 @@ def nearest_fill(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDAr
         known: At least one True  # [H, W]
     """
     nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return values[tuple(nearest)]
+    filled: NDArray[T] = values[tuple(nearest)]
+    return filled
 
 
 def linear_fill(values: NDArray[np.floating], known: NDArray[np.bool_], outside: float | None = None) -> NDArray[np.float64]:
@@ -67,7 +72,8 @@ def _common_line(points: NDArray[np.intp]) -> NDArray[np.float64] | None:
     far = offsets[np.argmax((offsets**2).sum(axis=1))]
     if (offsets[:, 0] * far[1] - offsets[:, 1] * far[0]).any():
         return None
-    return far / np.linalg.norm(far)
+    direction: NDArray[np.float64] = far / np.linalg.norm(far)
+    return direction
 
 
 def _along_line(
@@ -75,4 +81,5 @@ def _along_line(
 ) -> NDArray[np.float64]:
     position = (points - points[0]) @ direction
     order = np.argsort(position, kind="stable")
-    return np.interp((holes - points[0]) @ direction, position[order], samples[order])
+    values: NDArray[np.float64] = np.interp((holes - points[0]) @ direction, position[order], samples[order])
+    return values

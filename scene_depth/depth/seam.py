@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.depth.protocol import SeamReport
 from scene_depth.geometry.normals import normals_from_depth
 
+T = TypeVar("T", bound=np.generic)
 Array = NDArray[np.floating]
 DIRECTIONS = ((0, 1), (0, -1), (1, 1), (1, -1))  # axis, step
 FARTHEST = 2.0  # an extrapolated inverse depth stays within this factor of the value that it starts from
@@ -61,7 +64,7 @@ def continued(u: Array, known: NDArray[np.bool_]) -> tuple[Array, NDArray[np.boo
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count > 0
 
 
-def shifted(values: NDArray, axis: int, steps: int) -> NDArray:
+def shifted(values: NDArray[T], axis: int, steps: int) -> NDArray[T]:
     """``values`` moved by some pixels along an axis; what comes in from outside is 0 or False."""
     result = np.zeros_like(values)
     source, target = np.moveaxis(values, axis, 0), np.moveaxis(result, axis, 0)
@@ -103,5 +106,5 @@ def _has_both_slopes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & vertical & horizontal
 
 
-def _pairs(values: NDArray, axis: int) -> tuple[NDArray, NDArray]:
+def _pairs(values: NDArray[T], axis: int) -> tuple[NDArray[T], NDArray[T]]:
     return (values[:-1], values[1:]) if axis == 0 else (values[:, :-1], values[:, 1:])

@@ -155,4 +155,5 @@ def mask_seed(*names: str) -> int:
 
 
 def _valid(depth: NDArray[np.floating]) -> NDArray[np.bool_]:
-    return np.isfinite(depth) & (depth > 0)
+    valid: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
+    return valid

@@ -134,7 +134,8 @@ def _connected(depth: NDArray[np.float64], step: float) -> NDArray[np.int32]:
     start = np.concatenate([index[:, :-1][right], index[:-1][down]])
     end = np.concatenate([index[:, 1:][right], index[1:][down]])
     graph = coo_matrix((np.ones(len(start), dtype=np.int8), (start, end)), shape=(depth.size, depth.size))
-    return connected_components(graph, directed=False)[1].reshape(depth.shape)
+    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1].reshape(depth.shape)
+    return labels
 
 
 def _of_size(labels: NDArray[np.int32], valid: NDArray[np.bool_], smallest: float, largest: float) -> NDArray[np.intp]:
@@ -153,7 +154,8 @@ def _without(thing: NDArray[np.bool_], grow: int) -> NDArray[np.bool_]:
 
 def _edge_band(depth: NDArray[np.float64], step: float, reach: int) -> NDArray[np.bool_]:
     highest, lowest = ndimage.maximum_filter(depth, 3), ndimage.minimum_filter(depth, 3)
-    return ndimage.binary_dilation(highest > (1 + step) * lowest, iterations=reach)
+    band: NDArray[np.bool_] = ndimage.binary_dilation(highest > (1 + step) * lowest, iterations=reach)
+    return band
 
 
 def _shadow(depth: NDArray[np.float64], disparity: float, toward_right: bool) -> NDArray[np.bool_]:

@@ -107,7 +107,9 @@ class RefinedInpainter(DepthModel):
 def _distance(known: NDArray[np.bool_]) -> NDArray[np.floating]:
     """Distance to known depth in pixels of the working view  # [H, W]"""
     height, width = known.shape
-    return ndimage.distance_transform_edt(~known) * (max(working_size(height, width)) / max(height, width))
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~known)
+    distance *= max(working_size(height, width)) / max(height, width)
+    return distance
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,8 @@ class _Residual(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(x))
+        changed: Tensor = x + self.second(self.first(x))
+        return changed
 
 
 def _positions(planes: Tensor) -> Tensor:

@@ -102,7 +102,8 @@ def _slope(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _distance_of_colors(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.sqrt(((one - other) ** 2).sum(axis=0))
+    distance: NDArray[np.float32] = np.sqrt(((one - other) ** 2).sum(axis=0))
+    return distance
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,15 @@ class Neighbours:
     @property
     def found(self) -> NDArray[np.float32]:
         """Number of directions with a known pixel  # [H, W]"""
-        return (self.distances < FAR).sum(axis=0).astype(np.float32)
+        count: NDArray[np.float32] = (self.distances < FAR).sum(axis=0).astype(np.float32)
+        return count
 
     @property
     def gap(self) -> NDArray[np.float32]:
         """Pixels between two known ones of a row or column, the lesser of both; at least ``FAR`` if no pair is complete."""
-        distances = self.distances
-        return np.minimum(distances[0] + distances[1], distances[2] + distances[3])
+        left, right, above, below = self.distances
+        gap: NDArray[np.float32] = np.minimum(left + right, above + below)
+        return gap
 
     def mean(self, fallback: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean of all directions, weighted by the inverse square of the distance; ``fallback`` where there is none  # [H, W]"""
@@ -184,7 +187,7 @@ def soften(values: NDArray[np.float32], radius: NDArray[np.float32]) -> NDArray[
     """
     sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
     np.cumsum(np.cumsum(values, axis=0, dtype=np.float64), axis=1, out=sums[1:, 1:])
-    softened = values.copy()
+    softened: NDArray[np.float32] = values.copy()
     _soften(sums, radius, softened)
     return softened
 

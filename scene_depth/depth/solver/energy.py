@@ -191,6 +191,6 @@ def _mean(planes: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return total
 
 
-def _along(array: NDArray, axis: int, part: slice) -> NDArray:
+def _along(array: NDArray[np.float32], axis: int, part: slice) -> NDArray[np.float32]:
     """A view of the part along an axis of [..., H, W]; axis 1 is y, axis 2 is x."""
     return array[..., part] if axis == 2 else array[..., part, :]

@@ -171,7 +171,8 @@ def _continue_planes(state: NDArray[np.float32], paths: GeodesicMap, reach: floa
     dx = (np.arange(width)[None, :] - source_x).astype(np.float32)
     dy = (np.arange(height)[:, None] - source_y).astype(np.float32)
     u, a, b = (plane.ravel()[paths.source] for plane in state)
-    return u + (a * dx + b * dy) * np.exp(-np.hypot(dx, dy) / np.float32(reach))
+    continued: NDArray[np.float32] = u + (a * dx + b * dy) * np.exp(-np.hypot(dx, dy) / np.float32(reach))
+    return continued
 
 
 def _prior_values(prior: Prior, view: InpaintingInput) -> NDArray[np.float64]:

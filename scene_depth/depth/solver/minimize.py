@@ -91,7 +91,8 @@ def _relax_level(
             f(momentum), f(step), threads=threads,
         )  # fmt: skip
         now, before = before, now
-    return now[:, 1:-1, 1:-1].copy()
+    inner: NDArray[np.float32] = now[:, 1:-1, 1:-1].copy()
+    return inner
 
 
 def framed(planes: NDArray[np.float32]) -> NDArray[np.float32]:
