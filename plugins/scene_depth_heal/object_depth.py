@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space, apply_fit, fit_globally
+from scene_depth.depth.checks import InpaintingInput
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.depth.solver import SolverInpainter
@@ -21,8 +23,8 @@ FOOT_SHARE = 0.01  # lowest part of a painted object that stands on the surface;
 
 
 @dataclass(frozen=True)
-class DepthImage:
-    """A depth inpainter that follows a depth image of free scale and shift; itself a ``DepthInpainter``.
+class DepthImage(DepthModel):
+    """A depth inpainter that follows a depth image of free scale and shift.
 
     The image is fitted to the known depth by a robust scale and shift in the space (depth, inverse depth, log depth)
     that fits best, then the embedded solver takes it as its prior, so that no seam is left.
@@ -37,15 +39,12 @@ class DepthImage:
     values: Array
     space: Space | str = "auto"
 
-    def __call__(
-        self,
-        rgb: NDArray[np.float32] | None,
-        depth: Array,
-        known: NDArray[np.bool_],
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
+    @property
+    def harmonize(self) -> bool | None:
+        return False  # the solver continues known depth
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        depth, known = view.depth, view.known
         if self.values.shape != depth.shape:
             raise InputError("depth image", f"size {self.values.shape}", f"{depth.shape}, the size of its view")
         valid = np.isfinite(self.values)
@@ -56,15 +55,13 @@ class DepthImage:
         fit = fit_globally(self.values, depth, overlap, self.space)  # type: ignore[arg-type]
         fitted = np.where(valid, apply_fit(fit, np.where(valid, self.values, 0), depth[known]), np.where(known, depth, 0))
         complete = nearest_fill(fitted, valid | known)
-        found_depth = SolverInpainter(prior=complete, prior_space="depth")(rgb, depth, known, camera=camera, seed=seed)
-        return DepthPrediction(
-            found_depth.depth, found_depth.uncertainty, details={**found_depth.details, "image_fit": asdict(fit)}
-        )
+        solved = SolverInpainter(prior=complete, prior_space="depth").predict(view, seed=seed)
+        return replace(solved, details={**solved.details, "image_fit": asdict(fit)})
 
 
 @dataclass(frozen=True)
-class Upright:
-    """An upright plane that stands where the painted object touches the scene; itself a ``DepthInpainter``.
+class Upright(DepthModel):
+    """An upright plane that stands where the painted object touches the scene.
 
     For objects that stand: continuing the surfaces around them would lay them flat on the floor and the wall behind. The
     plane holds the vertical through the object's foot, the lowest painted pixels, and faces the camera.
@@ -76,7 +73,6 @@ class Upright:
     """
 
     name: ClassVar[str] = "upright"
-    harmonize: ClassVar[bool] = False  # the object ends at the mask: the step there is meant
 
     up: tuple[float, float, float]
     scene_depth: Array | None = None
@@ -86,19 +82,16 @@ class Upright:
         """The same for a scene of that rendered depth and an object painted there."""
         return Upright(self.up, scene_depth, mask)
 
-    def __call__(
-        self,
-        rgb: NDArray[np.float32] | None,
-        depth: Array,
-        known: NDArray[np.bool_],
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
+    @property
+    def harmonize(self) -> bool | None:
+        return False  # the object ends at the mask: the step there is meant
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        camera = view.camera
         if camera is None:
             raise InputError("camera", None, "the camera of the view, which the plane faces")
-        scene = depth if self.scene_depth is None else self.scene_depth
-        painted = ~known if self.mask is None else self.mask
+        scene = view.depth if self.scene_depth is None else self.scene_depth
+        painted = ~view.known if self.mask is None else self.mask
         up = np.asarray(self.up, dtype=np.float64) / np.linalg.norm(self.up)
         foot = _foot(painted, np.asarray(scene), camera, up)
         center = camera.centers[0].double().cpu().numpy()
@@ -109,7 +102,7 @@ class Upright:
             raise InputError("shape", "upright, seen from above", "a view from the side, or another shape of the painted object")
         plane = ((foot - center) @ normal) / np.minimum(slope, -1e-12)
         details = {"foot": foot.tolist(), "up": up.tolist()}
-        return DepthPrediction(np.where(known, depth, plane).astype(np.asarray(depth).dtype), details=details)
+        return DepthPrediction(plane.astype(view.depth.dtype), details=details)
 
 
 def _foot(painted: NDArray[np.bool_], scene: Array, camera: Cameras, up: NDArray[np.float64]) -> NDArray[np.float64]:

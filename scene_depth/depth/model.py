@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,11 +34,8 @@ BEYOND_REASON = 1e6  # predictions this many times beyond the known range are no
 class DepthModel(ABC):
     """A depth inpainter that predicts and leaves everything else to the one call around it; itself a ``DepthInpainter``.
 
-    Attributes:
-        name: Its name in reports; by default that of its class.
+    A class attribute ``name`` is its name in reports; by default they take that of its class.
     """
-
-    name: ClassVar[str] = ""
 
     @property
     def harmonize(self) -> bool | None:
@@ -73,8 +70,8 @@ class DepthModel(ABC):
 
 
 @dataclass(frozen=True)
-class ExactInpainter:
-    """Any inpainter under a name, behind the one call; itself a ``DepthInpainter``. ``load_depth_inpainter`` returns these.
+class ExactInpainter(DepthModel):
+    """Any inpainter under a name; ``load_depth_inpainter`` returns these.
 
     Attributes:
         inpainter: The depth model, other inpainter or plain function that predicts.
@@ -84,20 +81,27 @@ class ExactInpainter:
     inpainter: DepthInpainter | PlainFunction
     name: str
 
-    def __call__(
-        self,
-        rgb: ArrayLike | None,
-        depth: ArrayLike,
-        known: ArrayLike | None = None,
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        """Fills one view; the same as ``inpaint_depth``."""
-        return complete_view(self, check_input(rgb, depth, known, camera), seed=seed)
+    @property
+    def harmonize(self) -> bool | None:
+        wish: bool | None = getattr(self.inpainter, "harmonize", None)
+        return wish
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts with the model, or calls the function with those of the keywords camera and seed that it takes."""
+        if isinstance(self.inpainter, DepthModel):
+            return self.inpainter.predict(view, seed=seed)
+        keywords: dict[str, Any] = {"camera": view.camera, "seed": seed}
+        try:
+            parameters = dict(inspect.signature(self.inpainter).parameters)
+        except (TypeError, ValueError):  # builtins and extension types do not tell
+            parameters = {}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            keywords = {name: value for name, value in keywords.items() if name in parameters}
+        result = self.inpainter(view.rgb, view.depth, view.known, **keywords)
+        return result if isinstance(result, DepthPrediction) else DepthPrediction(np.asarray(result))
 
 
-def inpainter_name(inpainter: DepthInpainter | PlainFunction | ExactInpainter) -> str:
+def inpainter_name(inpainter: DepthInpainter | PlainFunction) -> str:
     """The name that reports give an inpainter."""
     return getattr(inpainter, "name", None) or getattr(inpainter, "__name__", None) or type(inpainter).__name__
 
@@ -112,46 +116,47 @@ def complete_view(
         view: From ``check_input``.
         seed, harmonize: As in ``inpaint_depth``.
     """
-    inner = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
-    if not callable(inner):
-        raise InputError("inpainter", type(inner).__name__, "a depth inpainter, a function f(rgb, depth, known) or a name")
+    if not callable(inpainter):
+        raise InputError("inpainter", type(inpainter).__name__, "a depth inpainter, a function f(rgb, depth, known) or a name")
+    model = inpainter if isinstance(inpainter, DepthModel) else ExactInpainter(inpainter, inpainter_name(inpainter))
     if view.known.all():
         view.notes.append("all pixels are known; nothing was predicted")
-        return _finish(view, DepthPrediction(view.depth), view.depth, _describe(inpainter, view, seed))
+        return _finish(view, DepthPrediction(view.depth), view.depth, _describe(model, view, seed))
     started = time.perf_counter()
-    prediction = _predict(inner, view, seed)
-    return make_exact(inpainter, view, prediction, seed=seed, harmonize=harmonize, seconds=time.perf_counter() - started)
+    prediction = model.predict(_copy(view), seed=seed)
+    return make_exact(model, view, prediction, seed=seed, harmonize=harmonize, seconds=time.perf_counter() - started)
 
 
 def make_exact(
-    inpainter: DepthInpainter | PlainFunction,
+    model: DepthModel,
     view: InpaintingInput,
-    prediction: Any,
+    prediction: DepthPrediction,
     *,
     seed: int,
     seconds: float,
     harmonize: bool | None = None,
 ) -> DepthPrediction:
-    """Turns what an inpainter predicted for a view into what every inpainter returns.
+    """Turns what a model predicted for a view into what every inpainter returns.
 
     Args:
-        inpainter: Who predicted.
+        model: The model that predicted.
         view: From ``check_input``, with a pixel that was not known.
-        prediction: A prediction, or an array of depth  # [H, W]
+        prediction: Its prediction.
         seed: Seed that was used.
         seconds: Time that it took.
         harmonize: As in ``inpaint_depth``.
     """
-    inner = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
-    details = _describe(inpainter, view, seed)
-    details["seconds"] = seconds
-    prediction = _as_prediction(prediction, view)
+    _check_prediction(prediction, view)
+    details = _describe(model, view, seed) | {"seconds": seconds}
     if prediction.details:
         details["model"] = prediction.details
         said = prediction.details.get("notes")
         details["notes"] += [note for note in said if note not in details["notes"]] if isinstance(said, list) else []
-    whole = _make_usable(prediction.depth, view, details["notes"])
-    filled = _without_seam(whole, view, getattr(inner, "harmonize", None), harmonize, details)
+    whole = np.asarray(prediction.depth)
+    if model.harmonize is False:
+        whole = np.where(view.known, view.depth, whole)
+    whole = _make_usable(whole, view, details["notes"])
+    filled = _without_seam(whole, view, model.harmonize if harmonize is None else harmonize, details)
     return _finish(view, prediction, filled, details)
 
 
@@ -163,11 +168,10 @@ def parameters_of(inpainter: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(inpainter).items() if isinstance(value, plain)}
 
 
-def _describe(inpainter: DepthInpainter | PlainFunction, view: InpaintingInput, seed: int) -> dict[str, Any]:
-    inner = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
+def _describe(model: DepthModel, view: InpaintingInput, seed: int) -> dict[str, Any]:
     return {
-        "inpainter": inpainter_name(inpainter),
-        "parameters": parameters_of(inner),
+        "inpainter": inpainter_name(model),
+        "parameters": parameters_of(model.inpainter if isinstance(model, ExactInpainter) else model),
         "seed": seed,
         "pixels": view.known.size,
         "known": int(view.known.sum()),
@@ -175,24 +179,13 @@ def _describe(inpainter: DepthInpainter | PlainFunction, view: InpaintingInput, 
     }
 
 
-def _predict(inpainter: Any, view: InpaintingInput, seed: int) -> Any:
-    """Calls with copies, into which an inpainter may write, and a function with the keywords that it takes."""
-    dtype = np.float32 if view.depth.dtype.itemsize < 4 else view.depth.dtype
-    rgb, depth, known = None if view.rgb is None else view.rgb.copy(), view.depth.astype(dtype), view.known.copy()
-    if isinstance(inpainter, DepthModel):
-        return inpainter.predict(InpaintingInput(rgb, depth, known, view.camera), seed=seed)
-    keywords = {"camera": view.camera, "seed": seed}
-    try:
-        parameters = dict(inspect.signature(inpainter).parameters)
-    except (TypeError, ValueError):  # builtins and extension types do not tell
-        parameters = {}
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        keywords = {name: value for name, value in keywords.items() if name in parameters}
-    return inpainter(rgb, depth, known, **keywords)
+def _copy(view: InpaintingInput) -> InpaintingInput:
+    """Copies into which an inpainter may write; float16 is too coarse to compute in."""
+    depth = view.depth.astype(np.float32 if view.depth.dtype.itemsize < 4 else view.depth.dtype)
+    return InpaintingInput(None if view.rgb is None else view.rgb.copy(), depth, view.known.copy(), view.camera)
 
 
-def _as_prediction(result: Any, view: InpaintingInput) -> DepthPrediction:
-    prediction = result if isinstance(result, DepthPrediction) else DepthPrediction(np.asarray(result))
+def _check_prediction(prediction: DepthPrediction, view: InpaintingInput) -> None:
     values = np.asarray(prediction.depth)
     if values.shape != view.depth.shape or values.dtype.kind not in "fiu":
         raise InputError(
@@ -200,7 +193,6 @@ def _as_prediction(result: Any, view: InpaintingInput) -> DepthPrediction:
         )
     if prediction.uncertainty is not None and np.shape(prediction.uncertainty) != view.depth.shape:
         raise InputError("uncertainty of the inpainter", f"shape {np.shape(prediction.uncertainty)}", f"{view.depth.shape}")
-    return prediction
 
 
 def _make_usable(depth: Array, view: InpaintingInput, notes: list[str]) -> Array:
@@ -217,13 +209,10 @@ def _make_usable(depth: Array, view: InpaintingInput, notes: list[str]) -> Array
     return values
 
 
-def _without_seam(whole: Array, view: InpaintingInput, own: bool | None, asked: bool | None, details: dict[str, Any]) -> Array:
-    """The prediction with its seam taken out if that is asked for, or is the inpainter's own wish, or is needed."""
-    wish = own if asked is None else asked
+def _without_seam(whole: Array, view: InpaintingInput, wish: bool | None, details: dict[str, Any]) -> Array:
+    """The prediction with its seam taken out if that is wished, or not said and needed."""
     if wish is False:
         return whole
-    if own is False:
-        whole = np.where(view.known, view.depth, whole)
     offsets = border_offsets(whole, view.depth, view.known)
     if not (offsets.moved if wish is None else wish):
         return whole
