@@ -9,6 +9,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import Space
+from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
 from scene_depth.errors import InputError
 
@@ -41,6 +43,29 @@ SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
 }
 
 
+def _find_cached(checkpoint: str, file: str) -> str:
+    """A file of a checkpoint in the hub's local cache.
+
+    Raises:
+        InputError: If it is not there.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(checkpoint, file)
+    if not isinstance(found, str):
+        raise _missing(checkpoint, "not on this machine")
+    return found
+
+
+def _missing(checkpoint: str, reason: str) -> InputError:
+    size = f", about {SIZES[checkpoint]}" if checkpoint in SIZES else ""
+    return InputError(
+        f"weights {checkpoint}",
+        reason,
+        f"a local folder, or the hub's model {checkpoint!r}{size} in the local cache or within reach",
+    )
+
+
 @dataclass(frozen=True)
 class MarigoldModel:
     """Marigold depth (Ke et al. 2024) as diffusers ships it: affine-invariant depth by diffusion.
@@ -50,7 +75,7 @@ class MarigoldModel:
         num_inference_steps: Denoising steps; the checkpoint's own by default.
         ensemble_size: Number of predictions that are averaged; from 3 on there is an uncertainty.
         processing_resolution: Longer side at which the network works; the checkpoint's own by default, 0 for the picture's.
-        device: "auto" takes CUDA if there is any.
+        device: "auto" takes CUDA or MPS if there is any.
         download: Whether missing weights may be fetched.
     """
 
@@ -62,6 +87,7 @@ class MarigoldModel:
     download: bool = True
     name: str = field(init=False, default="marigold")
     takes_seed: ClassVar[bool] = True
+    find_weights = staticmethod(partial(_find_cached, MARIGOLD, "model_index.json"))
     _pipeline: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +99,7 @@ class MarigoldModel:
         for option, value, least in numbers:
             if value is not None and value < least:
                 raise InputError(option, value, f"at least {least}")
-        device = _device(self.device)
+        device = choose_device(self.device)
         pipeline_class = _package("diffusers", "MarigoldDepthPipeline")
         extra = {} if Path(self.checkpoint).is_dir() else {"variant": "fp16"}  # half the download, also for CPU
 
@@ -85,15 +111,6 @@ class MarigoldModel:
             pipeline = pipeline.to(torch.float16)
         pipeline.set_progress_bar_config(disable=True)
         object.__setattr__(self, "_pipeline", pipeline)
-
-    @staticmethod
-    def find_weights() -> str:
-        """The file by which the default checkpoint is known to be on this machine.
-
-        Raises:
-            InputError: If it is not.
-        """
-        return _cached(MARIGOLD, "model_index.json")
 
     def __call__(self, rgb: NDArray[np.float32], *, seed: int = 0) -> MonocularMap:
         result = self._pipeline(
@@ -115,7 +132,7 @@ class TransformersModel:
 
     Attributes:
         checkpoint: Hub id or local folder.
-        device: "auto" takes CUDA if there is any.
+        device: "auto" takes CUDA or MPS if there is any.
         download: Whether missing weights may be fetched.
     """
 
@@ -124,6 +141,7 @@ class TransformersModel:
     download: bool = True
     name: str = field(init=False, default="transformers")
     takes_seed: ClassVar[bool] = False
+    find_weights = staticmethod(partial(_find_cached, DEPTH_ANYTHING, "config.json"))
     _parts: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -135,16 +153,7 @@ class TransformersModel:
             return processor, model_class.from_pretrained(self.checkpoint, local_files_only=local)
 
         processor, model = _fetched(self.checkpoint, load, self.download)
-        object.__setattr__(self, "_parts", (processor, model.to(_device(self.device)).eval()))
-
-    @staticmethod
-    def find_weights() -> str:
-        """The file by which the default checkpoint is known to be on this machine.
-
-        Raises:
-            InputError: If it is not.
-        """
-        return _cached(DEPTH_ANYTHING, "config.json")
+        object.__setattr__(self, "_parts", (processor, model.to(choose_device(self.device)).eval()))
 
     @torch.no_grad()
     def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
@@ -193,18 +202,6 @@ def _space_of(config: Any) -> Any:
     return SPACE_OF.get(config.model_type, "auto")
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError("device", repr(name), "auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("device", repr(name), "cpu, no CUDA device was found")
-    return device
-
-
 def _package(package: str, attribute: str) -> Any:
     try:
         return getattr(importlib.import_module(package), attribute)
@@ -231,24 +228,6 @@ def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> An
         except Exception as error:
             raise _missing(checkpoint, f"could not be fetched ({_first_line(error)})") from error
     raise _missing(checkpoint, _first_line(local) if folder.is_dir() else "not on this machine") from local
-
-
-def _cached(checkpoint: str, file: str) -> str:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(checkpoint, file)
-    if not isinstance(found, str):
-        raise _missing(checkpoint, "not on this machine")
-    return found
-
-
-def _missing(checkpoint: str, reason: str) -> InputError:
-    size = f", about {SIZES[checkpoint]}" if checkpoint in SIZES else ""
-    return InputError(
-        f"weights {checkpoint}",
-        reason,
-        f"a local folder, or the hub's model {checkpoint!r}{size} in the local cache or within reach",
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -68,7 +67,7 @@ def _points(count: int) -> MaskFunction:
 
 
 def _lidar(beams: int) -> MaskFunction:
-    return lambda rgb, depth, seed, camera: partial(lidar_lines, depth.shape, seed, beams)(camera=camera)
+    return lambda rgb, depth, seed, camera: lidar_lines(depth.shape, seed, beams, camera)
 
 
 MASKS: Mapping[str, MaskFunction] = MappingProxyType(

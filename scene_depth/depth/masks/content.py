@@ -1,4 +1,7 @@
-"""Masks that follow the content of a frame: whole segments, instances, the failures of a depth sensor. True = known."""
+"""Masks that follow the content of a frame: whole segments, instances, the failures of a depth sensor.
+
+Each function takes the seed of all its random choices and gives the known pixels as True  # [H, W].
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,8 @@ def segment(
 
     Args:
         depth: z-depth, 0 or not finite = invalid  # [H, W]
-        seed: Seed of the choice among the segments.
         smallest, largest: Range of the segment's share of the image before it grows.
         grow: Pixels to grow by; one in 120 of the height by default, at least 1.
-
-    Returns:
-        True = known  # [H, W]
     """
     filled = fill_nearest(depth)
     valid = np.isfinite(depth) & (depth > 0)
@@ -55,12 +54,8 @@ def instances(
 
     Args:
         labels: Instance of each pixel, 0 and below = no object  # [H, W]
-        seed: Seed of the choice.
         smallest, largest: Range of the object's share of the image.
         grow: Pixels to grow the object by.
-
-    Returns:
-        True = known  # [H, W]
 
     Raises:
         InputError: If no object has a size in that range.
@@ -92,14 +87,10 @@ def sensor_failures(
     Args:
         rgb: sRGB in [0, 1]; without it no surface is lost for its brightness  # [H, W, 3]
         depth: z-depth, 0 or not finite = invalid  # [H, W]
-        seed: Seed of the shadow's side and the blotches.
         darkest, brightest: Shares of the pixels lost for being dark or overexposed.
         blotches: Share of the pixels lost in random blotches.
         edge_step: Relative depth step between neighbours that counts as an edge.
         disparity: Disparity of the median depth relative to the width.
-
-    Returns:
-        True = known  # [H, W]
     """
     rng = np.random.default_rng(seed)
     height, width = depth.shape

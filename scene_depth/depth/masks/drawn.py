@@ -1,4 +1,8 @@
-"""Masks that are drawn from a seed alone: scattered points, scan lines, patches, and holes of many shapes. True = known."""
+"""Masks that are drawn from a seed alone: scattered points, scan lines, patches, and holes of many shapes.
+
+Each function takes the shape (H, W) of the picture and the seed of all its random choices, and gives the known pixels as True
+# [H, W].
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,7 @@ def random_share(shape: tuple[int, int], seed: int, share: float = 0.1) -> NDArr
     """Independent random pixels; exactly ``round(share * pixels)`` of them, at least one.
 
     Args:
-        shape: (H, W).
-        seed: Seed of the choice.
         share: Share of pixels that are known, in (0, 1].
-
-    Returns:
-        True = known  # [H, W]
     """
     _check_share("share", share)
     return random_points(shape, seed, max(1, round(share * shape[0] * shape[1])))
@@ -38,13 +37,8 @@ def random_points(
     """A number of random pixels, as in the 500-point protocol of NYUv2 (Ma and Karaman 2018).
 
     Args:
-        shape: (H, W).
-        seed: Seed of the choice.
         count: Number of known pixels; all eligible ones if there are fewer.
         valid: Pixels that may be chosen; all by default  # [H, W]
-
-    Returns:
-        True = known  # [H, W]
     """
     if count < 1:
         raise InputError("count", count, "at least 1")
@@ -59,12 +53,7 @@ def sparse_points(shape: tuple[int, int], seed: int, lowest: float = 0.001, high
     """Random pixels of a random share, by default the 0.1 to 2 % of DepthLab's training masks.
 
     Args:
-        shape: (H, W).
-        seed: Seed of share and choice.
         lowest, highest: Range of the share.
-
-    Returns:
-        True = known  # [H, W]
     """
     _check_share("lowest", lowest)
     _check_share("highest", highest)
@@ -87,16 +76,11 @@ def lidar_lines(
     a beam sweeps a cone and not a plane.
 
     Args:
-        shape: (H, W).
-        seed: Seed of roll, phase and dropout.
         beams: Number of scan lines.
         camera: Intrinsics; a centred camera of 60 degrees horizontal field of view by default.
         azimuth_step: Angle between two measurements of one line in radians.
         largest_roll: Largest rotation about the optical axis in radians.
         dropout: Share of beams that return nothing.
-
-    Returns:
-        True = known  # [H, W]
     """
     if beams < 1 or azimuth_step <= 0 or not 0 <= dropout < 1:
         raise InputError(
@@ -134,13 +118,8 @@ def patches(
     """Known squares at random places until a share of the image is known: the contiguous reading of "known ratio".
 
     Args:
-        shape: (H, W).
-        seed: Seed of places and sizes.
         share: Share of known pixels to reach, in (0, 1]; the last square may pass it.
         smallest, largest: Side of a square relative to the height.
-
-    Returns:
-        True = known  # [H, W]
     """
     _check_share("share", share)
     rng = np.random.default_rng(seed)
@@ -172,13 +151,8 @@ def strokes(
     """Holes along brush strokes: wandering lines with round joints.
 
     Args:
-        shape: (H, W).
-        seed: Seed of all random choices.
         count: Range of the number of strokes.
         width: Range of the brush's width relative to the shorter side.
-
-    Returns:
-        True = known  # [H, W]
     """
     rng = np.random.default_rng(seed)
     size = min(shape)
@@ -203,13 +177,8 @@ def circles(
     """Round holes.
 
     Args:
-        shape: (H, W).
-        seed: Seed of all random choices.
         count: Range of the number of circles.
         radius: Range of the radius relative to the shorter side.
-
-    Returns:
-        True = known  # [H, W]
     """
     rng = np.random.default_rng(seed)
     known = np.ones(shape, dtype=bool)
@@ -227,13 +196,8 @@ def squares(
     """Square holes with sides along the axes.
 
     Args:
-        shape: (H, W).
-        seed: Seed of all random choices.
         count: Range of the number of squares.
         side: Range of the side relative to the shorter side of the image.
-
-    Returns:
-        True = known  # [H, W]
     """
     rng = np.random.default_rng(seed)
     known = np.ones(shape, dtype=bool)
@@ -246,15 +210,7 @@ def squares(
 
 
 def mixture(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
-    """One, two or three of strokes, circles and squares together, as DepthLab trains with.
-
-    Args:
-        shape: (H, W).
-        seed: Seed of all random choices.
-
-    Returns:
-        True = known  # [H, W]
-    """
+    """One, two or three of strokes, circles and squares together, as DepthLab trains with."""
     rng = np.random.default_rng(seed)
     kinds: list[Callable[[tuple[int, int], int], NDArray[np.bool_]]] = [strokes, circles, squares]
     chosen = rng.permutation(3)[: int(rng.integers(1, 4))]
@@ -271,12 +227,7 @@ def silhouette(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest
     turned; the level whose area is the drawn share is cut out.
 
     Args:
-        shape: (H, W).
-        seed: Seed of outline, place and share.
         smallest, largest: Range of the hole's share of the image.
-
-    Returns:
-        True = known  # [H, W]
     """
     _check_range(smallest, largest)
     rng = np.random.default_rng(seed)
@@ -301,12 +252,7 @@ def rectangle(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest:
     """One rectangular hole of a random share and aspect somewhere inside the image.
 
     Args:
-        shape: (H, W).
-        seed: Seed of place, share and aspect.
         smallest, largest: Range of the hole's share of the image.
-
-    Returns:
-        True = known  # [H, W]
     """
     _check_range(smallest, largest)
     rng = np.random.default_rng(seed)
@@ -326,13 +272,8 @@ def half_image(shape: tuple[int, int], seed: int, side: str | None = None, share
     """One side of the image is known, the other is to be outpainted.
 
     Args:
-        shape: (H, W).
-        seed: Seed of the side.
         side: The known side: left, right, top or bottom; random by default (of those along which there is room).
         share: Share of the image that is known, in (0, 1).
-
-    Returns:
-        True = known  # [H, W]
     """
     if side is not None and side not in SIDES:
         raise InputError("side", repr(side), f"one of {', '.join(SIDES)}")
@@ -357,13 +298,6 @@ def training_mask(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
 
     The paper names the strategies and not their shares; here each is as likely as the others. Where instance labels
     exist, ``instances`` replaces the silhouette.
-
-    Args:
-        shape: (H, W).
-        seed: Seed of all random choices.
-
-    Returns:
-        True = known  # [H, W]
     """
     rng = np.random.default_rng(seed)
     strategies = (strokes, circles, squares, mixture, sparse_points, silhouette)

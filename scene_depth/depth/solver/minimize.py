@@ -29,30 +29,18 @@ def minimize(
     levels = build_pyramid(finest, effort.smallest)
     state = np.zeros((3, *levels[-1].shape), dtype=np.float32)
     state[0] = levels[-1].hint
+    f = np.float32
     for number, level in enumerate(reversed(levels)):
         if number > 0:
-            state = _prolong(state, levels[len(levels) - number], level, limits, energy, threads)
+            above, coarse = levels[len(levels) - number], state
+            state = np.empty((3, *level.shape), dtype=np.float32)
+            run_rows(
+                prolong_rows, 0, *level.shape, coarse, above.guide, above.hint, level.guide, level.hint,
+                f(energy.sigma), f(energy.tau_hint), f(limits[0]), f(limits[1]), state, threads=threads,
+            )  # fmt: skip
         iterations = effort.iterations[min(number, len(effort.iterations) - 1)]
         state = _relax_level(state, level, limits[0], energy, iterations, effort.reweightings, threads)
     return state
-
-
-def _prolong(
-    coarse: NDArray[np.float32],
-    coarse_level: Level,
-    level: Level,
-    limits: tuple[float, float],
-    energy: EnergyParameters,
-    threads: int | None,
-) -> NDArray[np.float32]:
-    height, width = level.shape
-    fine = np.empty((3, height, width), dtype=np.float32)
-    low, high = np.float32(limits[0]), np.float32(limits[1])
-    run_rows(
-        prolong_rows, 0, height, width, coarse, coarse_level.guide, coarse_level.hint, level.guide, level.hint,
-        np.float32(energy.sigma), np.float32(energy.tau_hint), low, high, fine, threads=threads,
-    )  # fmt: skip
-    return fine
 
 
 def _relax_level(
