@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scene_depth.cameras import Cameras
     from scene_depth.color.registry import available_image_inpainters, load_image_inpainter
     from scene_depth.depth.inpaint import inpaint_depth
+    from scene_depth.depth.model import DepthModel
     from scene_depth.depth.monocular import available_monocular_models, load_monocular_model
     from scene_depth.depth.protocol import DepthPrediction
     from scene_depth.depth.registry import available_depth_inpainters, load_depth_inpainter
@@ -47,6 +48,7 @@ _HOMES = {
     "scene_depth.cameras": ("Cameras",),
     "scene_depth.color.registry": ("available_image_inpainters", "load_image_inpainter"),
     "scene_depth.depth.inpaint": ("inpaint_depth",),
+    "scene_depth.depth.model": ("DepthModel",),
     "scene_depth.depth.monocular": ("available_monocular_models", "load_monocular_model"),
     "scene_depth.depth.protocol": ("DepthPrediction",),
     "scene_depth.depth.registry": ("available_depth_inpainters", "load_depth_inpainter"),
@@ -70,6 +72,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Box",
     "Cameras",
+    "DepthModel",
     "DepthPrediction",
     "DepthReport",
     "DepthSettings",

@@ -35,6 +35,16 @@ class DepthModel(ABC):
     """A depth inpainter that predicts and leaves everything else to the one call around it; itself a ``DepthInpainter``.
 
     A class attribute ``name`` is its name in reports; by default they take that of its class.
+
+    Example:
+        >>> import numpy as np
+        >>> import scene_depth as sd
+        >>> class Farthest(sd.DepthModel):
+        ...     def predict(self, view, *, seed):
+        ...         return sd.DepthPrediction(np.full(view.shape, view.depth.max()))
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> Farthest()(view.image(), view.depth(), ~view.mask()).details["inpainter"]
+        'Farthest'
     """
 
     @property
