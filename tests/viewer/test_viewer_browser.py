@@ -67,6 +67,11 @@ class Person:
         self.page.goto(address)
         self.page.get_by_role("button", name="Reset view").wait_for()
 
+    def closes_notices(self) -> None:
+        """viser says that WebGL runs in software, in a notice that lies over the scene and takes what is clicked there."""
+        for button in self.page.locator(".mantine-Notification-closeButton").all():
+            button.click()
+
     def turns_to(self, tab: str) -> None:
         self.page.get_by_role("tab", name=tab).click()
 
@@ -85,6 +90,7 @@ class Person:
         ends = time.monotonic() + PATIENCE / 1000
         while not done():
             assert time.monotonic() < ends, f"{act} did nothing"
+            self.closes_notices()
             act()
             self.page.wait_for_timeout(1500)
 
