@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Test processes share the cores: threads of torch that wait for each other by spinning would make them many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # products of matrices round alike on every processor
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test goes to the network
 
 

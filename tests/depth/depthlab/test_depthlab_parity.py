@@ -165,15 +165,12 @@ def test_every_step_from_stored_latents(folder, half):
         assert difference(seen[0].output[-1:], case["bank32.step0_unet_output"][1:]) <= STEPS
         return
     for one in seen:
-        pairs = [(one.output[-1:], case[f"step{one.index}_unet_output"][1:])]
+        error = (one.output[-1:] - case[f"step{one.index}_unet_output"][1:]).abs()
+        # Features that lie between two fp16 numbers may round to either, by the last bit of fp32; few do.
+        assert float(error.quantile(0.99)) <= STEPS
+        assert float(error.max()) <= FINAL
         if f"step{one.index + 1}_latent_in" in case.tensors:
-            pairs.append((one.latents, case[f"step{one.index + 1}_latent_in"]))
-        for found, official in pairs:
-            error = (found - official).abs()
-            # Features that lie between two fp16 numbers may round to either, by the last bit of fp32; few do. What a step
-            # made of them is in the latents too.
-            assert float(error.quantile(0.98)) <= STEPS
-            assert float(error.max()) <= FINAL
+            assert difference(one.latents, case[f"step{one.index + 1}_latent_in"]) <= STEPS
     if case.options["guidance_scale"] != 1:
         assert difference(seen[0].output[:1], case["step0_unet_output"][:1]) <= STEPS
 
