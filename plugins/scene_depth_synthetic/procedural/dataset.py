@@ -29,7 +29,7 @@ class ProceduralDataset(Dataset[dict[str, Tensor]]):
         size: Width and height in pixels.
         seed: Of the data set.
         samples: Rays a pixel for colour (``frames.generate_frame``).
-        sensor: Model that turns a frame and a seed into sensor depth (``sensors``); None leaves it out.
+        sensor: Model that turns a frame and a seed into sensor depth; None leaves it out.
 
     Raises:
         InputError: For an unknown kind, a count below 1, a size below 8 pixels or a seed out of range.
