@@ -30,8 +30,8 @@ class DiffusionInpainter:
         model: Local folder or hub id of the pipeline. Nothing is downloaded unless ``local_files_only`` is False.
         prompt: What should be in the hole.
         negative_prompt: What should not.
-        steps: Denoising steps.
-        guidance: Classifier-free guidance scale.
+        num_inference_steps: Denoising steps.
+        guidance_scale: Classifier-free guidance scale.
         device: "cpu" or "cuda".
         local_files_only: Take the weights from disk or from the hub's cache only.
         controlnet: Local folder or hub id of a depth ControlNet made for that pipeline; the depth that a call gets then guides
@@ -46,8 +46,8 @@ class DiffusionInpainter:
     model: str = STABLE_DIFFUSION
     prompt: str = ""
     negative_prompt: str = ""
-    steps: int = 30
-    guidance: float = 7.5
+    num_inference_steps: int = 30
+    guidance_scale: float = 7.5
     device: str = "cpu"
     local_files_only: bool = True
     controlnet: str | None = None
@@ -130,8 +130,8 @@ class DiffusionInpainter:
             mask_image=Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))),
             height=picture.shape[0],
             width=picture.shape[1],
-            num_inference_steps=self.steps,
-            guidance_scale=self.guidance,
+            num_inference_steps=self.num_inference_steps,
+            guidance_scale=self.guidance_scale,
             generator=torch.Generator(self.device).manual_seed(seed),
             output_type="np",
             **guide,

@@ -35,7 +35,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def guided(saved: SimpleNamespace) -> DiffusionInpainter:
-    return DiffusionInpainter(saved.pipeline, steps=2, controlnet=saved.controlnet)
+    return DiffusionInpainter(saved.pipeline, num_inference_steps=2, controlnet=saved.controlnet)
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def view() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_without_a_controlnet_depth_does_nothing(saved, view) -> None:
-    inpainter = load_image_inpainter(f"diffusion[model={saved.pipeline},steps=3]", steps=2)
-    assert inpainter == DiffusionInpainter(saved.pipeline, steps=2)
+    inpainter = load_image_inpainter(f"diffusion[model={saved.pipeline},num_inference_steps=3]", num_inference_steps=2)
+    assert inpainter == DiffusionInpainter(saved.pipeline, num_inference_steps=2)
     plain, same, other = (inpaint_image(inpainter, *view, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(plain[~view[1]], view[0][~view[1]])
     assert np.array_equal(plain, same)
@@ -99,9 +99,9 @@ def test_the_result_follows_depth_and_seed(guided, view) -> None:
 
 
 def test_the_conditioning_scale_weighs_depth(saved, view) -> None:
-    name = f"diffusion[model={saved.pipeline},steps=2,controlnet={saved.controlnet}"
+    name = f"diffusion[model={saved.pipeline},num_inference_steps=2,controlnet={saved.controlnet}"
     off, half = (load_image_inpainter(f"{name},conditioning_scale={scale}]") for scale in ("0", "0.5"))
-    plain = DiffusionInpainter(saved.pipeline, steps=2)(*view)
+    plain = DiffusionInpainter(saved.pipeline, num_inference_steps=2)(*view)
     assert np.array_equal(off(*view, depth=DEPTH), off(*view, depth=OTHER_DEPTH))
     np.testing.assert_allclose(off(*view, depth=DEPTH), plain, atol=1e-5)
     assert np.abs(half(*view, depth=DEPTH) - plain).max() > 0.05

@@ -85,7 +85,7 @@ def healed(files: SimpleNamespace, output: Path, depth: str, *color_options: str
         "device=cpu",
     )
     depths = ("--inpainter", depth, *(by_depthfm if depth == "depthfm" else ()))
-    colors = ("--color", "diffusion", "--color-options", f"model={files.pipeline}", "steps=2", *color_options)
+    colors = ("--color", "diffusion", "--color-options", f"model={files.pipeline}", "num_inference_steps=2", *color_options)
     assert main(["heal", str(files.scene), "--output", str(output), *BALL, *SMALL, *depths, *colors, "--prompt", "a"]) == 0
     report = json.loads((output / "report.json").read_text())
     assert report["finished"]
