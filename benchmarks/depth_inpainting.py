@@ -37,6 +37,7 @@ from scene_depth.evaluation.depth_report import DepthReport, report_of
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
 from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.work import Progress
 
 BASELINES = ("nearest", "linear", "geodesic", "harmonic_color")
 AT_HALF_SIZE = ("harmonic", "ip_basic", "colorization")
@@ -59,12 +60,11 @@ def main() -> int:
             journal.unlink()
 
     def run(name: str, chosen: Sequence[FrameSource], settings: DepthSettings) -> DepthReport:
-        def progress(done: int, planned: int, row: DepthRow) -> None:
-            failure = f" FAILED {row.failure}" if row.failure else ""
-            print(f"{name} {done}/{planned} {row.frame} {row.mask} {row.inpainter}{failure}", file=sys.stderr, flush=True)
+        def on_progress(now: Progress) -> None:
+            print(f"{name} {now.done}/{now.total} {now.message}", file=sys.stderr, flush=True)
 
         journal = arguments.output / f"{name}.jsonl"
-        result = run_depth(chosen, settings, processes=arguments.processes, journal=journal, progress=progress)
+        result = run_depth(chosen, settings, processes=arguments.processes, journal=journal, on_progress=on_progress)
         if result.interrupted:
             raise KeyboardInterrupt
         return report_of(result)

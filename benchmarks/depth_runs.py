@@ -10,6 +10,7 @@ from pathlib import Path
 from scene_depth.datasets.frames import FrameSource
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.work import Progress
 
 
 def rows_of(sources: Sequence[FrameSource], settings: DepthSettings, journal: Path, *, processes: int = 1) -> list[DepthRow]:
@@ -24,7 +25,7 @@ def rows_of(sources: Sequence[FrameSource], settings: DepthSettings, journal: Pa
     Raises:
         KeyboardInterrupt: If the run was interrupted; the journal has what is done.
     """
-    result = run_depth(sources, settings, processes=processes, journal=journal, progress=_tell)
+    result = run_depth(sources, settings, processes=processes, journal=journal, on_progress=print_progress)
     if result.interrupted:
         raise KeyboardInterrupt
     return list(result.rows)
@@ -35,6 +36,6 @@ def digest_of(weights: Path) -> str:
     return sha256(weights.read_bytes()).hexdigest()[:8]
 
 
-def _tell(done: int, planned: int, row: DepthRow) -> None:
-    failure = f" FAILED {row.failure}" if row.failure else ""
-    print(f"{done}/{planned} {row.frame} {row.mask} {row.inpainter}{failure}", file=sys.stderr, flush=True)
+def print_progress(now: Progress) -> None:
+    """One line for each row, on standard error."""
+    print(f"{now.done}/{now.total} {now.message}", file=sys.stderr, flush=True)

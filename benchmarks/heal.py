@@ -34,7 +34,6 @@ from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.scene_scores import SceneScore, mean_scores, score_scene
-from scene_depth.fitting.fit import FitProgress
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import read_image, write_image
@@ -72,7 +71,7 @@ COLUMNS = (
 
 def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
     """Fits, heals in each way, measures, and writes the strip of pictures."""
-    splats, fit_times = fitted(case, OUTPUT / "fits", fresh=fresh, tell=_tell_fit(case.name))
+    splats, fit_times = fitted(case, OUTPUT / "fits", fresh=fresh, on_progress=_tell_fit(case.name))
     views = load_views(case.train, case.max_size, case.selection)
     started = time.perf_counter()
     removed = select(splats, views, case.selection)
@@ -248,9 +247,9 @@ def _say(text: str) -> None:
 
 
 def _tell_fit(name: str):
-    def tell(now: FitProgress) -> None:
-        if now.step % 500 == 0:
-            _say(f"{name}: first fit {now.step}/{now.total}, loss {now.loss:.4f}")
+    def tell(now: Progress) -> None:
+        if now.done % 500 == 0:
+            _say(f"{name}: first fit {now.done}/{now.total}, loss {now.measures['loss']:.4f}")
 
     return tell
 

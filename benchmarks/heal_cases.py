@@ -17,12 +17,13 @@ from scene_depth_synthetic.composited.writer import RECIPE
 from benchmarks.shared_data import shared
 from scene_depth.evaluation.scene_scores import find_holes
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitProgress, fit
+from scene_depth.fitting.fit import fit
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import OnProgress
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "out" / "heal_benchmark"
@@ -134,7 +135,7 @@ CASES: dict[str, Callable[[], Case]] = {
 
 
 def fitted(
-    case: Case, folder: Path, *, fresh: bool = False, tell: Callable[[FitProgress], bool | None] | None = None
+    case: Case, folder: Path, *, fresh: bool = False, on_progress: OnProgress | None = None
 ) -> tuple[GaussianSplats, dict[str, float]]:
     """The splats of a case, from an earlier run with the same pictures, cameras and parameters, or fitted now.
 
@@ -142,7 +143,7 @@ def fitted(
         case: What to fit.
         folder: Where fits are kept.
         fresh: Fit again, for example after a change of the fitting itself.
-        tell: Progress callback of the fit.
+        on_progress: Is told how far the fit is.
 
     Returns:
         The splats, and wall and CPU seconds that their fit took.
@@ -151,7 +152,7 @@ def fitted(
     path, record = folder / f"{case.name}-{key}.ply", folder / f"{case.name}-{key}.json"
     if path.is_file() and record.is_file() and not fresh:
         return read_splats(path), json.loads(record.read_text(encoding="utf-8"))
-    result = fit(case.train, config=case.fit, progress=tell)
+    result = fit(case.train, config=case.fit, on_progress=on_progress)
     if not result.report.finished:
         raise KeyboardInterrupt
     times = {"seconds": result.report.seconds, "cpu_seconds": result.report.cpu_seconds}

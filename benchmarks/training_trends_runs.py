@@ -19,9 +19,10 @@ from scene_depth.training.checkpoints import CHECKPOINT, load_checkpoint
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.latent_networks import UNetShape, VaeShape
 from scene_depth.training.log import read_log
-from scene_depth.training.loop import WEIGHTS, TrainingProgress, train
+from scene_depth.training.loop import WEIGHTS, train
 from scene_depth.training.registry import Training
 from scene_depth.training.report import REPORT
+from scene_depth.work import Progress
 
 SIDE = 64
 """Width and height of the views in pixels, the least that the latent models take."""
@@ -123,12 +124,12 @@ def trained(setting: Setting, name: str, training: Training, config: Any) -> Pat
     if report.is_file() and json.loads(report.read_text(encoding="utf-8"))["finished"]:
         return folder
 
-    def tell(now: TrainingProgress) -> None:
-        if now.losses:
-            print(f"{name} {now.step}/{now.total} loss {now.losses['loss']:.4f}", file=sys.stderr, flush=True)
+    def tell(now: Progress) -> None:
+        if now.measures:
+            print(f"{name} {now.done}/{now.total} loss {now.measures['loss']:.4f}", file=sys.stderr, flush=True)
 
     resume = (folder / CHECKPOINT).is_file()
-    train(training.make(config), config.train, folder, whole_config=config, resume=resume, progress=tell)
+    train(training.make(config), config.train, folder, whole_config=config, resume=resume, on_progress=tell)
     return folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,22 @@ from rich.console import Console
 from rich.table import Table
 
 from scene_depth.cli.eval_scene import COLUMNS
-from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import find_holes, mean_scores, score_scene
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitProgress, fit
+from scene_depth.fitting.fit import fit
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
-from scene_depth.work import Progress
+from scene_depth.work import OnProgress
 
 SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
 FIT_STEPS, MAX_SIZE = 3000, 480
 SHOWN = ("psnr_hole", "ssim_hole", "psnr_outside", "depth_abs_rel", "seam_jump", "consistency")
-Show = Callable[[int, int, str], None]
 
 
 def demo(
@@ -46,11 +44,11 @@ def demo(
     """
     started = time.perf_counter()
     folder = check_writable(output)
-    with progress_bar() as show, stopped_by_signal() as stopped:
-        samples = _sample(scene, folder, show)
+    with watch_progress("demo") as on_progress:
+        samples = _sample(scene, folder, on_progress)
         train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
-        before = _splats(train, splats_beside(samples), folder / SPLATS, show, stopped)
-        results = _heals(before, train, show, stopped)
+        before = _splats(train, splats_beside(samples), folder / SPLATS, on_progress)
+        results = _heals(before, train, on_progress)
     write_splats(folder / HEALED, results["heal"].splats)
     holes = find_holes(truth, samples / "masks")
     measures = {name: mean_scores(score_scene(result.splats, truth, holes)) for name, result in results.items()}
@@ -73,7 +71,7 @@ def demo(
         view(samples, folder / SPLATS, folder / HEALED, port=port)
 
 
-def _sample(name: str, folder: Path, show: Show) -> Path:
+def _sample(name: str, folder: Path, on_progress: OnProgress) -> Path:
     """The sample scene of the checkout, or the same one drawn here."""
     shipped = Path(__file__).resolve().parents[2] / "scenes" / name
     if (shipped / "transforms.json").is_file():
@@ -83,30 +81,25 @@ def _sample(name: str, folder: Path, show: Show) -> Path:
     except ImportError as error:
         accepted = "a checkout with its folder scenes, or the package scene_depth_synthetic, which draws them"
         raise InputError("sample scene", f"no {name}", accepted) from error
-    write_sample_scene(folder / name, sample_scene(name), progress=show)
+    write_sample_scene(folder / name, sample_scene(name), on_progress=on_progress)
     return folder / name
 
 
-def _splats(scene: Scene, given: Path | None, kept: Path, show: Show, stopped: Callable[[], bool]) -> GaussianSplats:
+def _splats(scene: Scene, given: Path | None, kept: Path, on_progress: OnProgress) -> GaussianSplats:
     """The sample's own splats if it has some, else a fit; either way they lie in the output folder for the viewer."""
     if given is not None:
         splats = read_splats(given)
     else:
         config = FitConfig(steps=FIT_STEPS, max_size=MAX_SIZE)
 
-        def tell(now: FitProgress) -> bool:
-            show(now.step, now.total, "fitting")
-            return not stopped()
-
-        result = fit(scene, config=config, progress=tell)
-        if not result.report.finished:
-            raise KeyboardInterrupt
+        result = fit(scene, config=config, on_progress=on_progress)
+        end_if_stopped(result.report)
         splats = result.splats
     write_splats(kept, splats)
     return splats
 
 
-def _heals(before: GaussianSplats, scene: Scene, show: Show, stopped: Callable[[], bool]) -> dict[str, Any]:
+def _heals(before: GaussianSplats, scene: Scene, on_progress: OnProgress) -> dict[str, Any]:
     """The scene with the object deleted only, healed with the nearest known depth, and healed."""
     from scene_depth_heal.comparison import WAYS, heal_each_way
     from scene_depth_heal.inputs import SelectionSource, load_views, select
@@ -114,11 +107,7 @@ def _heals(before: GaussianSplats, scene: Scene, show: Show, stopped: Callable[[
     views = load_views(scene, MAX_SIZE, SelectionSource())
     removed = select(before, views, SelectionSource())
 
-    def tell(way: str, now: Progress) -> bool:
-        show(now.done, now.total, f"{now.stage}: {now.message}")
-        return not stopped()
-
-    found = heal_each_way(before, removed, views, on_progress=tell)
+    found = heal_each_way(before, removed, views, on_progress=lambda way, now: on_progress(now))
     if len(found) < len(WAYS):
         raise KeyboardInterrupt
     return found

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitProgress, fit
+from scene_depth.fitting.fit import fit
 from scene_depth.geometry.visibility import sight
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
@@ -102,13 +102,13 @@ def refine(
         means_lr=4e-5,
     )
 
-    def on_fit(now: FitProgress) -> bool:
-        if now.step % 10 and now.step != now.total:
+    def on_progress(now: Progress) -> bool:
+        if now.done % 10 and now.done != now.total:
             return not work.stopped
-        return work.report(Progress("fit", now.step, now.total, f"loss {now.loss:.4f}", {"loss": now.loss}, now.splats))
+        return work.report(now)
 
     scene = Scene(tuple(views))
-    result = fit(scene, initial=new, config=config, frozen=frozen, progress=on_fit, seed=seed, device=new.device)
+    result = fit(scene, initial=new, config=config, frozen=frozen, on_progress=on_progress, seed=seed, device=new.device)
     work.stopped = work.stopped or not result.report.finished
     return result.splats
 

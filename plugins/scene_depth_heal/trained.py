@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitProgress, fit
+from scene_depth.fitting.fit import fit
 from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import PARAMETERS, GaussianSplats
@@ -43,17 +43,11 @@ def trained_splats(
         return check_finite(read_splats(path), path).to(device)
     print("no splats given: fitting the scene first", file=sys.stderr)
     size = min(max_size, 480) if device == "cpu" else max_size
-    with progress_bar() as show, stopped_by_signal() as stopped:
-
-        def tell(now: FitProgress) -> bool:
-            show(now.step, now.total, "fitting")
-            return not stopped()
-
-        told = fit(scene, config=FitConfig(steps=steps, max_size=size), seed=seed, device=device, progress=tell)
-    write_splats(folder / SPLATS, told.splats)
-    if not told.report.finished:
-        raise KeyboardInterrupt
-    return told.splats
+    with watch_progress("fit") as on_progress:
+        result = fit(scene, config=FitConfig(steps=steps, max_size=size), seed=seed, device=device, on_progress=on_progress)
+    write_splats(folder / SPLATS, result.splats)
+    end_if_stopped(result.report)
+    return result.splats
 
 
 def check_finite(splats: GaussianSplats, path: str | PathLike[str] | None = None) -> GaussianSplats:

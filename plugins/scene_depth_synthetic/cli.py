@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from scene_depth.cli.progress import progress_bar
+from scene_depth.cli.progress import watch_progress
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.scenes import read_scene
@@ -67,8 +67,8 @@ def _make(name: str, output: Path, scale: float, threads: int | None, *, quiet: 
     recipes = []
     for sample in samples:
         start = time.monotonic()
-        with progress_bar(sample.name) as show:
-            recipe = write_sample_scene(output / sample.name, sample, threads=threads, progress=show)
+        with watch_progress(sample.name) as on_progress:
+            recipe = write_sample_scene(output / sample.name, sample, threads=threads, on_progress=on_progress)
         recipes.append(recipe)
         if not quiet:
             unseen = 100.0 * recipe["mean_unseen_share_of_object"]
@@ -87,8 +87,8 @@ def _composite(
     check_every(every)
     check_writable(output.parent)
     start = time.monotonic()
-    with progress_bar(source.name) as show:
-        composited = composite_object(read_scene(source), seed=seed, size=size, threads=threads, progress=show)
+    with watch_progress(source.name) as on_progress:
+        composited = composite_object(read_scene(source), seed=seed, size=size, threads=threads, on_progress=on_progress)
     command = f"scene-depth scenes composite {source.name} --output FOLDER --seed {seed} --held-out-every {every}"
     command += "" if size is None else f" --size {size:g}"
     recipe = write_composited(output, composited, every=every, recipe={"scene": source.name, "command": command})

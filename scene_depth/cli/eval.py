@@ -13,12 +13,12 @@ import tyro
 from rich.console import Console
 
 from scene_depth.cli.eval_scene import SceneEvaluation
-from scene_depth.cli.progress import progress_bar
+from scene_depth.cli.progress import watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_fit import Freedom
 from scene_depth.evaluation.depth_report import DepthReport, report_of
-from scene_depth.evaluation.depth_rows import DepthRow, FitOptions
+from scene_depth.evaluation.depth_rows import FitOptions
 from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
 from scene_depth.evaluation.depth_tables import report_tables
 from scene_depth.io.atomic import atomic_path, check_writable
@@ -144,12 +144,8 @@ def chosen_frames(
 
 
 def _with_progress(sources: list[FrameSource], settings: DepthSettings, processes: int | None, journal: Path | None) -> DepthRun:
-    with progress_bar() as show:
-
-        def tell(done: int, planned: int, row: DepthRow) -> None:
-            show(done, planned, f"{row.frame} {row.mask} {row.inpainter}")
-
-        return run_depth(sources, settings, processes=processes, journal=journal, progress=tell)
+    with watch_progress("depth") as on_progress:
+        return run_depth(sources, settings, processes=processes, journal=journal, on_progress=on_progress)
 
 
 _Depth = Annotated[Depth, tyro.conf.subcommand("depth", prefix_name=False)]

@@ -13,11 +13,11 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from scene_depth.cli.progress import progress_bar, stopped_by_signal
+from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.evaluation.view_scores import ViewScore, score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitProgress, FitResult
+from scene_depth.fitting.fit import FitResult
 from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.fitting.frozen import join_frozen
 from scene_depth.io.atomic import check_writable
@@ -64,18 +64,13 @@ def fit(
     everything = read_scene(scene)
     train, test = everything.split(test_every) if test_every > 0 else (everything, None)
     sources = tuple(path for path in (initial, frozen) if path is not None)
-    with progress_bar("fitting") as show, stopped_by_signal() as stopped:
-
-        def tell(now: FitProgress) -> bool:
-            show(now.step, now.total, f"loss {now.loss:.4f}, {now.splats_count} splats")
-            return not stopped()
-
+    with watch_progress("fit") as on_progress:
         result = fit_splats(
             train,
             initial=None if initial is None else read_splats(initial),
             config=config,
             frozen=None if frozen is None else read_splats(frozen),
-            progress=tell,
+            on_progress=on_progress,
             resume=load_state(folder / CHECKPOINT) if resume else None,
             seed=seed,
             device=device,
@@ -85,8 +80,7 @@ def fit(
         print(result.report.as_json())
     else:
         _tell(result, folder)
-    if not result.report.finished:
-        raise KeyboardInterrupt
+    end_if_stopped(result.report)
 
 
 def _kept(

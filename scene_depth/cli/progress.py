@@ -20,8 +20,6 @@ from rich.progress import Progress as Bar
 
 from scene_depth.work import OnProgress, Progress
 
-Show = Callable[[int, int, str], None]
-
 
 class Stoppable(Protocol):
     """A report that says whether the work was finished."""
@@ -42,10 +40,16 @@ def watch_progress(description: str = "") -> Iterator[OnProgress]:
     Args:
         description: Text of the bar before the first step.
     """
-    with progress_bar(description) as show, stopped_by_signal() as stopped:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+        _stopped_by_signal() as stopped,
+    ):
+        task = bar.add_task(description, total=None)
 
         def on_progress(now: Progress) -> bool:
-            show(now.done, now.total, describe_progress(now))
+            bar.update(task, completed=now.done, total=now.total, description=describe_progress(now))
             return not stopped()
 
         yield on_progress
@@ -77,21 +81,7 @@ def print_json(report: Any, *, indent: int | None = None) -> None:
 
 
 @contextmanager
-def progress_bar(description: str = "") -> Iterator[Show]:
-    """Gives ``show(done, total, text)``: a bar on the terminal's error stream, nothing where there is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
-
-        def show(done: int, total: int, text: str) -> None:
-            bar.update(task, completed=done, total=total, description=text)
-
-        yield show
-
-
-@contextmanager
-def stopped_by_signal() -> Iterator[Callable[[], bool]]:
+def _stopped_by_signal() -> Iterator[Callable[[], bool]]:
     """Gives a function that says whether Ctrl-C was pressed; pressed again, it interrupts at once."""
     pressed: list[int] = []
 

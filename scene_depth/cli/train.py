@@ -11,8 +11,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from scene_depth.cli.progress import progress_bar, stopped_by_signal
-from scene_depth.training.loop import TrainingProgress, train
+from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.training.loop import train
 from scene_depth.training.registry import find_training, training_config
 from scene_depth.training.report import TrainingReport
 
@@ -49,26 +49,17 @@ class Train:
         saved = self.output / "config.json"
         source = str(saved) if self.config is None and self.resume and saved.is_file() else self.config
         config = training_config(training, source, self.set)
-        with progress_bar("training") as show, stopped_by_signal() as stopped:
-            text = ""
-
-            def tell(now: TrainingProgress) -> bool:
-                nonlocal text
-                text = f"loss {now.losses['loss']:.4g}" if now.losses else text
-                show(now.step, now.total, text)
-                return not stopped()
-
+        with watch_progress("train") as on_progress:
             objective = training.make(config)
-            report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, progress=tell)
+            report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, on_progress=on_progress)
         if os.environ.get("RANK", "0") == "0":  # of several processes, the first one speaks
             self._show(report)
-        if not report.finished:
-            raise KeyboardInterrupt
+        end_if_stopped(report)
         return report
 
     def _show(self, report: TrainingReport) -> None:
         if self.json:
-            print(report.as_json())
+            print_json(report)
             return
         console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
         console.print(f"{report.steps} steps in {report.seconds:.0f} s, {report.parameters:,} parameters on {report.device}")

@@ -66,6 +66,14 @@ class DepthModel(ABC):
             in words what a person should know.
         """
 
+    def check(self, rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
+        """Checks the input of a direct call; a model that accepts less than ``inpaint_depth`` overrides it.
+
+        Raises:
+            InputError: For bad input; the message names the argument.
+        """
+        return check_input(rgb, depth, known, camera)
+
     def __call__(
         self,
         rgb: ArrayLike | None,
@@ -75,8 +83,19 @@ class DepthModel(ABC):
         camera: Cameras | None = None,
         seed: int = 0,
     ) -> DepthPrediction:
-        """Fills one view; the same as ``inpaint_depth``."""
-        return complete_view(self, check_input(rgb, depth, known, camera), seed=seed)
+        """Fills one view; the same as ``inpaint_depth``.
+
+        Args:
+            rgb: sRGB in [0, 1], or None  # [H, W, 3]
+            depth: z-depth in any unit  # [H, W]
+            known: True = measured; by default wherever depth is finite and positive  # [H, W]
+            camera: One pinhole camera of the same size; normals are given only with it.
+            seed: Seed of all random choices.
+
+        Raises:
+            InputError: For bad input (see ``check``).
+        """
+        return complete_view(self, self.check(rgb, depth, known, camera), seed=seed)
 
 
 @dataclass(frozen=True)

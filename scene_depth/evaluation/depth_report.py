@@ -19,7 +19,7 @@ from scene_depth.evaluation.depth_rows import DepthRow, row_to_json
 from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
 from scene_depth.evaluation.depth_uncertainty import spearman
 from scene_depth.evaluation.summaries import Summary, geometric_mean, summarize
-from scene_depth.work import OnProgress, Progress
+from scene_depth.work import OnProgress
 
 MEASURES = tuple(name for name in DepthErrors.__dataclass_fields__ if name != "pixels")
 REGIONS = ("hidden", "known", "seam", "all")
@@ -161,7 +161,7 @@ def evaluate_depth(
         on_progress: Called after every result.
 
     Returns:
-        Summaries by mask and inpainter; ``complete`` is False if Ctrl-C ended it.
+        Summaries by mask and inpainter; ``complete`` is False if it was stopped.
 
     Raises:
         InputError: If there are no frames, or a setting is not valid.
@@ -173,13 +173,8 @@ def evaluate_depth(
         >>> report.planned, report.complete
         (2, True)
     """
-
-    def tell_row(done: int, planned: int, row: DepthRow) -> None:
-        if on_progress is not None:
-            on_progress(Progress("depth", done, planned, f"{row.frame} {row.mask} {row.inpainter}"))
-
     sources = find_frames(data)[:limit]
-    return report_of(run_depth(sources, settings or DepthSettings(), processes=processes, progress=tell_row))
+    return report_of(run_depth(sources, settings or DepthSettings(), processes=processes, on_progress=on_progress))
 
 
 def report_of(run: DepthRun) -> DepthReport:

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -23,9 +23,8 @@ from scene_depth.evaluation.depth_inpainters import case_inpainter, check_inpain
 from scene_depth.evaluation.depth_priors import PriorKind
 from scene_depth.evaluation.depth_protocols import check_mask, check_protocol, make_case
 from scene_depth.evaluation.depth_rows import DepthRow, FitOptions, evaluate_case, row_from_json, row_to_json
+from scene_depth.work import OnProgress, Progress
 
-Progress = Callable[[int, int, DepthRow], None]
-"""Called with rows done, rows planned and the row."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -106,7 +105,7 @@ def run_depth(
     *,
     processes: int | None = None,
     journal: Path | None = None,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> DepthRun:
     """Runs every inpainter on every frame under every mask.
 
@@ -118,7 +117,8 @@ def run_depth(
         processes: Number of processes, one thread each; None takes one for each core. 0 runs in this process, with as many
             threads as the inpainters like.
         journal: File that collects the rows, one JSON object a line, and gives those of an earlier run back.
-        progress: Called after every row.
+        on_progress: Called after every row, with its frame, mask and inpainter as the message, and why it failed if it did;
+            False ends the run.
 
     Raises:
         InputError: If a name is unknown, or a worker process dies (memory).
@@ -147,12 +147,17 @@ def run_depth(
                     rows[row.frame, row.mask, row.inpainter] = row
                     if journal is not None:
                         append_row(journal, settings.fingerprint(), row)
-                    if progress is not None:
-                        progress(len(rows), planned, row)
+                    if on_progress is not None and on_progress(_progress(len(rows), planned, row)) is False:
+                        raise KeyboardInterrupt
     except KeyboardInterrupt:
         interrupted = True
     order = [(source.name, mask, name) for source in sources for mask in settings.all_masks for name in settings.inpainters]
     return DepthRun(settings, [rows[key] for key in order if key in rows], planned, skipped, interrupted)
+
+
+def _progress(done: int, planned: int, row: DepthRow) -> Progress:
+    failure = f" FAILED {row.failure}" if row.failure else ""
+    return Progress("depth", done, planned, f"{row.frame} {row.mask} {row.inpainter}{failure}")
 
 
 def read_journal(path: Path, fingerprint: str) -> dict[tuple[str, str, str], DepthRow]:

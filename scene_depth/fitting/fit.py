@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,34 +31,9 @@ from scene_depth.fitting.training_views import Target, TrainingViews
 from scene_depth.rendering import Render, render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
+from scene_depth.work import OnProgress, Progress
 
 LOSSES_KEPT = 100
-
-
-@dataclass(frozen=True)
-class FitProgress:
-    """What a progress callback gets after each step.
-
-    Attributes:
-        step: Steps done, from 1.
-        total: Steps asked for.
-        loss: Loss of this step.
-        splats_count: Number of fitted splats.
-    """
-
-    step: int
-    total: int
-    loss: float
-    splats_count: int
-    _trainable: Trainable
-    _frozen: GaussianSplats | None
-
-    def splats(self) -> GaussianSplats:
-        """A copy of the current splats, frozen ones first; later steps do not change it."""
-        return _finished(self._trainable, self._frozen)
-
-
-Progress = Callable[[FitProgress], bool | None]
 
 
 @dataclass(frozen=True)
@@ -92,7 +67,7 @@ def fit(
     initial: GaussianSplats | None = None,
     config: FitConfig | None = None,
     frozen: GaussianSplats | None = None,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     resume: FitState | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
@@ -105,7 +80,8 @@ def fit(
         config: Parameters; None takes the defaults.
         frozen: Splats that are rendered with the fitted ones and never change, by no bit: they have neither gradient
             nor optimizer, and density control does not see them.
-        progress: Called after each step; False stops the fit. KeyboardInterrupt also stops it, wherever it is raised.
+        on_progress: Called after each step with ``measures`` loss and splats; ``snapshot`` gives a copy of the splats as they
+            are, frozen ones first. False stops the fit, and so does KeyboardInterrupt, wherever it is raised.
         resume: State of a stopped fit of the same scene, config and seed; the result is that of a fit that was never
             stopped, bit for bit.
         seed: Of all randomness.
@@ -137,8 +113,7 @@ def fit(
             run.update()
             whole = True
             run.losses.append(loss)
-            told = FitProgress(run.step, settled.steps, loss, len(run.trainable), run.trainable, run.frozen)
-            if progress is not None and progress(told) is False:
+            if on_progress is not None and on_progress(run.progress(loss)) is False:
                 break
     except KeyboardInterrupt:
         pass
@@ -168,6 +143,12 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.neighbours = None if self.frozen is None else FrozenNeighbours(self.frozen)
+
+    def progress(self, loss: float) -> Progress:
+        """Where the fit is after a step of that loss."""
+        measures = {"loss": loss, "splats": len(self.trainable)}
+        snapshot = partial(_finished, self.trainable, self.frozen)
+        return Progress("fit", self.step, self.config.steps, measures=measures, snapshot=snapshot)
 
     def forward_backward(self) -> float:
         """Loss of the next step; gradients are left in the parameters."""

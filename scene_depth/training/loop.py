@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,25 +23,9 @@ from scene_depth.training.config_files import config_to_plain, write_config
 from scene_depth.training.log import TrainingLog
 from scene_depth.training.objective import Objective, Validation
 from scene_depth.training.report import REPORT, TrainingReport
+from scene_depth.work import OnProgress, Progress
 
 WEIGHTS, BEST = "weights", "best"
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """Where a training is.
-
-    Attributes:
-        step, total: Optimiser steps done and in all.
-        losses: Mean losses since the last call, empty between lines of the log.
-    """
-
-    step: int
-    total: int
-    losses: dict[str, float] = field(default_factory=dict)
-
-
-Progress = Callable[[TrainingProgress], "bool | None"]  # False ends the training after this step
 
 
 @dataclass
@@ -90,7 +74,7 @@ def train(
     *,
     whole_config: Any = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> TrainingReport:
     """Trains a model.
 
@@ -107,7 +91,8 @@ def train(
         output: Folder to write.
         whole_config: Dataclass with a field ``train``, saved and compared on resuming; by default ``config`` alone.
         resume: Go on from the checkpoint in the folder.
-        progress: Called after every step; if it returns False, the training saves and ends. KeyboardInterrupt saves too
+        on_progress: Called after every step, with mean losses as ``measures`` at lines of the log; if it returns False, the
+            training saves and ends. KeyboardInterrupt saves too
             and is raised again.
 
     Returns:
@@ -132,7 +117,7 @@ def train(
             write_config(output / "config.json", whole_config if whole_config is not None else config)
             run.log = TrainingLog(output, run.step, config.tensorboard)
         try:
-            finished = _all_steps(run, progress)
+            finished = _all_steps(run, on_progress)
         finally:
             if run.log is not None:
                 run.log.close()
@@ -187,7 +172,7 @@ def _optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim
     return kind(prepared, betas=config.betas)
 
 
-def _all_steps(run: _Run, progress: Progress | None) -> bool:
+def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     """Runs the steps that are left; gives whether all were done."""
     config = run.config
     rank, processes = run.accelerator.process_index, run.accelerator.num_processes
@@ -205,8 +190,8 @@ def _all_steps(run: _Run, progress: Progress | None) -> bool:
             if run.step % config.log_every == 0 or run.step == config.steps:
                 losses = _logged(run, sums, count)
                 sums, count = {}, 0
-            wish = progress(TrainingProgress(run.step, config.steps, losses)) if progress is not None else None
-            stopped = _any(run, wish is False)
+            now = Progress("train", run.step, config.steps, measures=losses)
+            stopped = _any(run, on_progress is not None and on_progress(now) is False)
             if _due(config.validate_every, run.step, config.steps) and not stopped:
                 _validate(run)
             if _due(config.checkpoint_every, run.step, config.steps):

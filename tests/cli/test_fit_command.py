@@ -102,13 +102,13 @@ def test_fit_keeps_frozen_splats_out_of_the_file_and_never_overwrites_them(scene
 def test_an_interrupted_fit_keeps_what_was_done_and_resumes_to_the_same_bits(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def press_control_c(*arguments: Any, progress: Any, **options: Any) -> Any:
+    def press_control_c(*arguments: Any, on_progress: Any, **options: Any) -> Any:
         def told(now: Any) -> bool:
-            if now.step == 7:
+            if now.done == 7:
                 signal.raise_signal(signal.SIGINT)
-            return progress(now)
+            return on_progress(now)
 
-        return fit_splats(*arguments, progress=told, **options)
+        return fit_splats(*arguments, on_progress=told, **options)
 
     out, whole = tmp_path / "out", tmp_path / "whole"
     with monkeypatch.context() as patch:

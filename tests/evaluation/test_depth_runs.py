@@ -23,6 +23,7 @@ from scene_depth.evaluation.depth_report import report_of
 from scene_depth.evaluation.depth_rows import DepthRow, FitOptions
 from scene_depth.evaluation.depth_runs import DepthSettings, read_journal, run_depth
 from scene_depth.evaluation.summaries import geometric_mean
+from scene_depth.work import Progress
 
 SETTINGS = DepthSettings(inpainters=("nearest", "linear"), masks=("rand10", "rect", "native"))
 
@@ -64,11 +65,11 @@ def test_a_run_goes_on_where_it_ended(data: Path, tmp_path: Path) -> None:
     with journal.open("ab") as file:
         file.write(b'{"settings": "cut sh')
     done = []
-    second = run_depth(sources, SETTINGS, processes=0, journal=journal, progress=lambda *args: done.append(args))
+    second = run_depth(sources, SETTINGS, processes=0, journal=journal, on_progress=done.append)
     assert len(done) == 4  # the third frame alone
-    assert done[-1][0] == second.planned == 12
+    assert done[-1].done == second.planned == 12
     assert second.rows[:8] == first.rows
-    third = run_depth(sources, SETTINGS, processes=0, journal=journal, progress=lambda *args: done.append(args))
+    third = run_depth(sources, SETTINGS, processes=0, journal=journal, on_progress=done.append)
     assert len(done) == 4
     assert third.rows == second.rows
     assert len(read_journal(journal, SETTINGS.fingerprint())) == 12
@@ -78,12 +79,12 @@ def test_a_run_goes_on_where_it_ended(data: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_keeps_what_is_done(data: Path, tmp_path: Path) -> None:
-    def interrupt(done: int, planned: int, row: DepthRow) -> None:
-        if done == 4:
+    def interrupt(now: Progress) -> None:
+        if now.done == 4:
             raise KeyboardInterrupt
 
     journal = tmp_path / "rows.jsonl"
-    run = run_depth(find_frames(data), SETTINGS, processes=0, journal=journal, progress=interrupt)
+    run = run_depth(find_frames(data), SETTINGS, processes=0, journal=journal, on_progress=interrupt)
     assert run.interrupted
     assert len(run.rows) == 4
     assert not report_of(run).complete
@@ -140,6 +141,7 @@ RUN = """
 import sys
 import tyro
 from scene_depth.cli.eval import eval
+from scene_depth.work import Progress
 if __name__ == "__main__":
     try:
         tyro.cli(eval, args=sys.argv[1:])

@@ -16,11 +16,12 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.view_scores import score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
 from scene_depth.fitting.config import FitConfig
-from scene_depth.fitting.fit import FitProgress, FitResult, fit, views_of_step
+from scene_depth.fitting.fit import FitResult, fit, views_of_step
 from scene_depth.fitting.parameters import learning_rates
 from scene_depth.rendering import render
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.work import Progress
 
 TRUTH = blobs()
 SCENE = rendered_scene(TRUTH, views=12)
@@ -41,7 +42,7 @@ def mean_psnr(splats: GaussianSplats, scene: Scene) -> float:
 def test_recovers_a_scene_from_points(density: str, least: float) -> None:
     config = replace(SHORT, density=density, steps=250, grow_gradient=0.002, refine_stop=0.6)  # type: ignore[arg-type]
     losses: list[float] = []
-    result = fit(TRAIN, config=config, progress=lambda now: losses.append(now.loss))
+    result = fit(TRAIN, config=config, on_progress=lambda now: losses.append(now.measures["loss"]))
     assert mean_psnr(result.splats, TEST) > least
     assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
     assert result.report.finished
@@ -107,11 +108,11 @@ def test_frozen_splats_have_no_optimizer_and_progress_shows_all() -> None:
     frozen = TRUTH.select(slice(0, 40))
     shown: list[GaussianSplats] = []
 
-    def look(now: FitProgress) -> bool:
-        shown.append(now.splats())
-        return now.step < 3
+    def look(now: Progress) -> bool:
+        shown.append(now.snapshot())
+        return now.done < 3
 
-    result = fit(TRAIN, initial=TRUTH.select([50]), frozen=frozen, config=QUICK, progress=look)
+    result = fit(TRAIN, initial=TRUTH.select([50]), frozen=frozen, config=QUICK, on_progress=look)
     assert result.state is not None
     assert all(len(entry["exp_avg"]) == 1 for entry in result.state.trainable.values() if "exp_avg" in entry)
     assert [len(splats) for splats in shown] == [41, 41, 41]
@@ -125,7 +126,7 @@ def test_a_stopped_and_resumed_fit_ends_with_the_same_bits(density: str, stop: i
     config = replace(QUICK, density=density, reset_every=15, random_background=True, batch=2)  # type: ignore[arg-type]
     frozen = TRUTH.select(slice(0, 10))
     whole = fit(TRAIN, config=config, frozen=frozen, seed=3)
-    part = fit(TRAIN, config=config, frozen=frozen, seed=3, progress=lambda now: now.step < stop)
+    part = fit(TRAIN, config=config, frozen=frozen, seed=3, on_progress=lambda now: now.done < stop)
     assert not part.report.finished
     assert part.report.steps == stop
     assert part.state is not None
@@ -149,11 +150,11 @@ def test_same_seed_and_any_number_of_threads_give_the_same_bits() -> None:
 
 
 def test_an_interrupt_returns_what_was_done() -> None:
-    def interrupt(now: FitProgress) -> None:
-        if now.step == 5:
+    def interrupt(now: Progress) -> None:
+        if now.done == 5:
             raise KeyboardInterrupt
 
-    result = fit(TRAIN, config=QUICK, progress=interrupt)
+    result = fit(TRAIN, config=QUICK, on_progress=interrupt)
     assert result.report.steps == 5
     assert result.state is not None
     assert bits(fit(TRAIN, config=QUICK, resume=result.state)) == bits(fit(TRAIN, config=QUICK))
@@ -172,7 +173,7 @@ def test_an_interrupt_between_optimizers_cannot_be_resumed(monkeypatch: pytest.M
 
 
 def test_resuming_something_else_is_refused(tmp_path: Path) -> None:
-    state = fit(TRAIN, config=QUICK, progress=lambda now: False).state
+    state = fit(TRAIN, config=QUICK, on_progress=lambda now: False).state
     assert state is not None
     for changes, field in (
         ({"config": replace(QUICK, steps=41)}, "steps"),

@@ -160,7 +160,7 @@ def test_every_parameter_of_depthlab_gets_a_gradient_with_and_without_checkpoint
 @pytest.mark.parametrize("objective", ["diffusion", "flow"])
 def test_depthlab_trains_goes_on_and_completes_by_name(folder: Path, tmp_path: Path, objective: Any) -> None:
     config = tiny(depthlab, folder, objective=objective, evaluation_steps=2, train={"average": 0.5})
-    train(DepthLabObjective(config), config.train, tmp_path, whole_config=config, progress=lambda now: now.step < 1)
+    train(DepthLabObjective(config), config.train, tmp_path, whole_config=config, on_progress=lambda now: now.done < 1)
     made = DepthLabObjective(config)
     report = train(made, config.train, tmp_path, whole_config=config, resume=True)
     assert report.measures["abs_rel"] > 0

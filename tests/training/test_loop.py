@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_run_and_another_one_does_not(tmp_path: Pat
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path: Path) -> None:
     config = toy_config(steps=12, accumulation=2, schedule="cosine", warmup=3, validate_every=4)
     whole = train(ToyObjective(), config, tmp_path / "whole")
-    stopped = train(ToyObjective(), config, tmp_path / "parts", progress=lambda now: now.step < 5)
+    stopped = train(ToyObjective(), config, tmp_path / "parts", on_progress=lambda now: now.done < 5)
     assert not stopped.finished
     assert stopped.steps == 5
     resumed = train(ToyObjective(), config, tmp_path / "parts", resume=True)
@@ -60,11 +60,11 @@ def test_lines_after_the_checkpoint_are_dropped_on_resuming(tmp_path: Path) -> N
     config = toy_config(checkpoint_every=4)
 
     def fail(now):
-        if now.step == 6:
+        if now.done == 6:
             raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError):
-        train(ToyObjective(), config, tmp_path / "cut", progress=fail)
+        train(ToyObjective(), config, tmp_path / "cut", on_progress=fail)
     assert load_checkpoint(tmp_path / "cut").step == 4
     with (tmp_path / "cut" / "log.jsonl").open("a") as file:
         file.write('{"step": 7, "lo')
@@ -75,11 +75,11 @@ def test_lines_after_the_checkpoint_are_dropped_on_resuming(tmp_path: Path) -> N
 
 def test_an_interrupt_saves_and_is_raised_again(tmp_path: Path) -> None:
     def press(now):
-        if now.step == 3:
+        if now.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(ToyObjective(), toy_config(), tmp_path, progress=press)
+        train(ToyObjective(), toy_config(), tmp_path, on_progress=press)
     assert load_checkpoint(tmp_path).step == 3
     assert (tmp_path / "weights" / "line.pt").is_file()
     train(ToyObjective(), toy_config(), tmp_path, resume=True)
@@ -137,7 +137,7 @@ def test_pictures_measures_best_weights_and_events_are_kept(tmp_path: Path) -> N
     pytest.importorskip("tensorboard")
     seen = []
     config = toy_config(validate_every=6, tensorboard=True)
-    report = train(ToyObjective(noise=0, dropout=0), config, tmp_path, progress=lambda now: seen.append(now) or None)
+    report = train(ToyObjective(noise=0, dropout=0), config, tmp_path, on_progress=lambda now: seen.append(now) or None)
     measured = [line["validation"]["error"] for line in read_log(tmp_path) if "validation" in line]
     assert len(measured) == 3
     assert measured[-1] < measured[0]
@@ -147,7 +147,7 @@ def test_pictures_measures_best_weights_and_events_are_kept(tmp_path: Path) -> N
     ]
     assert (tmp_path / "best" / "line.pt").is_file()
     assert list((tmp_path / "tensorboard").iterdir())
-    assert [now.step for now in seen] == list(range(1, 13))
+    assert [now.done for now in seen] == list(range(1, 13))
     assert seen[-1].losses["twice"] == pytest.approx(2 * seen[-1].losses["loss"])
 
 

@@ -81,6 +81,6 @@ def test_a_training_that_was_cut_off_goes_on_from_its_checkpoint(setting) -> Non
     config = part.configuration(longer, "B", 5)
     training = part.auxiliary.TRAINING
     folder = longer.output / "cut_3"
-    train(training.make(config), config.train, folder, whole_config=config, progress=lambda now: now.step < 2)
+    train(training.make(config), config.train, folder, whole_config=config, on_progress=lambda now: now.done < 2)
     assert trained(longer, "cut", training, config) == folder
     assert '"finished": true' in (folder / "report.json").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -12,13 +11,13 @@ from scipy.ndimage import distance_transform_edt
 
 from scene_depth.errors import InputError
 from scene_depth.scene import Scene, View
+from scene_depth.work import OnProgress, Progress
 from scene_depth_synthetic.composited.drawing import Appearance, standing_object
 from scene_depth_synthetic.composited.objects import object_for
 from scene_depth_synthetic.composited.placement import Placement, find_placement
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.exposure import SHOULDER
 
-Progress = Callable[[int, int, str], None]
 TINT = 0.5  # share of the surroundings' colour cast that the light on the object takes over
 LIGHT = (0.03, 0.28)  # linear bounds of the object's mean brightness: neither lost in the dark nor burnt out
 
@@ -49,7 +48,7 @@ class _Original:
 
 
 def composite_object(
-    scene: Scene, *, seed: int = 0, size: float | None = None, threads: int | None = None, progress: Progress | None = None
+    scene: Scene, *, seed: int = 0, size: float | None = None, threads: int | None = None, on_progress: OnProgress | None = None
 ) -> Composited:
     """Puts an object into every view of a posed RGB-D scene.
 
@@ -65,10 +64,11 @@ def composite_object(
         seed: Chooses object and place; the same seed gives the same bits.
         size: Height of the object in scene units; by default 0.3 of the height of the pictures that see it.
         threads: Worker threads; the result does not depend on them.
-        progress: Called with done, total and a text.
+        on_progress: Called before each picture; False ends the drawing.
 
     Raises:
         InputError: If a view has no photo or no depth, the size is not positive, or nothing can stand anywhere.
+        KeyboardInterrupt: If it was stopped; nothing is written before the end.
     """
     _check(scene, seed, size)
     name, piece = object_for(seed)
@@ -77,8 +77,8 @@ def composite_object(
     standing = standing_object(piece, placement, Dice(seed, 303).uniform(0.0, 6.28))
     originals, seen = [], []
     for index, view in enumerate(scene.views):
-        if progress is not None:
-            progress(index, len(scene), f"{name}: {view.name}")
+        if on_progress is not None and on_progress(Progress("composite", index, len(scene), f"{name}: {view.name}")) is False:
+            raise KeyboardInterrupt
         rgb = np.rint(np.clip(view.image(), 0, 1) * 255).astype(np.uint8)
         originals.append(_Original(rgb, view.depth()))
         look = standing.appearance(view.camera, seed=index, threads=threads)

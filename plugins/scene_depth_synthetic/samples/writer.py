@@ -7,7 +7,6 @@ below ``removed`` the same views with the object gone have a ``transforms.json``
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_mask
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.posed_views import OPENGL_AXES
+from scene_depth.work import OnProgress, Progress
 from scene_depth_synthetic.samples import SAMPLE_SCENES
 from scene_depth_synthetic.samples.capture import Picture, capture
 from scene_depth_synthetic.samples.recipe import HELD_OUT_EVERY, SampleScene
@@ -30,7 +30,6 @@ JPEG_QUALITY = 88
 POINTS = 4800
 RECIPE = "recipe.json"
 LARGEST_SCALE = 8.0
-Progress = Callable[[int, int, str], None]
 
 
 def sample_scene(name: str, scale: float = 1.0) -> SampleScene:
@@ -55,7 +54,7 @@ def sample_scene(name: str, scale: float = 1.0) -> SampleScene:
 
 
 def write_sample_scene(
-    folder: Path, sample: SampleScene, *, threads: int | None = None, progress: Progress | None = None
+    folder: Path, sample: SampleScene, *, threads: int | None = None, on_progress: OnProgress | None = None
 ) -> dict[str, Any]:
     """Draws a sample scene and writes its folder. The same call writes the same files again.
 
@@ -63,21 +62,23 @@ def write_sample_scene(
         folder: New or empty, or a folder written by this function, whose files are then replaced.
         sample: What to draw.
         threads: Worker threads; the result does not depend on them.
-        progress: Called with done, total and a text.
+        on_progress: Called before each picture; False ends the drawing.
 
     Returns:
         What ``recipe.json`` says.
 
     Raises:
         InputError: If the folder holds something else, or cannot be written.
+        KeyboardInterrupt: If it was stopped; what is drawn stays, and the same call goes over it again.
     """
     _check_folder(folder)
     drawn, names, total = capture(sample), sample.view_names(), 2 * len(sample.cameras)
     pictures: list[list[Picture]] = [[], []]
     for index, name in enumerate(names):
         for state in (0, 1):
-            if progress is not None:
-                progress(2 * index + state, total, f"{sample.name}: {name}")
+            now = Progress("draw", 2 * index + state, total, f"{sample.name}: {name}")
+            if on_progress is not None and on_progress(now) is False:
+                raise KeyboardInterrupt
             picture = drawn.picture(index, removed=bool(state), threads=threads)
             _write_picture(folder / "removed" if state else folder, name, picture, sample.depth_unit)
             pictures[state].append(picture)

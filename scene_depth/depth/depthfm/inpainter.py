@@ -20,7 +20,7 @@ from scene_depth.depth.depthfm.model import RESOLUTION, check_options
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.video import fitted_frame, measure_flicker
 from scene_depth.depth.latent.model_input import check_clear_input, check_model_input
-from scene_depth.depth.model import DepthModel, complete_view
+from scene_depth.depth.model import DepthModel
 from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, PriorInpainter
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
@@ -75,21 +75,9 @@ class DepthFMInpainter(DepthModel):
     def harmonize(self) -> bool | None:
         return False if self._fitted_by == "solver" else None
 
-    def __call__(
-        self,
-        rgb: ArrayLike | None,
-        depth: ArrayLike,
-        known: ArrayLike | None = None,
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        """Fills one view; see ``DepthInpainter``.
-
-        Raises:
-            InputError: For bad input (see ``check_clear_input``; one known pixel is enough for the scale).
-        """
-        return complete_view(self, check_clear_input(rgb, depth, known, camera), seed=seed)
+    def check(self, rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
+        """Refuses what ``check_input`` would only note, such as unusable depth that is marked known."""
+        return check_clear_input(rgb, depth, known, camera)
 
     def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
         """Predicts one view.

@@ -122,6 +122,10 @@ class DepthLabInpainter(DepthModel):
         if self.guidance_scale != 1:
             self._loaded.unconditional()
 
+    def check(self, rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
+        """Refuses what ``check_input`` would only note, such as unusable depth that is marked known."""
+        return check_clear_input(rgb, depth, known, camera)
+
     def __call__(
         self,
         rgb: ArrayLike | None,
@@ -131,12 +135,11 @@ class DepthLabInpainter(DepthModel):
         camera: Cameras | None = None,
         seed: int = 0,
     ) -> DepthPrediction:
-        """Fills one view; see ``DepthInpainter``.
+        """Fills one view; with ``known_depth="official"`` as the official code does, known depth changed.
 
-        Raises:
-            InputError: For bad input (see ``check_clear_input``).
+        Args and Raises: As in ``DepthModel``.
         """
-        view = check_clear_input(rgb, depth, known, camera)
+        view = self.check(rgb, depth, known, camera)
         return self.predict(view, seed=seed) if self.known_depth == "official" else complete_view(self, view, seed=seed)
 
     @property
@@ -167,7 +170,7 @@ class DepthLabInpainter(DepthModel):
         """
         if not len(rgbs) == len(depths) == len(knowns):
             raise InputError("batch", f"{len(rgbs)} pictures, {len(depths)} depths, {len(knowns)} masks", "as many of each")
-        views = [check_clear_input(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
+        views = [self.check(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
         seeds = [seed + index for index in range(len(views))]
         found = self._predict_all(views, seeds)
         if self.known_depth == "official":

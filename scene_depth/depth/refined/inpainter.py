@@ -52,7 +52,7 @@ class RefinedInpainter(DepthModel):
     at known pixels and little beside them, and its correction is limited.
 
     Attributes:
-        weights: File, or folder with ``refined.npz``; None takes the one that comes with the package.
+        weights: File, or folder with ``refined.npz``; from ``scene-depth train refined``; none comes with the package.
         solver: Parameters of the solver; without a prior.
         trust: Largest correction in standard deviations of the solver's own uncertainty: where the solver has no reason to
             doubt itself, a network that has never seen such a scene may not overrule it.

@@ -125,7 +125,7 @@ def load_network(path: str | os.PathLike[str] | None = None) -> RefiningNetwork:
     """Reads a network on the CPU in single precision.
 
     Args:
-        path: File, or folder with ``refined.npz``; None takes the one that comes with the package.
+        path: File, or folder with ``refined.npz``; from ``scene-depth train refined``; none comes with the package.
 
     Raises:
         InputError: If there is none, or it holds something else.
