@@ -148,7 +148,7 @@ def test_pictures_measures_best_weights_and_events_are_kept(tmp_path: Path) -> N
     assert (tmp_path / "best" / "line.pt").is_file()
     assert list((tmp_path / "tensorboard").iterdir())
     assert [now.done for now in seen] == list(range(1, 13))
-    assert seen[-1].losses["twice"] == pytest.approx(2 * seen[-1].losses["loss"])
+    assert seen[-1].measures["twice"] == pytest.approx(2 * seen[-1].measures["loss"])
 
 
 def test_bf16_and_gradient_checkpointing_are_switched_on(tmp_path: Path) -> None:
