@@ -33,7 +33,6 @@ from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 Selection = Box | Sphere | Tensor | NDArray[Any] | Sequence[int] | str | PathLike[str] | None
 """An object: a region, splat indices, one boolean a splat, a folder of masks, a file of a region or of indices; None means
 the scene's own masks."""
-NO_MASKS = SelectionSource(box="")
 
 
 def select(
@@ -219,7 +218,7 @@ def _select(
     by_masks = isinstance(what, SelectionSource) and what.by_masks
     if scene is None and by_masks:
         raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
-    source = what if isinstance(what, SelectionSource) else NO_MASKS
+    source = what if isinstance(what, SelectionSource) else None
     views = [] if scene is None else load_views(scene, max_size, source)
     if isinstance(what, SelectionSource):
         return select_by_source(splats, views, what, grow), views

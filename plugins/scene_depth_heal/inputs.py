@@ -47,17 +47,26 @@ class SelectionSource:
         return self.box is None and self.sphere is None and self.indices is None
 
 
-def load_views(scene: Scene, max_size: int, source: SelectionSource, painted: Mapping[str, Path] | None = None) -> list[HealView]:
+def load_views(
+    scene: Scene, max_size: int, source: SelectionSource | None, painted: Mapping[str, Path] | None = None
+) -> list[HealView]:
     """The scene's views at the working size, with masks where masks select, and edited pictures where there are any.
+
+    Args:
+        scene: Posed photos.
+        max_size: Longer side of the views, at most, in pixels.
+        source: What selects; None for views without masks.
+        painted: Files of edited pictures by the name of their view.
 
     Raises:
         InputError: If masks are wanted and there are none, a mask is missing or of another size, or an edited picture
             belongs to no view.
     """
     painted = dict(painted or {})
-    use_masks = source.by_masks
-    masks = {} if source.masks is None else images_named_like(source.masks, [view.name for view in scene.views], what="masks")
-    if use_masks and source.masks is None and all(view.load_mask is None for view in scene.views):
+    folder = None if source is None else source.masks
+    own_masks = source is not None and source.by_masks and folder is None
+    masks = {} if folder is None else images_named_like(folder, [view.name for view in scene.views], what="masks")
+    if own_masks and all(view.load_mask is None for view in scene.views):
         raise InputError("masks", "a scene without masks", "--masks DIR, --box, --sphere or --indices", file=scene.source)
     sized = TrainingViews(scene.views, max_size, mask_use="keep")
     views = []
@@ -67,7 +76,7 @@ def load_views(scene: Scene, max_size: int, source: SelectionSource, painted: Ma
         mask = None
         if view.name in masks:
             mask = _resized_mask(masks[view.name], (view.camera.width, view.camera.height), size)
-        elif use_masks and source.masks is None and target.counts is not None:
+        elif own_masks and target.counts is not None:
             mask = target.counts.numpy()
         edited = painted.pop(view.name, None)
         views.append(

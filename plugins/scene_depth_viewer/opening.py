@@ -19,8 +19,6 @@ from scene_depth_viewer.session import UNDO_BYTES, EditSession
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
 
-NO_SELECTION = SelectionSource(box="")  # anything but masks: views are loaded without them
-
 
 def open_page(
     scene: str | Path | Scene | GaussianSplats,
@@ -108,5 +106,5 @@ def _open_scene(
             raise InputError("splats", found, accepted, file=path or folder)
         loaded = read_splats(path)
     masked = any(view.load_mask is not None for view in scene.views)
-    views = load_views(scene, max_size, SelectionSource() if masked else NO_SELECTION)
+    views = load_views(scene, max_size, SelectionSource() if masked else None)
     return EditSession(loaded.to(device), views, source=path, undo_bytes=undo_bytes)
