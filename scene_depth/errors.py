@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
+
+LONGEST = 500
+"""Characters of one value in a message."""
 
 
 class InputError(ValueError):
@@ -25,5 +29,15 @@ class InputError(ValueError):
 
     def __init__(self, field: str, found: object, accepted: str, *, file: str | PathLike[str] | None = None):
         self.field, self.found, self.accepted, self.file = field, found, accepted, file
-        place = f"{file}: " if file is not None else ""
-        super().__init__(f"{place}{field}: found {found}; accepted: {accepted}")
+        place = f"{one_line(file)}: " if file is not None else ""
+        super().__init__(f"{place}{one_line(field)}: found {one_line(found)}; accepted: {accepted}")
+
+
+def one_line(value: object) -> str:
+    """A value as one line of text for a terminal: what files put into it can neither break the line nor steer the terminal.
+
+    Control characters, and bytes of file names that are no UTF-8, are shown as escapes; more than 500 characters are cut.
+    """
+    text = os.fsdecode(value) if isinstance(value, (bytes, PathLike)) else str(value)
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -13,6 +13,7 @@ import difflib
 import functools
 import importlib.util
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -22,7 +23,8 @@ from typing import Any
 
 import tyro
 
-from scene_depth.errors import InputError
+from scene_depth.cli.progress import sigterm_is_interrupt
+from scene_depth.errors import InputError, one_line
 
 GROUP = "scene_depth.commands"
 TASKS = {
@@ -53,13 +55,29 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands[first].load()
     except Exception as error:  # a broken extension must not break the other commands
         return _fail(f"the command {first!r} of {commands[first].value} could not be loaded: {error}")
-    try:
-        _parse(command, arguments)()
-    except InputError as error:
-        return _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("interrupted")
-        return 130
+    return _run(_parse(command, arguments))
+
+
+def _run(call: Callable[[], Any]) -> int:
+    """Runs a command. What goes wrong outside of the program ends with one line, and so does a request to end."""
+    with sigterm_is_interrupt():
+        try:
+            call()
+        except InputError as error:
+            return _fail(str(error))
+        except KeyboardInterrupt:
+            _fail("interrupted")
+            return 130
+        except BrokenPipeError:  # whoever read the output has seen enough
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # so that the end of the process does not write again
+            return 141
+        except OSError as error:
+            place = f"{one_line(error.filename)}: " if error.filename else ""
+            return _fail(f"{place}{error.strerror or one_line(error)}")
+        except MemoryError as error:
+            return _fail(f"out of memory ({one_line(error) or 'a smaller picture or fewer splats need less'})")
+        except (RecursionError, OverflowError) as error:
+            return _fail(f"a value in the input is beyond what can be worked with ({one_line(error)})")
     return 0
 
 

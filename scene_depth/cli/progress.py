@@ -81,8 +81,15 @@ def print_json(report: Any, *, indent: int | None = None) -> None:
 
 
 @contextmanager
+def sigterm_is_interrupt() -> Iterator[None]:
+    """Lets SIGTERM, which schedulers and containers send before they kill, do what Ctrl-C does."""
+    with _handled(lambda number, frame: signal.default_int_handler(number, None), signal.SIGTERM):
+        yield
+
+
+@contextmanager
 def _stopped_by_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether Ctrl-C was pressed; pressed again, it interrupts at once."""
+    """Gives a function that says whether Ctrl-C was pressed or SIGTERM came; the second time, either interrupts at once."""
     pressed: list[int] = []
 
     def press(number: int, frame: object) -> None:
@@ -91,12 +98,21 @@ def _stopped_by_signal() -> Iterator[Callable[[], bool]]:
         pressed.append(number)
         print("ending after this step; press Ctrl-C again to end at once", file=sys.stderr)
 
-    try:
-        former = signal.signal(signal.SIGINT, press)
-    except ValueError:  # not the main thread: its signals are handled elsewhere
-        yield lambda: False
-        return
-    try:
+    with _handled(press, signal.SIGINT, signal.SIGTERM):
         yield lambda: bool(pressed)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, Any], None], *signals: int) -> Iterator[None]:
+    """Handles signals inside the block; outside of the main thread, where that is not possible, they stay as they are."""
+    former = {}
+    try:
+        for number in signals:
+            former[number] = signal.signal(number, handler)
+    except ValueError:
+        pass
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, before in former.items():
+            signal.signal(number, before)

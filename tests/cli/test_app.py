@@ -1,5 +1,8 @@
 """The program: its list of commands, what it says of misspelled ones, and how commands end."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ import tyro
 
 import scene_depth.cli.app as app
 from scene_depth.cli.app import GROUP, TASKS, main
+from scene_depth.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,29 @@ def sample(
     raise KeyboardInterrupt
 
 
+FAILURES = {
+    "full": OSError(errno.ENOSPC, "No space left on device", "out/a.ply"),
+    "memory": MemoryError("Unable to allocate 3. TiB"),
+    "deep": RecursionError("maximum recursion depth exceeded"),
+    "large": OverflowError("int too large to convert to float"),
+    "steering": InputError("name", "a\x1b[2Jb\nc\u202e", "letters", file="x\r.ply"),
+}
+
+
+def fail(how: str) -> None:
+    """Fail."""
+    if how == "term":
+        os.kill(os.getpid(), signal.SIGTERM)
+    if how == "pipe":
+        raise BrokenPipeError
+    raise FAILURES[how]
+
+
 @pytest.fixture
 def commands(monkeypatch):
     found = [
         EntryPoint("heal", f"{__name__}:sample", GROUP),
+        EntryPoint("fail", f"{__name__}:fail", GROUP),
         EntryPoint("broken", "no_such_package.cli:broken", GROUP),
     ]
     monkeypatch.setattr(app, "entry_points", lambda group: found)
@@ -98,6 +121,34 @@ def test_a_command_that_is_interrupted_ends_with_130(commands, capsys):
     said = capsys.readouterr()
     assert said.out.split() == ["a", "b", "c"]
     assert said.err == "scene-depth: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ("full", "out/a.ply: No space left on device"),
+        ("memory", "out of memory (Unable to allocate 3. TiB)"),
+        ("deep", "a value in the input is beyond what can be worked with (maximum recursion depth exceeded)"),
+        ("large", "a value in the input is beyond what can be worked with (int too large to convert to float)"),
+        ("steering", r"x\r.ply: name: found a\x1b[2Jb\nc\u202e; accepted: letters"),
+    ],
+)
+def test_what_goes_wrong_outside_of_the_program_is_one_line(commands, capsys, how, line):
+    assert main(["fail", "--how", how]) == 2
+    assert capsys.readouterr().err == f"scene-depth: {line}\n"
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(commands, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["fail", "--how", "term"]) == 130
+    assert capsys.readouterr().err == "scene-depth: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_in_silence(commands, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    assert main(["fail", "--how", "pipe"]) == 141
+    assert capsys.readouterr().err == ""
 
 
 def test_a_broken_command_is_reported_and_the_others_work(commands, capsys):

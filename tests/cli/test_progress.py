@@ -17,15 +17,16 @@ class Report:
     steps: int = 3
 
 
-def test_first_ctrl_c_stops_after_the_step_and_the_second_at_once(capsys):
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_ctrl_c_stops_after_the_step_and_the_second_at_once(capsys, number):
+    before = signal.getsignal(number)
     with watch_progress("fit") as on_progress:
         assert on_progress(Progress("fit", 1, 10)) is True
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         assert on_progress(Progress("fit", 2, 10)) is False
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
     assert "press Ctrl-C again" in capsys.readouterr().err
 
 
