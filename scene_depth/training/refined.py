@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, procedural_source
-from scene_depth.datasets.streams.stream import shuffled_position
+from scene_depth.datasets.streams import SourceConfig, procedural_source, shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
 from scene_depth.depth.refined.inpainter import working_view

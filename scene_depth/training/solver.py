@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.frames.faults import enlarged_frame, imperfect_depth
-from scene_depth.datasets.streams import SourceConfig, procedural_source
-from scene_depth.datasets.streams.stream import shuffled_position
+from scene_depth.datasets.streams import SourceConfig, procedural_source, shuffled_position
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, find_candidates

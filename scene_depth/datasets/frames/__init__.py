@@ -7,15 +7,13 @@ from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
+from scene_depth.datasets.frames.folders import listed_frames, plain_frames, single_frame
 from scene_depth.datasets.frames.frame import DepthFrame, FrameSource
 from scene_depth.datasets.frames.hypersim import hypersim_frames
 from scene_depth.datasets.frames.kitti import selected_frames, tree_frames
-from scene_depth.datasets.frames.laser_scans import diode_frames, eth3d_frames
 from scene_depth.datasets.frames.nyu import exported_frames, labeled_frames, scene_frames
-from scene_depth.datasets.frames.plain import plain_frames
 from scene_depth.datasets.frames.resize import cropped_frame, limited_frame, mirrored_frame, resized_frame
-from scene_depth.datasets.frames.scannet import scannet_frames
-from scene_depth.datasets.frames.shared_layout import listed_frames, single_frame
+from scene_depth.datasets.frames.scans import diode_frames, eth3d_frames, scannet_frames
 from scene_depth.datasets.frames.virtual_kitti import virtual_kitti_frames
 from scene_depth.errors import InputError
 

@@ -49,16 +49,16 @@ def _wobble(inverse: Array, rng: np.random.Generator) -> Array:
     apart = rng.uniform(-1, 1, 2) * rng.uniform(0, 1.5)
     offset = [length * _waves(inverse.shape, wave, rng) + apart[axis] for axis in (0, 1)]
     places = np.indices(inverse.shape) + np.stack(offset)
-    return ndimage.map_coordinates(inverse, places, order=int(rng.integers(2)), mode="nearest")
+    return _sampled(inverse, places, rng)
 
 
 def _blur(inverse: Array, rng: np.random.Generator) -> Array:
-    return ndimage.gaussian_filter(inverse, rng.uniform(0.4, 1.5))
+    return np.asarray(ndimage.gaussian_filter(inverse, rng.uniform(0.4, 1.5)), np.float64)
 
 
 def _median(inverse: Array, rng: np.random.Generator) -> Array:
     """Thin things are lost and corners cut."""
-    return ndimage.median_filter(inverse, size=int(rng.choice([3, 5])))
+    return np.asarray(ndimage.median_filter(inverse, size=int(rng.choice([3, 5]))), np.float64)
 
 
 def _resample(inverse: Array, rng: np.random.Generator) -> Array:
@@ -66,7 +66,7 @@ def _resample(inverse: Array, rng: np.random.Generator) -> Array:
     factor = rng.uniform(1.2, 3)
     rows, columns = (np.arange(0, size, factor).astype(int) for size in inverse.shape)
     places = np.indices(inverse.shape) / factor
-    return ndimage.map_coordinates(inverse[np.ix_(rows, columns)], places, order=int(rng.integers(2)), mode="nearest")
+    return _sampled(inverse[np.ix_(rows, columns)], places, rng)
 
 
 def _wave(inverse: Array, rng: np.random.Generator) -> Array:
@@ -81,8 +81,13 @@ def _grain(inverse: Array, rng: np.random.Generator) -> Array:
 
 def _waves(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> Array:
     """Smooth noise of variance 1."""
-    waves = ndimage.gaussian_filter(rng.standard_normal(shape), length)
+    waves = np.asarray(ndimage.gaussian_filter(rng.standard_normal(shape), length), np.float64)
     return waves / max(float(waves.std()), 1e-12)
+
+
+def _sampled(inverse: Array, places: Array, rng: np.random.Generator) -> Array:
+    """Values at other places, interpolated for some draws and the nearest for others."""
+    return np.asarray(ndimage.map_coordinates(inverse, places, order=int(rng.integers(2)), mode="nearest"), np.float64)
 
 
 FAULTS: tuple[tuple[float, Fault], ...] = (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -50,21 +50,21 @@ class DepthFrame:
     role: str = "eval"
 
     def __post_init__(self) -> None:
-        for name, array in self.arrays().items():
-            if array.shape[:2] != self.truth.shape:
-                raise InputError(
-                    f"{self.name}: {name}", f"size {_size(array)}", f"{_size(self.truth)}, the size of the true depth"
-                )
-        if self.camera is not None and (self.camera.width, self.camera.height) != self.truth.shape[::-1]:
-            found = f"{self.camera.width} x {self.camera.height}"
-            raise InputError(f"{self.name}: camera", found, f"{_size(self.truth)}, the size of the true depth")
+        wanted = self.truth.shape[::-1]
+        sizes = {name: array.shape[1::-1] for name, array in self.arrays().items()}
+        if self.camera is not None:
+            sizes["camera"] = (self.camera.width, self.camera.height)
+        for name, size in sizes.items():
+            if size != wanted:
+                accepted = f"{wanted[0]} x {wanted[1]}, the size of the true depth"
+                raise InputError(f"{self.name}: {name}", "size " + " x ".join(map(str, size)), accepted)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
         """Pixels with truth  # [H, W]"""
         return self.truth > 0
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Every map beside the truth that is there, by name."""
         names = ("rgb", "object_mask", "score_mask", "prior", "instances", "classes")
         single = {name: getattr(self, name) for name in names}
@@ -93,6 +93,25 @@ class FrameSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FileFrame:
+    """A frame in files.
+
+    Attributes:
+        name: Name of the frame.
+        read: Reads the frame of that name: a ``functools.partial`` of a module's function, which other processes can be sent.
+        role: See ``DepthFrame.role``.
+    """
+
+    name: str
+    read: Callable[[str], DepthFrame]
+    role: str = "eval"
+
+    def load(self) -> DepthFrame:
+        """Reads the files."""
+        return self.read(self.name)
+
+
 def pinhole(fx: float, fy: float, cx: float, cy: float, width: int, height: int, *, first_center: float) -> Cameras:
     """One camera at the origin from published intrinsics.
 
@@ -107,10 +126,6 @@ def pinhole(fx: float, fy: float, cx: float, cy: float, width: int, height: int,
     return Cameras(torch.eye(4, dtype=torch.float64)[None], K, width, height)
 
 
-def only_valid(depth: NDArray) -> NDArray[np.float32]:
+def only_valid(depth: NDArray[Any]) -> NDArray[np.float32]:
     """Depth as float32 with everything that is no measurement (not finite, not positive, background) set to 0."""
     return np.where(known_depth(depth), depth, 0).astype(np.float32)
-
-
-def _size(array: NDArray) -> str:
-    return f"{array.shape[1]} x {array.shape[0]}"

@@ -13,8 +13,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.datasets.frames.frame import DepthFrame, FrameSource, only_valid
+from scene_depth.datasets.frames.frame import DepthFrame, FileFrame, FrameSource, only_valid
 from scene_depth.datasets.frames.hdf5 import read_hdf5
 from scene_depth.errors import InputError
 from scene_depth.io.images import read_image
@@ -41,62 +40,6 @@ NYU40 = (
     "sink", "lamp", "bathtub", "bag", "other structure", "other furniture", "other prop",
 )  # fmt: skip
 """The 40 classes of Gupta et al. (2013) for NYUv2, by number."""
-
-
-@dataclass(frozen=True)
-class HypersimFrame:
-    """One frame.
-
-    Attributes:
-        scene: Folder ``ai_VVV_NNN``.
-        trajectory: "cam_00" and so on.
-        number: Four digits.
-        cameras: File of camera parameters, or None for the nominal camera.
-    """
-
-    scene: Path
-    trajectory: str
-    number: str
-    cameras: Path | None = None
-    role: str = "eval"
-
-    @property
-    def name(self) -> str:
-        """Scene, trajectory and number."""
-        return f"{self.scene.name}_{self.trajectory}_{self.number}"
-
-    def load(self) -> DepthFrame:
-        """Reads the frame. z = distance / |ray|, with the ray through the pixel scaled to z = 1."""
-        distance = read_hdf5(self._file("geometry_hdf5", "depth_meters.hdf5"), "dataset", 2).astype(np.float64)
-        height, width = distance.shape
-        matrix = _camera_from_uv(self.cameras, self.scene.name, width, height)
-        truth = only_valid(distance / ray_lengths_of(matrix, width, height))
-        return DepthFrame(
-            name=self.name,
-            truth=truth,
-            rgb=self._picture(),
-            camera=pinhole_of(matrix, width, height),
-            instances=self._labels("semantic_instance.hdf5"),
-            classes=self._labels("semantic.hdf5"),
-            class_names=NYU40,
-            dataset="Hypersim",
-        )
-
-    def _labels(self, ending: str) -> NDArray[np.int32] | None:
-        """Numbers with 0 for none, which the file has as -1; None if there is no such file  # [H, W]"""
-        path = self._file("geometry_hdf5", ending)
-        return np.maximum(read_hdf5(path, "dataset", 2), 0).astype(np.int32) if path.is_file() else None
-
-    def _picture(self) -> NDArray[np.float32]:
-        radiance = self._file("final_hdf5", "color.hdf5")
-        if not radiance.is_file():
-            return read_image(self._file("final_preview", "tonemap.jpg"))
-        entities = self._file("geometry_hdf5", "render_entity_id.hdf5")
-        seen = read_hdf5(entities, "dataset", 2) != -1 if entities.is_file() else None
-        return tone_mapped(read_hdf5(radiance, "dataset", 3).astype(np.float32), seen)
-
-    def _file(self, place: str, ending: str) -> Path:
-        return self.scene / "images" / f"scene_{self.trajectory}_{place}" / f"frame.{self.number}.{ending}"
 
 
 def hypersim_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
@@ -123,11 +66,52 @@ def hypersim_frames(folder: Path, split: str | None = None) -> list[FrameSource]
             trajectory = path.parent.name.removeprefix("scene_").removesuffix("_geometry_hdf5")
             number = path.name.split(".")[1]
             if wanted is None or (scene.name, trajectory, int(number)) in wanted:
-                found.append(HypersimFrame(scene, trajectory, number, cameras))
+                read = partial(_read, scene=scene, trajectory=trajectory, number=number, cameras=cameras)
+                found.append(FileFrame(f"{scene.name}_{trajectory}_{number}", read))
     return found
 
 
-def ray_lengths_of(camera_from_uv: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+def _read(name: str, scene: Path, trajectory: str, number: str, cameras: Path | None) -> DepthFrame:
+    """Reads a frame. z = distance / |ray|, with the ray through the pixel scaled to z = 1.
+
+    Args:
+        name: Scene, trajectory and number.
+        scene: Folder ``ai_VVV_NNN``.
+        trajectory: "cam_00" and so on.
+        number: Four digits.
+        cameras: File of camera parameters, or None for the nominal camera.
+    """
+
+    def file(place: str, ending: str) -> Path:
+        return scene / "images" / f"scene_{trajectory}_{place}" / f"frame.{number}.{ending}"
+
+    def labels(ending: str) -> NDArray[np.int32] | None:
+        """Numbers with 0 for none, which the file has as -1; None if there is no such file  # [H, W]"""
+        path = file("geometry_hdf5", ending)
+        return np.maximum(read_hdf5(path, "dataset", 2), 0).astype(np.int32) if path.is_file() else None
+
+    distance = read_hdf5(file("geometry_hdf5", "depth_meters.hdf5"), "dataset", 2).astype(np.float64)
+    height, width = distance.shape
+    matrix = _camera_from_uv(cameras, scene.name, width, height)
+    radiance, entities = file("final_hdf5", "color.hdf5"), file("geometry_hdf5", "render_entity_id.hdf5")
+    if radiance.is_file():
+        seen = read_hdf5(entities, "dataset", 2) != -1 if entities.is_file() else None
+        rgb = tone_mapped(read_hdf5(radiance, "dataset", 3).astype(np.float32), seen)
+    else:
+        rgb = read_image(file("final_preview", "tonemap.jpg"))
+    return DepthFrame(
+        name=name,
+        truth=only_valid(distance / _ray_lengths(matrix, width, height)),
+        rgb=rgb,
+        camera=_pinhole(matrix, width, height),
+        instances=labels("semantic_instance.hdf5"),
+        classes=labels("semantic.hdf5"),
+        class_names=NYU40,
+        dataset="Hypersim",
+    )
+
+
+def _ray_lengths(camera_from_uv: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
     """Length of the ray that reaches z = 1 at every pixel centre  # [H, W]
 
     Args:
@@ -138,10 +122,11 @@ def ray_lengths_of(camera_from_uv: NDArray[np.float64], width: int, height: int)
     v = 1 - (np.arange(height) + 0.5) / height * 2
     grid = np.stack([*np.meshgrid(u, v), np.ones((height, width))], axis=-1)
     rays = grid @ camera_from_uv.T
-    return np.linalg.norm(rays, axis=-1) / np.maximum(-rays[..., 2], 1e-9)
+    lengths: NDArray[np.float64] = np.linalg.norm(rays, axis=-1) / np.maximum(-rays[..., 2], 1e-9)
+    return lengths
 
 
-def pinhole_of(camera_from_uv: NDArray[np.float64], width: int, height: int) -> Cameras | None:
+def _pinhole(camera_from_uv: NDArray[np.float64], width: int, height: int) -> Cameras | None:
     """The pinhole camera of those rays, or None for a tilted image plane, which no intrinsics describe."""
     scaled = camera_from_uv / -camera_from_uv[2, 2]
     off = np.array([scaled[0, 1], scaled[1, 0], scaled[2, 0], scaled[2, 1]])
@@ -166,7 +151,8 @@ def tone_mapped(radiance: NDArray[np.float32], seen: NDArray[np.bool_] | None = 
     values = brightness if seen is None or not seen.any() else brightness[seen]
     bright = float(np.percentile(values, BRIGHT_PERCENTILE))
     scale = BRIGHT_VALUE**GAMMA / bright if bright >= DARKEST else 0.0
-    return np.clip(np.maximum(scale * radiance, 0) ** (1 / GAMMA), 0, 1).astype(np.float32)
+    picture: NDArray[np.float32] = np.clip(np.maximum(scale * radiance, 0) ** (1 / GAMMA), 0, 1).astype(np.float32)
+    return picture
 
 
 def _camera_from_uv(path: Path | None, scene: str, width: int, height: int) -> NDArray[np.float64]:

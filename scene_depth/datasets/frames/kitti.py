@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scene_depth.cameras import Cameras
-from scene_depth.datasets.frames.frame import DepthFrame, FrameSource, pinhole
+from scene_depth.datasets.frames.frame import DepthFrame, FileFrame, FrameSource, pinhole
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import read_image
 
 SELECTIONS = (".", "val_selection_cropped", "depth_selection/val_selection_cropped")
 DRIVE = re.compile(r"^\d{4}_\d{2}_\d{2}_drive_\d{4}_sync$")
-
-
-@dataclass(frozen=True)
-class KittiFrame:
-    """One frame: depth images in 1/256 m (Uhrig et al. 2017, development kit), 0 = no reading.
-
-    Attributes:
-        name: Drive, frame number and camera.
-        truth: Accumulated truth of 11 scans.
-        lidar: One scan, the input of the benchmark.
-        rgb: Picture, None where the raw data are not there.
-        intrinsics: File of 9 numbers (K, row-major) or a ``calib_cam_to_cam.txt``.
-        camera: Which camera's calibration to take from the latter: "02" or "03".
-    """
-
-    name: str
-    truth: Path
-    lidar: Path | None
-    rgb: Path | None
-    intrinsics: Path | None
-    camera: str = "02"
-    role: str = "eval"
-
-    def load(self) -> DepthFrame:
-        """Reads the frame."""
-        truth = self._depth(self.truth)
-        height, width = truth.shape
-        return DepthFrame(
-            name=self.name,
-            truth=truth,
-            rgb=None if self.rgb is None else read_image(self.rgb),
-            camera=None if self.intrinsics is None else _read_camera(self.intrinsics, self.camera, width, height),
-            measured={} if self.lidar is None else {"lidar": self._depth(self.lidar)},
-            dataset="KITTI",
-        )
-
-    @staticmethod
-    def _depth(path: Path) -> NDArray[np.float32]:
-        return read_depth(path, format="kitti")
 
 
 def selected_frames(folder: Path) -> list[FrameSource]:
@@ -79,45 +38,65 @@ def tree_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
     """
     names = ("val", "train") if split is None else (split,)
     place = next((folder / name for name in names if (folder / name).is_dir()), folder)
-    found: list[FrameSource] = []
-    for drive in sorted(path for path in place.iterdir() if path.is_dir() and DRIVE.match(path.name)):
-        for truth in sorted(drive.glob("proj_depth/groundtruth/image_0[23]/*.png")):
-            found.append(_from_tree(folder, drive, truth))
-    return found
+    drives = sorted(path for path in place.iterdir() if path.is_dir() and DRIVE.match(path.name))
+    return [
+        _from_tree(folder, drive, truth)
+        for drive in drives
+        for truth in sorted(drive.glob("proj_depth/groundtruth/image_0[23]/*.png"))
+    ]
 
 
-def _selected(root: Path, truth: Path) -> KittiFrame:
-    def partner(place: str, word: str, suffix: str) -> Path | None:
-        path = root / place / truth.name.replace("groundtruth_depth", word).replace(".png", suffix)
-        return path if path.is_file() else None
+def _read(
+    name: str, truth: Path, lidar: Path | None, rgb: Path | None, intrinsics: Path | None, camera: str = "02"
+) -> DepthFrame:
+    """Reads depth images in 1/256 m (Uhrig et al. 2017, development kit), 0 = no reading.
 
-    return KittiFrame(
-        name=truth.stem.replace("_groundtruth_depth", ""),
-        truth=truth,
-        lidar=partner("velodyne_raw", "velodyne_raw", ".png"),
-        rgb=partner("image", "image", ".png"),
-        intrinsics=partner("intrinsics", "image", ".txt"),
+    Args:
+        name: Drive, frame number and camera.
+        truth: Accumulated truth of 11 scans.
+        lidar: One scan, the input of the benchmark.
+        rgb: Picture, None where the raw data are not there.
+        intrinsics: File of 9 numbers (K, row-major) or a ``calib_cam_to_cam.txt``.
+        camera: Which camera's calibration to take from the latter: "02" or "03".
+    """
+    depth = read_depth(truth, format="kitti")
+    height, width = depth.shape
+    return DepthFrame(
+        name=name,
+        truth=depth,
+        rgb=None if rgb is None else read_image(rgb),
+        camera=None if intrinsics is None else _read_camera(intrinsics, camera, width, height),
+        measured={} if lidar is None else {"lidar": read_depth(lidar, format="kitti")},
+        dataset="KITTI",
     )
 
 
-def _from_tree(folder: Path, drive: Path, truth: Path) -> KittiFrame:
-    camera = truth.parent.name
-    lidar = drive / "proj_depth" / "velodyne_raw" / camera / truth.name
-    date = drive.name[:10]
-    pictures = [
-        root / date / drive.name / camera / "data" / truth.name for root in (folder, folder / "raw", folder.parent / "raw")
-    ]
-    pictures.append(drive / camera / "data" / truth.name)
-    rgb = next((path for path in pictures if path.is_file()), None)
-    calibrations = [root / date / "calib_cam_to_cam.txt" for root in (folder, folder / "raw", folder.parent / "raw")]
-    return KittiFrame(
-        name=f"{drive.name}_{truth.stem}_{camera}",
+def _selected(root: Path, truth: Path) -> FileFrame:
+    def partner(place: str, word: str, suffix: str) -> Path | None:
+        return _first([root / place / truth.name.replace("groundtruth_depth", word).replace(".png", suffix)])
+
+    lidar, rgb = partner("velodyne_raw", "velodyne_raw", ".png"), partner("image", "image", ".png")
+    read = partial(_read, truth=truth, lidar=lidar, rgb=rgb, intrinsics=partner("intrinsics", "image", ".txt"))
+    return FileFrame(truth.stem.replace("_groundtruth_depth", ""), read)
+
+
+def _from_tree(folder: Path, drive: Path, truth: Path) -> FileFrame:
+    camera, date = truth.parent.name, drive.name[:10]
+    raw = [root / date for root in (folder, folder / "raw", folder.parent / "raw")]
+    places = [*(root / drive.name for root in raw), drive]
+    read = partial(
+        _read,
         truth=truth,
-        lidar=lidar if lidar.is_file() else None,
-        rgb=rgb,
-        intrinsics=next((path for path in calibrations if path.is_file()), None),
+        lidar=_first([drive / "proj_depth" / "velodyne_raw" / camera / truth.name]),
+        rgb=_first(place / camera / "data" / truth.name for place in places),
+        intrinsics=_first(root / "calib_cam_to_cam.txt" for root in raw),
         camera=camera[-2:],
     )
+    return FileFrame(f"{drive.name}_{truth.stem}_{camera}", read)
+
+
+def _first(paths: Iterable[Path]) -> Path | None:
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _read_camera(path: Path, camera: str, width: int, height: int) -> Cameras:

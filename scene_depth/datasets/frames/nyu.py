@@ -1,18 +1,18 @@
-"""NYU Depth v2: the labelled MATLAB file, and folders of exported pictures."""
+"""NYU Depth v2: the labelled MATLAB file, the HDF5 files of its raw sequences, and folders of exported pictures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scene_depth.datasets.frames.frame import DepthFrame, FrameSource, only_valid, pinhole
+from scene_depth.datasets.frames.frame import DepthFrame, FileFrame, FrameSource, only_valid, pinhole
 from scene_depth.datasets.frames.hdf5 import opened_hdf5, read_hdf5
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
@@ -29,77 +29,6 @@ EXPORTED = re.compile(r"^(?:rgb|image)_?(\w+)$")
 DEPTH_PREFIXES = ("sync_depth_", "depth_", "depth")
 
 
-@dataclass(frozen=True)
-class LabeledFrame:
-    """One frame of the labelled file.
-
-    Attributes:
-        path: The MATLAB 7.3 file, which is HDF5.
-        index: Position in the file, from 0.
-    """
-
-    path: Path
-    index: int
-    role: str = "eval"
-
-    @property
-    def name(self) -> str:
-        """Name by the number that the published splits use, from 1."""
-        return f"nyu_{self.index + 1:04d}"
-
-    def load(self) -> DepthFrame:
-        """Reads the frame. Truth is ``depths`` where ``rawDepths`` has a reading: the rest was filled in by an algorithm.
-
-        MATLAB's arrays are column-major, so the file holds pictures as [N, 3, W, H], depth and class labels as [N, W, H].
-        """
-        with _opened(self.path) as file:
-            rgb = np.asarray(file["images"][self.index], np.float32).transpose(2, 1, 0) / np.float32(255)
-            truth = only_valid(np.asarray(file["depths"][self.index]).T)
-            if "rawDepths" in file:
-                raw = np.asarray(file["rawDepths"][self.index]).T
-                truth[~((raw > 0) & (raw < SATURATION))] = 0
-            classes = np.asarray(file["labels"][self.index]).T.astype(np.int32) if "labels" in file else None
-        height, width = truth.shape
-        camera = pinhole(**RGB_CALIBRATION, width=width, height=height, first_center=0.0) if (width, height) == SIZE else None
-        names = () if classes is None else _class_names(self.path)
-        return DepthFrame(self.name, truth, rgb, camera, classes=classes, class_names=names, dataset="NYUv2")
-
-
-@dataclass(frozen=True)
-class ExportedFrame:
-    """A picture and a 16-bit millimetre depth image of the same view."""
-
-    name: str
-    rgb: Path
-    depth: Path
-    role: str = "eval"
-
-    def load(self) -> DepthFrame:
-        """Reads the frame; readings at the sensor's end of range are dropped."""
-        truth = read_depth(self.depth, format="nyu")
-        truth[truth >= SATURATION] = 0
-        height, width = truth.shape
-        camera = pinhole(**RGB_CALIBRATION, width=width, height=height, first_center=0.0) if (width, height) == SIZE else None
-        return DepthFrame(self.name, truth, read_image(self.rgb), camera, dataset="NYUv2")
-
-
-@dataclass(frozen=True)
-class SceneFrame:
-    """One frame of the HDF5 files that Ma and Karaman (2018) made of the raw sequences: ``rgb`` and ``depth`` in metres."""
-
-    name: str
-    path: Path
-    role: str = "eval"
-
-    def load(self) -> DepthFrame:
-        """Reads the frame: ``rgb`` [3, H, W] of 8 bits, ``depth`` [H, W] in metres, filled in by the toolbox."""
-        rgb = read_hdf5(self.path, "rgb", 3).astype(np.float32).transpose(1, 2, 0) / np.float32(255)
-        truth = only_valid(read_hdf5(self.path, "depth", 2))
-        height, width = truth.shape
-        camera = pinhole(**RGB_CALIBRATION, width=width, height=height, first_center=0.0) if (width, height) == SIZE else None
-        return DepthFrame(self.name, truth, rgb, camera, dataset="NYUv2")
-
-
 def scene_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
     """The frames of ``<split>/<scene>/<number>.h5``, the layout in which most completion papers train on NYUv2.
 
@@ -110,7 +39,7 @@ def scene_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
     names = ("val", "train") if split is None else (split,)
     place = next((folder / name for name in names if (folder / name).is_dir()), folder)
     paths = sorted(place.glob("*/*.h5"))
-    return [SceneFrame(f"{path.parent.name}_{path.stem}", path) for path in paths]
+    return [FileFrame(f"{path.parent.name}_{path.stem}", partial(_read_scene, path=path)) for path in paths]
 
 
 def labeled_frames(path: Path, split: str = "test") -> list[FrameSource]:
@@ -128,7 +57,8 @@ def labeled_frames(path: Path, split: str = "test") -> list[FrameSource]:
         return []
     with _opened(file_path) as file:
         count = file["depths"].shape[0]
-    return [LabeledFrame(file_path, index) for index in _split_indices(file_path.parent / SPLITS, count, split)]
+    indices = _split_indices(file_path.parent / SPLITS, count, split)
+    return [FileFrame(f"nyu_{index + 1:04d}", partial(_read_labeled, path=file_path, index=index)) for index in indices]
 
 
 def exported_frames(folder: Path) -> list[FrameSource]:
@@ -140,8 +70,52 @@ def exported_frames(folder: Path) -> list[FrameSource]:
         depths = [depth for depth in depths if depth.is_file()]
         if match and depths:
             name = "_".join([*rgb.parent.relative_to(folder).parts, match[1]])
-            found.append(ExportedFrame(name, rgb, depths[0]))
+            found.append(FileFrame(name, partial(_read_exported, rgb=rgb, depth=depths[0])))
     return found
+
+
+def _read_labeled(name: str, path: Path, index: int) -> DepthFrame:
+    """One frame of the labelled file, by its place from 0; its name has the number that the published splits use, from 1.
+
+    Truth is ``depths`` where ``rawDepths`` has a reading: the rest was filled in by an algorithm. MATLAB's arrays are
+    column-major, so the file holds pictures as [N, 3, W, H], depth and class labels as [N, W, H].
+    """
+    with _opened(path) as file:
+        rgb = np.asarray(file["images"][index], np.float32).transpose(2, 1, 0) / np.float32(255)
+        truth = only_valid(np.asarray(file["depths"][index]).T)
+        if "rawDepths" in file:
+            raw = np.asarray(file["rawDepths"][index]).T
+            truth[~((raw > 0) & (raw < SATURATION))] = 0
+        classes = np.asarray(file["labels"][index]).T.astype(np.int32) if "labels" in file else None
+    return _frame(name, truth, rgb, classes, () if classes is None else _class_names(path))
+
+
+def _read_exported(name: str, rgb: Path, depth: Path) -> DepthFrame:
+    """A picture and a 16-bit millimetre depth image of the same view; readings at the sensor's end of range are dropped."""
+    truth = read_depth(depth, format="nyu")
+    truth[truth >= SATURATION] = 0
+    return _frame(name, truth, read_image(rgb))
+
+
+def _read_scene(name: str, path: Path) -> DepthFrame:
+    """One frame of the HDF5 files that Ma and Karaman (2018) made of the raw sequences.
+
+    They hold ``rgb`` [3, H, W] of 8 bits and ``depth`` [H, W] in metres, filled in by the toolbox.
+    """
+    rgb = read_hdf5(path, "rgb", 3).astype(np.float32).transpose(1, 2, 0) / np.float32(255)
+    return _frame(name, only_valid(read_hdf5(path, "depth", 2)), rgb)
+
+
+def _frame(
+    name: str,
+    truth: NDArray[np.float32],
+    rgb: NDArray[np.float32],
+    classes: NDArray[np.int32] | None = None,
+    class_names: tuple[str, ...] = (),
+) -> DepthFrame:
+    height, width = truth.shape
+    camera = pinhole(**RGB_CALIBRATION, width=width, height=height, first_center=0.0) if (width, height) == SIZE else None
+    return DepthFrame(name, truth, rgb, camera, classes=classes, class_names=class_names, dataset="NYUv2")
 
 
 def _split_indices(path: Path, count: int, split: str) -> list[int]:

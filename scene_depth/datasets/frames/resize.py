@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,14 @@ from scene_depth.errors import InputError
 DENSE = 0.5
 """From this share of valid pixels on, depth is sampled at pixel centres; sparser depth moves its points."""
 
-Array = TypeVar("Array", bound=NDArray)
+Kind = TypeVar("Kind", bound=np.generic)
+Floats = NDArray[np.float32]
+
+
+class _Change(Protocol):
+    """What is done to a map of any kind."""
+
+    def __call__(self, array: NDArray[Kind], /) -> NDArray[Kind]: ...
 
 
 def resized_frame(frame: DepthFrame, width: int, height: int) -> DepthFrame:
@@ -35,17 +42,16 @@ def resized_frame(frame: DepthFrame, width: int, height: int) -> DepthFrame:
         raise InputError("size", f"{width} x {height}", f"at least one pixel and at most {old_width} x {old_height}")
     if (height, width) == frame.truth.shape:
         return frame
-    return replace(
+
+    def nearest(array: NDArray[Kind]) -> NDArray[Kind]:
+        return sampled(array, width, height)
+
+    return _changed(
         frame,
-        truth=resized_depth(frame.truth, width, height),
-        rgb=None if frame.rgb is None else _area_average(frame.rgb, width, height),
-        camera=None if frame.camera is None else frame.camera.resized(width, height),
-        measured={name: resized_depth(depth, width, height) for name, depth in frame.measured.items()},
-        object_mask=_maybe(frame.object_mask, lambda mask: sampled(mask, width, height)),
-        score_mask=_maybe(frame.score_mask, lambda mask: sampled(mask, width, height)),
-        prior=_maybe(frame.prior, lambda prior: sampled(prior, width, height)),
-        instances=_maybe(frame.instances, lambda instances: sampled(instances, width, height)),
-        classes=_maybe(frame.classes, lambda classes: sampled(classes, width, height)),
+        None if frame.camera is None else frame.camera.resized(width, height),
+        nearest,
+        depth=lambda depth: resized_depth(depth, width, height),
+        picture=lambda rgb: _area_average(rgb, width, height),
     )
 
 
@@ -65,19 +71,12 @@ def cropped_frame(frame: DepthFrame, left: int, top: int, width: int, height: in
     old_height, old_width = frame.truth.shape
     if left < 0 or top < 0 or width < 1 or height < 1 or left + width > old_width or top + height > old_height:
         raise InputError("window", f"{width} x {height} at ({left}, {top})", f"a window inside {old_width} x {old_height}")
-    window = np.s_[top : top + height, left : left + width]
-    return replace(
-        frame,
-        truth=frame.truth[window],
-        rgb=_maybe(frame.rgb, lambda rgb: rgb[window]),
-        camera=None if frame.camera is None else frame.camera.cropped(left, top, width, height),
-        measured={name: depth[window] for name, depth in frame.measured.items()},
-        object_mask=_maybe(frame.object_mask, lambda mask: mask[window]),
-        score_mask=_maybe(frame.score_mask, lambda mask: mask[window]),
-        prior=_maybe(frame.prior, lambda prior: prior[window]),
-        instances=_maybe(frame.instances, lambda instances: instances[window]),
-        classes=_maybe(frame.classes, lambda classes: classes[window]),
-    )
+
+    def window(array: NDArray[Kind]) -> NDArray[Kind]:
+        result: NDArray[Kind] = array[top : top + height, left : left + width]
+        return result
+
+    return _changed(frame, None if frame.camera is None else frame.camera.cropped(left, top, width, height), window)
 
 
 def mirrored_frame(frame: DepthFrame) -> DepthFrame:
@@ -87,21 +86,15 @@ def mirrored_frame(frame: DepthFrame) -> DepthFrame:
         K = camera.K.clone()
         K[:, 0, 2] = camera.width - K[:, 0, 2]
         camera = Cameras(camera.camera_to_world, K, camera.width, camera.height)
-    return replace(
-        frame,
-        truth=_mirrored(frame.truth),
-        rgb=_maybe(frame.rgb, _mirrored),
-        camera=camera,
-        measured={name: _mirrored(depth) for name, depth in frame.measured.items()},
-        object_mask=_maybe(frame.object_mask, _mirrored),
-        score_mask=_maybe(frame.score_mask, _mirrored),
-        prior=_maybe(frame.prior, _mirrored),
-        instances=_maybe(frame.instances, _mirrored),
-        classes=_maybe(frame.classes, _mirrored),
-    )
+
+    def mirrored(array: NDArray[Kind]) -> NDArray[Kind]:
+        result: NDArray[Kind] = array[:, ::-1].copy()  # torch takes no negative strides
+        return result
+
+    return _changed(frame, camera, mirrored)
 
 
-def resized_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+def resized_depth(depth: Floats, width: int, height: int) -> Floats:
     """Depth on another grid of the same view, 0 = none: samples of dense depth, moved points of sparse depth.
 
     Args:
@@ -120,22 +113,44 @@ def resized_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArra
     return np.where(np.isfinite(moved), moved, 0).astype(np.float32).reshape(height, width)
 
 
-def sampled(array: Array, width: int, height: int) -> Array:
+def sampled(array: NDArray[Kind], width: int, height: int) -> NDArray[Kind]:
     """The samples nearest to the new pixels' centres  # [height, width, ...]"""
     rows = ((np.arange(height) + 0.5) * array.shape[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * array.shape[1] / width).astype(int)
-    return array[rows[:, None], columns]
+    result: NDArray[Kind] = array[rows[:, None], columns]
+    return result
 
 
-def _area_average(rgb: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+def _area_average(rgb: Floats, width: int, height: int) -> Floats:
     channels = [Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3)]
     smaller = [np.asarray(channel.resize((width, height), Image.Resampling.BOX)) for channel in channels]
-    return np.clip(np.stack(smaller, axis=-1), 0.0, 1.0)
+    result: Floats = np.clip(np.stack(smaller, axis=-1), 0.0, 1.0)
+    return result
 
 
-def _mirrored(array: Array) -> Array:
-    return array[:, ::-1].copy()  # torch takes no negative strides
+def _changed(
+    frame: DepthFrame,
+    camera: Cameras | None,
+    change: _Change,
+    *,
+    depth: Callable[[Floats], Floats] | None = None,
+    picture: Callable[[Floats], Floats] | None = None,
+) -> DepthFrame:
+    """The frame with all its maps changed, those of depth and the picture in their own way where one is given."""
 
+    def maybe(array: NDArray[Kind] | None) -> NDArray[Kind] | None:
+        return None if array is None else change(array)
 
-def _maybe(array: Array | None, change: Callable[[Array], Array]) -> Array | None:
-    return None if array is None else change(array)
+    of_depth, of_picture = depth or change, picture or change
+    return replace(
+        frame,
+        truth=of_depth(frame.truth),
+        rgb=None if frame.rgb is None else of_picture(frame.rgb),
+        camera=camera,
+        measured={name: of_depth(values) for name, values in frame.measured.items()},
+        object_mask=maybe(frame.object_mask),
+        score_mask=maybe(frame.score_mask),
+        prior=maybe(frame.prior),
+        instances=maybe(frame.instances),
+        classes=maybe(frame.classes),
+    )

@@ -10,15 +10,14 @@ looked for beside the depth.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.datasets.frames.frame import DepthFrame, FrameSource, pinhole
+from scene_depth.datasets.frames.frame import DepthFrame, FileFrame, FrameSource, pinhole
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import opened_image, read_image
@@ -30,62 +29,6 @@ HELD_OUT = ("Scene18",)  # as in the data set's TFDS release; the papers train o
 FAMILIES = ("vkitti_*_{0}", "vkitti2_{0}", "{0}")
 UNDEFINED = "Undefined"
 """The class of pixels without one."""
-
-
-@dataclass(frozen=True)
-class VirtualKittiFrame:
-    """One frame.
-
-    Attributes:
-        name: Scene, variation, camera and number.
-        depth, rgb: Files.
-        instances, classes, colors, intrinsics: Files, None where they are not there.
-        camera: "0" (left) or "1".
-    """
-
-    name: str
-    depth: Path
-    rgb: Path
-    instances: Path | None = None
-    classes: Path | None = None
-    colors: Path | None = None
-    intrinsics: Path | None = None
-    camera: str = "0"
-    role: str = "eval"
-
-    def load(self) -> DepthFrame:
-        """Reads the frame; depth is z."""
-        truth = read_depth(self.depth, format="kitti", unit=CENTIMETRE)
-        truth[truth >= SKY - CENTIMETRE / 2] = 0
-        height, width = truth.shape
-        camera = None if self.intrinsics is None else self._camera(self.intrinsics, width, height)
-        instances = None if self.instances is None else _indices(self.instances)
-        classes, names = (None, ()) if self.classes is None or self.colors is None else _classes(self.classes, self.colors)
-        return DepthFrame(
-            name=self.name,
-            truth=truth,
-            rgb=read_image(self.rgb),
-            camera=camera,
-            instances=instances,
-            classes=classes,
-            class_names=names,
-            dataset="Virtual KITTI 2",
-        )
-
-    def _camera(self, path: Path, width: int, height: int) -> Cameras:
-        """Rows of ``frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]``, the same for all frames of a camera.
-
-        The principal point (620.5, 187) of 1242 x 375 pixels counts from the centre of the first pixel.
-        """
-        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-            words = line.split()
-            if len(words) >= 6 and words[1] == self.camera:
-                try:
-                    fx, fy, cx, cy = (float(word) for word in words[2:6])
-                except ValueError as error:
-                    raise InputError("intrinsics", str(error), "numbers", file=path) from error
-                return pinhole(fx, fy, cx, cy, width, height, first_center=0.0)
-        raise InputError("intrinsics", "no row", f"a row of camera {self.camera}", file=path)
 
 
 def virtual_kitti_frames(folder: Path, split: str | None = None) -> list[FrameSource]:
@@ -109,7 +52,7 @@ def virtual_kitti_frames(folder: Path, split: str | None = None) -> list[FrameSo
     return found
 
 
-def _frame(places: dict[str, list[Path]], root: Path, depth: Path) -> VirtualKittiFrame:
+def _frame(places: dict[str, list[Path]], root: Path, depth: Path) -> FileFrame:
     camera, variation, scene = depth.parent.name, depth.parents[3].name, depth.parents[4].name
     number = depth.stem.removeprefix("depth_")
 
@@ -120,16 +63,60 @@ def _frame(places: dict[str, list[Path]], root: Path, depth: Path) -> VirtualKit
     rgb = partner("rgb", f"frames/rgb/{camera}/rgb_{number}.jpg")
     if rgb is None:
         raise InputError("rgb", f"no rgb_{number}.jpg", "frames/rgb beside frames/depth, or vkitti_*_rgb beside", file=depth)
-    return VirtualKittiFrame(
-        name=f"{scene}_{variation}_{camera}_{number}",
+    read = partial(
+        _read,
         depth=depth,
         rgb=rgb,
         instances=partner("instanceSegmentation", f"frames/instanceSegmentation/{camera}/instancegt_{number}.png"),
         classes=partner("classSegmentation", f"frames/classSegmentation/{camera}/classgt_{number}.png"),
         colors=partner("textgt", "colors.txt"),
         intrinsics=partner("textgt", "intrinsic.txt"),
-        camera=camera[-1],
+        number=camera[-1],
     )
+    return FileFrame(f"{scene}_{variation}_{camera}_{number}", read)
+
+
+def _read(
+    name: str,
+    depth: Path,
+    rgb: Path,
+    instances: Path | None,
+    classes: Path | None,
+    colors: Path | None,
+    intrinsics: Path | None,
+    number: str,
+) -> DepthFrame:
+    """Reads a frame; depth is z. ``number`` is that of the camera, "0" (left) or "1"; files that are not there are None."""
+    truth = read_depth(depth, format="kitti", unit=CENTIMETRE)
+    truth[truth >= SKY - CENTIMETRE / 2] = 0
+    height, width = truth.shape
+    numbers, names = (None, ()) if classes is None or colors is None else _classes(classes, colors)
+    return DepthFrame(
+        name=name,
+        truth=truth,
+        rgb=read_image(rgb),
+        camera=None if intrinsics is None else _camera(intrinsics, number, width, height),
+        instances=None if instances is None else _indices(instances),
+        classes=numbers,
+        class_names=names,
+        dataset="Virtual KITTI 2",
+    )
+
+
+def _camera(path: Path, number: str, width: int, height: int) -> Cameras:
+    """Rows of ``frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]``, the same for all frames of a camera.
+
+    The principal point (620.5, 187) of 1242 x 375 pixels counts from the centre of the first pixel.
+    """
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        words = line.split()
+        if len(words) >= 6 and words[1] == number:
+            try:
+                fx, fy, cx, cy = (float(word) for word in words[2:6])
+            except ValueError as error:
+                raise InputError("intrinsics", str(error), "numbers", file=path) from error
+            return pinhole(fx, fy, cx, cy, width, height, first_center=0.0)
+    raise InputError("intrinsics", "no row", f"a row of camera {number}", file=path)
 
 
 def _roots(folder: Path, family: str) -> list[Path]:
