@@ -117,6 +117,7 @@ class Scene:
         points: Sparse or dense points, if there are any.
         metric: Whether the unit is known to be the metre.
         source: File or folder that the scene was read from.
+        notes: What the reader has to say: photos used and left out, what was found elsewhere or assumed.
 
     Example:
         >>> import scene_depth as sd
@@ -130,6 +131,7 @@ class Scene:
     points: PointCloud | None = None
     metric: bool = False
     source: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [view.name for view in self.views]

@@ -13,10 +13,11 @@ import difflib
 import functools
 import importlib.util
 import io
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import tyro
 
 from scene_depth.cli.progress import sigterm_is_interrupt
 from scene_depth.errors import InputError, one_line
+from scene_depth.io.scene_notes import LOGGER
 
 GROUP = "scene_depth.commands"
 TASKS = {
@@ -60,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(call: Callable[[], Any]) -> int:
     """Runs a command. What goes wrong outside of the program ends with one line, and so does a request to end."""
-    with sigterm_is_interrupt():
+    with sigterm_is_interrupt(), _notes_shown():
         try:
             call()
         except InputError as error:
@@ -79,6 +81,25 @@ def _run(call: Callable[[], Any]) -> int:
         except (RecursionError, OverflowError) as error:
             return _fail(f"a value in the input is beyond what can be worked with ({one_line(error)})")
     return 0
+
+
+class _Notes(logging.Handler):
+    """Prints what readers have to say on the error stream, one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"note: {one_line(record.getMessage())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _notes_shown() -> Iterator[None]:
+    handler, former = _Notes(), LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(former)
 
 
 def _fail(message: str) -> int:

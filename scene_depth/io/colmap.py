@@ -7,6 +7,7 @@ distortion is removed on reading, as COLMAP's image_undistorter does it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
@@ -20,11 +21,17 @@ from scene_depth.io.colmap_files import find_colmap_model, read_colmap_model, wr
 from scene_depth.io.colmap_model import ColmapImage, ColmapModel, ColmapPoints, no_points
 from scene_depth.io.depth_images import DepthFile
 from scene_depth.io.distortion import LENS_MODELS, LensCamera
+from scene_depth.io.photo_files import LOST, MISSING, PhotoFinder, missing_photo
 from scene_depth.io.posed_views import ViewFiles, check_names, posed_view
+from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.scene_output import image_names, put_image, put_mask
 from scene_depth.io.undistortion import Undistorter
 from scene_depth.rotations import matrices_to_quaternions, quaternions_to_matrices
 from scene_depth.scene import PointCloud, Scene, View
+
+IMAGES = "images"
+OTHER_IMAGES = ("input", "image", "photos", "rgb", "color", ".")
+"""Where photos lie that are not in ``images`` or a reduced copy of it."""
 
 
 def read_colmap(
@@ -38,12 +45,14 @@ def read_colmap(
 ) -> Scene:
     """Reads a COLMAP scene.
 
-    The model is looked for in ``sparse/0``, ``sparse``, ``colmap/sparse/0`` and the folder itself; binary files are
-    preferred to text. Rigs and frames of newer versions need no reading: the images file has the composed poses.
+    The model is looked for in ``sparse/0`` and its like, ``sparse``, ``colmap/sparse/0`` and the folder itself; of several
+    numbered ones the one with most photos is taken. Binary files are preferred to text. Rigs and frames of newer versions
+    need no reading: the images file has the composed poses.
 
     Args:
         path: Folder of the scene, or of the model itself.
-        images: Folder of the photos below the scene, such as "images_4"; None for cameras and points alone.
+        images: Folder of the photos below the scene, such as "images_4"; None for cameras and points alone. Where there is no
+            "images", other usual folders with the photos are taken.
         masks: Folder of masks, if there is one: for images/a/b.jpg it is asked for a/b.jpg.png, a/b.png and a/b.jpg.
         depth_maps: "geometric" or "photometric" for the depth maps of ``stereo/depth_maps`` in an undistorted dense
             workspace; None for no depth.
@@ -53,37 +62,50 @@ def read_colmap(
 
     Returns:
         Views in the order of their names and the points with the views that see them (None if the model has none).
-        The unit is not known to be the metre.
+        The unit is not known to be the metre. Views whose pose and points whose position is not finite are left out.
 
     Raises:
-        InputError: If a file is missing or cut short, a camera model is not supported, a pose is singular, a number is
-            not finite, or a photo is missing or of another size than its camera.
+        InputError: If a file is missing or cut short, a camera model is not supported, a quaternion is none, or a photo is
+            missing or of another size than its camera.
     """
-    path = Path(path)
-    folder = find_colmap_model(path)
+    path, notes = Path(path), SceneNotes()
+    folder = find_colmap_model(path, notes)
     model, source = read_colmap_model(folder)
-    root = _scene_root(path, folder, images)
+    records = sorted(model.images, key=lambda image: image.name)
+    root, images = _image_folder(path, folder, images, [image.name for image in records], notes)
     if rescale_cameras is None:
         rescale_cameras = images is not None and images.rpartition("_")[2].isdigit()
     undistorter = Undistorter()
-    records = sorted(model.images, key=lambda image: image.name)
-    if skip_missing and images is not None:
-        records = [image for image in records if (root / images / image.name).is_file()]
-    check_names([image.name for image in records], source=source)
+    finder = None if images is None else PhotoFinder(root / images, notes)
+    names: dict[int, str] = {}
     views = []
+    check_names([image.name for image in records], source=source)
     for image in records:
         if image.camera_id not in model.cameras:
             raise InputError(f"image {image.name!r}: camera", image.camera_id, f"one of {sorted(model.cameras)}", file=source)
-        photo = root / images / image.name if images is not None else None
-        depth = _depth_file(root, image.name, depth_maps) if depth_maps is not None else None
-        files = ViewFiles(photo, _mask_file(root / masks, image.name), depth)
         pose = _camera_to_world(image, source)
+        if pose is None:
+            notes.leave_out(image.name, LOST)
+            continue
+        photo = None if finder is None else finder.find(image.name)
+        if finder is not None and photo is None:
+            if not skip_missing:
+                raise missing_photo(finder.folder / image.name)
+            notes.leave_out(image.name, MISSING)
+            continue
+        name = image.name if finder is None or photo is None else finder.name_of(image.name, photo)
+        depth = _depth_file(root, image.name, depth_maps) if depth_maps is not None else None
+        files = ViewFiles(photo, _mask_file(root / masks, name), depth)
         lens = model.cameras[image.camera_id]
         views.append(
-            posed_view(image.name, lens, pose, files, source=source, undistorter=undistorter, rescale_cameras=rescale_cameras)
+            posed_view(
+                name, lens, pose, files, source=source, undistorter=undistorter, notes=notes, rescale_cameras=rescale_cameras
+            )
         )
-    points = _point_cloud(model.points, {image.id: image.name for image in records}, source)
-    return Scene(tuple(views), points, metric=False, source=path)
+        names[image.id] = name
+    check_names([view.name for view in views], source=source, notes=notes)
+    points = _point_cloud(model.points, names, notes)
+    return Scene(tuple(views), points, metric=False, source=path, notes=notes.sentences(len(views)))
 
 
 def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True) -> None:
@@ -112,16 +134,27 @@ def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True
                 put_mask(view, folder / "masks" / f"{name}.png")
 
 
-def _scene_root(path: Path, folder: Path, images: str | None) -> Path:
-    """The folder that the image folder lies in: the one given, or for a model folder one above it."""
+def _image_folder(
+    path: Path, folder: Path, images: str | None, names: Sequence[str], notes: SceneNotes
+) -> tuple[Path, str | None]:
+    """The scene's folder, which for a folder of models is one above them, and the folder of photos in it.
+
+    Raises:
+        InputError: If there is no folder with photos of the model.
+    """
     if images is None:
-        return path
-    for root in (path, *(folder.absolute().parents[:2] if folder == path else ())):
+        return path, None
+    roots = (path, *(folder.absolute().parents[:2] if folder == path or folder.parent == path else ()))
+    for root in roots:
         if (root / images).is_dir():
-            return root
-    raise InputError(
-        "image folder", f"no {images}", "a folder with the photos; the option images names it, or None for no photos", file=path
-    )
+            return root, images
+    for root in roots if images == IMAGES else ():
+        for other in (*sorted(child.name for child in root.glob(f"{IMAGES}_*")), *OTHER_IMAGES):
+            if names and PhotoFinder(root / other, SceneNotes()).find(names[0]) is not None:
+                notes.say(f"there is no folder {IMAGES}; the photos are those of {other}")
+                return root, other
+    accepted = f"a folder {images} with the photos, or {IMAGES}_2 and the like; read_scene(..., images=NAME) names another"
+    raise InputError("image folder", f"no {images}", accepted, file=path)
 
 
 def _mask_file(folder: Path, name: str) -> Path | None:
@@ -135,9 +168,12 @@ def _depth_file(root: Path, name: str, kind: str) -> DepthFile:
     return DepthFile(root / "stereo" / "depth_maps" / f"{name}.{kind}.bin", "colmap")
 
 
-def _camera_to_world(image: ColmapImage, source: Path) -> NDArray[np.float64]:
+def _camera_to_world(image: ColmapImage, source: Path) -> NDArray[np.float64] | None:
+    """The pose  # [4, 4]; None if it is not finite."""
     pose = np.concatenate([image.quat, image.translation])
-    if not np.isfinite(pose).all() or not math.isclose(float(np.linalg.norm(image.quat)), 1.0, abs_tol=0.01):
+    if not np.isfinite(pose).all():
+        return None
+    if not math.isclose(float(np.linalg.norm(image.quat)), 1.0, abs_tol=0.01):
         accepted = "a finite translation and a quaternion of length 1"
         raise InputError(f"image {image.name!r}: pose", pose.tolist(), accepted, file=source)
     rotation = quaternions_to_matrices(torch.from_numpy(image.quat)).numpy().T
@@ -147,21 +183,23 @@ def _camera_to_world(image: ColmapImage, source: Path) -> NDArray[np.float64]:
     return camera_to_world
 
 
-def _point_cloud(points: ColmapPoints, names: dict[int, str], source: Path) -> PointCloud | None:
-    if not len(points):
+def _point_cloud(points: ColmapPoints, names: dict[int, str], notes: SceneNotes) -> PointCloud | None:
+    finite = np.asarray(np.isfinite(points.xyz).all(axis=1))
+    if not finite.any():
         return None
-    finite = np.isfinite(points.xyz).all(axis=1) & np.isfinite(points.errors)
     if not finite.all():
-        index = int(np.argmin(finite))
-        field = f"points3D: point {points.ids[index]}"
-        raise InputError(field, [*points.xyz[index].tolist(), float(points.errors[index])], "finite numbers", file=source)
+        notes.say(f"{int((~finite).sum())} of {len(points)} points left out: their positions are not finite")
     track_points = np.repeat(np.arange(len(points)), np.diff(points.track_ends, prepend=0))
-    order = np.argsort(points.track_images, kind="stable")
-    image_ids, starts = np.unique(points.track_images[order], return_index=True)
+    in_tracks = finite[track_points]
+    track_points = (np.cumsum(finite) - 1)[track_points[in_tracks]]
+    track_images = points.track_images[in_tracks]
+    order = np.argsort(track_images, kind="stable")
+    image_ids, starts = np.unique(track_images[order], return_index=True)
     groups = np.split(track_points[order], starts[1:])
     seen = {int(number): np.unique(group) for number, group in zip(image_ids, groups, strict=False)}
     observations = {name: seen[number].astype(np.int64) for number, name in names.items() if number in seen}
-    return PointCloud(points.xyz, points.rgb, points.errors, observations)
+    errors = np.nan_to_num(points.errors, nan=0.0, posinf=0.0, neginf=0.0)
+    return PointCloud(points.xyz[finite], points.rgb[finite], errors[finite], observations)
 
 
 def _distinct_cameras(views: tuple[View, ...]) -> tuple[dict[int, LensCamera], list[int]]:

@@ -87,6 +87,15 @@ def read_cameras_binary(path: Path) -> dict[int, LensCamera]:
     return cameras
 
 
+def count_images_binary(path: Path) -> int:
+    """Number of posed images, from the head of the file.
+
+    Raises:
+        InputError: If the file is cut short.
+    """
+    return _Reader(path).count(IMAGE.size + 1 + COUNT.size, "images")
+
+
 def read_images_binary(path: Path) -> tuple[ColmapImage, ...]:
     """Posed images; their key points are passed over.
 

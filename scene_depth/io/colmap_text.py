@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scene_depth.io.atomic import atomic_path
 from scene_depth.io.colmap_model import ColmapImage, ColmapPoints, camera_parameters
 from scene_depth.io.distortion import LensCamera, lens_camera
 from scene_depth.io.input_files import check_input_file
+from scene_depth.io.point_ply import bytes_of_colors
 
 
 def read_cameras_text(path: Path) -> dict[int, LensCamera]:
@@ -32,14 +34,15 @@ def read_cameras_text(path: Path) -> dict[int, LensCamera]:
 
 
 def read_images_text(path: Path) -> tuple[ColmapImage, ...]:
-    """Posed images; their key points, the second line of each, are only counted.
+    """Posed images; their key points, the second line of each, are only counted. The line may be missing.
 
     Raises:
         InputError: If a line is not what it should be.
     """
-    images = []
-    lines = iter(enumerate(_lines(path), start=1))
-    for number, line in lines:
+    images, lines, index = [], _lines(path), 0
+    while index < len(lines):
+        number, line = index + 1, lines[index]
+        index += 1
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         words = line.split(maxsplit=9)
@@ -47,13 +50,31 @@ def read_images_text(path: Path) -> tuple[ColmapImage, ...]:
             accepted = "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of key points, which may be empty"
             raise InputError(f"line {number}", _shown(line), accepted, file=path)
         values = _numbers(words[:9], path, number)
-        keypoints = next(lines, (number + 1, ""))[1].split()
-        if len(keypoints) % 3:
-            accepted = "key points, X Y POINT3D_ID each, or an empty line"
-            raise InputError(f"line {number + 1}", _shown(" ".join(keypoints)), accepted, file=path)
+        keypoints = lines[index] if index < len(lines) else ""
+        if not _is_image(keypoints):
+            index += 1
+            if len(keypoints.split()) % 3:
+                accepted = "key points, X Y POINT3D_ID each, or an empty line"
+                raise InputError(f"line {number + 1}", _shown(keypoints), accepted, file=path)
         name = words[9].strip()
         images.append(ColmapImage(int(values[0]), name, np.array(values[1:5]), np.array(values[5:8]), int(values[8])))
     return tuple(images)
+
+
+def _is_image(line: str) -> bool:
+    """Whether a line is that of an image: its first nine words are numbers with a unit quaternion, the name is none."""
+    words = line.split(maxsplit=9)
+    if len(words) != 10 or all(map(_is_number, words[9].split())):
+        return False
+    return all(map(_is_number, words[:9])) and abs(math.hypot(*map(float, words[1:5])) - 1) < 0.01
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def read_points_text(path: Path) -> ColmapPoints:
@@ -79,7 +100,7 @@ def read_points_text(path: Path) -> ColmapPoints:
     return ColmapPoints(
         table[:, 0].astype(np.int64),
         table[:, 1:4].copy(),
-        table[:, 4:7].astype(np.uint8),
+        bytes_of_colors(table[:, 4:7], path),
         table[:, 7].copy(),
         np.array(ends, np.int64),
         track[:, 0].copy(),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
@@ -30,6 +30,13 @@ def image_size(path: str | PathLike[str]) -> tuple[int, int]:
     """
     with opened_image(path) as image:
         return image.size
+
+
+def is_turned(path: str | PathLike[str], width: int, height: int) -> bool:
+    """Whether a photo has that size only after the turn that its EXIF entry asks for, and another as stored."""
+    with opened_image(path) as image:
+        turned = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
+        return turned and image.size != (width, height) and image.size == (height, width)
 
 
 def check_image_size(path: str | PathLike[str], width: int, height: int, *, what: str) -> None:
@@ -125,6 +132,19 @@ class ImageFile:
 
     def __call__(self) -> NDArray[np.float32]:
         return read_image(self.path)
+
+
+@dataclass(frozen=True)
+class TurnedImage:
+    """Loader of a photo that is used as its EXIF entry turns it."""
+
+    path: Path
+
+    def __call__(self) -> NDArray[np.float32]:
+        with opened_image(self.path) as image:
+            turned = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        result: NDArray[np.float32] = turned.astype(np.float32) / np.float32(255)
+        return result
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.ply_header import PlyElement, PlyHeader, header_text, map_rows, read_ply_header
+from scene_depth.io.scene_notes import note
 from scene_depth.scene import PointCloud
 
 COLORS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
@@ -19,17 +20,17 @@ GREY = 128
 
 
 def read_point_ply(path: str | os.PathLike[str]) -> PointCloud:
-    """Reads the points of an ASCII or binary .ply file; meshes give their vertices.
+    """Reads the points of an ASCII or binary .ply file; meshes give their vertices. Points that are not finite are left out.
 
     Args:
         path: File whose element ``vertex`` has x, y, z, and red, green, blue as bytes, 16-bit numbers or floats in
-            [0, 1]. Points without colours become mid grey.
+            [0, 1] or [0, 255]. Points without colours become mid grey.
 
     Returns:
         Points in the frame and unit of the file.
 
     Raises:
-        InputError: If the file cannot be read, is cut short, holds no points, or if a coordinate is not finite.
+        InputError: If the file cannot be read, is cut short, holds no points or no finite one.
     """
     header = read_ply_header(path)
     vertex = header.element("vertex")
@@ -40,10 +41,16 @@ def read_point_ply(path: str | os.PathLike[str]) -> PointCloud:
         raise InputError("element vertex", "0 points", "one or more", file=header.path)
     rows = _ascii_rows(header) if header.encoding == "ascii" else map_rows(header, "vertex")
     xyz = np.stack([np.asarray(rows[name], np.float64) for name in ("x", "y", "z")], axis=1)
-    if count := int((~np.isfinite(xyz)).any(axis=1).sum()):
-        raise InputError("x, y, z", f"NaN or infinity in {count} of {len(xyz)} points", "finite coordinates", file=header.path)
     names = next((names for names in COLORS if set(names) <= set(vertex.names)), None)
-    rgb = np.full((len(rows), 3), GREY, np.uint8) if names is None else _colors(header, [rows[name] for name in names])
+    rgb = np.full((len(rows), 3), GREY, np.uint8)
+    if names is not None:
+        rgb = bytes_of_colors(np.stack([np.asarray(rows[name]) for name in names], axis=1), header.path)
+    finite = np.isfinite(xyz).all(axis=1)
+    if not finite.any():
+        raise InputError("x, y, z", f"NaN or infinity in all {len(xyz)} points", "finite coordinates", file=header.path)
+    if not finite.all():
+        note(header.path, f"{int((~finite).sum())} of {len(xyz)} points left out: their coordinates are not finite")
+        return PointCloud(xyz[finite], rgb[finite])
     return PointCloud(xyz, rgb)
 
 
@@ -81,14 +88,26 @@ def _ascii_rows(header: PlyHeader) -> NDArray[np.void]:
     return rows
 
 
-def _colors(header: PlyHeader, columns: list[NDArray[Any]]) -> NDArray[np.uint8]:
-    kinds = {column.dtype.kind + str(column.dtype.itemsize) for column in columns}
-    values = np.stack([np.asarray(column) for column in columns], axis=1)
-    if kinds == {"u1"}:
+def bytes_of_colors(values: NDArray[Any], path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Colours as bytes: bytes themselves, 16-bit numbers by their upper half, others by what all of them lie within.
+
+    Numbers within [0, 1] of which some are no integers are shares of white; others within [0, 255] are bytes.
+
+    Args:
+        values: Colours as stored  # [P, 3]
+        path: File, for errors.
+
+    Raises:
+        InputError: If they are neither.
+    """
+    if values.dtype == np.uint8:
         return values
-    if kinds == {"u2"}:
+    if values.dtype == np.uint16:
         return (values >> 8).astype(np.uint8)
-    if kinds <= {"f4", "f8"} and bool(((values >= 0) & (values <= 1)).all()):
-        return np.round(values * 255).astype(np.uint8)
-    found = f"{', '.join(sorted(kinds))} from {values.min()} to {values.max()}"
-    raise InputError("red, green, blue", found, "uchar, ushort, or floats in [0, 1]", file=header.path)
+    low, high = values.min(initial=0), values.max(initial=0)
+    if low >= 0 and high <= 1 and (values.dtype.kind == "f") and (values != np.round(values)).any():
+        return np.round(values.astype(np.float64) * 255).astype(np.uint8)
+    if low >= 0 and high <= 255:
+        return np.round(values).astype(np.uint8)
+    found = f"{values.dtype} from {low:g} to {high:g}"
+    raise InputError("red, green, blue", found, "bytes, 16-bit numbers, or floats in [0, 1] or [0, 255]", file=path)

@@ -17,7 +17,8 @@ from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import move_sparse_depth
 from scene_depth.io.depth_images import DepthFile, depth_size
 from scene_depth.io.distortion import LensCamera
-from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, check_image_size, image_size
+from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, TurnedImage, check_image_size, image_size, is_turned
+from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.undistortion import UndistortedLoader, Undistorter
 from scene_depth.scene import Loader, View
 
@@ -65,6 +66,7 @@ def posed_view(
     *,
     source: Path,
     undistorter: Undistorter,
+    notes: SceneNotes,
     rescale_cameras: bool = False,
     target: LensCamera | None = None,
 ) -> View:
@@ -77,6 +79,7 @@ def posed_view(
         files: Files of the frame; each is checked by its header.
         source: Scene file, for errors.
         undistorter: Shared by all views of the scene.
+        notes: Of the scene; a photo that fits its camera only as its EXIF entry turns it is said there, and used so.
         rescale_cameras: Let the camera follow a photo that is a uniform rescale of what the camera says.
         target: Pinhole camera to show a photo without distortion through, in place of its own: the photo is resized and
             shifted when loaded.
@@ -84,7 +87,10 @@ def posed_view(
     Raises:
         InputError: If a file is missing or of another size than the camera, or if the pose is not rigid.
     """
-    if files.image is not None and rescale_cameras:
+    turned = files.image is not None and is_turned(files.image, lens.width, lens.height)
+    if turned:
+        notes.found("fit their cameras as their EXIF entries turn them, and are used so", name)
+    elif files.image is not None and rescale_cameras:
         lens = rescaled_camera(lens, files.image)
     elif files.image is not None:
         check_image_size(files.image, lens.width, lens.height, what=f"{name} in {source.name}")
@@ -93,6 +99,7 @@ def posed_view(
     pinhole = target if target is not None else undistorter.camera(lens, file=source, name=name)
     camera = one_camera(camera_to_world, pinhole.K, pinhole.width, pinhole.height, file=source, frame=name)
     depth = _depth_loader(files, lens if target is None else target)
+    image: Loader | None = None
     if target is not None:
         image = None if files.image is None else _shown_through(files.image, lens, target, undistorter)
         return View(name, camera, image, None, depth, files.image)
@@ -100,7 +107,8 @@ def posed_view(
     def shown(load: Loader | None) -> Loader | None:
         return load if load is None or lens.is_pinhole else UndistortedLoader(load, lens, pinhole, undistorter)
 
-    image = ImageFile(files.image) if files.image is not None else None
+    if files.image is not None:
+        image = TurnedImage(files.image) if turned else ImageFile(files.image)
     mask = MaskFile(files.mask) if files.mask is not None else None
     return View(name, camera, shown(image), shown(mask), shown(depth), files.image)
 
@@ -134,10 +142,11 @@ def check_uniform_rescale(width: int, height: int, lens: LensCamera, *, what: st
         raise InputError(what, f"{width} x {height}", f"{lens.width} x {lens.height} or a uniform rescale of it", file=file)
 
 
-def check_names(names: Sequence[str], *, source: Path) -> None:
+def check_names(names: Sequence[str], *, source: Path, notes: SceneNotes | None = None) -> None:
     """Raises InputError unless there are views and their names are unique."""
     if not names:
-        raise InputError("frames", "none", "one or more posed images", file=source)
+        found = "none" if notes is None else "; ".join(["none", *notes.sentences(0)[0].split("; ")[1:]])
+        raise InputError("frames", found, "one or more posed images", file=source)
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise InputError("frames", f"{repeated!r} more than once", "one frame an image", file=source)

@@ -17,8 +17,10 @@ from scene_depth.io.depth_images import DEPTH_FORMATS, DepthFile, Kind, depth_si
 from scene_depth.io.distortion import LENS_MODELS, LensCamera
 from scene_depth.io.images import image_size
 from scene_depth.io.intrinsics_files import Intrinsics, check_intrinsics, read_intrinsics
+from scene_depth.io.photo_files import LOST
 from scene_depth.io.posed_views import ViewFiles, check_names, check_uniform_rescale, posed_view
 from scene_depth.io.rgbd_layouts import find_frames
+from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.scene_output import check_distinct, image_names, put_image
 from scene_depth.io.undistortion import Undistorter
 from scene_depth.scene import Scene
@@ -41,7 +43,7 @@ def read_rgbd_folder(
     depth_unit: float | None = None,
     depth_kind: Kind = "z",
     size: str = "color",
-    skip_lost: bool = False,
+    skip_lost: bool = True,
     max_time_difference: float = 0.02,
 ) -> Scene:
     """Reads posed RGB-D frames: 7-Scenes and tsdf-fusion, TUM, ScanNet exports, Redwood, and their like.
@@ -57,7 +59,7 @@ def read_rgbd_folder(
         depth_kind: "z" or "ray".
         size: "color": views have the size of the photos, smaller depth keeps its points, with gaps between them.
             "depth": photos are reduced to the size of the depth images.
-        skip_lost: Leave out frames whose pose is not finite, as trackers mark lost frames, in place of an error.
+        skip_lost: Leave out frames whose pose is not finite, as trackers mark lost frames; else they are an error.
         max_time_difference: Seconds between files that belong together, where they are paired by time.
 
     Returns:
@@ -72,9 +74,13 @@ def read_rgbd_folder(
         raise InputError("size", size, "color, depth")
     if depth_kind not in ("z", "ray"):
         raise InputError("depth_kind", depth_kind, "z, ray")
-    layout = find_frames(path, max_time_difference=max_time_difference)
+    notes = SceneNotes()
+    layout = find_frames(path, notes, max_time_difference=max_time_difference)
     frames = [frame for frame in layout.frames if not skip_lost or np.isfinite(frame.camera_to_world).all()]
-    check_names([frame.name for frame in frames], source=layout.source)
+    for frame in layout.frames:
+        if skip_lost and not np.isfinite(frame.camera_to_world).all():
+            notes.leave_out(frame.name, LOST)
+    check_names([frame.name for frame in frames], source=layout.source, notes=notes)
     color = _intrinsics(path, intrinsics, COLOR_INTRINSICS)
     if color is None:
         raise InputError("intrinsics", "none", f"one of {', '.join(COLOR_INTRINSICS)}, or the option intrinsics", file=path)
@@ -92,8 +98,10 @@ def read_rgbd_folder(
             depth_K = None if depth_camera is None or _is_registered(sensor, target or photo) else sensor.K
         files = ViewFiles(frame.image, None, depth, depth_K)
         pose = frame.camera_to_world
-        views.append(posed_view(frame.name, photo, pose, files, source=layout.source, undistorter=undistorter, target=target))
-    return Scene(tuple(views), None, metric=True, source=path)
+        views.append(
+            posed_view(frame.name, photo, pose, files, source=layout.source, undistorter=undistorter, notes=notes, target=target)
+        )
+    return Scene(tuple(views), None, metric=True, source=path, notes=notes.sentences(len(views)))
 
 
 def write_rgbd_folder(path: str | PathLike[str], scene: Scene, *, depth_format: str | None = None) -> None:

@@ -40,6 +40,7 @@ from scene_depth.io.images import ImageFile, MaskFile
 from scene_depth.io.intrinsics_files import check_intrinsics
 from scene_depth.io.json_files import is_number, read_json_object
 from scene_depth.io.posed_views import ViewFiles, check_names, posed_view
+from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.scene_output import image_names, put_image, put_mask
 from scene_depth.io.tracked_points import read_tracked_points, write_tracked_points
 from scene_depth.io.undistortion import Undistorter
@@ -74,11 +75,12 @@ def read_saved_scene(path: str | PathLike[str]) -> Scene:
     records = content.get("views")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise InputError("views", type(records).__name__, "a list of views", file=file)
-    undistorter = Undistorter()
-    views = tuple(_read_view(record, index, file, undistorter) for index, record in enumerate(records))
+    undistorter, notes = Undistorter(), SceneNotes()
+    views = tuple(_read_view(record, index, file, undistorter, notes) for index, record in enumerate(records))
     check_names([view.name for view in views], source=file)
     points = _file(content, "points", file, "points")
-    return Scene(views, None if points is None else read_tracked_points(points), content["unit"] == UNITS[True], path)
+    cloud = None if points is None else read_tracked_points(points)
+    return Scene(views, cloud, content["unit"] == UNITS[True], path, notes.sentences(len(views)))
 
 
 def write_saved_scene(path: str | PathLike[str], scene: Scene, *, reference_images: str | None = None) -> None:
@@ -155,7 +157,7 @@ def _put_view(folder: Path, view: View, name: PurePosixPath, refer: Callable[[Pa
     }
 
 
-def _read_view(record: Mapping[str, Any], index: int, file: Path, undistorter: Undistorter) -> View:
+def _read_view(record: Mapping[str, Any], index: int, file: Path, undistorter: Undistorter, notes: SceneNotes) -> View:
     name = record.get("name")
     if not isinstance(name, str) or not name:
         raise InputError(f"views[{index}]: name", repr(name), "a name", file=file)
@@ -172,7 +174,7 @@ def _read_view(record: Mapping[str, Any], index: int, file: Path, undistorter: U
     files = ViewFiles(
         _file(record, "image", file, field), _file(record, "mask", file, field), None if depth is None else DepthFile(depth)
     )
-    return posed_view(name, lens, pose, files, source=file, undistorter=undistorter)
+    return posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes)
 
 
 def _matrix(record: Mapping[str, Any], key: str, shape: tuple[int, int], file: Path, field: str) -> NDArray[np.float64]:

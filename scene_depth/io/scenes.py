@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -14,6 +15,7 @@ from scene_depth.io.colmap_files import has_colmap_model
 from scene_depth.io.rgbd_folder import read_rgbd_folder, write_rgbd_folder
 from scene_depth.io.rgbd_layouts import is_rgbd_folder
 from scene_depth.io.saved_scene import is_saved_scene, read_saved_scene, write_saved_scene
+from scene_depth.io.scene_notes import LOGGER
 from scene_depth.io.transforms_json import SPLITS, read_transforms
 from scene_depth.io.transforms_json_output import write_transforms
 from scene_depth.scene import Scene
@@ -67,7 +69,7 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
         options: Options of the format's reader: ``read_colmap``, ``read_transforms``, ``read_rgbd_folder``.
 
     Returns:
-        The scene in the frame and unit of its files.
+        The scene in the frame and unit of its files. Its ``notes`` are logged too: photos left out, units assumed.
 
     Raises:
         InputError: If there is nothing at the path, no format fits, or the format's reader finds a fault.
@@ -82,7 +84,11 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
     if not path.exists():
         raise InputError("scene", "nothing at this path", "a folder or JSON file", file=path)
     entry = _format(format, path) if format is not None else detect_format(path)
-    return entry.read(path, **options)
+    scene = entry.read(path, **options)
+    for index, sentence in enumerate(scene.notes):
+        complete = index == 0 and "left out" not in sentence
+        LOGGER.log(logging.INFO if complete else logging.WARNING, "%s: %s", path, sentence)
+    return scene
 
 
 def write_scene(path: str | PathLike[str], scene: Scene, *, format: str, **options: Any) -> None:

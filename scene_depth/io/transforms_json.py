@@ -29,9 +29,11 @@ from scene_depth.io.depth_images import DepthFile
 from scene_depth.io.distortion import LENS_MODELS, POLYNOMIAL, LensCamera, LensModel, check_lens_camera
 from scene_depth.io.images import IMAGE_SUFFIXES, image_size
 from scene_depth.io.json_files import is_number, read_json_object
+from scene_depth.io.photo_files import LOST, MISSING, PhotoFinder, missing_photo
 from scene_depth.io.ply_header import read_ply_header
 from scene_depth.io.point_ply import read_point_ply
 from scene_depth.io.posed_views import OPENGL_AXES, ViewFiles, check_names, posed_view
+from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.tracked_points import read_tracked_points
 from scene_depth.io.undistortion import Undistorter
 from scene_depth.scene import PointCloud, Scene
@@ -76,13 +78,11 @@ def read_transforms(
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise InputError("frames", type(frames).__name__, "a list of frames", file=file)
     frames = _frames_of_split(meta, frames, split, file)
-    photos = [_photo(file, frame, index, images) for index, frame in enumerate(frames)]
-    if skip_missing:
-        present = [index for index, photo in enumerate(photos) if photo.is_file()]
-        frames, photos = [frames[i] for i in present], [photos[i] for i in present]
+    notes = SceneNotes()
+    frames, photos = _used_frames(frames, file, images, skip_missing, notes)
     paths = [_relative_path(frame["file_path"], photo) for frame, photo in zip(frames, photos, strict=True)]
     names = view_names(paths)
-    check_names(names, source=file)
+    check_names(names, source=file, notes=notes)
     depth_unit = _positive(meta, "depth_unit_scale_factor", DEFAULT_DEPTH_UNIT, file)
     applied_scale = _positive(meta, "applied_scale", 1.0, file)
     undistorter = Undistorter()
@@ -95,9 +95,12 @@ def read_transforms(
         depth = _side_file(frame, "depth_file_path", file, field)
         depth_file = None if depth is None else DepthFile(depth, unit=depth_unit * applied_scale)
         files = ViewFiles(photo, _side_file(frame, "mask_path", file, field), depth_file)
-        views.append(posed_view(name, lens, pose, files, source=file, undistorter=undistorter, rescale_cameras=rescale))
+        views.append(
+            posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes, rescale_cameras=rescale)
+        )
     points = _points(meta, file, applied_scale, {str(path): name for path, name in zip(paths, names, strict=True)})
-    return Scene(tuple(views), points, metric="depth_unit_scale_factor" in meta, source=Path(path))
+    metric = "depth_unit_scale_factor" in meta
+    return Scene(tuple(views), points, metric=metric, source=Path(path), notes=notes.sentences(len(views)))
 
 
 def transforms_file(path: Path, split: str | None = None) -> Path:
@@ -190,19 +193,55 @@ def _frames_of_split(meta: Json, frames: list[Json], split: str | None, file: Pa
     return chosen
 
 
-def _photo(file: Path, frame: Json, index: int, images: str | None) -> Path:
-    relative = PurePosixPath(frame["file_path"].replace("\\", "/"))
-    path = file.parent / (relative if images is None else PurePosixPath(images) / relative.name)
-    if path.suffix.lower() in IMAGE_SUFFIXES or path.is_file():
-        return path
-    endings = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
-    return next((candidate for candidate in endings if candidate.is_file()), path.with_name(path.name + ".png"))
+def _used_frames(
+    frames: list[Json], file: Path, images: str | None, skip_missing: bool, notes: SceneNotes
+) -> tuple[list[Json], list[Path]]:
+    """The frames that have a finite pose and a photo, and their photos.
+
+    Raises:
+        InputError: If a photo is missing, unless such frames are left out.
+    """
+    finder = PhotoFinder(file.parent if images is None else file.parent / images, notes)
+    used, photos = [], []
+    for frame in frames:
+        named = PurePosixPath(frame["file_path"].replace("\\", "/"))
+        photo = _photo(finder, named if images is None else PurePosixPath(named.name))
+        if photo is None and not skip_missing:
+            raise missing_photo(finder.folder / (named if images is None else named.name))
+        if photo is None:
+            notes.leave_out(named.name, MISSING)
+        elif not _has_finite_pose(frame):
+            notes.leave_out(named.name, LOST)
+        else:
+            used.append(frame)
+            photos.append(photo)
+    return used, photos
+
+
+def _photo(finder: PhotoFinder, name: PurePosixPath) -> Path | None:
+    """A photo by its path; the synthetic NeRF scenes leave its ending away."""
+    path = finder.folder / name
+    if name.suffix.lower() not in IMAGE_SUFFIXES and not path.is_file():
+        endings = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
+        found = next((candidate for candidate in endings if candidate.is_file()), None)
+        if found is not None:
+            return found
+    return finder.find(str(name))
+
+
+def _has_finite_pose(frame: Json) -> bool:
+    """Whether a matrix has no number that is not finite; what is no matrix at all is an error of its own."""
+    rows = frame.get("transform_matrix")
+    flat = [value for row in rows if isinstance(row, list) for value in row] if isinstance(rows, list) else []
+    return all(math.isfinite(value) for value in flat if isinstance(value, float))
 
 
 def _relative_path(file_path: str, photo: Path) -> PurePosixPath:
     """The path in the file with the photo's real ending."""
     path = PurePosixPath(file_path.replace("\\", "/"))
-    return path if path.suffix == photo.suffix else path.with_name(path.name + photo.suffix)
+    if path.suffix == photo.suffix:
+        return path
+    return path.with_suffix(photo.suffix) if path.suffix.lower() in IMAGE_SUFFIXES else path.with_name(path.name + photo.suffix)
 
 
 def view_names(paths: Sequence[PurePosixPath]) -> list[str]:

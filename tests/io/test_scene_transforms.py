@@ -261,7 +261,7 @@ SINGULAR = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
             r"transforms\.json: a\.png: camera_to_world: found .*; accepted: a finite rigid pose",
         ),
         ({"transform_matrix": (2 * np.array(POSE)).tolist()}, {}, "rotation without scale"),
-        ({"transform_matrix": np.full((4, 4), np.nan).tolist()}, {}, "finite rigid pose"),
+        ({"transform_matrix": np.full((4, 4), np.nan).tolist()}, {}, "frames: found none; 1 left out: no finite pose"),
         ({"transform_matrix": [[1, 2], [3, 4]]}, {}, r"frames\[0\] 'a\.png': transform_matrix: found shape \(2, 2\)"),
         ({"transform_matrix": "identity"}, {}, "4 x 4"),
         ({"transform_matrix": None}, {}, "4 x 4"),
