@@ -14,8 +14,12 @@ def view(
     scene: tyro.conf.Positional[Path],
     splats: Path | None = None,
     edited: Path | None = None,
+    export_dir: Path | None = None,
+    inpainter: tuple[str, ...] = (),
+    color: tuple[str, ...] = (),
     port: int = 8080,
     host: str = "127.0.0.1",
+    allow_origin: tuple[str, ...] = (),
     max_size: int = 640,
     picture_size: int = 960,
     undo_gb: float = 2.0,
@@ -26,12 +30,22 @@ def view(
 
     A file of splats alone can be viewed and edited; to heal, the photos are needed too.
 
+    The page is for whoever started it. It reads and writes files in one folder only (--export-dir), asks before it replaces one,
+    and offers what is registered or named here, nothing else. Pages of other sites are refused. With a --host that other
+    machines can reach, the address holds a token; whoever has it can edit.
+
     Args:
         scene: Posed photos (COLMAP folder, transforms.json, RGB-D folder or saved scene) or a file of splats.
         splats: Splats of the scene; by default the splats.ply that lies with it.
         edited: Edited splats of the same scene, such as the healed.ply of heal: undo and "Before" show the two.
+        export_dir: The one folder that the page reads and writes files in; by default that of the splats, or out/NAME where
+            they lie in the scene itself.
+        inpainter: Depth inpainters with options for the page to offer, such as depthlab[weights=FOLDER], or module:attribute.
+        color: Image inpainters, likewise.
         port: Port of the page; the next free one if it is taken.
-        host: Address to listen on. Others than 127.0.0.1 let everybody who reaches it edit, and write files.
+        host: Address to listen on. With others than 127.0.0.1 the address that is printed holds a token.
+        allow_origin: Further addresses under which the page is reached, as http://HOST:PORT: of a proxy, or of a tunnel to
+            another port.
         max_size: Longer side of the photos that heals work on, in pixels.
         picture_size: Longer side of pictures that are rendered for the page, in pixels.
         undo_gb: Memory for undo, in gigabytes.
@@ -42,9 +56,12 @@ def view(
 
     viewer = open_page(
         scene, splats, edited, host=host, port=port, max_size=max_size, picture_size=picture_size, up=up,
-        undo_bytes=int(undo_gb * (1 << 30)), device=device,
+        undo_bytes=int(undo_gb * (1 << 30)), device=device, export_dir=export_dir, allow_origins=allow_origin,
+        inpainters=inpainter, colors=color,
     )  # fmt: skip
-    Console().print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False)
+    console = Console(soft_wrap=True)
+    console.print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False, markup=False)
+    console.print(f"Files of the page: {viewer.folder.path}", highlight=False, markup=False)
     try:
         threading.Event().wait()
     finally:

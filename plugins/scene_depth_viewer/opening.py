@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,15 @@ def open_page(
     up: Axis | None,
     undo_bytes: int = UNDO_BYTES,
     device: str | None = None,
+    export_dir: Path | None = None,
+    allow_origins: Sequence[str] = (),
+    inpainters: Sequence[str] = (),
+    colors: Sequence[str] = (),
 ) -> Viewer:
     """Opens a session and serves it; see ``open_session`` and ``Viewer``.
+
+    Files of the page go to ``export_dir``, by default beside the splats; where those lie in the scene itself, which is no place
+    for results, to ``out/NAME OF THE SCENE``.
 
     Raises:
         InputError: If viser is not installed, a size is too small, or as ``open_session``.
@@ -48,7 +56,18 @@ def open_page(
         if size < 16:
             raise InputError(name, size, "16 pixels or more")
     session = open_session(scene, splats, edited, max_size, device, undo_bytes)
-    return Viewer(session, host, port, picture_size, up)
+    return Viewer(
+        session, host, port, picture_size, up, export_dir=export_dir or _usual_export_dir(scene, edited or session.source),
+        allow_origins=allow_origins, inpainters=inpainters, colors=colors,
+    )  # fmt: skip
+
+
+def _usual_export_dir(scene: str | Path | Scene | GaussianSplats, splats: Path | None) -> Path:
+    source = Path(scene) if isinstance(scene, str) else scene.source if isinstance(scene, Scene) else scene
+    if not isinstance(source, Path):
+        return Path("out/view") if splats is None else splats.parent
+    within = splats is None or (source.is_dir() and source.resolve() in splats.resolve().parents)
+    return Path("out") / source.resolve().name if within or splats is None else splats.parent
 
 
 def open_session(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class EditSession:
         self._listeners: list[Listener] = []
         self._stop = threading.Event()
         self._busy = threading.Lock()
-        self._inpainters: dict[tuple[Callable[[str], Any], str], Any] = {}
+        self._inpainters: dict[tuple[Any, ...], Any] = {}
 
     @property
     def splats(self) -> GaussianSplats:
@@ -153,7 +153,15 @@ class EditSession:
             kept = self.splats.select(~self.selection)
             self._push("delete", splats=kept, selection=_none(kept), hole=hole)
 
-    def heal(self, inpainter: str, color: str, config: HealConfig, tell: Tell) -> HealResult:
+    def heal(
+        self,
+        inpainter: str,
+        color: str,
+        config: HealConfig,
+        tell: Tell,
+        inpainter_options: Mapping[str, Any] | None = None,
+        color_options: Mapping[str, Any] | None = None,
+    ) -> HealResult:
         """Removes the selected splats and repairs the hole, with what was deleted since the last heal; blocks.
 
         Args:
@@ -161,6 +169,8 @@ class EditSession:
             color: Image inpainter, likewise. Each is loaded once and kept for the next heal.
             config: Parameters.
             tell: Gets every progress report.
+            inpainter_options: Further options of the depth inpainter.
+            color_options: Of the image inpainter, likewise.
 
         Returns:
             The result, which is the new state. A cancelled heal leaves the state as it was.
@@ -173,8 +183,8 @@ class EditSession:
         try:
             self._stop.clear()
             hole, views = self._healable()
-            depth_inpainter = self._loaded(inpainter, load_depth_inpainter)
-            image_inpainter = self._loaded(color, load_image_inpainter)
+            depth_inpainter = self._loaded(inpainter, load_depth_inpainter, inpainter_options or {})
+            image_inpainter = self._loaded(color, load_image_inpainter, color_options or {})
 
             def watched(now: Progress) -> bool:
                 tell(now)
@@ -234,10 +244,11 @@ class EditSession:
         with tempfile.TemporaryDirectory() as folder:
             return self.export(Path(folder) / Path(name).name).read_bytes()
 
-    def _loaded(self, spec: str, load: Callable[[str], Any]) -> Any:
-        if (load, spec) not in self._inpainters:
-            self._inpainters[load, spec] = load(spec)
-        return self._inpainters[load, spec]
+    def _loaded(self, spec: str, load: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        key = (load, spec, *sorted(options.items()))
+        if key not in self._inpainters:
+            self._inpainters[key] = load(spec, **options)
+        return self._inpainters[key]
 
     def _healable(self) -> tuple[Hole, tuple[HealView, ...]]:
         with self.lock:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import viser
@@ -13,7 +14,11 @@ from torch import Tensor
 from scene_depth.errors import InputError
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.client_view import ClientView, ViewSettings
+from scene_depth_viewer.controls import Controls
+from scene_depth_viewer.door import Door
 from scene_depth_viewer.drawing import Drawing
+from scene_depth_viewer.export_folder import ExportFolder
+from scene_depth_viewer.gate import Gate
 from scene_depth_viewer.newest import NewestWorker
 from scene_depth_viewer.page_frame import Axis, page_frame, start_camera
 from scene_depth_viewer.panels.edit import add_edit_panel
@@ -23,7 +28,7 @@ from scene_depth_viewer.panels.status import add_status_panel
 from scene_depth_viewer.panels.view import add_view_panel
 from scene_depth_viewer.pictures import PhotoDepths, tinted
 from scene_depth_viewer.session import EditSession
-from scene_depth_viewer.viser_versions import dress, make_server, stop_server
+from scene_depth_viewer.viser_versions import decode_message, dress, make_server, page_files, stop_server
 
 log = logging.getLogger(__name__)
 BRAND = (230, 110, 20)
@@ -40,9 +45,25 @@ class Viewer:
         port: Port to listen on; the next free one is taken if it is in use.
         size: Longer side of pictures that are rendered here, in pixels.
         up: Upward axis of the scene, as for ``page_frame``.
+        export_dir: The one folder that the page reads and writes files in.
+        allow_origins: Further origins under which the page is reached, such as that of a proxy or a tunnel.
+        inpainters: Depth inpainters with options, such as ``depthlab[weights=FOLDER]``, that the page offers first.
+        colors: Image inpainters, likewise.
     """
 
-    def __init__(self, session: EditSession, host: str = "127.0.0.1", port: int = 8080, size: int = 960, up: Axis | None = None):
+    def __init__(
+        self,
+        session: EditSession,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        size: int = 960,
+        up: Axis | None = None,
+        *,
+        export_dir: Path = Path("out/view"),
+        allow_origins: Sequence[str] = (),
+        inpainters: Sequence[str] = (),
+        colors: Sequence[str] = (),
+    ):
         cameras = [view.camera for view in session.photos]
         self.session, self.settings = session, ViewSettings(size=size)
         self.frame = page_frame(session.original, cameras, up)
@@ -50,7 +71,11 @@ class Viewer:
         self.photo_depths = PhotoDepths(session.original, cameras)
         self.clients: dict[int, ClientView] = {}
         self._lock = threading.Lock()
-        self.server = make_server(host, port)
+        self.folder = ExportFolder(export_dir)
+        self.inpainters, self.colors = tuple(inpainters), tuple(colors)
+        self.gate, self._door = Gate(host, page_files(), allow_origins), Door(decode_message)
+        self.server = make_server(port, self.gate, self._door)
+        self.controls = Controls(self.server.gui, self._door, self.guarded)
         dress(self.server.gui, "scene-depth", BRAND)
         self.drawing = Drawing(self.server, self.frame)
         self._drawn: Shown | None = None
@@ -63,8 +88,8 @@ class Viewer:
 
     @property
     def address(self) -> str:
-        """Where the page is."""
-        return f"http://{self.server.get_host()}:{self.server.get_port()}"
+        """Where the page is, with the token if one is needed."""
+        return self.gate.address
 
     def refresh(self) -> None:
         """Draws what the session shows now, in all browsers."""
@@ -112,6 +137,28 @@ class Viewer:
         clients = [client] if client is not None else list(self.server.get_clients().values())
         for one in clients:
             one.add_notification(title, body, color="red")
+
+    def write(self, event: Any, path: Path, write: Callable[[], None]) -> None:
+        """Writes a file for a browser; where there is one already, a person has to say that it is to be replaced."""
+        if not path.is_file():
+            write()
+            return
+        gui = event.client.gui
+        controls, modal = Controls(gui, self._door, self.guarded), gui.add_modal(f"Replace {path.name}?")
+        fields: list[Any] = []
+
+        def close() -> None:
+            for field in fields:
+                controls.remove(field)
+            modal.close()
+
+        def replace(_: Any) -> None:
+            close()
+            write()
+
+        with modal:
+            fields.append(controls.button("Replace", replace, color="red", hint=f"{path} is there already"))
+            fields.append(controls.button("Keep", lambda _: close()))
 
     def stop(self) -> None:
         """Ends the server and all work."""

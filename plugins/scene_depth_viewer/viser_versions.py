@@ -3,23 +3,128 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import io
+import logging
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import viser
 from numpy.typing import NDArray
 
+from scene_depth.errors import InputError
+from scene_depth_viewer.door import MOST_BYTES, Door
+from scene_depth_viewer.gate import Gate
+
+OLD = version("viser").startswith("0.")
+_MAKING = threading.Lock()
 Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
-def make_server(host: str, port: int) -> viser.ViserServer:
-    """A server; what viser prints is left out, as the command says where the page is."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        return viser.ViserServer(host=host, port=port, verbose=False)
+def page_files() -> Path:
+    """Folder of the files of viser's page."""
+    return Path(viser.__file__).parent / "client" / "build"
+
+
+def decode_message(raw: bytes) -> object:
+    """The message that viser reads from bytes of a browser."""
+    messages: Any = importlib.import_module("viser._messages")
+    return messages.Message.deserialize(raw)
+
+
+def field_id(field: Any) -> str:
+    """What browsers call a field of the panel by."""
+    found: str = field._impl.id if OLD else field._impl.uuid
+    return found
+
+
+def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
+    """A server whose every request passes the gate and whose every message passes the door.
+
+    viser serves files and takes connections by itself, from anybody, so the one call is exchanged by which it begins to
+    listen. What viser prints is left out, as the command says where the page is.
+
+    Raises:
+        InputError: If this version of viser does not begin to listen that way; it is not let onto the network then.
+    """
+    infra: Any = importlib.import_module("viser.infra._infra")
+    plain = infra.websockets
+    begun: list[bool] = []
+
+    def serve(handler: Callable[[Any], Awaitable[None]], host: str, port: int, **options: Any) -> Any:
+        begun.append(True)
+        gate.port = port
+        options |= {"max_size": MOST_BYTES, "logger": _quiet_log(), "process_request": None}
+
+        async def guarded(connection: Any) -> None:
+            await handler(_Connection(connection, door))
+
+        if not OLD:
+            return plain.asyncio.server.serve(guarded, host, port, **(options | {"process_request": partial(_answer, gate)}))
+        legacy = importlib.import_module("websockets.legacy.server")
+
+        class Checked(legacy.WebSocketServerProtocol):  # type: ignore[name-defined,misc]  # where this version is installed
+            async def process_request(self, path: str, request_headers: Any) -> tuple[HTTPStatus, dict[str, str], bytes] | None:
+                answer = gate.answer(path, request_headers, self.local_address[0])
+                return None if answer is None else (answer.status, answer.headers, answer.body)
+
+        return legacy.serve(guarded, host, port, create_protocol=Checked, **options)
+
+    ours: Any = SimpleNamespace(serve=serve)
+    names = {"server": ours} if OLD else {"asyncio": SimpleNamespace(server=ours)}
+    ours_for_theirs = mock.patch.object(infra, "websockets", SimpleNamespace(**(vars(plain) | names)))
+    with _MAKING, ours_for_theirs, contextlib.redirect_stdout(io.StringIO()):
+        server = viser.ViserServer(host=gate.host, port=port, verbose=False)
+    if not begun:
+        stop_server(server)
+        raise InputError("viser", version("viser"), "a version whose requests can be checked, such as 0.2.7 or 1.1")
+    gate.port = server.get_port()
+    return server
+
+
+class _Connection:
+    """A websocket of a browser, of which viser receives only what the door admits."""
+
+    def __init__(self, connection: Any, door: Door):
+        self._connection, self._door = connection, door
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def recv(self) -> bytes:
+        """The next message."""
+        while True:
+            raw: bytes = await self._connection.recv()
+            if self._door.admits(raw):
+                return raw
+
+
+def _answer(gate: Gate, connection: Any, request: Any) -> Any:
+    from websockets.datastructures import Headers
+    from websockets.http11 import Response
+
+    answer = gate.answer(request.path, request.headers, connection.local_address[0])
+    if answer is None:
+        return None
+    headers = answer.headers | {"Content-Length": str(len(answer.body)), "Connection": "close"}
+    return Response(answer.status, answer.status.phrase, Headers(headers), answer.body)
+
+
+def _quiet_log() -> logging.Logger:
+    """Broken and refused connections are no matter of the terminal."""
+    log = logging.getLogger("scene_depth_viewer.websockets")
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+    return log
 
 
 def stop_server(server: viser.ViserServer) -> None:
@@ -34,7 +139,7 @@ def dress(gui: viser.GuiApi, title: str, brand: tuple[int, int, int]) -> None:
     It is as wide as it can be, since the page of 0.2.7 cuts the numbers of a vector off in narrower ones. The share button
     is left out where that works: without it, the page of 0.2.7 crashes.
     """
-    options: dict[str, Any] = {} if version("viser").startswith("0.") else {"show_share_button": False}
+    options: dict[str, Any] = {} if OLD else {"show_share_button": False}
     panel: Any = getattr(gui, "main_panel", None)  # of newer 1.x
     if panel is None:
         options["control_layout"] = "collapsible"
@@ -46,25 +151,25 @@ def dress(gui: viser.GuiApi, title: str, brand: tuple[int, int, int]) -> None:
 
 def add_buttons(
     gui: viser.GuiApi, label: str, options: Sequence[str], clicked: Callable[[Any, str], None], hint: str | None = None
-) -> None:
+) -> Any:
     """Adds buttons in a row and calls ``clicked(event, option)``, also when the same one is clicked again.
 
     A group of 0.2.7 tells only of clicks that change its value, so the value is cleared after each.
     """
     group: Any = gui.add_button_group(label, options=tuple(options), hint=hint)
-    old = version("viser").startswith("0.")
 
     def run(event: Any) -> None:
         if event.client_id is None:
             return
         option = group.value
-        if old:
+        if OLD:
             group.value = ""
         clicked(event, option)
 
-    if old:
+    if OLD:
         group.value = ""
     group.on_click(run)
+    return group
 
 
 def add_splats(
@@ -121,7 +226,7 @@ def remove_tree(node: Any, *below: Any) -> None:
         below: Those below it.
     """
     node.remove()
-    if version("viser").startswith("0."):
+    if OLD:
         for lower in below:
             lower.remove()
 

@@ -32,16 +32,16 @@ def session(the_room: Room, photos: list[HealView]) -> EditSession:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable]:
-    """``serve(session)`` gives a running viewer on a free port."""
+def serve(tmp_path: Path) -> Iterator[Callable]:
+    """``serve(session, **options)`` gives a running viewer on a free port, whose files lie in the test's folder."""
     viser_viewer = pytest.importorskip("scene_depth_viewer.viewer", reason="viser is not installed")
     running = []
 
-    def start(session: EditSession):
+    def start(session: EditSession, **options):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        running.append(viser_viewer.Viewer(session, port=port, size=320))
+        running.append(viser_viewer.Viewer(session, port=port, size=320, **{"export_dir": tmp_path, **options}))
         return running[-1]
 
     yield start

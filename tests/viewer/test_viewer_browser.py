@@ -153,7 +153,7 @@ def test_select_delete_heal_undo_export(page, serve: Callable, session: EditSess
     person.sees(red)
 
     person.turns_to("Select")
-    person.types("File", str(region))
+    person.types("File", region.name)
     person.presses("Load")
     person.presses("Select region")
     person.reads(f"{int(the_room.ball.sum()):,}")
@@ -180,8 +180,16 @@ def test_select_delete_heal_undo_export(page, serve: Callable, session: EditSess
     person.presses("Redo")
     person.reads(f"{len(healed):,}")
 
-    person.types("File", str(exported))
+    exported.write_bytes(b"what was there")
+    person.types("File", f"../{exported.name}")
     person.presses("Save")
+    person.reads("a plain name such as")
+    person.types("File", exported.name)
+    person.presses("Save")
+    person.presses("Keep")
+    assert exported.read_bytes() == b"what was there"
+    person.presses("Save")
+    person.presses("Replace")
     person.reads("Saved")
     with page.expect_download() as download:
         person.presses("Download")
@@ -237,7 +245,7 @@ def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession
     person, viewer = Person(page), serve(session)
     person.opens(viewer.address)
     person.turns_to("Select")
-    person.types("File", str(file))
+    person.types("File", file.name)
     person.presses("Load")
 
     def camera():  # asked anew each time: a page on a busy machine may have lost its connection and come back
@@ -250,6 +258,7 @@ def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession
 
     def moved() -> bool:
         person.presses("Save")
+        person.presses("Replace")
         page.wait_for_timeout(300)
         return abs(read_region(file).center[0]) > 0.02
 
@@ -270,7 +279,7 @@ def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession
     person.reads("keys, 13 frames")
     person.types("Width", "64")
     person.types("Height", "48")
-    person.types("Video file", str(video))
+    person.types("Video file", video.name)
     person.presses("Render video")
     person.reads("Saved")
     assert Image.open(video).n_frames > 5

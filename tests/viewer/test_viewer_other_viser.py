@@ -11,7 +11,7 @@ import pytest
 from nerfstudio_parser import nerfstudio_folder
 
 HERE = Path(__file__).parent
-AGAIN = ("test_viewer_server.py", "test_viewer_browser.py")
+AGAIN = ("test_viewer_server.py", "test_viewer_safety.py", "test_viewer_browser.py")
 RUN = "import sys, pytest, viser; assert viser.__file__.startswith(sys.argv[1]); sys.exit(pytest.main(sys.argv[2:]))"
 
 

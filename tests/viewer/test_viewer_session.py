@@ -198,13 +198,13 @@ def test_threads_cannot_tear_a_session(session: EditSession, the_room: Room) -> 
 
 
 def test_a_model_is_loaded_once_for_each_name_with_options(session: EditSession, the_room: Room) -> None:
-    loads: list[str] = []
+    loads: list[tuple[str, dict[str, int]]] = []
 
-    def load(spec: str) -> object:
-        loads.append(spec)
+    def load(spec: str, **options: int) -> object:
+        loads.append((spec, options))
         return object()
 
-    first = session._loaded("solver", load)
-    assert session._loaded("solver", load) is first
-    assert session._loaded("solver[steps=3]", load) is not first
-    assert loads == ["solver", "solver[steps=3]"]
+    first = session._loaded("solver", load, {})
+    assert session._loaded("solver", load, {}) is first
+    assert session._loaded("solver", load, {"steps": 3}) is not first
+    assert loads == [("solver", {}), ("solver", {"steps": 3})]

@@ -4,34 +4,97 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from scene_depth_heal.workflow import HealConfig
 
 from scene_depth.color.registry import IMAGE_INPAINTERS
 from scene_depth.depth.registry import DEPTH_INPAINTERS
-from scene_depth.errors import InputError
-from scene_depth.io.splat_files import ACCEPTED, lost_in, splat_format
-from scene_depth.registry import Registry
+from scene_depth.io.splat_files import ACCEPTED, WRITERS, lost_in, splat_format
+from scene_depth.options import split_options
+from scene_depth.registry import Entry, Option, Registry
 from scene_depth.work import Progress
+from scene_depth_viewer.controls import Controls, plain_text
 from scene_depth_viewer.viser_versions import send_file
 
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
 
 SPANS = {"hole": (0, 10), "fill": (10, 40), "fit": (40, 100)}  # percent of the bar
-OPTIONS_HINT = "KEY=VALUE,KEY=VALUE, such as weights=FOLDER"
 PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending takes
+PROMPTS = ("prompt", "negative_prompt")
+FETCHING = ("download", "local_files_only")  # options that reach for the network: never from the page
+MOST_WHOLE, MOST_REAL = 10_000, 1e6  # of the numbers of an inpainter
 
 
 def add_edit_panel(viewer: Viewer) -> None:
     """Adds the tab's contents."""
-    gui = viewer.server.gui
-    delete = gui.add_button("Delete", color="red", hint="Removes the selected splats; heal repairs the hole")
-    delete.on_click(viewer.guarded(lambda event: viewer.session.delete()))
+    hint = "Removes the selected splats; heal repairs the hole"
+    viewer.controls.button("Delete", lambda event: viewer.session.delete(), color="red", hint=hint)
     HealFolder(viewer)
     _add_export(viewer)
+
+
+class InpainterFields:
+    """A list of inpainters with a field for each plain option of the chosen one.
+
+    Options that name files or devices have no field: who starts the viewer gives them.
+
+    Args:
+        controls: Of the page.
+        label: Of the list.
+        registry: What there is, plug-ins included.
+        given: Inpainters with options from the command line; they come first.
+        usual: What is chosen first if none is given.
+        argument: Option of the command that gives one, for the note on weights.
+    """
+
+    def __init__(self, controls: Controls, label: str, registry: Registry, given: Sequence[str], usual: str, argument: str):
+        self._controls, self._argument = controls, argument
+        self._entries = {entry.name: entry for entry in registry.available()}
+        self._made: list[tuple[Option, Any]] = []
+        self._lock = threading.Lock()
+        names = [*given, *(name for name in self._entries if name not in given)]
+        self._list = controls.dropdown(label, names, names[0] if given else usual, self._changed)
+        self._note = controls.gui.add_markdown("")
+        self._folder: Any = controls.folder(f"{label} options", open_at_first=False)
+        self._changed()
+
+    def chosen(self) -> tuple[str, dict[str, Any]]:
+        """What is chosen, and those of its options that differ from what it takes by itself."""
+        with self._lock:
+            return self._list.value, {o.name: field.value for o, field in self._made if field.value != o.default}
+
+    def _changed(self, event: Any = None) -> None:
+        name, given = split_options(self._list.value)
+        entry = self._entries.get(name)
+        with self._lock, self._folder:
+            for _, field in self._made:
+                self._controls.remove(field)
+            options = [option for option in (entry.options if entry else ()) if option.name not in given]
+            fields = [(option, _option_field(self._controls, option)) for option in options]
+            self._made = [(option, field) for option, field in fields if field is not None]
+            self._folder.visible = bool(self._made)
+        self._note.content = "" if entry is None else self._problem(entry, bool(given))
+
+    def _problem(self, entry: Entry, is_given: bool) -> str:
+        if entry.problem is not None:
+            return f"*{plain_text(entry.name)} cannot be loaded: {plain_text(entry.problem)}*"
+        if entry.missing_weights is None or is_given:
+            return ""
+        how = f"scene-depth view ... {self._argument} {entry.name}[weights=FOLDER]"
+        return f"*{plain_text(entry.name)} lacks weights on this machine; offer them with {plain_text(how)}*"
+
+
+def _option_field(controls: Controls, option: Option) -> Any:
+    """The field of an option that a page may set; None for others."""
+    label, value = option.name.replace("_", " "), option.default
+    if isinstance(value, bool):
+        return None if option.name in FETCHING else controls.checkbox(label, value)
+    if isinstance(value, int | float):
+        return controls.number(label, value, 0 if value >= 0 else -MOST_REAL, MOST_WHOLE if isinstance(value, int) else MOST_REAL)
+    return controls.text(label, value) if isinstance(value, str) and option.name in PROMPTS else None
 
 
 class HealFolder:
@@ -43,21 +106,17 @@ class HealFolder:
 
     def __init__(self, viewer: Viewer):
         self._viewer, self._next_preview = viewer, 0.0
-        gui = viewer.server.gui
-        with gui.add_folder("Heal"):
-            self.depth = gui.add_dropdown("Depth", options=DEPTH_INPAINTERS.names(), initial_value="solver")
-            self.depth_options = gui.add_text("Depth options", initial_value="", hint=OPTIONS_HINT)
-            self.color = gui.add_dropdown("Colour", options=IMAGE_INPAINTERS.names(), initial_value="exemplar")
-            self.color_options = gui.add_text("Colour options", initial_value="", hint=OPTIONS_HINT)
-            self.steps = gui.add_number("Steps", initial_value=300, min=0, max=5000, step=50, hint="Of the fit of new splats")
-            self.most = gui.add_number("Photos", initial_value=4, min=1, max=50, step=1, hint="Most photos to fill from")
-            self.start = gui.add_button("Heal", color="green", hint="Repairs what is selected or was deleted")
-            self.bar = gui.add_progress_bar(0.0, visible=False, animated=True)
-            self.text = gui.add_markdown("" if viewer.session.photos else "*Without photos a scene cannot be healed.*")
-            self.stop = gui.add_button("Cancel", visible=False)
+        controls = viewer.controls
+        with controls.folder("Heal"):
+            self.depth = InpainterFields(controls, "Depth", DEPTH_INPAINTERS, viewer.inpainters, "solver", "--inpainter")
+            self.color = InpainterFields(controls, "Colour", IMAGE_INPAINTERS, viewer.colors, "exemplar", "--color")
+            self.steps = controls.number("Steps", 300, 0, 5000, 50, hint="Of the fit of new splats")
+            self.most = controls.number("Photos", 4, 1, 50, 1, hint="Most photos to fill from")
+            self.start = controls.button("Heal", self._begin, color="green", hint="Repairs what is selected or was deleted")
+            self.bar = controls.gui.add_progress_bar(0.0, visible=False, animated=True)
+            self.text = controls.gui.add_markdown("" if viewer.session.photos else "*Without photos a scene cannot be healed.*")
+            self.stop = controls.button("Cancel", lambda event: viewer.session.cancel(), visible=False)
         self.start.disabled = not viewer.session.photos
-        self.start.on_click(viewer.guarded(self._begin))
-        self.stop.on_click(viewer.guarded(lambda event: viewer.session.cancel()))
 
     def _begin(self, event: Any) -> None:
         config = HealConfig(steps=int(self.steps.value), most_references=int(self.most.value))
@@ -69,9 +128,8 @@ class HealFolder:
         self._show(True)
         self._next_preview = 0.0
         try:
-            depth = _chosen(DEPTH_INPAINTERS, self.depth.value, self.depth_options.value)
-            color = _chosen(IMAGE_INPAINTERS, self.color.value, self.color_options.value)
-            result = self._viewer.session.heal(depth, color, config, self._tell)
+            (depth, depth_options), (color, color_options) = self.depth.chosen(), self.color.chosen()
+            result = self._viewer.session.heal(depth, color, config, self._tell, depth_options, color_options)
         except Exception as error:  # shown on the page; the thread has nobody else to tell
             self.text.content = ""
             self._viewer.complain(error, client)
@@ -90,7 +148,7 @@ class HealFolder:
     def _tell(self, now: Progress) -> None:
         low, high = SPANS.get(now.stage, (0, 100))
         self.bar.value = float(low + (high - low) * now.done / max(1, now.total))
-        self.text.content = f"{now.stage} {now.done} of {now.total}: {now.message}"
+        self.text.content = f"{plain_text(now.stage)} {now.done} of {now.total}: {plain_text(now.message)}"
         started = time.monotonic()
         if now.stage == "hole" or now.snapshot is None or started < self._next_preview:
             return
@@ -98,33 +156,29 @@ class HealFolder:
         self._next_preview = started + PREVIEW_SECONDS + 5 * (time.monotonic() - started)
 
 
-def _chosen(registry: Registry, name: str, options: str) -> str:
-    """Name with options, as ``Registry.load`` takes it; a page can send only what was offered."""
-    if name not in registry.names():
-        raise InputError(registry.what, name, ", ".join(registry.names()))
-    return f"{name}[{options.strip()}]" if options.strip() else name
-
-
 def _add_export(viewer: Viewer) -> None:
-    gui, session = viewer.server.gui, viewer.session
+    controls, session, folder = viewer.controls, viewer.session, viewer.folder
     stem = "scene" if session.source is None else session.source.name.split(".")[0]
-    with gui.add_folder("Export"):
-        file = gui.add_text("File", initial_value=f"{stem}-edited.ply", hint=f"The extension says the format: {ACCEPTED}")
-        save = gui.add_button("Save", hint="To this file, on the machine that serves the page")
-        download = gui.add_button("Download", hint="To this browser's downloads")
 
-    def tell(event: Any, what: str) -> None:
-        lost = lost_in(splat_format(file.value), session.splats)
+    def tell(event: Any, what: str, name: str) -> None:
+        lost = lost_in(splat_format(name), session.splats)
         event.client.add_notification(what, "; ".join([f"{len(session.splats):,} splats", *lost]), color="green")
 
-    def write(event: Any) -> None:
-        path = session.export(Path(file.value).expanduser())
-        tell(event, f"Saved {path.resolve()}")
+    def save(event: Any) -> None:
+        path = folder.file(file.value, tuple(WRITERS))
+
+        def write() -> None:
+            session.export(path)
+            tell(event, f"Saved {path}", path.name)
+
+        viewer.write(event, path, write)
 
     def send(event: Any) -> None:
-        name = Path(file.value).name
+        name = folder.file(file.value, tuple(WRITERS)).name
         send_file(event.client, name, session.exported(name))
-        tell(event, f"Sent {name}")
+        tell(event, f"Sent {name}", name)
 
-    save.on_click(viewer.guarded(write))
-    download.on_click(viewer.guarded(send))
+    with controls.folder("Export"):
+        file = controls.text("File", f"{stem}-edited.ply", f"The extension says the format: {ACCEPTED}")
+        controls.button("Save", save, hint=f"To {folder.path}, on the machine that serves the page")
+        controls.button("Download", send, hint="To this browser's downloads")

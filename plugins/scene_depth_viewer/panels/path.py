@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from scene_depth.errors import InputError
 from scene_depth_viewer.camera_path import CameraPath, Key, camera_of, key_of, read_path, write_path
 from scene_depth_viewer.pictures import picture, to_bytes
 from scene_depth_viewer.video import Frame, check_video, video_suffixes, write_video
-from scene_depth_viewer.viser_versions import add_buttons
 
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
@@ -32,32 +32,24 @@ class PathPanel:
     def __init__(self, viewer: Viewer):
         self._viewer, self._path = viewer, CameraPath()
         self._playing, self._rendering, self._stop = threading.Event(), threading.Lock(), threading.Event()
-        gui = viewer.server.gui
-        self.text = gui.add_markdown(self._summary())
-        add_buttons(gui, "Keys", ["Add", "Drop", "Clear"], viewer.guarded(self._edit), "Add takes this view; drop, the last key")
-        self.seconds = gui.add_number("Seconds", initial_value=2.0, min=0.1, max=60.0, step=0.1, hint="Between two keys")
-        self.closed = gui.add_checkbox("Closed", initial_value=False, hint="Back to the first key")
-        add_buttons(gui, "Play", ["Play", "Stop"], viewer.guarded(self._play))
-        with gui.add_folder("Video"):
-            self.width = gui.add_number("Width", initial_value=960, min=16, max=7680, step=2)
-            self.height = gui.add_number("Height", initial_value=540, min=16, max=4320, step=2)
-            self.fps = gui.add_number("Frames/s", initial_value=24.0, min=1, max=120, step=1)
+        controls, folder = viewer.controls, viewer.folder.path
+        self.text = controls.gui.add_markdown(self._summary())
+        controls.buttons("Keys", ["Add", "Drop", "Clear"], self._edit, "Add takes this view; drop, the last key")
+        self.seconds = controls.number("Seconds", 2.0, 0.1, 60.0, 0.1, self._changed, "Between two keys")
+        self.closed = controls.checkbox("Closed", False, self._changed, "Back to the first key")
+        controls.buttons("Play", ["Play", "Stop"], self._play)
+        with controls.folder("Video"):
+            self.width = controls.number("Width", 960, 16, 7680, 2)
+            self.height = controls.number("Height", 540, 16, 4320, 2)
+            self.fps = controls.number("Frames/s", 24.0, 1, 120, 1, self._changed)
             kinds = ", ".join(suffix or "a folder" for suffix in video_suffixes())
-            self.video = gui.add_text("Video file", initial_value=f"path{video_suffixes()[0]}", hint=kinds)
-            self.render = gui.add_button("Render video", hint="What View shows, along the path")
-            self.bar = gui.add_progress_bar(0.0, visible=False)
-            self.cancel = gui.add_button("Cancel video", visible=False)
-        with gui.add_folder("File", expand_by_default=False):
-            self.file = gui.add_text("Path file", initial_value="camera_path.json", hint="scene-depth render --path reads it")
-            add_buttons(gui, "Path", ["Save", "Load"], viewer.guarded(self._keep))
-        self._connect()
-
-    def _connect(self) -> None:
-        guarded = self._viewer.guarded
-        self.render.on_click(guarded(self._render))
-        self.cancel.on_click(guarded(lambda event: self._stop.set()))
-        for field in (self.seconds, self.closed, self.fps):
-            field.on_update(guarded(lambda event: self._changed()))
+            self.video = controls.text("Video file", f"path{video_suffixes()[0]}", f"{kinds}; in {folder}")
+            controls.button("Render video", self._render, hint="What View shows, along the path")
+            self.bar = controls.gui.add_progress_bar(0.0, visible=False)
+            self.cancel = controls.button("Cancel video", lambda event: self._stop.set(), visible=False)
+        with controls.folder("File", open_at_first=False):
+            self.file = controls.text("Path file", "camera_path.json", f"scene-depth render --path reads it; in {folder}")
+            controls.buttons("Path", ["Save", "Load"], self._keep)
 
     def _edit(self, event: Any, what: str) -> None:
         keys = self._path.keys
@@ -67,7 +59,7 @@ class PathPanel:
             self._path.keys = keys[:-1] if what == "Drop" else []
         self._changed()
 
-    def _changed(self) -> None:
+    def _changed(self, event: Any = None) -> None:
         self._path.seconds, self._path.fps = float(self.seconds.value), float(self.fps.value)
         self._path.closed = self.closed.value
         frames = self._path.frames() if len(self._path.keys) > 1 else []
@@ -92,17 +84,20 @@ class PathPanel:
             time.sleep(1 / min(fps, 30))
 
     def _render(self, event: Any) -> None:
-        path, frames = Path(self.video.value).expanduser(), self._path.frames()
+        path, frames = self._viewer.folder.file(self.video.value, video_suffixes()), self._path.frames()
         check_video(path)
+        self._viewer.write(event, path, lambda: self._write(path, frames, event.client))
+
+    def _write(self, path: Path, frames: list[Key], client: Any) -> None:
         if not self._rendering.acquire(blocking=False):
             raise InputError("video", "another one that is still rendered", "one at a time")
         try:
             self._stop.clear()
             self.bar.visible = self.cancel.visible = True
             write_video(path, self._pictures(frames), self._path.fps)
-            event.client.add_notification(f"Saved {path.resolve()}", f"{len(frames)} frames", color="green")
+            client.add_notification(f"Saved {path.resolve()}", f"{len(frames)} frames", color="green")
         except Cancelled:
-            event.client.add_notification("Video", "Cancelled; nothing was written.", auto_close=4000)
+            client.add_notification("Video", "Cancelled; nothing was written.", auto_close=4000)
         finally:
             self.bar.visible = self.cancel.visible = False
             self._rendering.release()
@@ -118,9 +113,10 @@ class PathPanel:
             self.bar.value = 100 * (number + 1) / len(frames)
 
     def _keep(self, event: Any, what: str) -> None:
-        file = Path(self.file.value).expanduser()
+        file = self._viewer.folder.file(self.file.value, [".json"])
         if what == "Save":
-            write_path(file, self._path, int(self.width.value), int(self.height.value))
+            path, size = replace(self._path), (int(self.width.value), int(self.height.value))
+            self._viewer.write(event, file, lambda: write_path(file, path, *size))
             return
         self._path = read_path(file)
         self.seconds.value, self.fps.value, self.closed.value = self._path.seconds, self._path.fps, self._path.closed

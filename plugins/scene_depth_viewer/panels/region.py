@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
 from scene_depth_viewer.picking import Mode
-from scene_depth_viewer.viser_versions import add_buttons, remove_tree
+from scene_depth_viewer.viser_versions import remove_tree
 from scene_depth_viewer.wireframes import region_mesh
 
 if TYPE_CHECKING:
@@ -38,24 +37,19 @@ class RegionFolder:
         self._viewer, self._chosen_mode = viewer, chosen_mode
         self._gizmo: Any = None
         self._outline: Any = None
-        gui, frame = viewer.server.gui, viewer.frame
+        controls, frame = viewer.controls, viewer.frame
         power = math.floor(math.log10(frame.radius) - 2)
         step, self._digits = 10.0**power, 1 - power
         size = round(0.5 * frame.radius, self._digits)
-        with gui.add_folder("Region"):
-            self.shape = gui.add_dropdown("Shape", options=list(SHAPES), initial_value="Hidden")
-            self.center = gui.add_vector3("Centre", initial_value=_rounded(frame.center, self._digits), step=step)
-            self.size = gui.add_vector3("Size", initial_value=(size, size, size), step=step, hint="Full lengths of the box")
-            self.turn = gui.add_vector3("Turn", initial_value=(0.0, 0.0, 0.0), step=1.0, hint="Degrees about x, then y, then z")
-            self.radius = gui.add_number("Radius", initial_value=size / 2, step=step, hint="Of the sphere")
-            self.apply = gui.add_button("Select region", color="orange")
-            self.file = gui.add_text("File", initial_value="region.json", hint="scene-depth heal --box FILE reads it")
-            add_buttons(
-                gui, "Region", ["Save", "Load"], viewer.guarded(lambda _, what: self.save() if what == "Save" else self.load())
-            )
-        for field in (self.shape, self.center, self.size, self.turn, self.radius):
-            field.on_update(viewer.guarded(lambda event: self.draw()))
-        self.apply.on_click(viewer.guarded(lambda event: self.select()))
+        with controls.folder("Region"):
+            self.shape = controls.dropdown("Shape", SHAPES, "Hidden", self.draw)
+            self.center = controls.vector("Centre", _rounded(frame.center, self._digits), step, self.draw)
+            self.size = controls.vector("Size", (size, size, size), step, self.draw, "Full lengths of the box")
+            self.turn = controls.vector("Turn", (0.0, 0.0, 0.0), 1.0, self.draw, "Degrees about x, then y, then z")
+            self.radius = controls.number("Radius", size / 2, 0.0, step=step, changed=self.draw, hint="Of the sphere")
+            controls.button("Select region", self.select, color="orange")
+            self.file = controls.text("File", "region.json", f"scene-depth heal --box FILE reads it; in {viewer.folder.path}")
+            controls.buttons("Region", ["Save", "Load"], self.keep)
 
     def region(self) -> Region:
         """The region that the numbers say; a box while hidden.
@@ -77,7 +71,7 @@ class RegionFolder:
             self.shape.value, self.size.value, self.turn.value = "Box", region.size, _degrees(region.rotation)
         self.draw()
 
-    def draw(self) -> None:
+    def draw(self, event: Any = None) -> None:
         """Draws gizmo and outline anew."""
         if self._gizmo is not None:
             remove_tree(self._gizmo, self._outline)
@@ -99,7 +93,7 @@ class RegionFolder:
         self._outline = scene.add_mesh_simple("/region/outline", vertices=vertices, faces=faces, color=COLOR, side="double")
         self._gizmo.on_update(lambda _: self._dragged())
 
-    def select(self) -> None:
+    def select(self, event: Any) -> None:
         """Selects the splats in the region."""
         session = self._viewer.session
         chosen = self.region().contains(session.splats.means.detach().double()).cpu()
@@ -107,13 +101,14 @@ class RegionFolder:
         if not bool(chosen.any()):
             self._viewer.complain(ValueError("No splat has its centre in the region."))
 
-    def save(self) -> None:
-        """Writes the region as JSON."""
-        write_region(Path(self.file.value).expanduser(), self.region())
-
-    def load(self) -> None:
-        """Reads a region from JSON."""
-        self.set_region(read_region(Path(self.file.value).expanduser()))
+    def keep(self, event: Any, what: str) -> None:
+        """Writes the region as JSON, or reads one."""
+        path = self._viewer.folder.file(self.file.value, [".json"])
+        if what == "Load":
+            self.set_region(read_region(path))
+        else:
+            region = self.region()
+            self._viewer.write(event, path, lambda: write_region(path, region))
 
     def _dragged(self) -> None:
         self.center.value = _rounded(self._viewer.frame.to_scene(self._gizmo.position), self._digits)

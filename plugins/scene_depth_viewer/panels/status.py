@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scene_depth.errors import InputError
-from scene_depth_viewer.viser_versions import add_buttons
+from scene_depth_viewer.controls import plain_text
 
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def add_status_panel(viewer: Viewer) -> None:
     """Adds the counts of splats and the undo buttons."""
-    gui, session = viewer.server.gui, viewer.session
-    text = gui.add_markdown(_status(viewer))
+    session = viewer.session
+    text = viewer.server.gui.add_markdown(_status(viewer))
 
     def step(event: Any, what: str) -> None:
         if not (session.undo() if what == "Undo" else session.redo()):
@@ -23,7 +23,7 @@ def add_status_panel(viewer: Viewer) -> None:
     def refresh() -> None:
         text.content = _status(viewer)
 
-    add_buttons(gui, "History", ["Undo", "Redo"], viewer.guarded(step))
+    viewer.controls.buttons("History", ["Undo", "Redo"], step)
     session.listen(refresh)
 
 
@@ -31,6 +31,6 @@ def _status(viewer: Viewer) -> str:
     session = viewer.session
     splats, selection = session.shown()
     chosen = 0 if selection is None else int(selection.sum())
-    last = f"last step: *{session.history.labels[-1]}*"
+    last = f"last step: *{plain_text(session.history.labels[-1])}*"
     what = "*as opened*" if session.before else "*healing*" if session.busy else last
     return f"**{len(splats):,}** splats, **{chosen:,}** selected  \n{what}"
