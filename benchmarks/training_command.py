@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scene_depth.training.report import REPORT
+from scene_depth.training.log import REPORT
 
 
 def training_command(name: str, preset: Any, folder: Path) -> str:

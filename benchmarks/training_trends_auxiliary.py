@@ -26,7 +26,7 @@ from scene_depth.depth.auxiliary.inpainter import AuxiliaryInpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_metrics import depth_errors, errors_by_distance
 from scene_depth.training import auxiliary
-from scene_depth.training.batches import derived_seed
+from scene_depth.training.objective import derived_seed
 
 VARIANTS = ("B", "B+I", "B+I+S")
 SAMPLING = "points150"

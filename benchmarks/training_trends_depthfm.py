@@ -30,7 +30,7 @@ from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.evaluation.monocular_scores import sweep
 from scene_depth.training import depthfm
-from scene_depth.training.batches import derived_seed
+from scene_depth.training.objective import derived_seed
 
 RATE = 2e-3
 STEPS = (1, 2, 4, 10)

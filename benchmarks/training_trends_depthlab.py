@@ -29,8 +29,8 @@ from scene_depth.depth.latent.vae import decode, encode
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.training import depthlab, vae
-from scene_depth.training.batches import derived_seed
-from scene_depth.training.latent_examples import as_map, drawn_known
+from scene_depth.training.latent import drawn_known
+from scene_depth.training.objective import as_map, derived_seed
 
 STEPS = {"diffusion": (1, 2, 4, 10, 50), "flow": (1, 2, 4, 10)}
 MASKS = ("strokes", "circles", "squares", "silhouette")

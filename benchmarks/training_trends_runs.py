@@ -17,11 +17,10 @@ from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.streams import ViewConfig, procedural_source, training_view
 from scene_depth.training.checkpoints import CHECKPOINT, load_checkpoint
 from scene_depth.training.config import TrainConfig
-from scene_depth.training.latent_networks import UNetShape, VaeShape
-from scene_depth.training.log import read_log
+from scene_depth.training.latent import UNetShape, VaeShape
+from scene_depth.training.log import REPORT, read_log
 from scene_depth.training.loop import WEIGHTS, train
 from scene_depth.training.registry import Training
-from scene_depth.training.report import REPORT
 from scene_depth.work import Progress
 
 SIDE = 64

@@ -12,9 +12,9 @@ import tyro
 from rich.console import Console
 
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.training.log import TrainingReport
 from scene_depth.training.loop import train
 from scene_depth.training.registry import find_training, training_config
-from scene_depth.training.report import TrainingReport
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,77 +13,68 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
+from scene_depth.datasets.streams import SourceConfig, ViewConfig
 from scene_depth.depth.auxiliary.losses import LossConfig, auxiliary_loss, gray_image
 from scene_depth.depth.auxiliary.network import FILE, AuxiliaryNetwork, NetworkConfig, save_network
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
-from scene_depth.training.batches import derived_seed
 from scene_depth.training.config import TrainConfig
-from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.objective import (
+    Batch,
+    FrameConfig,
+    FrameObjective,
+    Validation,
+    as_map,
+    derived_seed,
+    mean_errors,
+    with_tiny_frames,
+)
 from scene_depth.training.registry import Training
 
 NATIVE = "native"
 
 
 @dataclass(frozen=True)
-class AuxiliaryConfig:
+class AuxiliaryConfig(FrameConfig):
     """Configuration of the training.
 
     Attributes:
         network: Shape of the network.
         loss: Weights of the loss.
-        data: Sources of training frames.
-        held_out: Sources of validation frames.
-        held_out_count: Number of validation frames.
-        view: Size and window of the examples.
         sampling: What is measured, drawn for every example: "native" (the sensor's own points, where the frame has any) or names
             of ``masks.MASKS`` such as "lidar64" and "points500".
-        train: Parameters of the loop.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    data: tuple[SourceConfig, ...] = (SourceConfig(),)
-    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
-    held_out_count: int = 24
-    view: ViewConfig = field(default_factory=ViewConfig)
     sampling: tuple[str, ...] = ("lidar64", "points500")
-    train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_masks(self.sampling, field="sampling", also=(NATIVE,))
-        if self.held_out_count < 1:
-            raise InputError("held_out_count", self.held_out_count, "1 or more")
 
 
-class AuxiliaryObjective:
+class AuxiliaryObjective(FrameObjective[AuxiliaryConfig]):
     """The network with its data and its loss, as the loop trains it."""
 
     name = "auxiliary"
-
-    def __init__(self, config: AuxiliaryConfig):
-        self.config = config
-        self.stream = open_stream(config.data)
-        self.held_out = [source for entry in config.held_out for source in entry.frames()][: config.held_out_count]
 
     def build(self) -> nn.Module:
         """The network with its image decoder."""
         return AuxiliaryNetwork(self.config.network)
 
-    def place(self, device: torch.device) -> None:
-        """Nothing is frozen."""
-
-    def example(self, seed: int, index: int) -> dict[str, Tensor]:
+    def example_of(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
         """Sparse depth, truth and picture."""
-        rng = np.random.default_rng((seed, 2, index))
-        view = drawn_view(self.stream, seed, index, self.config.view, rng)
         sampling = self.config.sampling[int(rng.integers(len(self.config.sampling)))]
         if view.rgb is None and self.config.network.variant != "B":
             raise InputError("data", f"{view.name} without a picture", "frames with pictures, or network.variant B")
-        return _tensors(view, measured_depth(view, sampling, int(rng.integers(2**31))))
+        sparse = measured_depth(view, sampling, int(rng.integers(2**31)))
+        found = {"sparse": as_map(sparse), "truth": as_map(view.truth)}
+        if view.rgb is not None:
+            found["rgb"] = torch.from_numpy(np.ascontiguousarray(view.rgb)).permute(2, 0, 1).contiguous()
+        return found
 
     def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Depth, image and uncertainty losses."""
@@ -92,17 +82,12 @@ class AuxiliaryObjective:
         gray = gray_image(batch["rgb"]) if "rgb" in batch else None
         return auxiliary_loss(output, batch["truth"], gray, self._unit(batch["sparse"]), self.config.loss)
 
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """One group."""
-        return all_parameters(model)
-
     def validate(self, model: nn.Module, pictures: int) -> Validation:
         """Errors on held-out frames, each with every sampling; pixels with truth that were not measured count."""
         device = next(model.parameters()).device
         rows = []
         shown: dict[str, NDArray[np.float32]] = {}
-        for number, source in enumerate(self.held_out):
-            view = training_view(source.load(), self.config.view, None)
+        for number, view in self.held_out_views():
             for sampling in self.config.sampling:
                 sparse = measured_depth(view, sampling, derived_seed(7, number))
                 output = model(torch.from_numpy(sparse)[None, None].to(device))
@@ -112,8 +97,7 @@ class AuxiliaryObjective:
                     rows.append(depth_errors(predicted, view.truth, hidden))
                 if len(shown) < pictures and sampling == self.config.sampling[number % len(self.config.sampling)]:
                     shown[f"{view.name}_{sampling}"] = preview(view.rgb, predicted, sparse > 0, None)
-        names = ("abs_rel", "rmse", "mae", "irmse", "imae", "delta1")
-        measures = {name: float(np.mean([getattr(row, name) for row in rows])) for name in names if rows}
+        measures = mean_errors(rows, ("abs_rel", "rmse", "mae", "irmse", "imae", "delta1"))
         score = measures.get("abs_rel" if self.config.network.relative else "rmse")
         return Validation(measures, score, shown)
 
@@ -150,14 +134,6 @@ def measured_depth(frame: DepthFrame, sampling: str, seed: int) -> NDArray[np.fl
     return np.where(known, frame.truth, 0).astype(np.float32)
 
 
-def _tensors(view: DepthFrame, sparse: NDArray[np.float32]) -> dict[str, Tensor]:
-    found = {"sparse": torch.from_numpy(np.ascontiguousarray(sparse))[None]}
-    found["truth"] = torch.from_numpy(np.ascontiguousarray(view.truth))[None]
-    if view.rgb is not None:
-        found["rgb"] = torch.from_numpy(np.ascontiguousarray(view.rgb)).permute(2, 0, 1).contiguous()
-    return found
-
-
 KITTI_FRAMES = 85898
 KITTI_BATCH = 16
 KITTI_EPOCHS = 20  # the paper does not say how many
@@ -184,7 +160,6 @@ _KITTI = AuxiliaryConfig(
         log_every=50,
     ),
 )
-_NYU_TRAIN = replace(_KITTI.train, steps=20 * 47584 // 16, decay_every=5 * 47584 // 16)
 _PROCEDURAL = AuxiliaryConfig(
     network=NetworkConfig(norm="group", width=8, depth_scale=2.0, relative=True, uncertainty=True),
     loss=LossConfig(depth="l1", image_weight=0.05, image_range=1.0),
@@ -205,16 +180,12 @@ PRESETS: Mapping[str, AuxiliaryConfig] = MappingProxyType(
             held_out_count=654,
             view=ViewConfig(width=304, height=228, scale=0.5, anchor="center"),
             sampling=("points500",),
-            train=_NYU_TRAIN,
+            train=replace(_KITTI.train, steps=20 * 47584 // 16, decay_every=5 * 47584 // 16),
         ),
-        "tiny": replace(
-            _PROCEDURAL,
-            network=replace(_PROCEDURAL.network, width=2),
-            data=(procedural_source(count=12, width=64, height=48, samples=1),),
-            held_out=(procedural_source(seed=2, count=3, width=64, height=48, samples=1),),
-            view=ViewConfig(width=64, height=48),
-            sampling=("points150",),
-            train=TrainConfig(steps=20, batch_size=4, optimizer="adam", learning_rate=3e-3, validate_every=10, log_every=1),
+        "tiny": with_tiny_frames(
+            replace(_PROCEDURAL, network=replace(_PROCEDURAL.network, width=2), sampling=("points150",)),
+            TrainConfig(steps=20, batch_size=4, optimizer="adam", learning_rate=3e-3, validate_every=10, log_every=1),
+            held_out=3,
         ),
     }
 )

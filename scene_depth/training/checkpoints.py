@@ -1,8 +1,11 @@
-"""The state of a training in one file, written so that it is never half there."""
+"""What a training keeps: its state in one file, folders of weights; written so that they are never half there."""
 
 from __future__ import annotations
 
 import pickle
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,3 +99,23 @@ def _flat(values: Any, place: str = "") -> dict[str, Any]:
     for key, value in pairs:
         found |= _flat(value, f"{place}.{key}" if place else str(key))
     return found
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Gives a path beside a folder of weights that takes its place when the block ends without an error.
+
+    The path does not exist yet. If the program is killed between the two renames, the new weights lie in ``.NAME-new``.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new, old = folder.with_name(f".{folder.name}-new"), folder.with_name(f".{folder.name}-old")
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

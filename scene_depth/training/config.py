@@ -1,12 +1,26 @@
-"""What every training can be asked for, whatever it trains."""
+"""What every training can be asked for, whatever it trains; configurations in files and on the command line."""
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.json_files import read_json_object
+from scene_depth.io.json_reports import plain
+from scene_depth.io.plain_values import from_plain
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
+OPTIONS = "options"
+"""Name of fields that are mappings with keys of any name."""
 
 Schedule = Literal["constant", "cosine", "step"]
 
@@ -109,3 +123,61 @@ MAY_CHANGE = frozenset(
     {"steps", "workers", "validate_every", "checkpoint_every", "log_every", "pictures", "tensorboard", "device"}
 )
 """Fields of ``TrainConfig`` that may differ when a training goes on from a checkpoint."""
+
+
+def read_config(path: str | PathLike[str], kind: type[Config]) -> Config:
+    """Reads a configuration from JSON; fields that the file leaves out keep their defaults.
+
+    Raises:
+        InputError: If the file is no JSON object, or has an unknown key or a value of the wrong type.
+    """
+    return from_plain(kind, read_json_object(path), file=path)
+
+
+def write_config(path: str | PathLike[str], config: DataclassInstance) -> None:
+    """Writes a dataclass as JSON that ``read_config`` reads again."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(plain(asdict(config)), indent=1) + "\n", encoding="utf-8")
+
+
+def changed(config: Config, settings: Sequence[str]) -> Config:
+    """The configuration with some values replaced.
+
+    Args:
+        config: A dataclass.
+        settings: ``KEY=VALUE`` with dotted keys ("train.steps=100", "data.0.path=/data"); values are JSON or else text.
+
+    Raises:
+        InputError: If a setting has no "=", or its key or value does not fit.
+    """
+    values = plain(asdict(config))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError("set", repr(setting), "KEY=VALUE, such as train.steps=1000")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        _put(values, key, value)
+    return from_plain(type(config), values)
+
+
+def _put(values: Any, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    inner = values
+    for part in path:
+        inner = inner[_key_of(inner, part, key)]
+    if path[-1:] == [OPTIONS] and isinstance(inner, dict):  # whoever takes the options knows which there are
+        inner[last] = value
+    else:
+        inner[_key_of(inner, last, key)] = value
+
+
+def _key_of(inner: Any, part: str, key: str) -> Any:
+    if isinstance(inner, dict) and part in inner:
+        return part
+    if isinstance(inner, list) and part.isdigit() and int(part) < len(inner):
+        return int(part)
+    accepted = ", ".join(inner) if isinstance(inner, dict) else f"a number below {len(inner)}" if isinstance(inner, list) else ""
+    raise InputError(f"setting {key}", repr(part), f"one of {accepted}" if accepted else "nothing, this is a plain value")

@@ -20,17 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import (
-    FrameStream,
-    MixedStream,
-    ShuffledStream,
-    SourceConfig,
-    ViewConfig,
-    drawn_view,
-    open_stream,
-    procedural_source,
-    training_view,
-)
+from scene_depth.datasets.streams import MixedStream, ShuffledStream, SourceConfig, ViewConfig
 from scene_depth.depth.alignment import apply_fit, fit_globally
 from scene_depth.depth.depthfm.checkpoint import empty_text
 from scene_depth.depth.depthfm.encoding import QUANTILES, ConditionEncoding, condition_maps, depth_range, normalized_log_depth
@@ -48,22 +38,33 @@ from scene_depth.depth.latent.vae import WEIGHTS, decode, encode, pixels_per_lat
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
-from scene_depth.training.batches import derived_seed
 from scene_depth.training.config import TrainConfig
-from scene_depth.training.latent_examples import (
-    as_map,
+from scene_depth.training.latent import (
+    SMALL,
+    TINY,
+    UNetShape,
+    add_low_rank,
     check_sides,
     check_strategies,
     drawn_known,
     filled_truth,
     frozen_vae,
     masked_mean,
+    merged_state,
+    new_unet,
     picture_map,
     whole_cells,
 )
-from scene_depth.training.latent_networks import SMALL, TINY, UNetShape, new_unet
-from scene_depth.training.lora import add_low_rank, merged_state
-from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.objective import (
+    Batch,
+    FrameConfig,
+    FrameObjective,
+    Validation,
+    as_map,
+    derived_seed,
+    mean_errors,
+    with_tiny_frames,
+)
 from scene_depth.training.registry import Training
 from scene_depth.training.teacher import DATASET as TEACHER
 from scene_depth.training.teacher import TeacherConfig, teacher_frames
@@ -73,7 +74,7 @@ BEYOND = 2.0  # normalised depth is cut off at +- this, far outside what the aut
 
 
 @dataclass(frozen=True)
-class DepthFMConfig:
+class DepthFMConfig(FrameConfig):
     """Configuration of the training.
 
     Attributes:
@@ -91,8 +92,6 @@ class DepthFMConfig:
         low_rank: Rank of LoRA on the attention layers; 0 trains everything.
         teacher: Photos with depth by another model, as further frames.
         evaluation_steps: Euler steps of validation.
-        data, held_out, held_out_count, view: As in ``AuxiliaryConfig``.
-        train: Parameters of the loop.
     """
 
     start: str = ""
@@ -108,12 +107,10 @@ class DepthFMConfig:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     evaluation_steps: int = 2
     data: tuple[SourceConfig, ...] = (SourceConfig(layout="hypersim"), SourceConfig(layout="vkitti2"))
-    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
-    held_out_count: int = 24
     view: ViewConfig = field(default_factory=lambda: ViewConfig(width=512, height=384))
-    train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_strategies(self.masks)
         if not 0 <= self.noising_step <= 1000:
             raise InputError("noising_step", self.noising_step, "0 to 1000")
@@ -126,18 +123,15 @@ class DepthFMConfig:
             raise InputError("normalization", repr(self.normalization), "log, for the completion model")
 
 
-class DepthFMObjective:
+class DepthFMObjective(FrameObjective[DepthFMConfig]):
     """DepthFM with its data and its loss."""
 
     name = "depthfm"
 
     def __init__(self, config: DepthFMConfig):
-        self.config = config
         self.vae = frozen_vae(config.vae)
-        cell = pixels_per_latent(self.vae)
-        check_sides(config.view.width, config.view.height, cell)
-        self.stream: FrameStream = open_stream(config.data)
-        self.held_out = [source for entry in config.held_out for source in entry.frames()][: config.held_out_count]
+        check_sides(config.view.width, config.view.height, pixels_per_latent(self.vae))
+        super().__init__(config)
         self.encoding = ConditionEncoding() if config.completion else None
         self.network, self.text = _start(config)
         self.ends = (config.depth_range[0], config.depth_range[1]) if config.depth_range else self._measured_range()
@@ -151,7 +145,7 @@ class DepthFMObjective:
 
     def build(self) -> nn.Module:
         """The U-Net, on its weights to start from."""
-        unet = self.network()
+        unet: nn.Module = self.network()
         unet.requires_grad_(True).train()
         if self.config.low_rank:
             add_low_rank(unet, self.config.low_rank)
@@ -161,54 +155,8 @@ class DepthFMObjective:
         """Moves autoencoder and text embedding."""
         self.vae, self.text = self.vae.to(device), self.text.to(device)
 
-    def example(self, seed: int, index: int) -> dict[str, Tensor]:
+    def example_of(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
         """Picture, normalised depth, valid pixels, and for completion the maps of known depth."""
-        rng = np.random.default_rng((seed, 2, index))
-        return self._example(drawn_view(self.stream, seed, index, self.config.view, rng), rng)
-
-    def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Mean squared error of the velocity over latent cells with valid depth."""
-        image, target, condition = self._latents(batch)
-        noise, mix = torch.randn(image.shape, generator=generator), torch.rand(len(image), generator=generator)
-        begin, t = self._begin(image, noise.to(image.device)), mix.to(image.device)
-        between = t.view(-1, 1, 1, 1)
-        state = between * target + (1 - between) * begin
-        velocity = self._velocity(model, state, t, condition)
-        cells = whole_cells(batch["valid"], pixels_per_latent(self.vae))
-        return {"loss": masked_mean((velocity.float() - (target - begin)).square(), cells)}
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """One group."""
-        return all_parameters(model)
-
-    def validate(self, model: nn.Module, pictures: int) -> Validation:
-        """AbsRel and δ1 on held-out frames after a robust fit of scale and shift to the truth, in the space of training."""
-        device, rows = next(model.parameters()).device, []
-        shown: dict[str, NDArray[np.float32]] = {}
-        for number, source in enumerate(self.held_out):
-            view = training_view(source.load(), self.config.view, None)
-            example = self._example(view, np.random.default_rng((7, number)))
-            batch = {name: value[None].to(device) for name, value in example.items()}
-            values = self._sampled(model, batch, derived_seed(8, number))
-            space: Literal["log", "depth"] = "log" if self.config.normalization == "log" else "depth"
-            fit = fit_globally(values, view.truth, view.valid, space)
-            depth = np.maximum(apply_fit(fit, values, view.truth[view.valid]), 1e-6)
-            rows.append(depth_errors(depth, view.truth, view.valid))
-            if len(shown) < pictures:
-                shown[view.name] = preview(view.rgb, depth, view.valid, None)
-        measures = {name: float(np.mean([getattr(row, name) for row in rows])) for name in ("abs_rel", "delta1", "rmse")}
-        return Validation(measures, measures["abs_rel"], shown)
-
-    def save(self, model: nn.Module, folder: Path) -> None:
-        """Writes a folder that ``load_depthfm`` reads."""
-        bare: Any = model
-        unet = new_unet(dict(bare.config))
-        unet.load_state_dict({name: value.cpu() for name, value in merged_state(model).items()})
-        # The highest level leaves nothing of the picture, which is how inference is told to start from noise.
-        level = SCHEDULE_STEPS if self.config.coupling == "noise" else self.config.noising_step
-        DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding, self.config.normalization).save_pretrained(folder)
-
-    def _example(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
         found = {
             "picture": picture_map(view),
             "depth": as_map(self._normalized(filled_truth(view), self._ends_of(view))),
@@ -222,6 +170,43 @@ class DepthFMObjective:
             ends = depth_range(view.truth[known], self.encoding)
             found["depth"] = as_map(np.clip(normalized_log_depth(filled_truth(view), ends), -BEYOND, BEYOND))
         return found
+
+    def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean squared error of the velocity over latent cells with valid depth."""
+        image, target, condition = self._latents(batch)
+        noise, mix = torch.randn(image.shape, generator=generator), torch.rand(len(image), generator=generator)
+        begin, t = self._begin(image, noise.to(image.device)), mix.to(image.device)
+        between = t.view(-1, 1, 1, 1)
+        state = between * target + (1 - between) * begin
+        velocity = self._velocity(model, state, t, condition)
+        cells = whole_cells(batch["valid"], pixels_per_latent(self.vae))
+        return {"loss": masked_mean((velocity.float() - (target - begin)).square(), cells)}
+
+    def validate(self, model: nn.Module, pictures: int) -> Validation:
+        """AbsRel and δ1 on held-out frames after a robust fit of scale and shift to the truth, in the space of training."""
+        device, rows = next(model.parameters()).device, []
+        shown: dict[str, NDArray[np.float32]] = {}
+        for number, view in self.held_out_views():
+            example = self.example_of(view, np.random.default_rng((7, number)))
+            batch = {name: value[None].to(device) for name, value in example.items()}
+            values = self._sampled(model, batch, derived_seed(8, number))
+            space: Literal["log", "depth"] = "log" if self.config.normalization == "log" else "depth"
+            fit = fit_globally(values, view.truth, view.valid, space)
+            depth = np.maximum(apply_fit(fit, values, view.truth[view.valid]), 1e-6)
+            rows.append(depth_errors(depth, view.truth, view.valid))
+            if len(shown) < pictures:
+                shown[view.name] = preview(view.rgb, depth, view.valid, None)
+        measures = mean_errors(rows, ("abs_rel", "delta1", "rmse"))
+        return Validation(measures, measures["abs_rel"], shown)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Writes a folder that ``load_depthfm`` reads."""
+        bare: Any = model
+        unet = new_unet(dict(bare.config))
+        unet.load_state_dict({name: value.cpu() for name, value in merged_state(model).items()})
+        # The highest level leaves nothing of the picture, which is how inference is told to start from noise.
+        level = SCHEDULE_STEPS if self.config.coupling == "noise" else self.config.noising_step
+        DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding, self.config.normalization).save_pretrained(folder)
 
     def _ends_of(self, view: DepthFrame) -> tuple[float, float]:
         """Depths that become -1 and 1: of the data set, or of the view itself where its scale means nothing."""
@@ -248,7 +233,8 @@ class DepthFMObjective:
 
     def _velocity(self, model: nn.Module, state: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         rows = torch.cat([state, condition], dim=1)
-        return model(rows, t, encoder_hidden_states=self.text.expand(len(rows), -1, -1)).sample
+        velocity: Tensor = model(rows, t, encoder_hidden_states=self.text.expand(len(rows), -1, -1)).sample
+        return velocity
 
     def _sampled(self, model: nn.Module, batch: Batch, seed: int) -> NDArray[np.float64]:
         """Normalised depth of one picture  # [H, W]"""
@@ -326,13 +312,9 @@ PRESETS: Mapping[str, DepthFMConfig] = MappingProxyType(
         "paper-completion-nyu": replace(
             _PAPER, completion=True, data=(SourceConfig(layout="nyu-scenes"),), train=replace(_PAPER.train, steps=8000)
         ),
-        "tiny": replace(
-            _SMALL,
-            shape=TINY,
-            data=(procedural_source(count=12, width=64, height=48, samples=1),),
-            held_out=(procedural_source(seed=2, count=2, width=64, height=48, samples=1),),
-            view=ViewConfig(width=64, height=48),
-            train=TrainConfig(steps=20, batch_size=4, learning_rate=1e-3, validate_every=0, log_every=1),
+        "tiny": with_tiny_frames(
+            replace(_SMALL, shape=TINY),
+            TrainConfig(steps=20, batch_size=4, learning_rate=1e-3, validate_every=0, log_every=1),
         ),
     }
 )

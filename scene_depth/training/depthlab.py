@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
+from scene_depth.datasets.frames import DepthFrame
+from scene_depth.datasets.streams import SourceConfig, ViewConfig
 from scene_depth.depth.depthlab import DepthLabInpainter, DepthLabModel
 from scene_depth.depth.depthlab.conditioning import MappingLayer, clip_crop, clip_input
 from scene_depth.depth.depthlab.features import FeatureBank
@@ -32,13 +33,14 @@ from scene_depth.depth.latent.vae import encode, pixels_per_latent
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
-from scene_depth.training.batches import derived_seed
+from scene_depth.training.checkpoints import replaced_folder
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.depthlab_start import DepthLabStart, start_from
-from scene_depth.training.folders import replaced_folder
-from scene_depth.training.latent_examples import (
+from scene_depth.training.latent import (
+    SMALL,
     STRATEGIES,
-    as_map,
+    TINY,
+    UNetShape,
     check_sides,
     check_strategies,
     drawn_known,
@@ -47,13 +49,21 @@ from scene_depth.training.latent_examples import (
     picture_map,
     whole_cells,
 )
-from scene_depth.training.latent_networks import SMALL, TINY, UNetShape
-from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.objective import (
+    Batch,
+    FrameConfig,
+    FrameObjective,
+    Validation,
+    as_map,
+    derived_seed,
+    mean_errors,
+    with_tiny_frames,
+)
 from scene_depth.training.registry import Training
 
 
 @dataclass(frozen=True)
-class DepthLabConfig:
+class DepthLabConfig(FrameConfig):
     """Configuration of the training.
 
     Attributes:
@@ -69,8 +79,6 @@ class DepthLabConfig:
         masks: Strategies of the holes: names of ``masks.MASKS`` or "objects".
         evaluation_steps: Steps of validation.
         evaluation_beta: Normalisation scale of validation.
-        data, held_out, held_out_count, view: As in ``AuxiliaryConfig``.
-        train: Parameters of the loop.
     """
 
     start: str = ""
@@ -85,12 +93,10 @@ class DepthLabConfig:
     evaluation_steps: int = 10
     evaluation_beta: float = 0.6
     data: tuple[SourceConfig, ...] = (SourceConfig(layout="hypersim"), SourceConfig(layout="vkitti2"))
-    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
-    held_out_count: int = 24
     view: ViewConfig = field(default_factory=lambda: ViewConfig(width=640, height=480))
-    train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_strategies(self.masks)
         if not 0 < self.beta[0] <= self.beta[1] <= 1:
             raise InputError("beta", self.beta, "two rising numbers above 0, at most 1")
@@ -122,7 +128,8 @@ class DepthLabTrainee(nn.Module):
         seen = self.reference(rgb, REFERENCE_STEP, encoder_hidden_states=context, cross_attention_kwargs={"bank": bank}).sample
         predicted = predict_v(self.estimation, inputs, step, context, bank)
         # The reference UNet's layers behind its last self-attention reach no loss; several processes need a gradient of all.
-        return predicted + 0 * seen.mean()
+        whole: Tensor = predicted + 0 * seen.mean()
+        return whole
 
     def enable_gradient_checkpointing(self) -> None:
         """Computes activations of both UNets again in the backward pass."""
@@ -130,20 +137,18 @@ class DepthLabTrainee(nn.Module):
         self.reference.enable_gradient_checkpointing()
 
 
-class DepthLabObjective:
+class DepthLabObjective(FrameObjective[DepthLabConfig]):
     """DepthLab with its data and its loss."""
 
     name = "depthlab"
 
     def __init__(self, config: DepthLabConfig):
-        self.config = config
         self.begun: DepthLabStart = start_from(config.start, config.shape, config.vae, config.clip)
         self.schedule = noise_schedule(self.begun.scheduler)
         self.vae, self.image_encoder = self.begun.vae, self.begun.image_encoder
         self.cell = pixels_per_latent(self.vae)
         check_sides(config.view.width, config.view.height, self.cell)
-        self.stream = open_stream(config.data)
-        self.held_out = [source for entry in config.held_out for source in entry.frames()][: config.held_out_count]
+        super().__init__(config)
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers that prepare examples need no networks."""
@@ -160,10 +165,8 @@ class DepthLabObjective:
         """Moves autoencoder and image encoder."""
         self.vae, self.image_encoder = self.vae.to(device), self.image_encoder.to(device)
 
-    def example(self, seed: int, index: int) -> dict[str, Tensor]:
+    def example_of(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
         """Picture, conditions and normalised truth."""
-        rng = np.random.default_rng((seed, 2, index))
-        view = drawn_view(self.stream, seed, index, self.config.view, rng)
         known, beta = drawn_known(view, self.config.masks, rng), float(rng.uniform(*self.config.beta))
         picture_map(view)  # refuses frames without a picture
         assert view.rgb is not None
@@ -191,10 +194,6 @@ class DepthLabObjective:
         cells = whole_cells(batch["valid"], self.cell)
         return {"loss": masked_mean((predicted.float() - wanted).square(), cells)}
 
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """One group."""
-        return all_parameters(model)
-
     def validate(self, model: nn.Module, pictures: int) -> Validation:
         """Errors inside the holes of held-out frames, and those of a constant fill (the median known depth) beside them."""
         device = next(model.parameters()).device
@@ -209,8 +208,7 @@ class DepthLabObjective:
         )
         rows, constants = [], []
         shown: dict[str, NDArray[np.float32]] = {}
-        for number, source in enumerate(self.held_out):
-            view = training_view(source.load(), self.config.view, None)
+        for number, view in self.held_out_views():
             known = drawn_known(view, self.config.masks, np.random.default_rng((7, number)))
             hidden = view.valid & ~known
             found = inpainter(view.rgb, view.truth, known, seed=derived_seed(8, number) % 2**31).depth
@@ -219,9 +217,9 @@ class DepthLabObjective:
                 constants.append(depth_errors(np.full_like(view.truth, np.median(view.truth[known])), view.truth, hidden))
             if len(shown) < pictures:
                 shown[view.name] = preview(view.rgb, found, known, None)
-        measures = {name: float(np.mean([getattr(row, name) for row in rows])) for name in ("abs_rel", "rmse", "delta1") if rows}
+        measures = mean_errors(rows, ("abs_rel", "rmse", "delta1"))
         if constants:
-            measures["abs_rel_constant"] = float(np.mean([row.abs_rel for row in constants if row.abs_rel is not None]))
+            measures["abs_rel_constant"] = mean_errors(constants, ("abs_rel",))["abs_rel"]
         return Validation(measures, measures.get("abs_rel"), shown)
 
     def save(self, model: nn.Module, folder: Path) -> None:
@@ -297,14 +295,11 @@ PRESETS: Mapping[str, DepthLabConfig] = MappingProxyType(
             view=ViewConfig(width=304, height=224, scale=0.5, anchor="center"),
             train=replace(_PAPER.train, steps=10000),
         ),
-        "tiny": replace(
-            _SMALL,
-            shape=TINY,
-            data=(procedural_source(count=12, width=64, height=64, samples=1),),
-            held_out=(procedural_source(seed=2, count=3, width=64, height=64, samples=1),),
-            view=ViewConfig(width=64, height=64),
-            evaluation_steps=4,
-            train=TrainConfig(steps=20, batch_size=4, learning_rate=1e-3, validate_every=0, log_every=1),
+        "tiny": with_tiny_frames(
+            replace(_SMALL, shape=TINY, evaluation_steps=4),
+            TrainConfig(steps=20, batch_size=4, learning_rate=1e-3, validate_every=0, log_every=1),
+            height=64,
+            held_out=3,
         ),
     }
 )

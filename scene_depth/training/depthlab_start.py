@@ -18,8 +18,7 @@ from scene_depth.depth.depthlab.weights import MARKER
 from scene_depth.depth.latent.state_dicts import find_state_file, read_state_dict
 from scene_depth.depth.latent.vae import WEIGHTS, read_config
 from scene_depth.errors import InputError
-from scene_depth.training.latent_examples import frozen_vae
-from scene_depth.training.latent_networks import UNetShape
+from scene_depth.training.latent import UNetShape, frozen_vae
 
 SCHEDULER: Mapping[str, Any] = MappingProxyType(
     {
@@ -128,7 +127,8 @@ def _image_encoder(folder: str) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the same in all processes and after resuming
-        return CLIPVisionModelWithProjection(shape).eval().requires_grad_(False)
+        encoder: torch.nn.Module = CLIPVisionModelWithProjection(shape)
+    return encoder.eval().requires_grad_(False)
 
 
 def _is_depthlab(folder: Path) -> bool:

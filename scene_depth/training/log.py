@@ -1,18 +1,53 @@
-"""The log of a training: JSON lines, pictures, and TensorBoard where it is wanted."""
+"""What a training says: its log as JSON lines, pictures, TensorBoard where it is wanted, and its report."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import write_image
+from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.training.objective import Validation
 
-LOG, PICTURES, EVENTS = "log.jsonl", "validation", "tensorboard"
+LOG, PICTURES, EVENTS, REPORT = "log.jsonl", "validation", "tensorboard", "report.json"
+
+
+@dataclass(frozen=True)
+class TrainingReport(JsonReport):
+    """What a training did, saved as ``report.json``.
+
+    Attributes:
+        model: Name of what was trained.
+        config: The whole configuration.
+        steps: Optimiser steps done, those before resuming included.
+        finished: Whether all steps were done.
+        losses: Means of the last line of the log.
+        measures: Of the last validation.
+        best: Lowest validation score.
+        parameters: Number of parameters.
+        processes: Number of processes.
+        device: Kind of device.
+        seconds: Wall time, that before resuming included.
+        versions: Of the packages.
+    """
+
+    model: str
+    config: dict[str, Any]
+    steps: int
+    finished: bool
+    losses: dict[str, float] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    parameters: int = 0
+    processes: int = 1
+    device: str = "cpu"
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=versions)
 
 
 class TrainingLog:

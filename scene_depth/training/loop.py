@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
-from scene_depth.training.average import WeightAverage
-from scene_depth.training.batches import batches, derived_seed
+from scene_depth.io.json_reports import plain
 from scene_depth.training.checkpoints import CHECKPOINT, Checkpoint, check_same, load_checkpoint, save_checkpoint
-from scene_depth.training.config import TrainConfig
-from scene_depth.training.config_files import config_to_plain, write_config
-from scene_depth.training.log import TrainingLog
-from scene_depth.training.objective import Objective, Validation
-from scene_depth.training.report import REPORT, TrainingReport
+from scene_depth.training.config import TrainConfig, write_config
+from scene_depth.training.log import REPORT, TrainingLog, TrainingReport
+from scene_depth.training.objective import Objective, Validation, derived_seed
 from scene_depth.work import OnProgress, Progress
 
 WEIGHTS, BEST = "weights", "best"
+
+
+class WeightAverage:
+    """A second module whose weights follow those of the first; all processes keep the same one.
+
+    Args:
+        model: The module that is trained, not wrapped.
+        decay: Of the average once it has run in; at update n it is at most (1 + n) / (10 + n), so that the random start
+            does not linger.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.module = copy.deepcopy(model).eval()
+        self.module.requires_grad_(False)
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Takes in the present weights; buffers are copied."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        trained = dict(model.named_parameters())
+        for name, mean in self.module.named_parameters():
+            now = trained[name].detach()
+            if trained[name].requires_grad:
+                mean.lerp_(now.to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(now)
+        for buffer, latest in zip(self.module.buffers(), model.buffers(), strict=True):
+            buffer.copy_(latest)
 
 
 @dataclass
@@ -34,7 +63,7 @@ class _Run:
 
     objective: Objective
     config: TrainConfig
-    plain: dict[str, Any]
+    values: dict[str, Any]  # the whole configuration
     folder: Path
     accelerator: Any
     model: nn.Module  # wrapped where there are several processes
@@ -51,11 +80,12 @@ class _Run:
 
     @property
     def main(self) -> bool:
-        return self.accelerator.is_main_process
+        return bool(self.accelerator.is_main_process)
 
     @property
     def bare(self) -> nn.Module:
-        return self.accelerator.unwrap_model(self.model)
+        model: nn.Module = self.accelerator.unwrap_model(self.model)
+        return model
 
     @property
     def result(self) -> nn.Module:
@@ -91,9 +121,8 @@ def train(
         output: Folder to write.
         whole_config: Dataclass with a field ``train``, saved and compared on resuming; by default ``config`` alone.
         resume: Go on from the checkpoint in the folder.
-        on_progress: Called after every step, with mean losses as ``measures`` at lines of the log; if it returns False, the
-            training saves and ends. KeyboardInterrupt saves too
-            and is raised again.
+        on_progress: Called after every step, with mean losses as ``measures`` at lines of the log; if it returns False, or if
+            Ctrl-C interrupts a step, the training saves and ends.
 
     Returns:
         The report; its ``finished`` is False if it was stopped.
@@ -102,17 +131,17 @@ def train(
         InputError: For bad input before anything is computed; if accelerate is not installed; if the loss is not finite.
     """
     check_writable(output)
-    plain = {"train": config_to_plain(config)} if whole_config is None else config_to_plain(whole_config)
+    values = plain({"train": asdict(config)} if whole_config is None else asdict(whole_config))
     before = load_checkpoint(output) if resume else None
     if before is not None:
-        check_same(before.config, plain, output)
+        check_same(before.config, values, output)
     elif (output / CHECKPOINT).exists():
         raise InputError("output folder", f"a {CHECKPOINT}", "a new folder, or --resume to go on", file=output)
     accelerator = _accelerator(config)
     config.part_size(accelerator.num_processes)
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        run = _begun(objective, config, plain, output, accelerator, before)
+        run = _begun(objective, config, values, output, accelerator, before)
         if run.main:
             write_config(output / "config.json", whole_config if whole_config is not None else config)
             run.log = TrainingLog(output, run.step, config.tensorboard)
@@ -136,7 +165,7 @@ def _accelerator(config: TrainConfig) -> Any:
 
 
 def _begun(
-    objective: Objective, config: TrainConfig, plain: dict[str, Any], folder: Path, accelerator: Any, before: Checkpoint | None
+    objective: Objective, config: TrainConfig, values: dict[str, Any], folder: Path, accelerator: Any, before: Checkpoint | None
 ) -> _Run:
     torch.manual_seed(derived_seed(config.seed, 0))
     model = objective.build()
@@ -156,7 +185,7 @@ def _begun(
         if average is not None and before.average is not None:
             average.module.load_state_dict(before.average)
             average.updates = before.updates
-    run = _Run(objective, config, plain, folder, accelerator, accelerator.prepare_model(model), optimizer, average)
+    run = _Run(objective, config, values, folder, accelerator, accelerator.prepare_model(model), optimizer, average)
     if before is not None:
         run.step, run.best, run.seconds_before = before.step, before.best, before.seconds
     return run
@@ -175,13 +204,12 @@ def _optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim
 def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     """Runs the steps that are left; gives whether all were done."""
     config = run.config
-    rank, processes = run.accelerator.process_index, run.accelerator.num_processes
-    if run.step == 0 and config.validate_every:
-        _validate(run)
-    source = batches(run.objective, config, run.step, rank, processes)
     sums: dict[str, Tensor] = {}
     count, saved_at, stopped = 0, run.step, False
     try:
+        if run.step == 0 and config.validate_every:
+            _validate(run)
+        source = _batches(run)
         while run.step < config.steps and not stopped:
             for name, value in _step(run, source).items():
                 sums[name] = sums[name] + value if name in sums else value
@@ -197,13 +225,61 @@ def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
             if _due(config.checkpoint_every, run.step, config.steps):
                 _save(run)
                 saved_at = run.step
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # the other processes, if there are any, may be anywhere: nobody waits for them
         if run.main and run.between_steps and saved_at != run.step:
             _write(run)
-        raise
+        return False
     if saved_at != run.step:
         _save(run)
     return run.step == config.steps
+
+
+class _Examples(Dataset[dict[str, Tensor]]):
+    """The endless row of examples as a data set that workers can read."""
+
+    def __init__(self, objective: Objective, seed: int):
+        self.objective, self.seed = objective, seed
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.objective.example(self.seed, index)
+
+
+def part_indices(config: TrainConfig, start: int, rank: int, processes: int) -> Iterator[list[int]]:
+    """Numbers of the examples of each forward pass of one process, from step ``start`` to the last.
+
+    Step n takes examples n B to (n + 1) B - 1, whatever the number of processes and parts.
+    """
+    size = config.part_size(processes)
+    for step in range(start, config.steps):
+        first = step * config.batch_size + rank * config.accumulation * size
+        for part in range(config.accumulation):
+            yield list(range(first + part * size, first + (part + 1) * size))
+
+
+def _batches(run: _Run) -> Iterator[dict[str, Tensor]]:
+    """The batches of those examples that are left, in order, on the CPU."""
+    config, accelerator = run.config, run.accelerator
+    loader = DataLoader(
+        _Examples(run.objective, config.seed),
+        batch_sampler=_Listed(config, run.step, accelerator.process_index, accelerator.num_processes),
+        num_workers=config.workers,
+        generator=torch.Generator().manual_seed(0),  # or it would draw from the global generator
+        persistent_workers=False,
+        multiprocessing_context="spawn" if config.workers else None,  # threads of the parent do not survive a fork
+    )
+    return iter(loader)
+
+
+class _Listed(Sampler[list[int]]):
+    def __init__(self, config: TrainConfig, start: int, rank: int, processes: int):
+        self.arguments = (config, start, rank, processes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return part_indices(*self.arguments)
+
+    def __len__(self) -> int:
+        config, start, _, _ = self.arguments
+        return (config.steps - start) * config.accumulation
 
 
 def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -280,7 +356,7 @@ def _write(run: _Run) -> None:
     average = run.average
     checkpoint = Checkpoint(
         step=run.step,
-        config=run.plain,
+        config=run.values,
         model=run.bare.state_dict(),
         optimizer=run.optimizer.state_dict(),
         average=None if average is None else average.module.state_dict(),
@@ -307,7 +383,7 @@ def _due(every: int, step: int, steps: int) -> bool:
 def _reported(run: _Run, finished: bool) -> TrainingReport:
     report = TrainingReport(
         model=run.objective.name,
-        config=run.plain,
+        config=run.values,
         steps=run.step,
         finished=finished,
         losses=run.last_losses,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +20,8 @@ from scene_depth.depth.refined.inpainter import working_view
 from scene_depth.depth.refined.network import FILE, KNOWN, RED, SLOPE_X, VALUE, NetworkConfig, RefiningNetwork, save_network
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.errors import InputError
-from scene_depth.training.batches import derived_seed
 from scene_depth.training.config import TrainConfig
-from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.objective import Batch, Objective, Validation, derived_seed
 from scene_depth.training.registry import Training
 from scene_depth.training.solved_cache import SolvedCache
 
@@ -82,7 +80,7 @@ class RefinedConfig:
             raise InputError("noise", self.noise, "0 to 0.5")
 
 
-class RefinedObjective:
+class RefinedObjective(Objective):
     """The network with its data and its loss, as the loop trains it."""
 
     name = "refined"
@@ -97,9 +95,6 @@ class RefinedObjective:
         """The network, which begins as no correction."""
         return RefiningNetwork(self.config.network)
 
-    def place(self, device: torch.device) -> None:
-        """Nothing is frozen."""
-
     def example(self, seed: int, index: int) -> dict[str, Tensor]:
         """A solved view and its truth, perhaps mirrored and of other colours."""
         rng = np.random.default_rng((seed, 3, index))
@@ -107,16 +102,14 @@ class RefinedObjective:
         frame, number = divmod(shuffled_position(len(self.frames) * count, seed, index), count)
         planes, truth = self._solved(frame, number)
         planes = recolored(planes, rng)
-        return _tensors(*(mirrored(planes, truth) if rng.random() < 0.5 else (planes, truth)))
+        if rng.random() < 0.5:
+            planes, truth = mirrored(planes, truth)
+        return {"planes": torch.from_numpy(planes), "truth": torch.from_numpy(truth)}
 
     def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Errors on hidden pixels, each example's divided by the solver's own."""
         change, expected = model(batch["planes"])
         return refining_loss(batch["planes"], batch["truth"], change, expected, self.config.loss)
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """One group."""
-        return all_parameters(model)
 
     def validate(self, model: nn.Module, pictures: int) -> Validation:
         """AbsRel on held-out frames over the solver's, geometric means, by mask and over all masks."""
@@ -233,10 +226,6 @@ def _steps(error: Tensor, hidden: Tensor) -> Tensor:
     """Mean absolute difference of the error between neighbours, both hidden  # [B]"""
     across = _mean_over((error[:, :, 1:] - error[:, :, :-1]).abs(), hidden[:, :, 1:] & hidden[:, :, :-1])
     return across + _mean_over((error[:, 1:] - error[:, :-1]).abs(), hidden[:, 1:] & hidden[:, :-1])
-
-
-def _tensors(planes: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, Tensor]:
-    return {"planes": torch.from_numpy(planes), "truth": torch.from_numpy(truth)}
 
 
 _DEFAULT = RefinedConfig(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scene_depth.errors import InputError
 from scene_depth.registry import Registry
-from scene_depth.training.config_files import changed, read_config
-from scene_depth.training.objective import Objective
+from scene_depth.training.config import changed, read_config
+
+if TYPE_CHECKING:
+    from scene_depth.training.objective import Objective
 
 TRAININGS = Registry(
     "training",
@@ -61,7 +63,7 @@ def training_config(training: Training, source: str | None, settings: Sequence[s
     Args:
         training: What is trained.
         source: Name of a preset or a JSON file; None for the preset "default".
-        settings: ``KEY=VALUE``, as in ``config_files.changed``.
+        settings: ``KEY=VALUE``, as in ``config.changed``.
 
     Raises:
         InputError: If there is no such preset or file, or a key or value does not fit.

@@ -22,9 +22,8 @@ from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, find_candi
 from scene_depth.depth.solver.gate import FILE, LARGEST_ERROR, LEAST_ERROR, Gate, save_gate
 from scene_depth.depth.solver.problem import color_guide, make_problem
 from scene_depth.errors import InputError
-from scene_depth.training.batches import derived_seed
 from scene_depth.training.config import TrainConfig
-from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.objective import Batch, Objective, Validation, derived_seed
 from scene_depth.training.registry import Training
 from scene_depth.training.solved_cache import SolvedCache
 
@@ -116,7 +115,7 @@ class GateNetwork(nn.Module):
         return named
 
 
-class GateObjective:
+class GateObjective(Objective):
     """The gate with its data and its loss, as the loop trains it."""
 
     name = "solver"
@@ -133,9 +132,6 @@ class GateObjective:
         """The network."""
         return GateNetwork(self.config.width)
 
-    def place(self, device: torch.device) -> None:
-        """Nothing is frozen."""
-
     def example(self, seed: int, index: int) -> dict[str, Tensor]:
         """Some hidden pixels of a solved view, and their truth."""
         count = self.config.masks_a_frame
@@ -146,10 +142,6 @@ class GateObjective:
         """Relative errors, each example's divided by that of the energy."""
         shares, expected = model(batch["features"])
         return gate_loss(shares, expected, batch["candidates"], batch["truth"], self.config.error)
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """One group."""
-        return all_parameters(model)
 
     def validate(self, model: nn.Module, pictures: int) -> Validation:
         """Error on held-out frames over that of the energy, geometric means, by mask and over all."""

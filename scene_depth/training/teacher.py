@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.datasets.frames import DepthFrame, FrameSource
+from scene_depth.datasets.frames.frame import FileFrame
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, load_monocular_model, predict
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import IMAGE_SUFFIXES, read_image
 from scene_depth.io.json_files import read_json_object
-from scene_depth.training.config_files import write_config
+from scene_depth.training.config import write_config
 
 DATASET = "teacher"
 NOTE = "teacher.json"
@@ -53,24 +55,6 @@ class TeacherConfig:
             raise InputError("teacher share", self.share, "a number above 0")
 
 
-@dataclass(frozen=True)
-class TeacherFrame:
-    """A photo with the depth that the teacher gave it."""
-
-    picture: Path
-    depth: Path
-    role: str = "train"
-
-    @property
-    def name(self) -> str:
-        """Name of the photo."""
-        return self.picture.stem
-
-    def load(self) -> DepthFrame:
-        """Reads both files."""
-        return DepthFrame(self.name, read_depth(self.depth), read_image(self.picture), dataset=DATASET, role=self.role)
-
-
 def teacher_frames(config: TeacherConfig, model: MonocularModel | None = None) -> list[FrameSource]:
     """The photos with the teacher's depth; what is not there yet is predicted and written.
 
@@ -90,15 +74,20 @@ def teacher_frames(config: TeacherConfig, model: MonocularModel | None = None) -
             raise InputError("teacher folder", f"depth by {before!r}", f"depth by {config.model!r}, or a new folder", file=folder)
     else:
         write_config(note, config)
-    frames = [TeacherFrame(picture, folder / f"{picture.stem}.npz") for picture in pictures]
-    missing = [frame for frame in frames if not frame.depth.is_file()]
+    depths = {picture: folder / f"{picture.stem}.npz" for picture in pictures}
+    missing = [picture for picture in pictures if not depths[picture].is_file()]
     if missing:
         teacher = model or load_monocular_model(config.model)
-        for frame in missing:
-            depth = depth_of_map(predict(teacher, read_image(frame.picture)))
-            with atomic_path(frame.depth) as path:
+        for picture in missing:
+            depth = depth_of_map(predict(teacher, read_image(picture)))
+            with atomic_path(depths[picture]) as path:
                 np.savez_compressed(path, depth=depth)
-    return list(frames)
+    return [FileFrame(picture.stem, partial(_read, picture=picture, depth=depths[picture]), "train") for picture in pictures]
+
+
+def _read(name: str, picture: Path, depth: Path) -> DepthFrame:
+    """A photo with the depth that the teacher gave it."""
+    return DepthFrame(name, read_depth(depth), read_image(picture), dataset=DATASET, role="train")
 
 
 def depth_of_map(predicted: MonocularMap) -> NDArray[np.float32]:
@@ -109,16 +98,12 @@ def depth_of_map(predicted: MonocularMap) -> NDArray[np.float32]:
     """
     values = predicted.values.astype(np.float64)
     if predicted.space == "log":
-        return (
-            np.exp(values - values.mean()).astype(np.float32) if np.abs(values).max() > 50 else np.exp(values).astype(np.float32)
-        )
+        return np.exp(values - values.mean() if np.abs(values).max() > LARGEST_LOG else values).astype(np.float32)
     low, high = float(values.min()), float(values.max())
-    positive = low > 0 and high < FARTHEST * low
-    if predicted.space == "inverse":
-        shifted = values if positive else values - low + max(high - low, 1e-6) / (FARTHEST - 1)
-        return (1 / shifted).astype(np.float32)
-    shifted = values if low > 0 else values - low + max(high - low, 1e-6) / (FARTHEST - 1)
-    return shifted.astype(np.float32)
+    is_inverse = predicted.space == "inverse"
+    if not (low > 0 and (high < FARTHEST * low or not is_inverse)):
+        values = values - low + max(high - low, 1e-6) / (FARTHEST - 1)
+    return (1 / values if is_inverse else values).astype(np.float32)
 
 
 def _pictures(folder: Path) -> Sequence[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,20 +19,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.datasets.streams import SourceConfig, ViewConfig, drawn_view, open_stream, procedural_source, training_view
+from scene_depth.datasets.streams import ViewConfig
+from scene_depth.training.checkpoints import replaced_folder
 from scene_depth.training.config import TrainConfig
-from scene_depth.training.folders import replaced_folder
-from scene_depth.training.latent_examples import (
+from scene_depth.training.latent import (
     STRATEGIES,
-    as_map,
+    VaeShape,
     check_sides,
     check_strategies,
     drawn_known,
     filled_truth,
+    new_vae,
     picture_map,
 )
-from scene_depth.training.latent_networks import VaeShape, new_vae
-from scene_depth.training.objective import Batch, Validation, all_parameters
+from scene_depth.training.objective import Batch, FrameConfig, FrameObjective, Validation, as_map, with_tiny_frames
 from scene_depth.training.registry import Training
 
 KINDS = ("picture", "log depth", "depth", "mask")
@@ -39,27 +40,23 @@ SCALE_FRAMES = 64
 
 
 @dataclass(frozen=True)
-class VaeConfig:
+class VaeConfig(FrameConfig):
     """Configuration of the training.
 
     Attributes:
         shape: Shape of the autoencoder.
         kl_weight: Of the KL divergence beside the mean absolute error.
         masks: Strategies of the masks that it learns to encode.
-        data, held_out, held_out_count, view: As in ``AuxiliaryConfig``.
-        train: Parameters of the loop.
     """
 
     shape: VaeShape = field(default_factory=VaeShape)
     kl_weight: float = 1e-5
     masks: tuple[str, ...] = STRATEGIES
-    data: tuple[SourceConfig, ...] = (SourceConfig(),)
-    held_out: tuple[SourceConfig, ...] = (procedural_source(seed=2, count=24),)
-    held_out_count: int = 24
     view: ViewConfig = field(default_factory=lambda: ViewConfig(width=256, height=192))
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=20000, learning_rate=3e-4, schedule="cosine"))
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_strategies(self.masks)
         check_sides(self.view.width, self.view.height, 2 ** (len(self.shape.channels) - 1))
 
@@ -86,27 +83,17 @@ class VaeTrainee(nn.Module):
         self.vae.enable_gradient_checkpointing()
 
 
-class VaeObjective:
+class VaeObjective(FrameObjective[VaeConfig]):
     """The autoencoder with its data and its loss."""
 
     name = "vae"
-
-    def __init__(self, config: VaeConfig):
-        self.config = config
-        self.stream = open_stream(config.data)
-        self.held_out = [source for entry in config.held_out for source in entry.frames()][: config.held_out_count]
 
     def build(self) -> nn.Module:
         """The autoencoder."""
         return VaeTrainee(new_vae(self.config.shape))
 
-    def place(self, device: torch.device) -> None:
-        """Nothing is frozen."""
-
-    def example(self, seed: int, index: int) -> dict[str, Tensor]:
-        """A picture, a depth map or a mask, each kind in turn."""
-        rng = np.random.default_rng((seed, 2, index))
-        view = drawn_view(self.stream, seed, index, self.config.view, rng)
+    def example_of(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
+        """A picture, a depth map or a mask."""
         return {"maps": self._map(view, KINDS[int(rng.integers(len(KINDS)))], rng)}
 
     def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -118,18 +105,13 @@ class VaeObjective:
         parts = {"reconstruction": (again.float() - maps).abs().mean(), "kl": divergence.float()}
         return {"loss": parts["reconstruction"] + self.config.kl_weight * parts["kl"], **parts}
 
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """One group."""
-        return all_parameters(model)
-
     def validate(self, model: nn.Module, pictures: int) -> Validation:
         """Mean absolute error of each kind of map, decoded from the mean of the posterior."""
         assert isinstance(model, VaeTrainee)
         device = next(model.parameters()).device
         errors: dict[str, list[float]] = {kind: [] for kind in KINDS}
         shown: dict[str, NDArray[np.float32]] = {}
-        for number, source in enumerate(self.held_out):
-            view = training_view(source.load(), self.config.view, None)
+        for number, view in self.held_out_views():
             for kind in KINDS:
                 maps = self._map(view, kind, np.random.default_rng((7, number)))[None].to(device)
                 again = model.vae.decode(model.vae.encode(maps).latent_dist.mean).sample
@@ -151,8 +133,7 @@ class VaeObjective:
         """1 / standard deviation of the latents of held-out maps."""
         device, latents = next(model.parameters()).device, []
         with torch.no_grad():
-            for number, source in enumerate(self.held_out[:SCALE_FRAMES]):
-                view = training_view(source.load(), self.config.view, None)
+            for number, view in islice(self.held_out_views(), SCALE_FRAMES):
                 for kind in KINDS[:2]:
                     maps = self._map(view, kind, np.random.default_rng((7, number)))[None].to(device)
                     latents.append(model.vae.encode(maps).latent_dist.mean.flatten())
@@ -176,13 +157,9 @@ _DEFAULT = VaeConfig()
 PRESETS: Mapping[str, VaeConfig] = MappingProxyType(
     {
         "default": _DEFAULT,
-        "tiny": replace(
-            _DEFAULT,
-            shape=VaeShape(channels=(8, 8, 16), layers=1, groups=4),
-            data=(procedural_source(count=12, width=64, height=48, samples=1),),
-            held_out=(procedural_source(seed=2, count=2, width=64, height=48, samples=1),),
-            view=ViewConfig(width=64, height=48),
-            train=TrainConfig(steps=20, batch_size=4, learning_rate=3e-3, validate_every=0, log_every=1),
+        "tiny": with_tiny_frames(
+            replace(_DEFAULT, shape=VaeShape(channels=(8, 8, 16), layers=1, groups=4)),
+            TrainConfig(steps=20, batch_size=4, learning_rate=3e-3, validate_every=0, log_every=1),
         ),
     }
 )

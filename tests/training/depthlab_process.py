@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from scene_depth.training.config_files import read_config
+from scene_depth.training.config import read_config
 from scene_depth.training.depthlab import DepthLabConfig, DepthLabObjective
 from scene_depth.training.loop import train
 

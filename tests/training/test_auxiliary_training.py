@@ -16,9 +16,8 @@ from scene_depth.datasets.frames import DepthFrame
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.training.auxiliary import PRESETS, AuxiliaryConfig, AuxiliaryObjective, measured_depth
-from scene_depth.training.log import read_log
+from scene_depth.training.log import TrainingReport, read_log
 from scene_depth.training.loop import train
-from scene_depth.training.report import TrainingReport
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scene_depth.errors import InputError
-from scene_depth.training.config_files import changed, config_from_plain, config_to_plain, read_config, write_config
+from scene_depth.io.json_reports import plain
+from scene_depth.io.plain_values import from_plain
+from scene_depth.training.config import changed, read_config, write_config
 from scene_depth.training.registry import find_training, training_config
 
 
@@ -45,7 +47,7 @@ inners = st.builds(Inner, st.tuples(st.integers(), st.integers()), st.none() | s
     )
 )
 def test_a_configuration_comes_back_from_json(config: Outer) -> None:
-    assert config_from_plain(Outer, json.loads(json.dumps(config_to_plain(config)))) == config
+    assert from_plain(Outer, json.loads(json.dumps(plain(asdict(config))))) == config
 
 
 def test_a_file_may_leave_fields_out_and_is_checked(tmp_path: Path) -> None:

@@ -28,15 +28,24 @@ from scene_depth.depth.monocular import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.training import depthfm, depthlab, vae
-from scene_depth.training.batches import derived_seed
-from scene_depth.training.config_files import write_config
+from scene_depth.training.config import write_config
 from scene_depth.training.depthlab import DepthLabObjective
 from scene_depth.training.depthlab_start import estimation_state, reference_state
-from scene_depth.training.latent_examples import drawn_known, masked_mean, whole_cells
-from scene_depth.training.latent_networks import UNetShape, VaeShape, new_unet, new_vae
+from scene_depth.training.latent import (
+    LowRankLinear,
+    UNetShape,
+    VaeShape,
+    add_low_rank,
+    drawn_known,
+    masked_mean,
+    merged_state,
+    new_unet,
+    new_vae,
+    whole_cells,
+)
 from scene_depth.training.log import read_log
 from scene_depth.training.loop import train
-from scene_depth.training.lora import LowRankLinear, add_low_rank, merged_state
+from scene_depth.training.objective import derived_seed
 from scene_depth.training.teacher import TeacherConfig, depth_of_map
 
 SHAPE = UNetShape(channels=(8, 16), layers=1, head_channels=4, context=4, groups=4)

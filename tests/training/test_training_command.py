@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from scene_depth.training import auxiliary
-from scene_depth.training.config_files import changed, config_to_plain
-from scene_depth.training.report import REPORT
+from scene_depth.training.config import changed
+from scene_depth.training.log import REPORT
 
 benchmark = pytest.importorskip("benchmarks.training_command")
 PRESET = auxiliary.PRESETS["default"]
 
 
 def command_of(config: auxiliary.AuxiliaryConfig, folder: Path) -> list[str]:
-    (folder / REPORT).write_text(json.dumps({"config": config_to_plain(config)}), encoding="utf-8")
+    (folder / REPORT).write_text(json.dumps({"config": asdict(config)}), encoding="utf-8")
     return shlex.split(benchmark.training_command("auxiliary", PRESET, folder).strip("`"))
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scene_depth.training.latent_networks import UNetShape, VaeShape
+from scene_depth.training.latent import UNetShape, VaeShape
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")

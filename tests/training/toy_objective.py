@@ -11,7 +11,7 @@ from torch import nn
 from scene_depth.depth.completion import process_share
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.loop import train
-from scene_depth.training.objective import Validation, all_parameters
+from scene_depth.training.objective import Objective, Validation
 
 
 class Line(nn.Module):
@@ -29,7 +29,7 @@ class Line(nn.Module):
         return self.layer(self.dropout(x))
 
 
-class ToyObjective:
+class ToyObjective(Objective):
     """Learns y = 3 x_0 - x_1 + 1."""
 
     name = "toy"
@@ -42,9 +42,6 @@ class ToyObjective:
     def build(self):
         return Line(self.dropout)
 
-    def place(self, device):
-        pass
-
     def example(self, seed, index):
         self.asked.append(index)
         x = torch.from_numpy(np.random.default_rng((seed, index)).normal(size=2).astype(np.float32))
@@ -54,9 +51,6 @@ class ToyObjective:
         noise = self.noise * torch.randn(batch["y"].shape, generator=generator)
         error = (model(batch["x"]) - batch["y"] - noise.to(batch["y"])).square().mean()
         return {"loss": error, "twice": 2 * error}
-
-    def groups(self, model):
-        return all_parameters(model)
 
     def validate(self, model, pictures):
         x = torch.eye(2)
