@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scene_depth_heal.inputs import SelectionSource
 from scene_depth_synthetic.composited import composite_object, write_composited
-from scene_depth_synthetic.composited.writer import RECIPE
+from scene_depth_synthetic.composited.compositing import RECIPE
 
 from benchmarks.shared_data import shared
 from scene_depth.evaluation.scene_scores import find_holes

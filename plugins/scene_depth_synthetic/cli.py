@@ -14,7 +14,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.scenes import read_scene
 from scene_depth_synthetic.composited import composite_object, write_composited
-from scene_depth_synthetic.composited.writer import HELD_OUT_EVERY, check_every
+from scene_depth_synthetic.composited.compositing import HELD_OUT_EVERY, check_every
 from scene_depth_synthetic.samples import SAMPLE_SCENES
 from scene_depth_synthetic.samples.writer import sample_scene, write_sample_scene
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scene_depth_synthetic.cli import scenes
 from scene_depth_synthetic.composited import Composited, composite_object, write_composited
-from scene_depth_synthetic.composited.objects import KINDS, object_for
+from scene_depth_synthetic.composited.drawing import KINDS, object_for
 
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.errors import InputError

@@ -15,8 +15,7 @@ from scene_depth_synthetic.procedural.renderer import render
 from scene_depth_synthetic.procedural.shapes import block
 from scene_depth_synthetic.procedural.world import WorldBuilder
 from scene_depth_synthetic.samples import SAMPLE_SCENES
-from scene_depth_synthetic.samples.capture import capture
-from scene_depth_synthetic.samples.writer import sample_scene
+from scene_depth_synthetic.samples.writer import capture, sample_scene
 
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.errors import InputError

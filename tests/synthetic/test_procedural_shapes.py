@@ -79,7 +79,7 @@ SOLIDS: dict[str, tuple[Part, Callable[[np.ndarray], float]]] = {
     ),
     "torus": (torus(0.8, 0.25, (0, 0, 0), GREY), lambda p: (np.hypot(p[0], p[1]) - 0.8) ** 2 + p[2] ** 2 - 0.0625),
     "turned": (
-        turned([(0, -1), (0.9, -1), (0.4, 0.2), (0.7, 1), (0, 1)], (0, 0, 0), GREY),
+        turned([(0, -1), (0.9, -1), (0.4, 0.2), (0.7, 1), (0, 1)], GREY),
         lambda p: max(np.hypot(p[0], p[1]) - np.interp(p[2], [-1, 0.2, 1], [0.9, 0.4, 0.7]), abs(p[2]) - 1.0),
     ),
 }

@@ -11,8 +11,7 @@ import torch
 from nerfstudio_parser import parse_with_nerfstudio
 from scene_depth_synthetic.cli import scenes
 from scene_depth_synthetic.samples import SAMPLE_SCENES
-from scene_depth_synthetic.samples.capture import capture
-from scene_depth_synthetic.samples.writer import sample_scene, write_sample_scene
+from scene_depth_synthetic.samples.writer import capture, sample_scene, write_sample_scene
 
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import count_sightings

@@ -134,7 +134,7 @@ def _surface_points(cameras: list[Cameras], depths: list[torch.Tensor]) -> NDArr
 def _upward(cameras: list[Cameras]) -> NDArray[np.float64]:
     """Mean of what is up in the pictures, a unit vector  # [3]"""
     mean = -np.mean([camera.camera_to_world[0, :3, 1].double().numpy() for camera in cameras], axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
 
 
 def _fitting_height(foot: NDArray[np.float64], cameras: list[Cameras], seen: NDArray[np.bool_]) -> float:
@@ -200,7 +200,7 @@ def _vertical(grounds: list[_Ground | None], upward: NDArray[np.float64]) -> NDA
     stacked = np.stack(normals)
     alike = stacked @ stacked.T > SAME_DIRECTION
     mean = stacked[alike[int(alike.sum(axis=1).argmax())]].mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    return np.asarray(mean / np.linalg.norm(mean))
 
 
 def _in_sight(

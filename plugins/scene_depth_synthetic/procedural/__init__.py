@@ -1,7 +1,6 @@
 """Ray-traced random worlds with exact truth: rooms, tables, streets, as many as one likes."""
 
-from scene_depth_synthetic.procedural.dataset import ProceduralDataset
-from scene_depth_synthetic.procedural.frames import KINDS, RGBDFrame, generate_frame, generate_world
+from scene_depth_synthetic.procedural.frames import KINDS, ProceduralDataset, RGBDFrame, generate_frame, generate_world
 from scene_depth_synthetic.procedural.renderer import Rendering, render
 from scene_depth_synthetic.procedural.world import CLASSES, World
 

@@ -131,4 +131,5 @@ def build_bvh(
         Links of the nodes: the two children, or (first primitive, -count) for a leaf  # [M, 2]
     """
     margin = 1e-9 * (1.0 + np.maximum(np.abs(lows), np.abs(highs)))
-    return _build(np.ascontiguousarray(lows - margin), np.ascontiguousarray(highs + margin))
+    order, bounds, links = _build(np.ascontiguousarray(lows - margin), np.ascontiguousarray(highs + margin))
+    return order, bounds, links

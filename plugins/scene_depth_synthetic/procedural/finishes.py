@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from scene_depth_synthetic.procedural import materials as m
 from scene_depth_synthetic.procedural.dice import Dice
-from scene_depth_synthetic.procedural.materials import Color, Material, blend, rgb, scaled
+from scene_depth_synthetic.procedural.materials import Color, Material, blend, colors, rgb, scaled
 
 Palette = tuple[Color, ...]
+UPRIGHT = 0.5 * math.pi  # angle of stripes that run around
 
 PALETTES: tuple[Palette, ...] = tuple(
-    tuple(rgb(code) for code in codes.split())
+    colors(codes)
     for codes in (
         "#d98c3f #2f5d62 #e8dcc4 #8c3b2a #3b3a36",
         "#7d93a1 #c9b79c #3f4a52 #d9a384 #e3e4e0",
@@ -25,85 +28,61 @@ PALETTES: tuple[Palette, ...] = tuple(
         "#6d597a #b56576 #e8a87c #eaccb2 #355070",
     )
 )
-WOODS: tuple[tuple[Color, Color], ...] = tuple(
-    (rgb(light), rgb(dark))
-    for light, dark in (
-        ("#c79a63", "#8a5a2c"), ("#7a5234", "#40281a"), ("#d9b27c", "#b07d45"), ("#a5613a", "#6e351f"),
-        ("#e0c59a", "#c09a66"), ("#4e3d32", "#281d17"), ("#a79c8e", "#766a5e"), ("#80402a", "#4c2115"),
-    )
+WOODS: tuple[tuple[Color, Color], ...] = (
+    (rgb("#c79a63"), rgb("#8a5a2c")), (rgb("#7a5234"), rgb("#40281a")), (rgb("#d9b27c"), rgb("#b07d45")),
+    (rgb("#a5613a"), rgb("#6e351f")), (rgb("#e0c59a"), rgb("#c09a66")), (rgb("#4e3d32"), rgb("#281d17")),
+    (rgb("#a79c8e"), rgb("#766a5e")), (rgb("#80402a"), rgb("#4c2115")),
 )  # fmt: skip
 
 
 def timber(
-    light: Color, dark: Color, *, ring: float = 0.04, contrast: float = 0.75, polish: float = 0.1, seed: int = 0
+    light: Color | str, dark: Color | str, *, ring: float = 0.04, contrast: float = 0.75, polish: float = 0.1, seed: int = 0
 ) -> Material:
     """Wood with its grain along x; ``ring`` is the distance of growth rings in metres, ``polish`` from 0 to 1."""
-    return Material(
-        m.WOOD,
-        light,
-        dark,
-        scale=(ring, ring),
-        parameters=(contrast, 0.13),
-        seed=seed,
-        specular=polish,
-        gloss=5,
-        mirror=0.06 * polish,
-    )
+    parameters = (contrast, 0.13)
+    return Material(m.WOOD, light, dark, scale=ring, parameters=parameters, seed=seed, specular=polish, mirror=0.06 * polish)
 
 
-def paint(color: Color, *, sheen: float = 0.0, gloss: int = 5, unevenness: float = 0.05, seed: int = 0) -> Material:
+def paint(color: Color | str, *, sheen: float = 0.0, gloss: int = 5, unevenness: float = 0.05, seed: int = 0) -> Material:
     """An even coat; ``sheen`` from 0 for chalk to 1 for lacquer."""
-    return Material(
-        m.PLAIN,
-        color,
-        scale=(0.3, 0.3),
-        parameters=(unevenness,),
-        seed=seed,
-        specular=0.6 * sheen,
-        gloss=gloss,
-        mirror=0.05 * sheen,
-    )
+    specular, mirror = 0.6 * sheen, 0.05 * sheen
+    return Material(m.PLAIN, color, scale=0.3, parameters=(unevenness,), seed=seed, specular=specular, gloss=gloss, mirror=mirror)
 
 
-def metal(color: Color, *, gloss: int = 6, mirror: float = 0.35) -> Material:
+def metal(color: Color | str, *, mirror: float = 0.35) -> Material:
     """Brushed or polished metal."""
-    return Material(m.PLAIN, scaled(color, 0.5), scale=(0.05, 0.05), parameters=(0.06,), specular=0.7, gloss=gloss, mirror=mirror)
+    return Material(m.PLAIN, scaled(color, 0.5), scale=0.05, parameters=(0.06,), specular=0.7, gloss=6, mirror=mirror)
 
 
-def glowing(color: Color, radiance: float, *, casts_shadow: bool = False) -> Material:
+def glowing(color: Color | str, radiance: float, *, casts_shadow: bool = False) -> Material:
     """A lamp shade, a screen, a lit window: sends out ``radiance`` times its colour."""
     return Material(m.PLAIN, color, parameters=(0.03,), emission=radiance, casts_shadow=casts_shadow)
 
 
-def glass(tint: Color) -> Material:
+def glass(tint: Color | str) -> Material:
     """Glass of a window seen from outside: dark, and reflects its surroundings."""
     return Material(m.PLAIN, scaled(tint, 0.25), parameters=(0.02,), specular=0.3, gloss=8, mirror=0.28)
 
 
-def plaster(color: Color, *, amount: float = 0.06, seed: int = 0) -> Material:
+def plaster(color: Color | str, *, amount: float = 0.06, seed: int = 0) -> Material:
     """A rendered or papered wall with faint clouds."""
-    return Material(m.MOTTLED, color, scaled(color, 0.93), scale=(0.35, 0.35), parameters=(0.5, amount), seed=seed)
+    return Material(m.MOTTLED, color, scaled(color, 0.93), scale=0.35, parameters=(0.5, amount), seed=seed)
 
 
-def carpet(color: Color, *, seed: int = 0) -> Material:
+def carpet(color: Color, seed: int) -> Material:
     """Fitted carpet."""
-    return Material(m.FOLIAGE, color, scaled(color, 0.8), scaled(color, 1.1), scale=(0.05, 0.05), parameters=(0.25,), seed=seed)
+    return Material(m.FOLIAGE, color, scaled(color, 0.8), scaled(color, 1.1), 0.05, (0.25,), seed)
 
 
-def parquet(light: Color, dark: Color, *, width: float = 0.12, polish: float = 0.2, seed: int = 0) -> Material:
+def parquet(light: Color, dark: Color, *, width: float, polish: float = 0.2, seed: int = 0) -> Material:
     """A floor of boards along x."""
-    return Material(
-        m.BOARDS,
-        light,
-        dark,
-        scaled(dark, 0.35),
-        (width, width),
-        (0.55, 7.0, 0.22),
-        seed,
-        specular=polish,
-        gloss=5,
-        mirror=0.05 * polish,
-    )
+    parameters = (0.55, 7.0, 0.22)
+    return Material(m.BOARDS, light, dark, scaled(dark, 0.35), width, parameters, seed, specular=polish, mirror=0.05 * polish)
+
+
+def bricks(color: Color, *, height: float = 0.075, seed: int) -> Material:
+    """A brick wall with pale joints."""
+    return Material(m.BRICKS, color, blend("#b5ada0", color, 0.2), scaled(color, 0.6), height, (0.14, 0.3), seed)
 
 
 def cloth(dice: Dice, palette: Palette) -> Material:
@@ -116,24 +95,20 @@ def cloth(dice: Dice, palette: Palette) -> Material:
     if kind == m.PLAIN:
         return paint(a, unevenness=0.12, seed=seed)
     if kind == m.WEAVE:
-        return Material(m.WEAVE, scaled(a, 1.1), scaled(a, 0.75), a, (0.006, 0.006), (0.6,), seed)
+        return Material(m.WEAVE, scaled(a, 1.1), scaled(a, 0.75), a, 0.006, (0.6,), seed)
     if kind == m.STRIPES:
-        turn = dice.choice((0.0, 1.5707963267948966))
-        return Material(m.STRIPES, a, b, c, (size, size), (turn, dice.uniform(0.2, 0.6), dice.choice((0.0, 0.08))), seed)
-    if kind == m.TARTAN:
-        return Material(m.TARTAN, a, b, c, (1.3 * size, 1.3 * size), (9.0,), seed)
-    parameters = {m.DOTS: (0.28,), m.CHECKS: (0.06,), m.CHEVRONS: (0.5,)}[kind]
-    return Material(kind, a, b, c, (0.7 * size, 0.7 * size), parameters, seed)
+        parameters = (dice.choice((0.0, UPRIGHT)), dice.uniform(0.2, 0.6), dice.choice((0.0, 0.08)))
+        return Material(m.STRIPES, a, b, c, size, parameters, seed)
+    factor, parameter = {m.TARTAN: (1.3, 9.0), m.DOTS: (0.7, 0.28), m.CHECKS: (0.7, 0.06), m.CHEVRONS: (0.7, 0.5)}[kind]
+    return Material(kind, a, b, c, factor * size, (parameter,), seed)
 
 
 def wooden(dice: Dice) -> Material:
     """Some wood."""
     light, dark = dice.choice(WOODS)
     tone = dice.uniform(0.85, 1.15)
-    return timber(
-        scaled(light, tone), scaled(dark, tone), ring=dice.uniform(0.02, 0.06), contrast=dice.uniform(0.4, 0.9),
-        polish=dice.uniform(0.0, 0.4), seed=dice.seed(),
-    )  # fmt: skip
+    ring, contrast, polish = dice.uniform(0.02, 0.06), dice.uniform(0.4, 0.9), dice.uniform(0.0, 0.4)
+    return timber(scaled(light, tone), scaled(dark, tone), ring=ring, contrast=contrast, polish=polish, seed=dice.seed())
 
 
 def painted(dice: Dice, palette: Palette) -> Material:
@@ -148,87 +123,48 @@ def furniture_finish(dice: Dice, palette: Palette) -> Material:
         return wooden(dice)
     if kind < 0.85:
         return painted(dice, palette)
-    return paint(blend(rgb("#e9e7e2"), dice.choice(palette), 0.1), sheen=dice.uniform(0.1, 0.6), seed=dice.seed())
+    return paint(blend("#e9e7e2", dice.choice(palette), 0.1), sheen=dice.uniform(0.1, 0.6), seed=dice.seed())
 
 
 def ceramic(dice: Dice, palette: Palette) -> Material:
     """Glazed pottery, plain or with bands and dots."""
     a, b, c = dice.shuffled(palette)[:3]
     kind = dice.weighted([(m.PLAIN, 3.0), (m.STRIPES, 1.5), (m.DOTS, 0.5), (m.MOTTLED, 0.8), (m.CHEVRONS, 0.4)])
-    size = dice.uniform(0.02, 0.06)
-    parameters = {
-        m.PLAIN: (0.04,), m.STRIPES: (1.5707963267948966, dice.uniform(0.2, 0.6), 0.1), m.DOTS: (0.3,), m.MOTTLED: (0.3, 0.1),
-        m.CHEVRONS: (0.4,),
-    }[kind]  # fmt: skip
-    return Material(kind, a, b, c, (size, size), parameters, dice.seed(), specular=dice.uniform(0.1, 0.6), gloss=6, mirror=0.04)
+    size, bands = dice.uniform(0.02, 0.06), (UPRIGHT, dice.uniform(0.2, 0.6), 0.1)
+    parameters = {m.PLAIN: (0.04,), m.STRIPES: bands, m.DOTS: (0.3,), m.MOTTLED: (0.3, 0.1), m.CHEVRONS: (0.4,)}[kind]
+    return Material(kind, a, b, c, size, parameters, dice.seed(), specular=dice.uniform(0.1, 0.6), gloss=6, mirror=0.04)
 
 
 def stone(dice: Dice, palette: Palette) -> Material:
     """Marble, terrazzo or concrete."""
-    base = dice.choice((rgb("#e6e2da"), rgb("#b9b4ab"), rgb("#5b5a58"), rgb("#cdbfa9"), dice.choice(palette)))
+    base = dice.choice((*colors("#e6e2da #b9b4ab #5b5a58 #cdbfa9"), dice.choice(palette)))
     kind = dice.below(3)
     if kind == 0:
-        return Material(
-            m.MARBLE,
-            base,
-            scaled(base, 0.45),
-            scaled(base, 0.8),
-            (0.3, 0.3),
-            (0.8, 1.6),
-            dice.seed(),
-            specular=0.3,
-            gloss=6,
-            mirror=0.03,
-        )
+        return Material(m.MARBLE, base, scaled(base, 0.45), scaled(base, 0.8), 0.3, (0.8, 1.6), dice.seed(), 0.3, 6, 0.03)
     if kind == 1:
-        return Material(
-            m.SPECKLED, base, dice.choice(palette), scaled(base, 0.5), (0.025, 0.025), (0.6, 0.05), dice.seed(), specular=0.15
-        )
-    return Material(m.MOTTLED, base, scaled(base, 0.85), scale=(0.3, 0.3), parameters=(0.4, 0.12), seed=dice.seed())
+        return Material(m.SPECKLED, base, dice.choice(palette), scaled(base, 0.5), 0.025, (0.6, 0.05), dice.seed(), 0.15)
+    return Material(m.MOTTLED, base, scaled(base, 0.85), scale=0.3, parameters=(0.4, 0.12), seed=dice.seed())
 
 
 def wall_finish(dice: Dice, palette: Palette) -> Material:
     """Paint, wallpaper, bricks, panels or tiles."""
-    pale = blend(rgb("#e6e1d6"), dice.choice(palette), dice.uniform(0.05, 0.6))
+    pale = blend("#e6e1d6", dice.choice(palette), dice.uniform(0.05, 0.6))
     kind = dice.weighted(
         [("plaster", 6.0), ("stripes", 0.8), ("bricks", 0.8), ("dots", 0.3), ("tiles", 0.4), ("wood", 0.5), ("bold", 0.7)]
     )
     if kind == "stripes":
-        size = dice.uniform(0.08, 0.4)
-        return Material(
-            m.STRIPES,
-            pale,
-            scaled(pale, dice.uniform(0.75, 0.93)),
-            dice.choice(palette),
-            (size, size),
-            (0.0, 0.5, 0.0),
-            dice.seed(),
-        )
+        size, darker = dice.uniform(0.08, 0.4), scaled(pale, dice.uniform(0.75, 0.93))
+        return Material(m.STRIPES, pale, darker, dice.choice(palette), size, (0.0, 0.5, 0.0), dice.seed())
     if kind == "bricks":
-        return bricks(blend(rgb("#9a5a44"), pale, dice.uniform(0.0, 0.8)), seed=dice.seed())
+        return bricks(blend("#9a5a44", pale, dice.uniform(0.0, 0.8)), seed=dice.seed())
     if kind == "dots":
-        return Material(m.DOTS, pale, blend(pale, dice.choice(palette), 0.5), pale, (0.12, 0.12), (0.2,), dice.seed())
+        return Material(m.DOTS, pale, blend(pale, dice.choice(palette), 0.5), pale, 0.12, (0.2,), dice.seed())
     if kind == "tiles":
-        size = dice.uniform(0.1, 0.3)
-        return Material(
-            m.TILES,
-            pale,
-            scaled(pale, 0.6),
-            dice.choice(palette),
-            (size, size),
-            (0.03, 0.06, 0.1),
-            dice.seed(),
-            specular=0.2,
-            mirror=0.02,
-        )
+        size, accent = dice.uniform(0.1, 0.3), dice.choice(palette)
+        return Material(m.TILES, pale, scaled(pale, 0.6), accent, size, (0.03, 0.06, 0.1), dice.seed(), 0.2, mirror=0.02)
     if kind == "wood":
         return parquet(*dice.choice(WOODS), width=dice.uniform(0.08, 0.2), polish=0.1, seed=dice.seed())
     return plaster(dice.choice(palette) if kind == "bold" else pale, seed=dice.seed())
-
-
-def bricks(color: Color, *, height: float = 0.075, seed: int = 0) -> Material:
-    """A brick wall with pale joints."""
-    return Material(m.BRICKS, color, blend(rgb("#b5ada0"), color, 0.2), scaled(color, 0.6), (height, height), (0.14, 0.3), seed)
 
 
 def floor_finish(dice: Dice, palette: Palette) -> Material:
@@ -237,26 +173,22 @@ def floor_finish(dice: Dice, palette: Palette) -> Material:
     if kind == "boards":
         return parquet(*dice.choice(WOODS), width=dice.uniform(0.06, 0.2), polish=dice.uniform(0.0, 0.6), seed=dice.seed())
     if kind == "tiles":
-        base, size = blend(rgb("#c9c2b4"), dice.choice(palette), dice.uniform(0.0, 0.5)), dice.uniform(0.2, 0.6)
-        accent, decorated = dice.choice(palette), dice.choice((0.0, 0.0, 0.2))
-        parameters = (0.02, 0.12, decorated)
-        return Material(
-            m.TILES, base, scaled(base, 0.6), accent, (size, size), parameters, dice.seed(), specular=0.25, mirror=0.03
-        )
+        base, size = blend("#c9c2b4", dice.choice(palette), dice.uniform(0.0, 0.5)), dice.uniform(0.2, 0.6)
+        accent, parameters = dice.choice(palette), (0.02, 0.12, dice.choice((0.0, 0.0, 0.2)))
+        return Material(m.TILES, base, scaled(base, 0.6), accent, size, parameters, dice.seed(), 0.25, mirror=0.03)
     if kind == "carpet":
-        return carpet(dice.choice(palette), seed=dice.seed())
+        return carpet(dice.choice(palette), dice.seed())
     if kind == "stone":
         return stone(dice, palette)
     a, b = dice.shuffled(palette)[:2]
     size = dice.uniform(0.2, 0.5)
-    return Material(m.CHECKS, a, b, scale=(size, size), parameters=(0.08,), seed=dice.seed(), specular=0.2, mirror=0.03)
+    return Material(m.CHECKS, a, b, scale=size, parameters=(0.08,), seed=dice.seed(), specular=0.2, mirror=0.03)
 
 
 def picture(dice: Dice, palette: Palette, width: float, height: float) -> Material:
     """A poster or a landscape that fills a panel of that size."""
     a, b, c = dice.shuffled(palette)[:3]
     if dice.chance(0.5):
-        return Material(
-            m.POSTER, a, b, c, (width, height), (float(dice.between(3, 12)), dice.choice((0.0, 0.03, 0.08))), dice.seed()
-        )
+        parameters: tuple[float, ...] = (float(dice.between(3, 12)), dice.choice((0.0, 0.03, 0.08)))
+        return Material(m.POSTER, a, b, c, (width, height), parameters, dice.seed())
     return Material(m.LANDSCAPE, a, b, c, (width, height), (dice.uniform(-0.15, 0.15),), dice.seed())

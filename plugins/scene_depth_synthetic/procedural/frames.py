@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
 
-from scene_depth.cameras import Cameras
+from scene_depth.cameras import Cameras, look_at
 from scene_depth.errors import InputError
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.exposure import develop, fitting_exposure, smoothed_radiance
 from scene_depth_synthetic.procedural.renderer import PackedScene, Rendering, render
-from scene_depth_synthetic.procedural.rooms import random_room
+from scene_depth_synthetic.procedural.rooms import random_room, random_table_top
 from scene_depth_synthetic.procedural.streets import random_street
-from scene_depth_synthetic.procedural.table_tops import random_table_top
-from scene_depth_synthetic.procedural.viewpoints import (
-    Vector,
-    photographer_camera,
-    room_viewpoint,
-    street_viewpoint,
-    table_viewpoint,
-)
+from scene_depth_synthetic.procedural.transforms import sine_cosine
 from scene_depth_synthetic.procedural.world import World
+
+Vector = tuple[float, float, float]
+DIGITS = 9  # of poses: what torch computes may differ in the last bits from machine to machine
+
+
+def room_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
+    """Somewhere in the room at the height of a hand or an eye, looking across it and mostly a little down."""
+    half_x, half_y = room_size(world)
+    x, y = dice.uniform(-0.85, 0.85) * half_x, dice.uniform(-0.85, 0.85) * half_y
+    z = dice.uniform(0.7, 1.9)
+    target = (dice.uniform(-0.6, 0.6) * half_x, dice.uniform(-0.6, 0.6) * half_y, dice.uniform(0.2, 1.4))
+    return (x, y, z), target
+
+
+def room_size(world: World) -> tuple[float, float]:
+    """Half width and half depth of a room's floor, which is its first thing."""
+    matrix = world.things[0].parts[0].matrix
+    return float(matrix[0, 0]) - 0.2, float(matrix[1, 1]) - 0.2
+
+
+def table_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
+    """In front of the table, near, looking down at what stands on it."""
+    sine, cosine = sine_cosine(dice.around(0.0, 0.45))
+    distance, rise = dice.uniform(0.45, 1.5), dice.uniform(0.15, 0.95)
+    flat = distance * math.sqrt(1.0 - rise * rise)
+    target = (dice.uniform(-0.25, 0.25), dice.uniform(-0.15, 0.2), 0.75 + dice.uniform(0.0, 0.15))
+    return (target[0] + flat * sine, target[1] - flat * cosine, target[2] + distance * rise), target
+
+
+def street_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
+    """On the road or the pavement, looking along it or across it."""
+    x, y, z = dice.uniform(-5.0, 5.0), dice.uniform(-1.0, 12.0), dice.uniform(1.2, 2.2)
+    angle = dice.around(0.0, 0.25) if dice.chance(0.7) else dice.uniform(-1.3, 1.3)
+    sine, cosine = sine_cosine(angle)
+    return (x, y, z), (x + 10.0 * sine, y + 10.0 * cosine, z + dice.uniform(-2.2, 1.0))
+
+
+def photographer_camera(dice: Dice, eye: Vector, target: Vector, width: int, height: int) -> Cameras:
+    """A camera with a random lens, a little roll and an optical axis near the middle, for any image size.
+
+    The field of view is chosen for the longer side, so the same seed shows the same view at every size of that shape.
+    """
+    focal, stretch = dice.uniform(0.6, 1.2) * max(width, height), 1.0 + dice.around(0.0, 0.004)
+    cx, cy = (0.5 + dice.around(0.0, 0.012)) * width, (0.5 + dice.around(0.0, 0.012)) * height
+    sine, cosine = sine_cosine(dice.around(0.0, 0.035))
+    forward = [b - a for a, b in zip(eye, target, strict=True)]
+    flat = math.sqrt(forward[0] ** 2 + forward[1] ** 2)
+    up = (sine * forward[1] / flat, -sine * forward[0] / flat, cosine)
+    pose = look_at(*(torch.tensor(v, dtype=torch.float64) for v in (eye, target, up)))
+    pose = torch.from_numpy(np.round(pose.numpy(), DIGITS))
+    K = torch.tensor([[focal, 0.0, cx], [0.0, focal * stretch, cy], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    return Cameras(pose[None], K[None], width, height)
+
 
 KINDS = ("room", "table_top", "street")
 WORLDS: dict[str, Callable[[Dice], World]] = {"room": random_room, "table_top": random_table_top, "street": random_street}
@@ -156,3 +206,96 @@ def _check(kind: str, seed: int) -> None:
         raise InputError("kind", repr(kind), f"one of {', '.join(KINDS)}")
     if seed < 0:
         raise InputError("seed", seed, "0 or more")
+
+
+SensorModel = Callable[[RGBDFrame, int], NDArray[np.float32]]
+LARGEST_SEED = 2**30
+
+
+class ProceduralDataset(Dataset[dict[str, Tensor]]):
+    """Endless random rooms, tables and streets, as many of them as one asks for.
+
+    An item depends on its index and the seed alone, so workers, restarts and shuffling change nothing, and the object
+    can be sent to other processes. Numbers of one data set are never those of another seed.
+
+    Args:
+        kind: "room", "table_top", "street", or several of them, which then take turns.
+        count: Number of frames.
+        size: Width and height in pixels.
+        seed: Of the data set.
+        samples: Rays a pixel for colour (``frames.generate_frame``).
+        sensor: Model that turns a frame and a seed into sensor depth; None leaves it out.
+
+    Raises:
+        InputError: For an unknown kind, a count below 1, a size below 8 pixels or a seed out of range.
+    """
+
+    def __init__(
+        self,
+        kind: str | Sequence[str] = KINDS,
+        count: int = 1000,
+        size: tuple[int, int] = (320, 240),
+        seed: int = 0,
+        *,
+        samples: int = 4,
+        sensor: SensorModel | None = None,
+    ):
+        self.kinds = (kind,) if isinstance(kind, str) else tuple(kind)
+        unknown = [k for k in self.kinds if k not in KINDS]
+        if unknown or not self.kinds:
+            raise InputError("kind", repr(unknown[0]) if unknown else "none", f"one or more of {', '.join(KINDS)}")
+        if not 1 <= count < 2**32:
+            raise InputError("count", count, "1 or more")
+        if min(size) < 8:
+            raise InputError("size", f"{size[0]} x {size[1]}", "at least 8 pixels each")
+        if not 0 <= seed < LARGEST_SEED:
+            raise InputError("seed", seed, f"0 to {LARGEST_SEED - 1}")
+        self.count, self.size, self.seed, self.samples, self.sensor = count, size, seed, samples, sensor
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        return (self[i] for i in range(self.count))
+
+    def frame_seed(self, index: int) -> int:
+        """Seed of a frame, for ``frames.generate_frame`` and ``generate_world``."""
+        return (self.seed << 32) + index
+
+    def frame(self, index: int) -> RGBDFrame:
+        """A frame as arrays with its camera.
+
+        Raises:
+            IndexError: If the index is out of range.
+        """
+        if not -self.count <= index < self.count:
+            raise IndexError(f"index {index} of a data set of {self.count} frames")
+        index %= self.count
+        kind = self.kinds[index % len(self.kinds)]
+        return generate_frame(kind, self.frame_seed(index), *self.size, samples=self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """A frame as tensors that can be batched.
+
+        Returns:
+            rgb: sRGB in [0, 1], float32  # [3, H, W]
+            depth: z-depth in metres, 0 = unknown, float32  # [1, H, W]
+            known: Where there is a depth, bool  # [1, H, W]
+            normals: Unit normals in the camera's frame (OpenCV axes), 0 = unknown, float32  # [3, H, W]
+            instances, classes: int32  # [H, W]
+            K: Intrinsics in pixels, float32  # [3, 3]
+            sensor_depth: With a sensor model only, metres, 0 = unknown, float32  # [1, H, W]
+        """
+        frame = self.frame(index)
+        item = {
+            "rgb": torch.from_numpy(frame.rgb).permute(2, 0, 1).contiguous(),
+            "depth": torch.from_numpy(frame.depth)[None],
+            "known": torch.from_numpy(frame.known)[None],
+            "normals": torch.from_numpy(frame.normals).permute(2, 0, 1).contiguous(),
+            "instances": torch.from_numpy(frame.instances),
+            "classes": torch.from_numpy(frame.classes),
+            "K": frame.camera.K[0].float(),
+        }
+        if self.sensor is not None:
+            item["sensor_depth"] = torch.from_numpy(self.sensor(frame, self.frame_seed(index % self.count)))[None]
+        return item

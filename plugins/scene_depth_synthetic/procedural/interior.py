@@ -11,8 +11,8 @@ import numpy as np
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.finishes import Palette, cloth, metal, paint
 from scene_depth_synthetic.procedural.lighting import RECTANGLE, Light
-from scene_depth_synthetic.procedural.materials import Material, blend, rgb, scaled
-from scene_depth_synthetic.procedural.shapes import Part, box, cylinder, ellipsoid, height_field, moved, rod
+from scene_depth_synthetic.procedural.materials import Material, blend, scaled
+from scene_depth_synthetic.procedural.shapes import Part, box, cylinder, height_field, moved, rod, sphere
 from scene_depth_synthetic.procedural.transforms import Matrix, apply, compose, shift, sine_cosine, turn_z
 
 WALL_THICKNESS = 0.16
@@ -105,7 +105,7 @@ def door(o: Opening, dice: Dice, palette: Palette, material: Material) -> list[P
             w, h = width / columns, height / rows
             center = (o.left + (i + 0.5) * w, y - 0.022, (j + 0.5) * h)
             parts.append(box((w - 0.16, 0.014, h - 0.16), center, leaf))
-    brass = metal(rgb("#b08d45"), mirror=0.25)
+    brass = metal("#b08d45", mirror=0.25)
     hand = o.right - 0.07
     parts.append(rod((hand, y - 0.02, 1.02), (hand, y - 0.075, 1.02), 0.01, brass))
     parts.append(rod((hand, y - 0.07, 1.02), (hand - 0.11, y - 0.07, 1.02), 0.009, brass))
@@ -124,47 +124,45 @@ def curtain(dice: Dice, width: float, height: float, material: Material) -> Part
 
 def curtains(dice: Dice, palette: Palette, o: Opening, ceiling: float) -> list[Part]:
     """A rail with a curtain on both sides of a window."""
-    fabric, steel = cloth(dice, palette), metal(rgb("#77797c"), mirror=0.1)
+    fabric, steel = cloth(dice, palette), metal("#77797c", mirror=0.1)
     top = min(o.top + dice.uniform(0.1, 0.25), ceiling - 0.06)
     bottom = 0.03 if dice.chance(0.6) else max(o.bottom - 0.15, 0.03)
     width, parts = dice.uniform(0.25, 0.5), []
     for x in (o.left - 0.05, o.right + 0.05):
-        parts += moved([curtain(dice, width, top - bottom, fabric)], shift(x, -0.11, bottom))
+        parts += moved(curtain(dice, width, top - bottom, fabric), shift(x, -0.11, bottom))
     parts.append(rod((o.left - 0.4, -0.11, top + 0.01), (o.right + 0.4, -0.11, top + 0.01), 0.012, steel))
-    parts += [ellipsoid((0.025, 0.025, 0.025), (x, -0.11, top + 0.01), steel) for x in (o.left - 0.4, o.right + 0.4)]
+    parts += [sphere(0.025, (x, -0.11, top + 0.01), steel) for x in (o.left - 0.4, o.right + 0.4)]
     return parts
 
 
 def radiator(width: float, height: float) -> list[Part]:
     """A ribbed radiator that stands at a wall, facing -y."""
-    enamel = paint(rgb("#e9e6df"), sheen=0.4)
+    enamel = paint("#e9e6df", sheen=0.4)
     count = max(4, int(width / 0.08))
-    ribs = [
-        box((0.05, 0.08, height), (width * ((i + 0.5) / count - 0.5), -0.07, 0.14 + 0.5 * height), enamel) for i in range(count)
-    ]
+    places = [(width * ((i + 0.5) / count - 0.5), -0.07, 0.14 + 0.5 * height) for i in range(count)]
+    ribs = [box((0.05, 0.08, height), place, enamel) for place in places]
     return [*ribs, *(cylinder(0.012, 0.14, (side * 0.45 * width, -0.07, 0), enamel) for side in (-1.0, 1.0))]
 
 
 def daylight(o: Opening, place: Matrix, radiance: float) -> Light:
     """The sky's light through a window of a wall at ``place``, shining into the room."""
-    corners = apply(
-        place, np.array([[0.5 * (o.left + o.right), 0.02, 0.5 * (o.bottom + o.top)], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    )
-    along = corners[2] - corners[1]
-    u = tuple(float(v) * 0.5 * (o.right - o.left) for v in along)
+    middle = [0.5 * (o.left + o.right), 0.02, 0.5 * (o.bottom + o.top)]
+    center, start, end = apply(place, np.array([middle, [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    cx, cy, cz = center.tolist()
+    ux, uy, uz = (float(v) * 0.5 * (o.right - o.left) for v in end - start)
     color = (0.88 * radiance, 0.96 * radiance, 1.06 * radiance)
-    center = tuple(float(v) for v in corners[0])
-    return Light(RECTANGLE, center, color, u, (0.0, 0.0, 0.5 * (o.top - o.bottom)))  # type: ignore[arg-type]
+    return Light(RECTANGLE, (cx, cy, cz), color, (ux, uy, uz), (0.0, 0.0, 0.5 * (o.top - o.bottom)))
 
 
 def wall_place(side: int, width: float, depth: float) -> Matrix:
     """Where wall 0 (y = +depth / 2), 1 (x = -width / 2), 2 (y = -depth / 2) or 3 (x = +width / 2) stands, facing inwards."""
-    turn = turn_z((0.0, 0.5 * math.pi, math.pi, -0.5 * math.pi)[side])
-    position = ((0.0, 0.5 * depth), (-0.5 * width, 0.0), (0.0, -0.5 * depth), (0.5 * width, 0.0))[side]
-    return compose(shift(*position), turn)
+    x, y = 0.5 * width, 0.5 * depth
+    position = ((0.0, y), (-x, 0.0), (0.0, -y), (x, 0.0))[side]
+    turn = (0.0, 0.5 * math.pi, math.pi, -0.5 * math.pi)[side]
+    return compose(shift(*position), turn_z(turn))
 
 
 def trim_material(dice: Dice, palette: Palette) -> Material:
     """Paint of doors, windows and skirting."""
-    base = blend(rgb("#ebe8e1"), dice.choice(palette), dice.choice((0.0, 0.1, 0.8)))
+    base = blend("#ebe8e1", dice.choice(palette), dice.choice((0.0, 0.1, 0.8)))
     return paint(scaled(base, 0.95), sheen=0.25)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scene_depth.kernels import EXACT, subroutine
 from scene_depth_synthetic.procedural.exact_math import sincos, smoothstep
-from scene_depth_synthetic.procedural.noise import fractal_noise
+from scene_depth_synthetic.procedural.patterns import fractal_noise
 
 Vector = tuple[float, float, float]
 RECTANGLE, BALL, SUN = 0.0, 1.0, 2.0
@@ -40,6 +40,16 @@ class Light:
     def row(self) -> NDArray[np.float64]:
         """The light as numbers for the kernels  # [LIGHT_ROW]"""
         return np.array([self.kind, *self.position, *self.color, *self.u, *self.v, self.radius], dtype=np.float64)
+
+
+def ceiling_light(position: Vector, color: Vector, half: float) -> Light:
+    """A square light that shines downwards; ``half`` is half its side."""
+    return Light(RECTANGLE, position, color, (0.0, half, 0.0), (half, 0.0, 0.0))
+
+
+def tinted(tint: Vector, strength: float) -> Vector:
+    """A colour of light times its strength."""
+    return tint[0] * strength, tint[1] * strength, tint[2] * strength
 
 
 @dataclass(frozen=True)

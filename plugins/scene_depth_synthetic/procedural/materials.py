@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.kernels import EXACT, kernel, subroutine
-from scene_depth_synthetic.procedural import patterns_flat, patterns_solid, pictures
+from scene_depth_synthetic.procedural import patterns
 from scene_depth_synthetic.procedural.exact_math import linear_from_srgb
 
 Color = tuple[float, float, float]
@@ -29,24 +29,33 @@ ROW = 24
 MEAN_SAMPLES = 24
 
 
+def rgb(color: Color | str) -> Color:
+    """Linear colour of an sRGB code such as "#c08040"; a linear colour stays as it is."""
+    return _from_code(color) if isinstance(color, str) else color
+
+
+def colors(codes: str) -> tuple[Color, ...]:
+    """Linear colours of sRGB codes with spaces between them."""
+    return tuple(_from_code(code) for code in codes.split())
+
+
 @lru_cache(maxsize=4096)
-def rgb(code: str) -> Color:
-    """Linear colour of an sRGB code such as "#c08040"."""
+def _from_code(code: str) -> Color:
     if len(code) != 7 or code[0] != "#":
         raise InputError("color", repr(code), "a code such as '#c08040'")
     r, g, b = (linear_from_srgb.py_func(int(code[i : i + 2], 16) / 255.0) for i in (1, 3, 5))
     return r, g, b
 
 
-def scaled(color: Color, factor: float) -> Color:
+def scaled(color: Color | str, factor: float) -> Color:
     """A lighter or darker colour, at most 0.95: no surface reflects all light."""
-    r, g, b = (min(channel * factor, 0.95) for channel in color)
+    r, g, b = (min(channel * factor, 0.95) for channel in rgb(color))
     return r, g, b
 
 
-def blend(first: Color, second: Color, share: float) -> Color:
+def blend(first: Color | str, second: Color, share: float) -> Color:
     """A colour between two."""
-    r, g, b = (x + (y - x) * share for x, y in zip(first, second, strict=True))
+    r, g, b = (x + (y - x) * share for x, y in zip(rgb(first), second, strict=True))
     return r, g, b
 
 
@@ -56,8 +65,8 @@ class Material:
 
     Attributes:
         pattern: One of the constants of this module.
-        a, b, c: Linear colours; what the second and third mean is up to the pattern.
-        scale: Metres a unit of the pattern, along u and v. Solid patterns use the first.
+        a, b, c: Linear colours or sRGB codes; what the second and third mean is up to the pattern.
+        scale: Metres a unit of the pattern, along u and v if they differ.
         parameters: p0 to p3 of the pattern.
         seed: Of the pattern's random numbers; that of the surface is added.
         specular: Strength of highlights of the lights.
@@ -68,10 +77,10 @@ class Material:
     """
 
     pattern: int
-    a: Color
-    b: Color = (0.0, 0.0, 0.0)
-    c: Color = (0.0, 0.0, 0.0)
-    scale: tuple[float, float] = (1.0, 1.0)
+    a: Color | str
+    b: Color | str = (0.0, 0.0, 0.0)
+    c: Color | str = (0.0, 0.0, 0.0)
+    scale: float | tuple[float, float] = 1.0
     parameters: tuple[float, ...] = ()
     seed: int = 0
     specular: float = 0.0
@@ -84,8 +93,8 @@ class Material:
         """The material as numbers for the kernels, all but its mean colour  # [ROW]"""
         row = np.zeros(ROW)
         row[PATTERN] = self.pattern
-        row[COLOR_A : COLOR_A + 3], row[COLOR_B : COLOR_B + 3], row[COLOR_C : COLOR_C + 3] = self.a, self.b, self.c
-        row[SCALE_U], row[SCALE_V] = self.scale
+        row[COLOR_A:SCALE_U] = np.concatenate([rgb(self.a), rgb(self.b), rgb(self.c)])
+        row[SCALE_U : SCALE_V + 1] = self.scale
         row[P0 : P0 + len(self.parameters)] = self.parameters
         row[SEED : EMISSION + 1] = self.seed, self.specular, self.gloss, self.mirror, self.emission
         return row
@@ -96,54 +105,54 @@ def _solid_weights(m, k, x, y, z, width, seed):
     pattern, size = int(m[k, PATTERN]), m[k, SCALE_U]
     x, y, z, width = x / size, y / size, z / size, width / size
     if pattern == PLAIN:
-        return patterns_solid.plain(x, y, z, width, m[k, P0], seed)
+        return patterns.plain(x, y, z, width, m[k, P0], seed)
     if pattern == WOOD:
-        return patterns_solid.wood(x, y, z, width, m[k, P0], m[k, P1], seed)
+        return patterns.wood(x, y, z, width, m[k, P0], m[k, P1], seed)
     if pattern == MARBLE:
-        return patterns_solid.marble(x, y, z, width, m[k, P0], m[k, P1], seed)
+        return patterns.marble(x, y, z, width, m[k, P0], m[k, P1], seed)
     if pattern == MOTTLED:
-        return patterns_solid.mottled(x, y, z, width, m[k, P0], m[k, P1], seed)
+        return patterns.mottled(x, y, z, width, m[k, P0], m[k, P1], seed)
     if pattern == SPECKLED:
-        return patterns_solid.speckled(x, y, z, width, m[k, P0], m[k, P1], seed)
-    return patterns_solid.foliage(x, y, z, width, m[k, P0], seed)
+        return patterns.speckled(x, y, z, width, m[k, P0], m[k, P1], seed)
+    return patterns.foliage(x, y, z, width, m[k, P0], seed)
 
 
 @subroutine(EXACT)
 def _flat_weights(m, k, u, v, width, seed):
     pattern = int(m[k, PATTERN])
     if pattern == CHECKS:
-        return patterns_flat.checks(u, v, width, m[k, P0], seed)
+        return patterns.checks(u, v, width, m[k, P0], seed)
     if pattern == STRIPES:
-        return patterns_flat.stripes(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+        return patterns.stripes(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
     if pattern == TILES:
-        return patterns_flat.tiles(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+        return patterns.tiles(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
     if pattern == BRICKS:
-        return patterns_flat.bricks(u, v, width, m[k, P0], m[k, P1], seed)
+        return patterns.bricks(u, v, width, m[k, P0], m[k, P1], seed)
     if pattern == BOARDS:
-        return patterns_flat.boards(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+        return patterns.boards(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
     if pattern == TARTAN:
-        return patterns_flat.tartan(u, v, width, m[k, P0], seed)
+        return patterns.tartan(u, v, width, m[k, P0], seed)
     if pattern == WEAVE:
-        return patterns_flat.weave(u, v, width, m[k, P0], seed)
+        return patterns.weave(u, v, width, m[k, P0], seed)
     if pattern == DOTS:
-        return patterns_flat.dots(u, v, width, m[k, P0], seed)
+        return patterns.dots(u, v, width, m[k, P0], seed)
     if pattern == COBBLES:
-        return patterns_flat.cobbles(u, v, width, m[k, P0], m[k, P1], seed)
-    return patterns_flat.chevrons(u, v, width, m[k, P0], seed)
+        return patterns.cobbles(u, v, width, m[k, P0], m[k, P1], seed)
+    return patterns.chevrons(u, v, width, m[k, P0], seed)
 
 
 @subroutine(EXACT)
 def _picture_weights(m, k, u, v, width, seed):
     pattern = int(m[k, PATTERN])
     if pattern == POSTER:
-        return pictures.poster(u, v, width, m[k, P0], m[k, P1], seed)
+        return patterns.poster(u, v, width, m[k, P0], m[k, P1], seed)
     if pattern == PAGE:
-        return pictures.page(u, v, width, m[k, P0], m[k, P1], seed)
+        return patterns.page(u, v, width, m[k, P0], m[k, P1], seed)
     if pattern == LANDSCAPE:
-        return pictures.landscape(u, v, width, m[k, P0], seed)
+        return patterns.landscape(u, v, width, m[k, P0], seed)
     if pattern == RUG:
-        return pictures.rug(u, v, width, m[k, P0], seed)
-    return pictures.book_cover(u, v, width, m[k, P0], seed)
+        return patterns.rug(u, v, width, m[k, P0], seed)
+    return patterns.book_cover(u, v, width, m[k, P0], seed)
 
 
 @subroutine(EXACT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,10 @@ from scene_depth_synthetic.procedural.transforms import (
     shift,
     stretch,
     turn_x,
-    turn_y,
     upright_along,
 )
 
+ORIGIN = (0.0, 0.0, 0.0)
 SMOOTH_EDGE = 0.8  # cosine: corners of a turned profile sharper than this stay sharp
 
 
@@ -65,9 +65,9 @@ class Part:
     number: int | None = None
 
 
-def moved(parts: Sequence[Part], *matrices: Matrix) -> list[Part]:
-    """The parts after the maps, the last one applied first."""
-    by = compose(*matrices)
+def moved(parts: Part | Sequence[Part], *matrices: Matrix) -> list[Part]:
+    """The part or parts after the maps, the last one applied first."""
+    by, parts = compose(*matrices), (parts,) if isinstance(parts, Part) else parts
     return [replace(part, matrix=compose(by, part.matrix), frame=compose(by, part.frame)) for part in parts]
 
 
@@ -83,21 +83,11 @@ def block(size: Vector, base: Vector, material: Material) -> Part:
 
 
 def panel(width: float, height: float, center: Vector, material: Material, facing: str = "z") -> Part:
-    """A flat rectangle that faces along an axis; its texture's u runs along the width, v along the height.
-
-    Args:
-        facing: "z": width along x, height along y. "y": width along x, height along z. "x": width along y, height along z.
-    """
+    """A flat rectangle with its width, the texture's u, along x, and its height along y ("z" facing) or z ("y" facing)."""
     place = shift(*center)
     if facing == "y":
         place = compose(place, turn_x(0.5 * math.pi))
-    elif facing == "x":
-        place = compose(place, turn_y(0.5 * math.pi), _quarter())
     return Part(QUAD, compose(place, stretch(0.5 * width, 0.5 * height, 1.0)), place, material)
-
-
-def _quarter() -> Matrix:
-    return np.array([[0.0, -1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
 
 
 def ellipsoid(radii: Vector, center: Vector, material: Material) -> Part:
@@ -105,6 +95,11 @@ def ellipsoid(radii: Vector, center: Vector, material: Material) -> Part:
     place = shift(*center)
     mean = (radii[0] + radii[1] + radii[2]) / 3.0
     return Part(SPHERE, compose(place, stretch(*radii)), place, material, (0.0, 0.0, mean))
+
+
+def sphere(radius: float, center: Vector, material: Material) -> Part:
+    """A ball."""
+    return ellipsoid((radius, radius, radius), center, material)
 
 
 def cushion(size: Vector, center: Vector, material: Material) -> Part:
@@ -141,17 +136,17 @@ def torus(major: float, minor: float, center: Vector, material: Material) -> Par
     return Part(TORUS, compose(place, stretch(major, major, major)), place, material, (minor / major, 0.0, major))
 
 
-def turned(profile: Sequence[Vector], base: Vector, material: Material) -> Part:
+def turned(profile: Sequence[Vector], material: Material) -> Part:
     """A surface of revolution about z: vases, bowls, bottles.
 
     Args:
-        profile: Corners (radius, height above the base) in order; walls with a thickness go up outside and down inside.
+        profile: Corners (radius, z) in order; walls with a thickness go up outside and down inside.
     """
     corners = np.array(profile, dtype=np.float64)
     for i in range(1, len(corners)):  # a cone as flat as rounding makes it would be hit everywhere: level it
         if abs(corners[i, 1] - corners[i - 1, 1]) < 1e-4 * abs(corners[i, 0] - corners[i - 1, 0]):
             corners[i, 1] = corners[i - 1, 1]
-    place = shift(*base)
+    place = shift()
     return Part(LATHE, place, place, material, (0.0, 0.0, float(corners[:, 0].max())), profile=corners)
 
 
@@ -221,3 +216,45 @@ def triangles(part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         np.add.at(at_vertices, part.faces[:, corner], normal)
     at_vertices /= np.sqrt(at_vertices[:, 0] ** 2 + at_vertices[:, 1] ** 2 + at_vertices[:, 2] ** 2)[:, None]
     return matrices, at_vertices[part.faces].reshape(-1, 9)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A level rectangle that things can stand on, in the piece's frame, metres.
+
+    Attributes:
+        x, y, z: Its centre.
+        width, depth: Along x and y.
+        clearance: Free height above.
+    """
+
+    x: float
+    y: float
+    z: float
+    width: float
+    depth: float
+    clearance: float = 0.6
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something that stands on the origin of its frame (z = 0) with its front towards -y, metres.
+
+    Attributes:
+        category: One of ``world.CLASSES``.
+        parts: Its primitives.
+        width, depth, height: Extents along x, y, z; the origin is the centre of the footprint.
+        shelves: Where other things can stand.
+    """
+
+    category: str
+    parts: list[Part]
+    width: float
+    depth: float
+    height: float
+    shelves: list[Shelf] = field(default_factory=list)
+
+
+def round_piece(category: str, parts: list[Part], radius: float, height: float, *shelves: Shelf) -> Piece:
+    """A piece with a round footprint."""
+    return Piece(category, parts, 2.0 * radius, 2.0 * radius, height, list(shelves))

@@ -9,14 +9,13 @@ import numpy as np
 
 from scene_depth_synthetic.procedural import materials as m
 from scene_depth_synthetic.procedural import street_parts as s
-from scene_depth_synthetic.procedural.buildings import building
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.finishes import PALETTES, Palette, paint
 from scene_depth_synthetic.procedural.lighting import SUN, Light, Sky
 from scene_depth_synthetic.procedural.materials import Material, rgb, scaled
-from scene_depth_synthetic.procedural.piece import Piece
 from scene_depth_synthetic.procedural.plants import bush, tree
-from scene_depth_synthetic.procedural.shapes import Part, block, height_field, moved, panel
+from scene_depth_synthetic.procedural.shapes import Part, Piece, block, height_field, moved, panel
+from scene_depth_synthetic.procedural.street_parts import building
 from scene_depth_synthetic.procedural.transforms import compose, shift, sine_cosine, turn_z
 from scene_depth_synthetic.procedural.world import World, WorldBuilder
 

@@ -14,6 +14,7 @@ from scene_depth_synthetic.procedural.primitives import (
     BOX,
     FRUSTUM,
     LATHE,
+    NO_HIT,
     QUAD,
     SPHERE,
     SUPERELLIPSOID,
@@ -28,7 +29,6 @@ from scene_depth_synthetic.procedural.primitives import (
     hit_torus,
     hit_triangle,
 )
-from scene_depth_synthetic.procedural.quartic import NO_HIT
 
 # columns of a primitive's row
 KIND, TO_LOCAL, TOP, CAPS, RADIUS, FRAME, MATERIAL, OBJECT, CATEGORY, SHADOW = 0, 1, 13, 14, 15, 16, 17, 18, 19, 20

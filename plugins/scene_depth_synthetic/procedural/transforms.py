@@ -27,6 +27,12 @@ def sine_cosine(angle: float) -> tuple[float, float]:
     return float(sine), float(cosine)
 
 
+def circle(angle: float) -> tuple[float, float]:
+    """Cosine and sine of an angle in radians: a point of the unit circle."""
+    sine, cosine = sine_cosine(angle)
+    return cosine, sine
+
+
 def shift(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Matrix:
     """Translation."""
     return _matrix([[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z]])

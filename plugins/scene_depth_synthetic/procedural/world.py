@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +14,9 @@ from scene_depth_synthetic.procedural.lighting import LIGHT_ROW, Light, Sky
 from scene_depth_synthetic.procedural.materials import Material, material_table
 from scene_depth_synthetic.procedural.primitives import LATHE, QUAD, SPHERE, TORUS, TRIANGLE
 from scene_depth_synthetic.procedural.renderer import PackedScene
-from scene_depth_synthetic.procedural.shapes import Part, profile_rows, triangles
+from scene_depth_synthetic.procedural.shapes import Part, Piece, moved, profile_rows, triangles
 from scene_depth_synthetic.procedural.tracing import Geometry
-from scene_depth_synthetic.procedural.transforms import invert
+from scene_depth_synthetic.procedural.transforms import Matrix, invert
 
 CLASSES = (
     "none", "floor", "wall", "ceiling", "door", "window", "curtain", "picture", "table", "chair", "sofa", "bed", "shelf",
@@ -24,6 +24,8 @@ CLASSES = (
     "road", "pavement", "grass", "building", "car", "tree", "pole", "sign", "fence", "person", "other",
 )  # fmt: skip
 TEXTURES_A_THING = 256
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,78 +85,73 @@ class WorldBuilder:
     def __init__(self) -> None:
         self.things: list[Thing] = []
 
-    def add(self, category: str, parts: list[Part]) -> int:
-        """Adds a thing and returns its number.
+    def add(self, category: str, parts: Part | Sequence[Part], *place: Matrix) -> int:
+        """Adds a thing, moved by the maps of ``place``, the last one first, and returns its number.
 
         Raises:
             InputError: For an unknown category.
         """
         if category not in CLASSES[1:]:
             raise InputError("category", repr(category), f"one of {', '.join(CLASSES[1:])}")
-        self.things.append(Thing(len(self.things) + 1, category, tuple(parts)))
+        found = (parts,) if isinstance(parts, Part) else parts
+        self.things.append(Thing(len(self.things) + 1, category, tuple(moved(found, *place) if place else found)))
         return len(self.things)
+
+    def put(self, piece: Piece, *place: Matrix) -> int:
+        """Adds a piece at its place and returns its number."""
+        return self.add(piece.category, piece.parts, *place)
 
 
 def _pack_geometry(things: tuple[Thing, ...]) -> tuple[Geometry, list[Material]]:
-    rows: list[tuple[int, tuple[float, float, float], int, int, int, int, bool]] = []
-    matrices: list[NDArray[np.float64]] = []
-    frames: list[NDArray[np.float64]] = []
+    rows: list[tuple[float, ...]] = []  # kind, three parameters, frame, material, object, class, shadow
     frame_numbers: list[int] = []
-    profiles: list[NDArray[np.float64]] = []
-    corner_normals: list[NDArray[np.float64]] = []
-    materials: dict[int, int] = {}
     kept: list[Material] = []
+    material_numbers: dict[int, int] = {}
+    matrices, frames, profiles, corner_normals = ([np.zeros((0, *shape))] for shape in ((3, 4), (3, 4), (8,), (9,)))
     segments = corners = 0
     for thing in things:
-        category = CLASSES.index(thing.category)
         for index, part in enumerate(thing.parts):
-            if id(part.material) not in materials:
-                materials[id(part.material)] = len(kept)
+            material = material_numbers.setdefault(id(part.material), len(kept))
+            if material == len(kept):
                 kept.append(part.material)
-            material, frame = materials[id(part.material)], len(frames)
-            frames.append(part.frame)
+            tail = (len(frame_numbers), material, thing.number, CLASSES.index(thing.category), part.material.casts_shadow)
+            frames.append(part.frame[None])
             frame_numbers.append(thing.number * TEXTURES_A_THING + index if part.number is None else part.number)
-            tail = (frame, material, thing.number, category, part.material.casts_shadow)
             if part.kind == TRIANGLE:
                 maps, normals = triangles(part)
-                first = corners if part.smooth else -1
-                rows += [(TRIANGLE, (float(first + k if part.smooth else -1), 0.0, 0.0), *tail) for k in range(len(maps))]
                 matrices.append(maps)
+                rows += [(TRIANGLE, corners + k if part.smooth else -1, 0, 0, *tail) for k in range(len(maps))]
                 if part.smooth:
                     corner_normals.append(normals)
                     corners += len(normals)
                 continue
             params = part.params
             if part.profile is not None:
-                segment_rows = profile_rows(part.profile)
-                params = (float(segments), float(len(segment_rows)), params[2])
-                profiles.append(segment_rows)
-                segments += len(segment_rows)
-            rows.append((part.kind, params, *tail))
+                profiles.append(profile_rows(part.profile))
+                params = (segments, len(profiles[-1]), params[2])
+                segments += len(profiles[-1])
             matrices.append(part.matrix[None])
+            rows.append((part.kind, *params, *tail))
     if not rows:
         raise InputError("things", "none", "a world with at least one thing")
-    return _ordered(rows, np.concatenate(matrices), np.array(frames), frame_numbers, profiles, corner_normals), kept
-
-
-def _ordered(rows, matrices, frames, frame_numbers, profiles, corner_normals) -> Geometry:
-    kind = np.array([row[0] for row in rows], dtype=np.int32)
-    params = np.array([row[1] for row in rows], dtype=np.float64)
-    columns = np.array([row[2:] for row in rows], dtype=np.float64)
-    profile_table = np.concatenate(profiles) if profiles else np.zeros((1, 8))
-    lows, highs = _bounds(kind, params, matrices, profile_table)
-    order, node_bounds, node_links = build_bvh(lows, highs)
-    to_local = invert(matrices).reshape(len(kind), 12)
-    return Geometry(
-        primitives=np.ascontiguousarray(np.column_stack([kind, to_local, params, columns])[order]),
-        nodes=np.column_stack([node_bounds, node_links]),
-        profiles=profile_table,
-        frames=np.column_stack([invert(frames).reshape(len(frames), 12), frame_numbers]),
-        corner_normals=np.concatenate(corner_normals) if corner_normals else np.zeros((1, 9)),
+    table, to_world = np.array(rows, dtype=np.float64), np.concatenate(matrices)
+    profile_table, normal_table = (
+        np.concatenate(found) if len(found) > 1 else np.zeros((1, width)) for found, width in ((profiles, 8), (corner_normals, 9))
     )
+    order, node_bounds, node_links = build_bvh(*_bounds(table[:, 0].astype(int), table[:, 1:4], to_world, profile_table))
+    primitives = np.column_stack([table[:, :1], invert(to_world).reshape(-1, 12), table[:, 1:]])
+    to_texture = invert(np.concatenate(frames)).reshape(-1, 12)
+    geometry = Geometry(
+        np.ascontiguousarray(primitives[order]),
+        np.column_stack([node_bounds, node_links]),
+        profile_table,
+        np.column_stack([to_texture, frame_numbers]),
+        normal_table,
+    )
+    return geometry, kept
 
 
-def _bounds(kind, params, matrices, profiles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bounds(kind: NDArray[np.int64], params: Array, matrices: Array, profiles: Array) -> tuple[Array, Array]:
     """Corners of the boxes around the primitives  # [N, 3] each"""
     low, high = np.full((len(kind), 3), -1.0), np.ones((len(kind), 3))
     low[kind == TRIANGLE], high[kind == TRIANGLE] = 0.0, 1.0

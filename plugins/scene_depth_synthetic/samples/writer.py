@@ -7,24 +7,152 @@ below ``removed`` the same views with the object gone have a ``transforms.json``
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.geometry.visibility import count_sightings
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_mask
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.posed_views import OPENGL_AXES
+from scene_depth.scene import PointCloud
 from scene_depth.work import OnProgress, Progress
+from scene_depth_synthetic.procedural.dice import Dice
+from scene_depth_synthetic.procedural.exposure import develop, smoothed_radiance
+from scene_depth_synthetic.procedural.renderer import PackedScene, render
 from scene_depth_synthetic.samples import SAMPLE_SCENES
-from scene_depth_synthetic.samples.capture import Picture, capture
-from scene_depth_synthetic.samples.recipe import HELD_OUT_EVERY, SampleScene
-from scene_depth_synthetic.samples.surface_points import sparse_points, unseen_shares
+from scene_depth_synthetic.samples.scenes import HELD_OUT_EVERY, SampleScene
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One view.
+
+    Attributes:
+        image: sRGB, uint8  # [H, W, 3]
+        depth: z-depth in metres, exact at the pixel centre, 0 = sky, float32  # [H, W]
+        mask: The object to remove, bool  # [H, W]
+    """
+
+    image: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A sample scene ready to be drawn, view by view.
+
+    Attributes:
+        sample: The scene.
+        full: Its world, packed.
+        cleared: Its world without the object, packed.
+    """
+
+    sample: SampleScene
+    full: PackedScene
+    cleared: PackedScene
+
+    def picture(self, index: int, *, removed: bool, threads: int | None = None) -> Picture:
+        """Draws one view with the object or without it; nothing else differs, the noise neither.
+
+        Args:
+            index: Of the view.
+            removed: Whether the object is gone.
+            threads: Worker threads; the result does not depend on them.
+        """
+        sample = self.sample
+        rendering = render(
+            self.cleared if removed else self.full,
+            sample.cameras[index],
+            samples=sample.samples,
+            lit_samples=sample.lit_samples,
+            seed=index,
+            threads=threads,
+        )
+        rgb = develop(smoothed_radiance(rendering), sample.exposure)
+        image = np.floor(rgb * 255.0 + 0.5).astype(np.uint8)
+        return Picture(image, rendering.depth, np.isin(rendering.objects, sample.removed))
+
+
+def capture(sample: SampleScene) -> Capture:
+    """Packs both worlds of a sample scene."""
+    return Capture(sample, sample.world.pack(), sample.world.without(sample.removed).pack())
+
+
+TOLERANCE = 0.01  # relative difference of depths that still counts as the same surface
+LEAST_SIGHTINGS = 2
+
+
+def sparse_points(cameras: Cameras, pictures: Sequence[Picture], *, count: int, seed: int) -> PointCloud:
+    """Random surface points that two or more views see, coloured by one of them.
+
+    Args:
+        cameras: One for each picture.
+        pictures: Views with the object.
+        count: About how many points.
+        seed: Of the choice.
+    """
+    dice, each = Dice(seed, 7), -(-count // len(pictures))
+    positions, colors = [], []
+    for index, picture in enumerate(pictures):
+        height, width = picture.depth.shape
+        chosen = np.array([dice.below(height * width) for _ in range(each)])
+        chosen = np.unique(chosen[picture.depth.ravel()[chosen] > 0])
+        world = _world_points(cameras[index], picture.depth).reshape(-1, 3)[chosen]
+        seen = _sightings(world, cameras, pictures, range(len(pictures)), blocked=False)
+        positions.append(world[seen >= LEAST_SIGHTINGS])
+        colors.append(picture.image.reshape(-1, 3)[chosen][seen >= LEAST_SIGHTINGS])
+    return PointCloud(np.concatenate(positions), np.concatenate(colors))
+
+
+def unseen_shares(
+    cameras: Cameras, pictures: Sequence[Picture], cleared: Sequence[Picture], training: Sequence[int]
+) -> list[float | None]:
+    """Share of each view's object pixels behind which there is a surface that no training view has seen.
+
+    Args:
+        cameras: One for each picture.
+        pictures, cleared: Views with the object and without it.
+        training: Indices of the views that are for training.
+
+    Returns:
+        For each view a number in [0, 1], or None where the object is not in sight.
+    """
+    shares: list[float | None] = []
+    for index, (picture, truth) in enumerate(zip(pictures, cleared, strict=True)):
+        behind = picture.mask & (truth.depth > 0)
+        if not picture.mask.any():
+            shares.append(None)
+            continue
+        world = _world_points(cameras[index], truth.depth)[behind]
+        seen = _sightings(world, cameras, pictures, training, blocked=True)
+        shares.append(float((seen == 0).sum()) / float(picture.mask.sum()))
+    return shares
+
+
+def _world_points(camera: Cameras, depth: NDArray[np.float32]) -> NDArray[np.float64]:
+    return camera.unproject(torch.from_numpy(depth).double()[None])[0].numpy()
+
+
+def _sightings(
+    points: NDArray[np.float64], cameras: Cameras, pictures: Sequence[Picture], views: Sequence[int], *, blocked: bool
+) -> NDArray[np.int64]:
+    masks = [torch.from_numpy(pictures[i].mask if blocked else np.zeros_like(pictures[i].mask)) for i in views]
+    depths = [torch.from_numpy(pictures[i].depth) for i in views]
+    chosen = [cameras[i] for i in views]
+    return count_sightings(torch.from_numpy(points), chosen, depths, masks, TOLERANCE).numpy()
+
 
 JPEG_QUALITY = 88
 POINTS = 4800
