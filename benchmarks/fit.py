@@ -40,7 +40,7 @@ REPEATS = 30
 
 def step_parts(scene: Scene, settle: int = 300) -> dict[str, float]:
     """CPU milliseconds of the parts of a step with 20,000 splats of SH degree 3, after some steps of fitting."""
-    options = FitConfig(steps=settle, start_splats=SPLATS, density="none", sh_every=1, low_resolution_steps=0)
+    options = FitConfig(steps=settle, start_splats=SPLATS, density=None, sh_every=1, low_resolution_steps=0)
     config = options.settled("cpu")
     splats = fit(scene, config=config).splats
     views = TrainingViews(scene.views, config.max_size)

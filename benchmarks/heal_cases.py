@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -163,7 +163,7 @@ def fitted(
 
 
 def _key(case: Case) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(case.fit), sort_keys=True).encode())
+    digest = hashlib.sha256(repr(case.fit).encode())
     for view in case.train.views:
         digest.update(view.camera.camera_to_world.double().numpy().tobytes() + view.camera.K.double().numpy().tobytes())
         digest.update(view.image().tobytes() if view.image_path is None else view.image_path.read_bytes())

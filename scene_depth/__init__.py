@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from scene_depth.evaluation.depth_report import DepthReport, evaluate_depth
     from scene_depth.evaluation.depth_runs import DepthSettings
     from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene
-    from scene_depth.fitting.config import FitConfig
+    from scene_depth.fitting.config import FitConfig, Rates
+    from scene_depth.fitting.density import MCMC, Default, Guided
     from scene_depth.fitting.fit import FitResult, fit
     from scene_depth.io.scenes import read_scene, write_scene
     from scene_depth.io.splat_files import read_splats, write_splats
@@ -56,7 +57,8 @@ _HOMES = {
     "scene_depth.evaluation.depth_report": ("DepthReport", "evaluate_depth"),
     "scene_depth.evaluation.depth_runs": ("DepthSettings",),
     "scene_depth.evaluation.scene_scores": ("SceneScore", "evaluate_scene"),
-    "scene_depth.fitting.config": ("FitConfig",),
+    "scene_depth.fitting.config": ("FitConfig", "Rates"),
+    "scene_depth.fitting.density": ("Default", "Guided", "MCMC"),
     "scene_depth.fitting.fit": ("FitResult", "fit"),
     "scene_depth.io.scenes": ("read_scene", "write_scene"),
     "scene_depth.io.splat_files": ("read_splats", "write_splats"),
@@ -70,8 +72,10 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "MCMC",
     "Box",
     "Cameras",
+    "Default",
     "DepthModel",
     "DepthPrediction",
     "DepthReport",
@@ -79,11 +83,13 @@ __all__ = [
     "FitConfig",
     "FitResult",
     "GaussianSplats",
+    "Guided",
     "HealConfig",
     "HealResult",
     "InputError",
     "PointCloud",
     "Progress",
+    "Rates",
     "Render",
     "Scene",
     "SceneScore",

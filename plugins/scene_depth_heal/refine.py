@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
-from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.config import FitConfig, Rates
 from scene_depth.fitting.fit import fit
 from scene_depth.geometry.visibility import sight
 from scene_depth.scene import Scene, View
@@ -96,10 +96,10 @@ def refine(
         low_resolution_steps=0.0,
         sh_degree=0,
         antialiased=frozen.antialiased,
-        density="none",
+        density=None,
         mask_use="keep",
         depth_weight=0.2,
-        means_lr=4e-5,
+        rates=Rates(means_lr=4e-5),
     )
 
     def on_progress(now: Progress) -> bool:

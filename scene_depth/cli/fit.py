@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
 from rich.console import Console
 
 from scene_depth.cli.progress import end_if_stopped, watch_progress
+from scene_depth.errors import InputError
 from scene_depth.evaluation.view_scores import ViewScore, score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
-from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.config import FitConfig, Rates
+from scene_depth.fitting.density import MCMC, Default, Guided
 from scene_depth.fitting.fit import FitResult
 from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.fitting.frozen import join_frozen
@@ -31,17 +33,59 @@ SPLATS, REPORT, CHECKPOINT, TEST_RENDERS = "splats.ply", "report.json", "checkpo
 RENDERS_KEPT = 4
 
 
+@dataclass(frozen=True)
+class Quality(FitConfig):
+    """Parameters of the fit but for those that are groups of their own."""
+
+    density: Annotated[Guided | MCMC | Default | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
+    rates: Annotated[Rates, tyro.conf.Fixed, tyro.conf.Suppress] = field(default_factory=Rates)
+
+
+@dataclass(frozen=True)
+class DensityOptions(Guided, Default):
+    """The options of all kinds of density control."""
+
+    density: Literal["guided", "mcmc", "default", "none"] = "guided"
+    """"guided" (3DGS-MCMC that adds splats where pictures pull), "mcmc", "default" (of the reference trainer), or "none"."""
+
+    def strategy(self) -> Guided | MCMC | Default | None:
+        """The chosen one.
+
+        Raises:
+            InputError: If an option was given that it does not have.
+        """
+        kinds: dict[str, type[Guided | MCMC | Default]] = {"guided": Guided, "mcmc": MCMC, "default": Default}
+        chosen = kinds.get(self.density)
+        own = () if chosen is None else tuple(entry.name for entry in fields(chosen))
+        for entry in fields(self):
+            if entry.name not in (*own, "density") and getattr(self, entry.name) != entry.default:
+                raise InputError(entry.name, f"given for --density {self.density}", f"one of {', '.join(own) or 'no options'}")
+        return None if chosen is None else chosen(**{name: getattr(self, name) for name in own})
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is fitted beside the photos."""
+
+    test_every: int = 8
+    """Hold out every n-th view, of the views sorted by name, and measure on it; 0 holds out none."""
+    initial: Path | None = None
+    """Splats to start from."""
+    frozen: Path | None = None
+    """Splats that are rendered with the new ones and stay as they are; splats.ply gets the new ones only."""
+
+
 def fit(
     scene: tyro.conf.Positional[Path],
     output: Path,
-    config: Annotated[FitConfig, tyro.conf.arg(name="")] = FitConfig(),  # noqa: B008
-    test_every: int = 8,
-    initial: Path | None = None,
-    frozen: Path | None = None,
     resume: bool = False,
+    json: bool = False,
     seed: int = 0,
     device: str | None = None,
-    json: bool = False,
+    sources: Annotated[Sources, tyro.conf.arg(name="scene")] = Sources(),
+    config: Annotated[Quality, tyro.conf.arg(name="quality")] = Quality(),
+    density: Annotated[DensityOptions, tyro.conf.arg(name="density control")] = DensityOptions(),
+    rates: Annotated[Rates, tyro.conf.arg(name="learning rates")] = Rates(),  # noqa: B008
 ) -> None:
     """Fit Gaussian splats to posed photos.
 
@@ -51,31 +95,32 @@ def fit(
     Args:
         scene: COLMAP folder, transforms.json, RGB-D folder or saved scene.
         output: Folder for the results; made if missing.
-        config: Parameters of the fit.
-        test_every: Hold out every n-th view, of the views sorted by name, and measure on it; 0 holds out none.
-        initial: Splats to start from.
-        frozen: Splats that are rendered with the new ones and stay as they are; splats.ply gets the new ones only.
         resume: Go on from checkpoint.pt in the output folder.
+        json: Print the report as JSON to standard output.
         seed: Of all randomness.
         device: "cpu" or "cuda"; by default CUDA if it is there.
-        json: Print the report as JSON to standard output.
+        sources: What is held out, where to start, what stays.
+        config: Size, steps and loss.
+        density: How the number of splats changes.
+        rates: How far a step goes.
     """
     folder = check_writable(output)
     everything = read_scene(scene)
-    train, test = everything.split(test_every) if test_every > 0 else (everything, None)
-    sources = tuple(path for path in (initial, frozen) if path is not None)
+    train, test = everything.split(sources.test_every) if sources.test_every > 0 else (everything, None)
+    initial, frozen = (None if path is None else read_splats(path) for path in (sources.initial, sources.frozen))
     with watch_progress("fit") as on_progress:
         result = fit_splats(
             train,
-            initial=None if initial is None else read_splats(initial),
-            config=config,
-            frozen=None if frozen is None else read_splats(frozen),
+            initial=initial,
+            config=replace(config, density=density.strategy(), rates=rates),
+            frozen=frozen,
             on_progress=on_progress,
             resume=load_state(folder / CHECKPOINT) if resume else None,
             seed=seed,
             device=device,
         )
-    result = _kept(result, folder, sources, test, None if frozen is None else read_splats(frozen))
+    inputs = tuple(path for path in (sources.initial, sources.frozen) if path is not None)
+    result = _kept(result, folder, inputs, test, frozen)
     if json:
         print(result.report.as_json())
     else:

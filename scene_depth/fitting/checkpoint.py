@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from scene_depth.errors import InputError
 from scene_depth.fitting.config import SettledConfig
 from scene_depth.io.atomic import atomic_path
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class FitState:
         losses: Losses of the last steps, for the report.
         seconds: Wall time so far.
         cpu_seconds: Process time so far.
+        frozen_sha256: Hash of the frozen splats, if there are any.
     """
 
     step: int
@@ -45,12 +46,12 @@ class FitState:
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0
-    frozen_sha256: str | None = field(default=None)
+    frozen_sha256: str | None = None
 
 
 def save_state(path: str | os.PathLike[str], state: FitState) -> None:
     """Writes a state, whole or not at all."""
-    content = {**state.__dict__, "config": asdict(state.config), "views": list(state.views), "losses": list(state.losses)}
+    content = {**state.__dict__, "config": state.config.as_dict(), "views": list(state.views), "losses": list(state.losses)}
     with atomic_path(path) as temporary:
         torch.save({"format": FORMAT, **content}, temporary)
 
@@ -72,10 +73,12 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         raise InputError(
             "checkpoint", f"unreadable ({type(error).__name__})", "a whole file that a fit wrote", file=path
         ) from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise InputError("checkpoint", "another format", f"a checkpoint of format {FORMAT}", file=path)
+    found = content.pop("format", None) if isinstance(content, dict) else None
+    if found != FORMAT:
+        accepted = f"format {FORMAT}; a fit of another version cannot go on, start it anew without --resume"
+        raise InputError("checkpoint", f"another format ({found})", accepted, file=path)
     try:
-        config = SettledConfig(**{**content["config"], "background": tuple(content["config"]["background"])})
+        config = SettledConfig.from_dict(content["config"])
         return FitState(**{**content, "config": config, "views": tuple(content["views"]), "losses": tuple(content["losses"])})
     except (TypeError, KeyError) as error:
         raise InputError("checkpoint", f"other fields ({error})", "a checkpoint of this version", file=path) from error
@@ -87,8 +90,8 @@ def check_same_fit(state: FitState, config: SettledConfig, seed: int, views: tup
     Raises:
         InputError: Naming the first difference.
     """
-    for name, stored in asdict(state.config).items():
-        asked = getattr(config, name)
+    for entry in fields(config):
+        name, stored, asked = entry.name, getattr(state.config, entry.name), getattr(config, entry.name)
         if stored != asked:
             raise InputError(f"resume: {name}", asked, f"{stored!r}, as the stopped fit had")
     pairs = (("seed", seed, state.seed), ("views", views, state.views), ("frozen splats", frozen_sha256, state.frozen_sha256))

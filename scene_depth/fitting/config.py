@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from scene_depth.errors import InputError
+from scene_depth.fitting.density import MCMC, Default, Guided, require
 from scene_depth.fitting.initialization import Start
 from scene_depth.fitting.training_views import MaskUse
 
@@ -15,17 +15,63 @@ DEFAULTS = {
     "cuda": {"steps": 30_000, "max_size": 1600, "max_splats": 1_000_000},
 }
 
-Density = Literal["guided", "mcmc", "default", "none"]
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates; those of the reference trainer where not said otherwise.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.FitConfig(rates=sd.Rates(means_lr=4e-5)).rates.means_lr
+        4e-05
+    """
+
+    means_lr: float = 4e-4
+    """Learning rate of the means, in scene extents, at the first step."""
+    means_lr_final: float = 0.01
+    """Its factor at the last step; it falls exponentially."""
+    scales_lr: float = 5e-3
+    """Learning rate of the logarithms of the scales."""
+    quats_lr: float = 1e-3
+    """Learning rate of the quaternions."""
+    opacities_lr: float = 5e-2
+    """Learning rate of the logits of the opacities."""
+    colors_lr: float = 2.5e-3
+    """Learning rate of the base colours."""
+    sh_lr: float = 1.25e-4
+    """Learning rate of the higher spherical harmonics."""
+    lr_final: float = 0.1
+    """Factor of all learning rates but the means' at the last step; they fall exponentially over the second half."""
+
+    def __post_init__(self) -> None:
+        require(self, "means_lr scales_lr quats_lr opacities_lr colors_lr sh_lr", "a finite number, 0 or more")
+        require(self, "means_lr_final lr_final", "a finite number above 0", lambda value: value > 0)
+
+    def at(self, progress: float, extent: float) -> dict[str, float]:
+        """Learning rates by parameter.
+
+        Args:
+            progress: Share of the steps, up to 1 at the last one.
+            extent: Size of the scene, which the rate of the means is in.
+        """
+        late = self.lr_final ** max(0.0, 2 * progress - 1)
+        return {
+            "means": self.means_lr * extent * self.means_lr_final**progress,
+            "scales": self.scales_lr * late,
+            "quats": self.quats_lr * late,
+            "opacities": self.opacities_lr * late,
+            "sh0": self.colors_lr * late,
+            "shN": self.sh_lr * late,
+        }
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How splats are fitted to a scene. Learning rates and schedules are those of the reference trainer where not said
-    otherwise (Kerbl et al. 2023); density control by default is that of 3DGS-MCMC (Kheradmand et al. 2024).
+    """How splats are fitted to a scene. Schedules are those of the reference trainer (Kerbl et al. 2023) if not said otherwise.
 
     Example:
         >>> import scene_depth as sd
-        >>> sd.FitConfig(steps=500, max_size=320).steps
+        >>> sd.FitConfig(steps=500, density=sd.Guided(refine_start=100), rates=sd.Rates(means_lr=2e-4)).steps
         500
     """
 
@@ -53,47 +99,12 @@ class FitConfig:
     start_scale: float = 0.3
     """Width of the first splats in mean distances to three neighbours."""
 
-    density: Density = "guided"
-    """Density control: "guided" (3DGS-MCMC that adds splats where pictures pull), gsplat's "mcmc", "default", or "none"."""
+    density: Guided | MCMC | Default | None = field(default_factory=Guided)
+    """How the number of splats changes; None keeps it."""
     max_splats: int | None = None
     """Number of splats that density control may reach, besides frozen ones; by default 20000 on a CPU and 1000000 on CUDA."""
-    refine_every: int = 100
-    """Steps between changes of the number of splats."""
-    refine_start: int = 300
-    """Step after which the number of splats may change."""
-    refine_stop: float = 0.85
-    """Share of the steps after which it no longer changes."""
-    grow_gradient: float = 0.0002
-    """"default": gradient of a splat's projected mean, in half image widths, above which it is copied or split."""
-    absgrad: bool = False
-    """"default": add up absolute gradients (AbsGS); wants grow_gradient about 0.0008."""
-    reset_every: int = 3000
-    """"default": steps between resets of all opacities."""
-    min_opacity: float = 0.005
-    """Opacity below which a splat is removed or moved."""
-    noise: float = 5e5
-    """"guided" and "mcmc": size of the random moves, times the learning rate of the means."""
-    opacity_penalty: float = 0.01
-    """Weight of the mean opacity in the loss ("guided" and "mcmc")."""
-    scale_penalty: float = 0.004
-    """Weight of the mean scale, in scene extents, in the loss ("guided" and "mcmc")."""
-
-    means_lr: float = 4e-4
-    """Learning rate of the means, in scene extents, at the first step."""
-    means_lr_final: float = 0.01
-    """Its factor at the last step; it falls exponentially."""
-    scales_lr: float = 5e-3
-    """Learning rate of the logarithms of the scales."""
-    quats_lr: float = 1e-3
-    """Learning rate of the quaternions."""
-    opacities_lr: float = 5e-2
-    """Learning rate of the logits of the opacities."""
-    colors_lr: float = 2.5e-3
-    """Learning rate of the base colours."""
-    sh_lr: float = 1.25e-4
-    """Learning rate of the higher spherical harmonics."""
-    lr_final: float = 0.1
-    """Factor of all learning rates but the means' at the last step; they fall exponentially over the second half."""
+    rates: Rates = field(default_factory=Rates)
+    """Learning rates."""
 
     ssim_weight: float = 0.2
     """Weight of 1 - SSIM beside 1 minus it for L1."""
@@ -109,25 +120,16 @@ class FitConfig:
     """Memory for loaded pictures; what is above it is loaded at each use."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "max_splats", "start_splats", "batch", "sh_every", "refine_every", "reset_every"):
-            value = getattr(self, name)
-            self._require(name, value is None or value >= 1, "1 or more")
-        self._require("max_size", self.max_size is None or self.max_size >= 16, "16 or more")
-        self._require("sh_degree", self.sh_degree in (0, 1, 2, 3), "0, 1, 2 or 3")
-        self._require("low_resolution_steps", 0 <= self.low_resolution_steps <= 0.5, "0 to 0.5")
-        for name in ("refine_stop", "ssim_weight"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "0 to 1")
-        for name in ("start_opacity", "min_opacity"):
-            self._require(name, 0 < getattr(self, name) < 1, "between 0 and 1")
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, float):
-                self._require(entry.name, math.isfinite(value) and value >= 0, "a finite number, 0 or more")
-        self._require(
-            "means_lr_final, lr_final, start_scale", min(self.means_lr_final, self.lr_final, self.start_scale) > 0, "above 0"
-        )
-        background_ok = len(self.background) == 3 and all(0 <= value <= 1 for value in self.background)
-        self._require("background", background_ok, "three numbers from 0 to 1")
+        require(self, "steps max_splats start_splats batch sh_every", "1 or more", lambda value: value >= 1)
+        require(self, "max_size", "16 or more", lambda value: value >= 16)
+        require(self, "sh_degree", "0, 1, 2 or 3", lambda value: value in (0, 1, 2, 3))
+        require(self, "low_resolution_steps", "0 to 0.5", lambda value: 0 <= value <= 0.5)
+        require(self, "ssim_weight", "0 to 1", lambda value: 0 <= value <= 1)
+        require(self, "start_opacity", "between 0 and 1", lambda value: 0 < value < 1)
+        require(self, "start_scale", "a finite number above 0", lambda value: value > 0)
+        require(self, "depth_weight", "a finite number, 0 or more")
+        if len(self.background) != 3 or not all(0 <= value <= 1 for value in self.background):
+            raise InputError("background", ", ".join(map(str, self.background)), "three numbers from 0 to 1")
 
     def settled(self, device: str) -> SettledConfig:
         """The parameters with those that depend on the device decided.
@@ -135,16 +137,9 @@ class FitConfig:
         Args:
             device: "cpu" or "cuda".
         """
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        for name, value in DEFAULTS["cpu" if device == "cpu" else "cuda"].items():
-            if values[name] is None:
-                values[name] = value
-        return SettledConfig(**values)
-
-    def _require(self, name: str, good: bool, accepted: str) -> None:
-        if not good:
-            found = ", ".join(str(getattr(self, part)) for part in name.split(", "))
-            raise InputError(name, found, accepted)
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        missing = {name: value for name, value in DEFAULTS["cpu" if device == "cpu" else "cuda"].items() if given[name] is None}
+        return SettledConfig(**{**given, **missing})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,3 +149,22 @@ class SettledConfig(FitConfig):
     steps: int
     max_size: int
     max_splats: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """All parameters as plain values, with the name of the strategy."""
+        density = None if self.density is None else {"name": self.density.name, **asdict(self.density)}
+        return {**asdict(self), "density": density}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> SettledConfig:
+        """The opposite of ``as_dict``.
+
+        Raises:
+            KeyError, TypeError: If fields are missing or of another kind.
+        """
+        density = None
+        if content["density"] is not None:
+            own = dict(content["density"])
+            density = {strategy.name: strategy for strategy in (Guided, MCMC, Default)}[own.pop("name")](**own)
+        values = {"density": density, "rates": Rates(**content["rates"]), "background": tuple(content["background"])}
+        return cls(**{**content, **values})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,25 +16,65 @@ from torch import Tensor
 from scene_depth.errors import InputError
 from scene_depth.fitting.checkpoint import FitState, check_same_fit
 from scene_depth.fitting.config import FitConfig, SettledConfig
-from scene_depth.fitting.density import DensityControl, Seen
+from scene_depth.fitting.density import MCMC, Default, State, seeded, views_info
 from scene_depth.fitting.frozen import FrozenNeighbours, join_frozen
 from scene_depth.fitting.initialization import initial_splats, viewing_distance
 from scene_depth.fitting.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
-from scene_depth.fitting.parameters import (
-    Trainable,
-    learning_rates,
-    load_trainable,
-    save_trainable,
-    trainable_splats,
-)
-from scene_depth.fitting.report import FitReport
+from scene_depth.fitting.parameters import Trainable, load_trainable, save_trainable, trainable_splats
 from scene_depth.fitting.training_views import Target, TrainingViews
+from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.rendering import Render, render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress, Progress
 
 LOSSES_KEPT = 100
+
+
+@dataclass(frozen=True)
+class FitReport(JsonReport):
+    """Record of a fit.
+
+    Attributes:
+        finished: Whether all steps were done.
+        steps: Steps done, those before a resume included.
+        loss: Mean loss of the last steps, at most 100.
+        splats: Number of fitted splats, without frozen ones.
+        frozen_splats: Number of frozen splats.
+        frozen_sha256: Hash of the frozen splats after the fit, which is that before it.
+        views: Number of views fitted to.
+        width, height: Size of the first view's picture in pixels.
+        extent: Size of the scene that learning rates are in, in scene units.
+        seconds: Wall time of the steps, those before a resume included.
+        cpu_seconds: Process time of the steps, over all threads.
+        seed: Seed of all randomness.
+        device: Where the fit ran.
+        config: All parameters.
+        versions: Of what decides the numbers.
+        test: Measures on views that were held out, if there were any.
+        psnr_test: Mean PSNR of the held-out views in decibels.
+        ssim_test: Mean SSIM of the held-out views.
+    """
+
+    finished: bool
+    steps: int
+    loss: float
+    splats: int
+    frozen_splats: int
+    frozen_sha256: str | None
+    views: int
+    width: int
+    height: int
+    extent: float
+    seconds: float
+    cpu_seconds: float
+    seed: int
+    device: str
+    config: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=versions)
+    test: list[dict[str, Any]] = field(default_factory=list)
+    psnr_test: float | None = None
+    ssim_test: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,14 +173,14 @@ class _Run:
     frozen: GaussianSplats | None
     frozen_sha256: str | None
     trainable: Trainable
-    density: DensityControl
+    density_state: State
     extent: float
     depth_unit: float
     seed: int
     device: torch.device
     step: int
     losses: deque[float]
-    seen: Seen | None = None
+    info: State = field(default_factory=dict)  # what density control reads of the step's views
 
     def __post_init__(self) -> None:
         self.neighbours = None if self.frozen is None else FrozenNeighbours(self.frozen)
@@ -152,65 +193,62 @@ class _Run:
 
     def forward_backward(self) -> float:
         """Loss of the next step; gradients are left in the parameters."""
-        config, step = self.config, self.step + 1
-        degree = min(config.sh_degree, step // config.sh_every)
-        self.trainable.raise_sh_degree(degree)
+        config, step, density, trainable = self.config, self.step + 1, self.config.density, self.trainable
+        trainable.raise_sh_degree(min(config.sh_degree, step // config.sh_every))
+        absgrad = isinstance(density, Default) and density.absgrad
         total, seen = 0.0, []
         for index in views_of_step(len(self.views), config.batch, step, self.seed):
             target = self.views.target(index, reduction=self._reduction(step), device=self.device)
-            probe = self._probe() if self.density.wants_gradients else None
-            splats = self.trainable.splats()
+            probe = self._probe() if density is not None and density.needs_gradients else None
+            splats = trainable.splats()
             image = render(
                 splats if self.neighbours is None else self.neighbours.join(splats),
                 target.camera,
                 background=self._background(step, index),
                 means2d=probe,
-                absgrad=probe is not None and config.absgrad,
+                absgrad=absgrad,
             )
             loss = self._loss(image, target) / config.batch
-            loss.backward()
+            torch.autograd.backward(loss)
             total += float(loss.detach())
             if probe is not None:
-                seen.append(self._seen(image, probe, target))
-        if config.density in ("guided", "mcmc"):
-            p = self.trainable.parameters
-            penalty = opacity_and_scale_penalty(
-                p["opacities"],
-                p["scales"],
-                opacity_weight=config.opacity_penalty,
-                scale_weight=config.scale_penalty,
-                unit=self.extent,
-            )
-            penalty.backward()
+                seen.append(self._seen(image, probe, target, absgrad))
+        if isinstance(density, MCMC):
+            p = trainable.parameters
+            weights = {"opacity_weight": density.opacity_penalty, "scale_weight": density.scale_penalty}
+            torch.autograd.backward(opacity_and_scale_penalty(p["opacities"], p["scales"], unit=self.extent, **weights))
         if not math.isfinite(total):
             raise InputError(
                 "loss", f"{total} at step {step}", "finite numbers: lower learning rates, or check the initial splats"
             )
-        self.seen = None if not seen else Seen(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
+        self.info = views_info(seen, absgrad) if seen else {}
         return total
 
     def update(self) -> None:
         """Lets the optimizers and density control act."""
-        rates = learning_rates(self.config, self.extent, self.step + 1)
-        self.trainable.set_learning_rates(rates)
-        self.trainable.step()
-        self.density.after_step(self.trainable, self.step + 1, rates["means"], self.seen)
-        self.step += 1
+        step, trainable, density = self.step + 1, self.trainable, self.config.density
+        rates = self.config.rates.at(step / self.config.steps, self.extent)
+        trainable.set_learning_rates(rates)
+        trainable.step()
+        if density is not None:
+            with seeded(self.seed, step, self.device):
+                density.step_post_backward(
+                    trainable.parameters, trainable.optimizers, self.density_state, step, self.info, rates["means"]
+                )
+        self.step = step
 
     def state(self, seconds: float, cpu_seconds: float) -> FitState:
-        names = tuple(view.name for view in self.views.views)
-        saved = save_trainable(self.trainable)
         return FitState(
-            self.step,
-            self.seed,
-            self.config,
-            names,
-            saved,
-            dict(self.density.state),
-            tuple(self.losses),
-            seconds,
-            cpu_seconds,
-            self.frozen_sha256,
+            step=self.step,
+            seed=self.seed,
+            config=self.config,
+            views=tuple(view.name for view in self.views.views),
+            trainable=save_trainable(self.trainable),
+            density=dict(self.density_state),
+            losses=tuple(self.losses),
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            frozen_sha256=self.frozen_sha256,
         )
 
     def _reduction(self, step: int) -> int:
@@ -236,13 +274,11 @@ class _Run:
             loss = loss + self.config.depth_weight * depth_loss(image.depth, target.depth[None], known, unit=self.depth_unit)
         return loss
 
-    def _seen(self, image: Render, probe: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+    def _seen(self, image: Render, probe: Tensor, target: Target, absgrad: bool) -> tuple[Tensor, Tensor]:
         first = 0 if self.frozen is None else len(self.frozen)
-        gradients = probe.absgrad if self.config.absgrad else probe.grad  # type: ignore[attr-defined]
-        assert gradients is not None
-        width, height = target.camera.width, target.camera.height
-        half = gradients.new_tensor([width / 2, height / 2]) * self.config.batch
-        return gradients[:, first:] * half, image.radii[:, first:] / max(width, height)
+        gradients: Tensor = vars(probe)["absgrad"] if absgrad else probe.grad
+        half = gradients.new_tensor([target.camera.width / 2, target.camera.height / 2]) * self.config.batch
+        return gradients[:, first:] * half, image.radii[:, first:]
 
 
 def views_of_step(count: int, batch: int, step: int, seed: int) -> list[int]:
@@ -283,13 +319,16 @@ def _prepare(
         density_state = {k: v.clone() if isinstance(v, Tensor) else v for k, v in resume.density.items()}
     else:
         trainable, density_state = trainable_splats(_first_splats(scene, views, initial, config, seed).to(device), config), {}
+        if config.density is not None:
+            config.density.check_sanity(trainable.parameters, trainable.optimizers)
+            density_state = config.density.initialize_state(extent, steps=config.steps, max_splats=config.max_splats)
     return _Run(
         config=config,
         views=views,
         frozen=None if frozen is None else frozen.detach().to(device),
         frozen_sha256=frozen_sha256,
         trainable=trainable,
-        density=DensityControl(config, extent, seed, density_state),
+        density_state=density_state,
         extent=extent,
         depth_unit=_median_depth(views, extent),
         seed=seed,
@@ -352,5 +391,5 @@ def _report(run: _Run, state: FitState) -> FitReport:
         cpu_seconds=state.cpu_seconds,
         seed=run.seed,
         device=str(run.device),
-        config=asdict(run.config),
+        config=run.config.as_dict(),
     )

@@ -13,7 +13,8 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.scene import PointCloud, Scene
-from scene_depth.splats import SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import SH_C0
+from scene_depth.splats import GaussianSplats
 
 Start = Literal["auto", "points", "depth", "random"]
 NEAR, FAR = 0.25, 4.0  # of the distance that the cameras look at: where splats are scattered
@@ -66,7 +67,12 @@ def initial_splats(
 
 
 def splats_at_points(
-    xyz: NDArray, rgb: NDArray, *, opacity: float = 0.1, scale: float = 1.0, largest: float | None = None
+    xyz: NDArray[np.floating],
+    rgb: NDArray[np.floating],
+    *,
+    opacity: float = 0.1,
+    scale: float = 1.0,
+    largest: float | None = None,
 ) -> GaussianSplats:
     """Round splats at points, as the reference trainer starts: as wide as the mean distance to three neighbours.
 
@@ -104,7 +110,7 @@ def splats_at_points(
     )
 
 
-def neighbour_distances(xyz: NDArray) -> NDArray[np.float64]:
+def neighbour_distances(xyz: NDArray[np.floating]) -> NDArray[np.float64]:
     """Mean distance of each point to its three nearest neighbours, positive  # [N]"""
     span = float(np.ptp(xyz, axis=0).max()) if len(xyz) > 1 else 0.0
     smallest = max(span, 1e-3) * 1e-6  # repeated points
@@ -112,7 +118,8 @@ def neighbour_distances(xyz: NDArray) -> NDArray[np.float64]:
         return np.full(1, 1.0)
     neighbours = min(4, len(xyz))
     distances, _ = cKDTree(xyz).query(xyz, k=neighbours)
-    return np.maximum(distances[:, 1:].mean(axis=1), smallest)
+    widths: NDArray[np.float64] = np.maximum(distances[:, 1:].mean(axis=1), smallest)
+    return widths
 
 
 def points_on_depth(

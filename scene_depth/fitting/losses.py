@@ -37,7 +37,8 @@ def photometric_loss(rendered: Tensor, target: Tensor, *, weight: Tensor | None 
     if weight is not None:
         weight = weight.to(rendered.dtype)
     if rendered.device.type == "cpu" and rendered.dtype == target.dtype == torch.float32:
-        return _FusedL1SSIM.apply(rendered, target, weight, ssim_weight)
+        loss: Tensor = _FusedL1SSIM.apply(rendered, target, weight, ssim_weight)
+        return loss
     return l1_ssim_in_torch(rendered, target, weight=weight, ssim_weight=ssim_weight)
 
 
@@ -91,7 +92,7 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     moments = conv2d(moments, line.view(1, 1, -1, 1), padding=(RADIUS, 0))
     moments = conv2d(moments, line.view(1, 1, 1, -1), padding=(0, RADIUS))
     u, v, xx, yy, xy = moments.view(5, *x.shape)
-    values = ((2 * u * v + C1) * (2 * (xy - u * v) + C2)) / ((u * u + v * v + C1) * (xx - u * u + yy - v * v + C2))
+    values: Tensor = ((2 * u * v + C1) * (2 * (xy - u * v) + C2)) / ((u * u + v * v + C1) * (xx - u * u + yy - v * v + C2))
     return values.permute(0, 2, 3, 1)
 
 

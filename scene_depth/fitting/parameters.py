@@ -1,4 +1,4 @@
-"""The trainable splats, their optimizers and learning rates, in the shape that gsplat's strategies work on."""
+"""The trainable splats, their and optimizers, in the shape that gsplat's strategies work on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from scene_depth.fitting.config import SettledConfig
+from scene_depth.fitting.relocation import Optimizers, Parameters
 from scene_depth.splats import GaussianSplats
 
 NAMES = ("means", "scales", "quats", "opacities", "sh0", "shN")  # gsplat's; scales and opacities before activation
@@ -23,17 +24,12 @@ class Trainable:
         antialiased: Kind of the splats.
     """
 
-    parameters: dict[str, torch.nn.Parameter]
-    optimizers: dict[str, torch.optim.Optimizer]
+    parameters: Parameters
+    optimizers: Optimizers
     antialiased: bool
 
     def __len__(self) -> int:
         return len(self.parameters["means"])
-
-    @property
-    def sh_degree(self) -> int:
-        """Degree of the bands in use."""
-        return round((1 + self.parameters["shN"].shape[1]) ** 0.5) - 1
 
     def splats(self) -> GaussianSplats:
         """The splats, for rendering: gradients flow into the parameters."""
@@ -75,26 +71,6 @@ def trainable_splats(splats: GaussianSplats, config: SettledConfig) -> Trainable
     return _trainable(dict(zip(NAMES, values, strict=True)), config.antialiased)
 
 
-def learning_rates(config: SettledConfig, extent: float, step: int) -> dict[str, float]:
-    """Learning rates of a step, by parameter.
-
-    Args:
-        config: Rates and their final factors.
-        extent: Size of the scene, which the rate of the means is in.
-        step: From 1 to ``config.steps``.
-    """
-    progress = step / config.steps
-    late = config.lr_final ** max(0.0, 2 * progress - 1)
-    return {
-        "means": config.means_lr * extent * config.means_lr_final**progress,
-        "scales": config.scales_lr * late,
-        "quats": config.quats_lr * late,
-        "opacities": config.opacities_lr * late,
-        "sh0": config.colors_lr * late,
-        "shN": config.sh_lr * late,
-    }
-
-
 def save_trainable(trainable: Trainable) -> dict[str, dict[str, Tensor]]:
     """Parameters and what their optimizers remember, as plain tensors that share memory with them."""
     saved = {}
@@ -116,9 +92,7 @@ def load_trainable(saved: dict[str, dict[str, Tensor]], antialiased: bool) -> Tr
 
 def _trainable(values: dict[str, Tensor], antialiased: bool) -> Trainable:
     parameters = {name: torch.nn.Parameter(tensor) for name, tensor in values.items()}
-    optimizers: dict[str, torch.optim.Optimizer] = {
-        name: torch.optim.Adam([parameter], eps=1e-15, fused=True) for name, parameter in parameters.items()
-    }
+    optimizers: Optimizers = {name: torch.optim.Adam([each], eps=1e-15, fused=True) for name, each in parameters.items()}
     return Trainable(parameters, optimizers, antialiased)
 
 

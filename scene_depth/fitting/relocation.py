@@ -1,8 +1,7 @@
 """3D Gaussian splatting as Markov chain Monte Carlo (Kheradmand et al. 2024) in torch operations, for any device.
 
-gsplat's MCMCStrategy has the same steps but calls CUDA for two of them; ``density.mcmc_strategy`` puts these in their
-place. Parameters and optimizers are dictionaries with gsplat's names: means, scales (logarithms), quats, opacities
-(logits), and any others.
+gsplat's MCMCStrategy has the same steps but calls CUDA for two of them. Parameters and optimizers are dictionaries with gsplat's
+names: means, scales (logarithms), quats, opacities (logits), and any others.
 """
 
 from __future__ import annotations
@@ -57,14 +56,14 @@ def relocate_dead(parameters: Parameters, optimizers: Optimizers, weights: Tenso
     Returns:
         How many were moved.
     """
-    opacities = parameters["opacities"].sigmoid().flatten()
+    opacities = opacities_of(parameters)
     dead, alive = (opacities <= min_opacity).nonzero()[:, 0], (opacities > min_opacity).nonzero()[:, 0]
     if len(dead) == 0 or not bool((weights[alive] > 0).any()):
         return 0
     sources = alive[torch.multinomial(weights[alive], len(dead), replacement=True)]
     _divide(parameters, sources, min_opacity)
 
-    def moved(values: Tensor) -> Tensor:
+    def moved(name: str, values: Tensor) -> Tensor:
         values[dead] = values[sources]
         return values
 
@@ -90,12 +89,7 @@ def add_copies(parameters: Parameters, optimizers: Optimizers, weights: Tensor, 
         return
     sources = torch.multinomial(weights, number, replacement=True)
     _divide(parameters, sources, min_opacity)
-    edit_rows(
-        parameters,
-        optimizers,
-        lambda values: torch.cat([values, values[sources]]),
-        lambda moments: torch.cat([moments, moments.new_zeros(number, *moments.shape[1:])]),
-    )
+    add_rows(parameters, optimizers, sources)
 
 
 @torch.no_grad()
@@ -106,7 +100,7 @@ def shake_faint(parameters: Parameters, *, amount: float) -> None:
         parameters: Changed in place.
         amount: Learning rate of the means times the noise rate.
     """
-    opacities = parameters["opacities"].sigmoid().flatten()
+    opacities = opacities_of(parameters)
     faint = (opacities < NOISY_OPACITY).nonzero()[:, 0]
     if len(faint) == 0:
         return
@@ -118,20 +112,25 @@ def shake_faint(parameters: Parameters, *, amount: float) -> None:
 
 
 def edit_rows(
-    parameters: Parameters, optimizers: Optimizers, change: Callable[[Tensor], Tensor], change_moments: Callable[[Tensor], Tensor]
+    parameters: Parameters,
+    optimizers: Optimizers,
+    change: Callable[[str, Tensor], Tensor],
+    change_moments: Callable[[Tensor], Tensor],
+    names: tuple[str, ...] = (),
 ) -> None:
-    """Replaces every parameter by a changed one, and with it what its optimizer remembers of it.
+    """Replaces parameters by changed ones, and with them what their optimizers remember of them.
 
     Args:
         parameters: Changed in place, one splat a row.
         optimizers: One of the same name for each, with one parameter.
-        change: Gives the new values of a parameter.
+        change: Gives the new values of a parameter from its name and its values.
         change_moments: Gives the new values of a running moment.
+        names: Of the parameters to change; none for all.
     """
-    for name, old in list(parameters.items()):
-        optimizer = optimizers[name]
+    for name in names or list(parameters):
+        old, optimizer = parameters[name], optimizers[name]
         remembered = optimizer.state.pop(old, {})
-        new = torch.nn.Parameter(change(old.detach()))
+        new = torch.nn.Parameter(change(name, old.detach()))
         for key, value in remembered.items():
             if key != "step":
                 remembered[key] = change_moments(value)
@@ -139,6 +138,26 @@ def edit_rows(
             optimizer.state[new] = remembered
         optimizer.param_groups[0]["params"] = [new]
         parameters[name] = new
+
+
+def add_rows(parameters: Parameters, optimizers: Optimizers, sources: Tensor) -> None:
+    """Adds copies of the splats with these numbers, of which optimizers remember nothing."""
+    edit_rows(
+        parameters,
+        optimizers,
+        lambda name, values: torch.cat([values, values[sources]]),
+        lambda moments: with_zeros(moments, len(sources)),
+    )
+
+
+def with_zeros(moments: Tensor, number: int) -> Tensor:
+    """The rows and after them ``number`` rows of zeros."""
+    return torch.cat([moments, moments.new_zeros(number, *moments.shape[1:])])
+
+
+def opacities_of(parameters: Parameters) -> Tensor:
+    """Opacities, 0 to 1  # [N]"""
+    return parameters["opacities"].detach().sigmoid().flatten()
 
 
 def _divide(parameters: Parameters, sources: Tensor, min_opacity: float) -> None:
@@ -155,4 +174,5 @@ def _rotate(quats: Tensor, vectors: Tensor) -> Tensor:
     """Vectors turned by unit quaternions, w first  # [N, 3]"""
     w, axis = quats[:, :1], quats[:, 1:]
     across = torch.linalg.cross(axis, vectors)
-    return vectors + 2 * (w * across + torch.linalg.cross(axis, across))
+    turned: Tensor = vectors + 2 * (w * across + torch.linalg.cross(axis, across))
+    return turned

@@ -154,4 +154,5 @@ def _resized_mask(mask: NDArray[np.bool_], width: int, height: int) -> NDArray[n
     if mask.shape == (height, width):
         return mask
     area = Image.fromarray(mask.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BOX)
-    return np.asarray(area) == 255
+    whole: NDArray[np.bool_] = np.asarray(area) == 255
+    return whole

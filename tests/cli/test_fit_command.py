@@ -15,6 +15,7 @@ import tyro
 from PIL import Image
 
 from scene_depth.cameras import camera_from_fov, look_at
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.fit import fit
 from scene_depth.cli.render import render
 from scene_depth.errors import InputError
@@ -60,7 +61,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_fit(*arguments: str) -> None:
-    tyro.cli(fit, args=list(arguments))
+    tyro.cli(fit, args=list(arguments), config=STYLE)
 
 
 def test_fit_writes_splats_report_and_test_views(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +136,7 @@ def test_bad_input_ends_before_the_work(scene: Path, tmp_path: Path) -> None:
         ([str(scene), "--output", str(tmp_path), "--resume"], "checkpoint"),
         ([str(scene), "--output", str(tmp_path), "--test-every", "1"], "every"),
         ([str(scene), "--output", str(tmp_path), "--start", "points"], "points"),
+        ([str(scene), "--output", str(tmp_path), "--density", "mcmc", "--grow-gradient", "1"], "grow_gradient.*--density mcmc"),
     ):
         with pytest.raises(InputError, match=found):
             run_fit(*arguments, *SHORT)
