@@ -276,7 +276,8 @@ class _Run:
 
     def _seen(self, image: Render, probe: Tensor, target: Target, absgrad: bool) -> tuple[Tensor, Tensor]:
         first = 0 if self.frozen is None else len(self.frozen)
-        gradients: Tensor = vars(probe)["absgrad"] if absgrad else probe.grad
+        gradients = vars(probe)["absgrad"] if absgrad else probe.grad
+        assert gradients is not None
         half = gradients.new_tensor([target.camera.width / 2, target.camera.height / 2]) * self.config.batch
         return gradients[:, first:] * half, image.radii[:, first:]
 

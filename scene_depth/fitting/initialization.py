@@ -13,7 +13,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.scene import PointCloud, Scene
-from scene_depth.spherical_harmonics import SH_C0
+from scene_depth.spherical_harmonics import C0 as SH_C0
 from scene_depth.splats import GaussianSplats
 
 Start = Literal["auto", "points", "depth", "random"]

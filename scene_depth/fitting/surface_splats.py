@@ -13,7 +13,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.rotations import matrices_to_quaternions
-from scene_depth.spherical_harmonics import SH_C0
+from scene_depth.spherical_harmonics import C0 as SH_C0
 from scene_depth.splats import GaussianSplats
 
 STEEPEST = 0.2  # cosine between normal and ray from which on a splat is no longer drawn out along the slope
