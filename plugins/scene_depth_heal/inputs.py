@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import TrainingViews, resized_image
-from scene_depth.io.images import images_named_like, read_image, read_mask
+from scene_depth.io.images import check_white_share, images_named_like, parse_mask_ids, read_image, read_mask
+from scene_depth.io.posed_views import with_mask_ids
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.regions import Box, Region, Sphere, parse_region, read_region
@@ -29,12 +31,19 @@ class SelectionSource:
         box: "CX CY CZ SX SY SZ [QW QX QY QZ]" or a JSON file.
         sphere: "CX CY CZ R" or a JSON file.
         indices: ``.npy`` or text file of splat indices.
+        mask_white: What white in masks is: the "object", or what to "keep", as in masks of nerfstudio and COLMAP. By default
+            the object, unless white is most of nearly every picture.
+        mask_id: Labels of the object in masks of several: numbers, or colours such as #ff0000.
+        masks_in_order: Pair the files of ``masks`` with the views in order, whatever their names.
     """
 
     masks: Path | None = None
     box: str | None = None
     sphere: str | None = None
     indices: Path | None = None
+    mask_white: Literal["object", "keep"] | None = None
+    mask_id: tuple[str, ...] = ()
+    masks_in_order: bool = False
 
     def __post_init__(self) -> None:
         given = [name for name in ("masks", "box", "sphere", "indices") if getattr(self, name) is not None]
@@ -65,7 +74,13 @@ def load_views(
     painted = dict(painted or {})
     folder = None if source is None else source.masks
     own_masks = source is not None and source.by_masks and folder is None
-    masks = {} if folder is None else images_named_like(folder, [view.name for view in scene.views], what="masks")
+    masks: dict[str, Path] = {}
+    if source is not None and folder is not None:
+        names = [view.name for view in scene.views]
+        masks = images_named_like(folder, names, what="masks", in_order=source.masks_in_order)
+    ids = () if source is None else parse_mask_ids(source.mask_id)
+    if ids:
+        scene = with_mask_ids(scene, ids)
     if own_masks and all(view.load_mask is None for view in scene.views):
         raise InputError("masks", "a scene without masks", "--masks DIR, --box, --sphere or --indices", file=scene.source)
     sized = TrainingViews(scene.views, max_size, mask_use="keep")
@@ -75,9 +90,11 @@ def load_views(
         size = (target.camera.width, target.camera.height)
         mask = None
         if view.name in masks:
-            mask = _resized_mask(masks[view.name], (view.camera.width, view.camera.height), size)
+            mask = _resized_mask(masks[view.name], ids, (view.camera.width, view.camera.height), size)
         elif own_masks and target.counts is not None:
             mask = target.counts.numpy()
+        if mask is not None and source is not None and source.mask_white == "keep":
+            mask = ~mask
         edited = painted.pop(view.name, None)
         views.append(
             HealView(
@@ -86,6 +103,8 @@ def load_views(
         )
     if painted:
         raise InputError("painted", f"pictures for {sorted(painted)}", "names of views of the scene")
+    shares = {view.name: float(view.mask.mean()) for view in views if view.mask is not None}
+    check_white_share(shares, None if source is None else source.mask_white, file=folder or scene.source)
     return views
 
 
@@ -143,8 +162,8 @@ def _from_indices(path: Path, count: int) -> Tensor:
     return check_selection(selected, "indices")
 
 
-def _resized_mask(path: Path, native: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    mask = read_mask(path)
+def _resized_mask(path: Path, ids: tuple[int, ...], native: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    mask = read_mask(path, ids)
     found = (mask.shape[1], mask.shape[0])
     if found not in (native, size):
         raise InputError("mask size", f"{found[0]} x {found[1]}", f"{native[0]} x {native[1]}, the size of its image", file=path)

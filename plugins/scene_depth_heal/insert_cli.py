@@ -52,6 +52,8 @@ def insert(
     splats: Path | None = None,
     painted: tuple[str, Path] | None = None,
     mask: Path | None = None,
+    mask_white: Literal["object", "keep"] | None = None,
+    mask_id: tuple[str, ...] = (),
     retexture: bool = False,
     shape: Literal["inpainted", "upright"] = "inpainted",
     inpainter: str = "solver",
@@ -78,6 +80,8 @@ def insert(
         splats: Trained splats of the scene; without them the scene's own splats.ply is taken, or one is fitted first.
         painted: Name of a view, and its picture with something painted in.
         mask: White where it was painted; by default what differs from the photo, or from the render.
+        mask_white: What white in the mask is: what was painted (object), or the rest (keep).
+        mask_id: Labels of what was painted, in a mask of several: numbers, or colours such as #ff0000.
         retexture: Keep the shape of what is there; the painted colours replace its own.
         shape: Of a painted object: inpainted from the surfaces around it, or an upright plane where it stands.
         inpainter: Depth inpainter by name, or module:attribute.
@@ -99,7 +103,7 @@ def insert(
     views = posed_views(posed, max_size)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if painted is not None:
-        files = read_painted(posed, *painted, mask, max_size)
+        files = read_painted(posed, *painted, mask, max_size, mask_white=mask_white, mask_id=mask_id)
         depth = None if retexture else _object_depth(files, shape, inpainter, prior, depth_image)
         edit = _painted_edit(files, views, depth, retexture, config)
     else:

@@ -15,7 +15,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera, resized_image
 from scene_depth.io.depth_images import read_depth
-from scene_depth.io.images import image_size, read_image, read_mask
+from scene_depth.io.images import check_white_share, image_size, parse_mask_ids, read_image, read_mask
 from scene_depth.io.input_files import check_input_file
 from scene_depth.rendering import render
 from scene_depth.scene import Scene, View
@@ -126,8 +126,17 @@ class PaintedFiles:
     mask: NDArray[np.bool_] | None
 
 
-def read_painted(scene: Scene, name: str, picture: Path, mask: Path | None, max_size: int) -> PaintedFiles:
-    """Reads a painted picture and its mask.
+def read_painted(
+    scene: Scene,
+    name: str,
+    picture: Path,
+    mask: Path | None,
+    max_size: int,
+    *,
+    mask_white: Literal["object", "keep"] | None = None,
+    mask_id: Sequence[str] = (),
+) -> PaintedFiles:
+    """Reads a painted picture and its mask, in which white is what was painted, unless ``mask_white`` is "keep".
 
     Raises:
         InputError: If the view is not there, a file has neither the size of the view nor the working size, or the mask
@@ -140,7 +149,11 @@ def read_painted(scene: Scene, name: str, picture: Path, mask: Path | None, max_
     if mask is None:
         return PaintedFiles(view, camera, pixels, None)
     _check_size("mask", mask, view.camera, camera)
-    where = _resized(np.repeat(read_mask(mask)[..., None], 3, axis=2).astype(np.float32), camera)[..., 0] >= 0.5
+    white = read_mask(mask, parse_mask_ids(mask_id))
+    if white.any() and not white.all():
+        check_white_share({view.name: float(white.mean())}, mask_white, file=mask)
+    where = _resized(np.repeat(white[..., None], 3, axis=2).astype(np.float32), camera)[..., 0] >= 0.5
+    where = ~where if mask_white == "keep" else where
     PaintedView(view.name, camera, pixels, where)
     return PaintedFiles(view, camera, pixels, where)
 

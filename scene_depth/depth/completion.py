@@ -34,7 +34,7 @@ from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.depth_images import DEPTH_FORMATS, depth_format, read_depth, write_depth
-from scene_depth.io.images import read_image, read_mask, write_image
+from scene_depth.io.images import parse_mask_ids, read_image, read_mask, write_image
 from scene_depth.io.json_files import read_json_object
 from scene_depth.io.json_reports import JsonReport, plain, versions
 from scene_depth.io.point_ply import write_point_ply
@@ -59,6 +59,8 @@ class CompletionSettings:
     """What the prior is up to scale and shift; by default what the model says, for files what fits best."""
     mask_white: Literal["known", "fill"] = "known"
     """What white in masks means. Files of DepthLab: fill."""
+    mask_id: tuple[str, ...] = ()
+    """Labels that count as white in masks of several: numbers, or colours such as #ff0000."""
     format: str | None = None
     """Format of the depth: millimeters, kitti, tum, nyu, scannet, npy, npz, exr, pfm, colmap; by default by file name."""
     unit: float | None = None
@@ -263,7 +265,7 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
     settings = completer.settings
     measured = _read_measured(frame, settings)
     rgb = None if frame.rgb is None else read_image(frame.rgb)
-    mask = None if frame.mask is None else read_mask(frame.mask)
+    mask = None if frame.mask is None else read_mask(frame.mask, parse_mask_ids(settings.mask_id))
     known = known_pixels(measured.depth, mask, settings.mask_white)
     if not known.any():
         raise InputError("known depth", "no pixel", f"at least one (mask-white is {settings.mask_white!r})", file=frame.depth)
@@ -290,13 +292,19 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         beyond_format=beyond,
         intrinsics=measured.intrinsics,
         seam=prediction.seam,
-        details=prediction.details,
+        details={**prediction.details, "notes": [*prediction.details.get("notes", []), *_mask_notes(mask)]},
         fingerprint=fingerprint,
         scan_points=measured.scan_points,
         hidden_pixels=measured.hidden_pixels,
     )
     done.save(output / "frames" / f"{frame.name}.json")
     return done
+
+
+def _mask_notes(mask: NDArray[np.bool_] | None) -> list[str]:
+    if mask is None or (mask.any() and not mask.all()):
+        return []
+    return [f"the mask is white {'everywhere' if mask.any() else 'nowhere'}"]
 
 
 @dataclass(frozen=True)

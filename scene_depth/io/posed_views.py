@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from scene_depth.io.distortion import LensCamera
 from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, TurnedImage, check_image_size, image_size, is_turned
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.undistortion import UndistortedLoader, Undistorter
-from scene_depth.scene import Loader, View
+from scene_depth.scene import Loader, Scene, View
 
 OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # turns camera axes x right, y up, z back into OpenCV's, and back
 
@@ -111,6 +111,17 @@ def posed_view(
         image = TurnedImage(files.image) if turned else ImageFile(files.image)
     mask = MaskFile(files.mask) if files.mask is not None else None
     return View(name, camera, shown(image), shown(mask), shown(depth), files.image)
+
+
+def with_mask_ids(scene: Scene, ids: Sequence[int]) -> Scene:
+    """The scene with masks that are True at these labels of their files."""
+
+    def chosen(load: Loader | None) -> Loader | None:
+        if isinstance(load, MaskFile):
+            return replace(load, ids=tuple(ids))
+        return replace(load, load=chosen(load.load) or load.load) if isinstance(load, UndistortedLoader) else load
+
+    return replace(scene, views=tuple(replace(view, load_mask=chosen(view.load_mask)) for view in scene.views))
 
 
 def _shown_through(photo: Path, lens: LensCamera, target: LensCamera, undistorter: Undistorter) -> Loader:

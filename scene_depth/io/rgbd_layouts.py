@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
-from scene_depth.io.images import IMAGE_SUFFIXES
+from scene_depth.io.images import IMAGE_SUFFIXES, natural_key
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.scene_notes import SceneNotes, shown
 from scene_depth.io.trajectories import Trajectory, read_pose_matrix, read_trajectory
@@ -85,11 +85,6 @@ def find_frames(path: Path, notes: SceneNotes, *, max_time_difference: float = 0
         found = f"no {'photos' if color is None else 'poses'}"
         raise InputError("RGB-D folder", found, f"{accepted} pose/NAME.txt, {', '.join(POSE_FILES)}", file=path)
     return _three_folders(path, color, poses, max_time_difference, notes)
-
-
-def natural_key(name: str) -> list[tuple[int, int | str]]:
-    """Sorts 2.png before 10.png."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _numbered_folder(path: Path) -> Path | None:

@@ -72,8 +72,9 @@ def put_image(view: View, path: Path) -> None:
 def put_mask(view: View, path: Path) -> None:
     """Writes a view's mask as PNG, a copy where it is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(view.load_mask, MaskFile) and view.load_mask.path.suffix.lower() == path.suffix.lower():
-        _copy(view.load_mask.path, path)
+    mask = view.load_mask
+    if isinstance(mask, MaskFile) and not mask.ids and mask.path.suffix.lower() == path.suffix.lower():
+        _copy(mask.path, path)
     else:
         write_mask(path, view.mask())
 
