@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export SCENE_DEPTH_NERFSTUDIO := $(abspath $(VENV)/nerfstudio)
 export SCENE_DEPTH_NODE := $(abspath $(VENV)/node)
 
-.PHONY: demo test style format bench scenes clean
+.PHONY: demo test style format bench fuzz scenes clean
 
 demo: $(VENV)/.core
 	$(BIN)/scene-depth demo --output out/demo $(if $(HEADLESS),--headless)
@@ -29,6 +29,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.rasterizer
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz/harness.py --inputs 100000 $(ARGS)
 
 scenes: $(VENV)/.core
 	$(BIN)/scene-depth scenes make all --output scenes

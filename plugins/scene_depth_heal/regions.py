@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.json_files import read_json_object
 from scene_depth.rotations import quaternions_to_matrices
 
 
@@ -91,15 +91,9 @@ def read_region(path: str | PathLike[str]) -> Region:
     Raises:
         InputError: If the file cannot be read as such.
     """
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError("region", error.strerror or str(error), "a JSON file with a box or a sphere", file=path) from error
-    except ValueError as error:
-        raise InputError("region", f"no JSON ({error})", "a JSON file with a box or a sphere", file=path) from error
+    content = read_json_object(path)
     kinds: dict[str, type[Box] | type[Sphere]] = {"box": Box, "sphere": Sphere}
-    names = [name for name in kinds if isinstance(content, dict) and name in content]
+    names = [name for name in kinds if name in content]
     if len(names) != 1 or not isinstance(content[names[0]], dict):
         raise InputError("region", json.dumps(content)[:80], "one object named box or sphere", file=path)
     fields: dict[str, Any] = {

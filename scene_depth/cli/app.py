@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import difflib
 import functools
 import importlib.util
@@ -26,6 +27,7 @@ import tyro
 
 from scene_depth.cli.progress import sigterm_is_interrupt
 from scene_depth.errors import InputError, one_line
+from scene_depth.io.claims import Limits, reading_limits
 from scene_depth.io.scene_notes import LOGGER
 
 GROUP = "scene_depth.commands"
@@ -57,7 +59,28 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands[first].load()
     except Exception as error:  # a broken extension must not break the other commands
         return _fail(f"the command {first!r} of {commands[first].value} could not be loaded: {error}")
-    return _run(_parse(command, arguments))
+    try:
+        arguments, limits = _take_limits(arguments)
+    except InputError as error:
+        return _fail(str(error))
+    with reading_limits(limits):
+        return _run(_parse(command, arguments))
+
+
+def _take_limits(arguments: list[str]) -> tuple[list[str], Limits]:
+    """Takes ``--max-pixels N`` and ``--max-splats N``, which every command has, out of the arguments."""
+    options = {f"--{field.name.replace('_', '-')}": field.name for field in dataclasses.fields(Limits)}
+    rest, values, words = [], {}, iter(arguments)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if (name := options.get(option.replace("_", "-"))) is None:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value.isascii() or not value.isdigit() or len(value) > 18:
+            raise InputError(option, repr(value), "a whole number")
+        values[name] = int(value)
+    return rest, Limits(**values)
 
 
 def _run(call: Callable[[], Any]) -> int:
@@ -159,7 +182,8 @@ def _print_commands() -> None:
             print(f"\n{task}:")
             for name in present:
                 print(f"  {name:<10} {_summary(found[name])}")
-    print("\nscene-depth COMMAND --help shows the options of a command, scene-depth --version the version.")
+    print("\nscene-depth COMMAND --help shows the options of a command, scene-depth --version the version. Every command takes")
+    print("--max-pixels N and --max-splats N, above which a picture or a file of splats is refused as damaged.")
 
 
 def _summary(entry: EntryPoint) -> str:

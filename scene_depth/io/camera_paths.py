@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from scene_depth.cameras import Cameras, camera_from_fov, concatenate_cameras
 from scene_depth.errors import InputError
+from scene_depth.io.json_files import read_json_object
 
 OPENGL_TO_OPENCV = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
 
@@ -29,14 +29,7 @@ def read_camera_path(path: str | os.PathLike[str]) -> tuple[Cameras, float]:
         InputError: If the file is no such path, or a pose or field of view cannot be.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError("camera path", error.strerror or str(error), "a readable file", file=path) from error
-    except ValueError as error:
-        raise InputError("camera path", f"no JSON ({error})", "a camera path of nerfstudio", file=path) from error
-    if not isinstance(content, dict):
-        raise InputError("camera path", type(content).__name__, "a JSON object with camera_path", file=path)
+    content = read_json_object(path)
     if content.get("camera_type", "perspective") != "perspective":
         raise InputError("camera_type", content["camera_type"], "perspective", file=path)
     width, height = (_number(content, key, path) for key in ("render_width", "render_height"))
@@ -54,7 +47,7 @@ def _camera(frame: Any, index: int, width: int, height: int, path: Path) -> Came
     try:
         pose = torch.tensor(frame["camera_to_world"], dtype=torch.float64).reshape(4, 4)
         fov = float(frame["fov"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise InputError(field, f"unusable ({error})", "camera_to_world of 16 numbers and fov in degrees", file=path) from error
     if not 0 < fov < 180:
         raise InputError(f"{field}: fov", fov, "degrees between 0 and 180", file=path)

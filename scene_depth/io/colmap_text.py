@@ -12,7 +12,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.colmap_model import ColmapImage, ColmapPoints, camera_parameters
 from scene_depth.io.distortion import LensCamera, lens_camera
-from scene_depth.io.input_files import check_input_file
+from scene_depth.io.input_files import path_in_file, read_lines
 from scene_depth.io.point_ply import bytes_of_colors
 
 
@@ -27,7 +27,7 @@ def read_cameras_text(path: Path) -> dict[int, LensCamera]:
         words = line.split()
         if len(words) < 5:
             raise InputError(f"line {number}", _shown(line), "CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]", file=path)
-        camera_id, width, height = (int(value) for value in _numbers([words[0], *words[2:4]], path, number))
+        camera_id, width, height = _integers([words[0], *words[2:4]], path, number)
         parameters = _numbers(words[4:], path, number)
         cameras[camera_id] = lens_camera(words[1], parameters, width, height, file=path, field=f"line {number}")
     return cameras
@@ -49,15 +49,16 @@ def read_images_text(path: Path) -> tuple[ColmapImage, ...]:
         if len(words) != 10:
             accepted = "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of key points, which may be empty"
             raise InputError(f"line {number}", _shown(line), accepted, file=path)
-        values = _numbers(words[:9], path, number)
+        values = _numbers(words[1:8], path, number)
+        image_id, camera_id = _integers([words[0], words[8]], path, number)
         keypoints = lines[index] if index < len(lines) else ""
         if not _is_image(keypoints):
             index += 1
             if len(keypoints.split()) % 3:
                 accepted = "key points, X Y POINT3D_ID each, or an empty line"
                 raise InputError(f"line {number + 1}", _shown(keypoints), accepted, file=path)
-        name = words[9].strip()
-        images.append(ColmapImage(int(values[0]), name, np.array(values[1:5]), np.array(values[5:8]), int(values[8])))
+        name = path_in_file(words[9].strip(), file=path, field=f"line {number}: NAME")
+        images.append(ColmapImage(image_id, name, np.array(values[:4]), np.array(values[4:]), camera_id))
     return tuple(images)
 
 
@@ -83,25 +84,28 @@ def read_points_text(path: Path) -> ColmapPoints:
     Raises:
         InputError: If a line is not a point.
     """
+    ids: list[int] = []
     rows, tracks, ends = [], [], []
     for number, line in _records(path):
-        values = _numbers(line.split(), path, number)
-        if len(values) < 8 or len(values) % 2:
+        words = line.split()
+        if len(words) < 8 or len(words) % 2:
             raise InputError(
                 f"line {number}", _shown(line), "POINT3D_ID X Y Z R G B ERROR, then pairs IMAGE_ID KEYPOINT", file=path
             )
-        if not all(0 <= value <= 255 for value in values[4:7]):
-            raise InputError(f"line {number}: colour", values[4:7], "three integers from 0 to 255", file=path)
-        rows.append(values[:8])
-        tracks += values[8:]
+        values = _numbers(words[1:8], path, number)
+        if not all(0 <= value <= 255 for value in values[3:6]):
+            raise InputError(f"line {number}: colour", values[3:6], "three integers from 0 to 255", file=path)
+        ids += _integers(words[:1], path, number)
+        rows.append(values)
+        tracks += _integers(words[8:], path, number)
         ends.append(len(tracks) // 2)
-    table = np.array(rows, np.float64).reshape(-1, 8)
+    table = np.array(rows, np.float64).reshape(-1, 7)
     track = np.array(tracks, np.int64).reshape(-1, 2)
     return ColmapPoints(
-        table[:, 0].astype(np.int64),
-        table[:, 1:4].copy(),
-        bytes_of_colors(table[:, 4:7], path),
-        table[:, 7].copy(),
+        np.array(ids, np.int64),
+        table[:, :3].copy(),
+        bytes_of_colors(table[:, 3:6], path),
+        table[:, 6].copy(),
         np.array(ends, np.int64),
         track[:, 0].copy(),
         track[:, 1].copy(),
@@ -157,13 +161,7 @@ def write_points_text(path: Path, points: ColmapPoints) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    check_input_file(path, "a COLMAP model file")
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "text", f"not UTF-8 at byte {error.start}", "a text file; binary models end in .bin", file=path
-        ) from error
+    return read_lines(path, "a COLMAP model file; binary ones end in .bin")
 
 
 def _records(path: Path) -> Iterator[tuple[int, str]]:
@@ -177,6 +175,16 @@ def _numbers(words: list[str], path: Path, line: int) -> list[float]:
         return [float(word) for word in words]
     except ValueError:
         raise InputError(f"line {line}", _shown(" ".join(words)), "numbers", file=path) from None
+
+
+def _integers(words: list[str], path: Path, line: int) -> list[int]:
+    try:
+        values = [int(word) for word in words]
+    except ValueError:
+        values = [-1 << 63]
+    if not all(-(1 << 63) < value < 1 << 63 for value in values):
+        raise InputError(f"line {line}", _shown(" ".join(words)), "integers", file=path)
+    return values
 
 
 def _shown(line: str) -> str:

@@ -20,7 +20,7 @@ from scene_depth.io.atomic import atomic_path
 from scene_depth.io.colmap_dense import colmap_map_size, read_colmap_map, write_colmap_map
 from scene_depth.io.exr import exr_size, read_exr, write_exr
 from scene_depth.io.images import image_size, opened_image
-from scene_depth.io.numpy_maps import numpy_size, read_numpy_map
+from scene_depth.io.numpy_files import numpy_size, read_numpy_map
 from scene_depth.io.pfm import pfm_size, read_pfm, write_pfm
 
 Kind = Literal["z", "ray", "disparity"]

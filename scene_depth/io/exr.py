@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.claims import check_pixels
 from scene_depth.io.input_files import check_input_file
 
 DEPTH_CHANNELS = ("Z", "V", "Y", "R")  # in the order of trust; Blender writes View Layer.Depth.Z or .V
@@ -40,6 +41,8 @@ def read_exr(path: str | PathLike[str], channel: str | None = None) -> NDArray[n
             name = channel or _depth_channel(list(channels), path)
             if name not in channels:
                 raise InputError("channel", name, f"one of {', '.join(channels)}", file=path)
+            (left, top), (right, bottom) = header["displayWindow"]
+            check_pixels(path, int(right - left) + 1, int(bottom - top) + 1, 4, ratio=None)
             pixels = np.array(channels[name].pixels)
     except InputError:
         raise

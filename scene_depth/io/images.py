@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import struct
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.claims import DEFLATE_RATIO, check_pixels
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.scene_notes import LOGGER, shown
 
@@ -28,6 +30,10 @@ MASK_WORD = re.compile(r"(?:^|[._ -])masks?(?=$|[._ -])", re.IGNORECASE)
 LABELLED = 0.9  # share of the pixels of a coloured mask that must lie in flat areas
 FLAT_PIXELS, FLAT_PIXELS_SHARE, FLAT_SHARE = 16, 5e-4, 0.7  # of a label: pixels at least, share of the picture and of its own
 NEARLY_EVERY = 0.8  # share of masks that must be mostly white to ask whether white is meant
+PACKING = {"PNG": DEFLATE_RATIO, "TIFF": 2 * DEFLATE_RATIO, "PPM": 1, "BMP": 2 * DEFLATE_RATIO}
+"""Unpacked bytes that one byte of a file can hold at most, where its packing knows a bound."""
+# Whatever Pillow's plugins let through on files cut short or altered.
+BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError, struct.error)
 
 
 def image_size(path: str | PathLike[str]) -> tuple[int, int]:
@@ -361,7 +367,13 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
 def opened_image(path: str | PathLike[str]) -> Iterator[Image.Image]:
     path = check_input_file(path, "an image file")
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check of claims knows the file's length too
+            opened = Image.open(path)
+        with opened as image:
+            bits = 16 if image.mode.startswith("I;16") else 32 if image.mode in ("I", "F") else 8 if image.mode != "1" else 1
+            ratio = PACKING.get(image.format or "")
+            check_pixels(path, image.width, image.height, len(image.getbands()) * bits / 8 if ratio else 1, ratio=ratio)
             yield image
     except InputError:
         raise
@@ -369,8 +381,8 @@ def opened_image(path: str | PathLike[str]) -> Iterator[Image.Image]:
         raise InputError("image", "not an image, or cut short in its header", ", ".join(IMAGE_SUFFIXES), file=path) from error
     except Image.DecompressionBombError as error:
         raise InputError("image", str(error), "an image of reasonable size", file=path) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:  # whatever Pillow's plugins let through
-        raise InputError("image", str(error), "a whole, readable image file", file=path) from error
+    except BROKEN as error:
+        raise InputError("image", str(error) or type(error).__name__, "a whole, readable image file", file=path) from error
 
 
 def _save(path: str | PathLike[str], image: Image.Image) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from os import PathLike
 from typing import Any
 
@@ -21,7 +22,7 @@ def read_json_object(path: str | PathLike[str]) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise InputError(f"line {error.lineno}, column {error.colno}", error.msg, "valid JSON", file=path) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8, brackets or digits without end
         raise InputError("text", str(error), "JSON in UTF-8", file=path) from error
     if not isinstance(value, dict):
         raise InputError("JSON", type(value).__name__, "an object in braces", file=path)
@@ -29,5 +30,5 @@ def read_json_object(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 def is_number(value: object) -> bool:
-    """Whether a JSON value is a number (true and false are not)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether a JSON value is a finite number that fits a float (true and false are not)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

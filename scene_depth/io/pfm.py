@@ -12,7 +12,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.input_files import check_input_file
 
-HEADER = re.compile(rb"(P[Ff])\s+(\d+)\s+(\d+)\s+([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s")
+HEADER = re.compile(rb"(P[Ff])\s+(\d+)\s+(\d+)\s+([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s")
 HEADER_BYTES = 256
 
 

@@ -93,13 +93,13 @@ def read_ply_header(path: str | os.PathLike[str]) -> PlyHeader:
             comments.append(line.strip()[len("comment") :].strip())
         elif words[0] == "format" and len(words) == 3 and words[1] in ENCODINGS:
             encoding = words[1]
-        elif words[0] == "element" and len(words) == 3 and words[2].isdecimal():
+        elif words[0] == "element" and len(words) == 3 and words[2].isdecimal() and len(words[2]) < 19:
             elements.append((words[1], int(words[2]), []))
         elif words[0] == "property" and elements and (column := _column(words)):
             elements[-1][2].append(column)
         else:
             accepted = "format, comment, element NAME COUNT or property TYPE NAME of PLY 1.0"
-            raise InputError(f"header line {number}", repr(line), accepted, file=path)
+            raise InputError(f"header line {number}", repr(line[:100]), accepted, file=path)
     if not encoding:
         raise InputError("format", "no such line in the header", f"one of {', '.join(ENCODINGS)}", file=path)
     header = PlyHeader(path, encoding, tuple(PlyElement(n, c, tuple(p)) for n, c, p in elements), tuple(comments), size)

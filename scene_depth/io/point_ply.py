@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.claims import check_splats
 from scene_depth.io.ply_header import PlyElement, PlyHeader, header_text, map_rows, read_ply_header
 from scene_depth.io.scene_notes import note
 from scene_depth.scene import PointCloud
@@ -75,6 +76,7 @@ def _ascii_rows(header: PlyHeader) -> NDArray[np.void]:
     vertex = header.elements[0]
     if any(code == "list" for _, code in vertex.properties):
         raise InputError("element vertex", "a list property", "numbers of fixed count", file=header.path)
+    check_splats(header.path, vertex.count, 2 * len(vertex.properties), ratio=1)
     with header.path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a file that has no row at all, which is said below
         file.seek(header.size)

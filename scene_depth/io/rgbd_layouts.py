@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.images import IMAGE_SUFFIXES, natural_key
-from scene_depth.io.input_files import check_input_file
+from scene_depth.io.input_files import path_in_file, read_lines
 from scene_depth.io.scene_notes import SceneNotes, shown
 from scene_depth.io.trajectories import Trajectory, read_pose_matrix, read_trajectory
 
@@ -308,13 +308,14 @@ def _time_list(path: Path) -> list[tuple[float, str]]:
 
 
 def _words(path: Path, count: int) -> list[tuple[int, list[str]]]:
-    check_input_file(path, "a list of time stamps and files")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, "a list of time stamps and files"), start=1):
         words = re.split(r"[\s,]+", line.strip(), maxsplit=count - 1 if count == 2 else 0)  # one name may have blanks
         if not words or not words[0] or words[0].startswith("#"):
             continue
         if len(words) != count or not all(words) or any(_number(word) is None for word in words[::2]):
             raise InputError(f"line {number}", repr(line[:60]), f"{count // 2} x (time, file name)", file=path)
+        for name in words[1::2]:
+            path_in_file(name, file=path, field=f"line {number}")
         rows.append((number, words))
     return rows

@@ -26,6 +26,7 @@ import zstandard
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.claims import check_splats
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.quantization import check_packable
 from scene_depth.io.spz_streams import decode_streams, encode_streams, fraction_bits_for, stream_sizes
@@ -223,6 +224,7 @@ def _check_spz_header(path: Path, magic: bytes, header: SpzHeader, versions: ran
         raise InputError("splats", "none", "one or more", file=path)
     if header.fraction_bits > 23:
         raise InputError("fraction bits", header.fraction_bits, "0 to 23", file=path)
+    check_splats(path, header.count, sum(stream_sizes(1, header.version, header.sh_degree)))
 
 
 def _check_axes(axes: str) -> None:

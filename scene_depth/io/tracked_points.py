@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
-from scene_depth.io.input_files import check_input_file
-from scene_depth.io.numpy_maps import BROKEN
+from scene_depth.io.numpy_files import read_arrays
 from scene_depth.scene import PointCloud
 
 TRACKS = ("track_ptr", "track_image", "image_names")
@@ -63,12 +62,7 @@ def write_tracked_points(path: str | PathLike[str], points: PointCloud) -> None:
 
 
 def _load(path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
-    check_input_file(path, "a points file")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (AttributeError, *BROKEN) as error:
-        raise InputError("file", str(error), "a whole npz file", file=path) from error
+    arrays = read_arrays(path)
     for name in ("xyz", "rgb"):
         if name not in arrays:
             raise InputError("arrays", ", ".join(arrays), "xyz and rgb", file=path)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
-from scene_depth.io.input_files import check_input_file
+from scene_depth.io.input_files import check_input_file, read_lines
 
 POINT_BYTES = 16
 PLAUSIBLE_RANGE = (0.5, 200.0)  # metres, of the median point; scanners of cars see 120 m
@@ -104,8 +104,12 @@ def read_scan_calibration(path: str | PathLike[str], camera: str = "2", scan: Pa
         scanner = np.hstack([_matrix(velodyne, "R", (3, 3), other), _matrix(velodyne, "T", (3, 1), other)])
         rectify = _matrix(fields, "R_rect_00", (3, 3), file)
         projection = _matrix(fields, f"P_rect_0{camera}", (3, 4), file)
-        size = fields.get(f"S_rect_0{camera}")
-        return _calibration(scanner, rectify, projection, None if size is None else (int(size[0]), int(size[1])), file)
+        size = None
+        if (name := f"S_rect_0{camera}") in fields:
+            if len(fields[name]) != 2 or not all(1 <= value < 1e6 for value in fields[name]):
+                raise InputError(name, fields[name], "width and height in pixels", file=file)
+            size = (int(fields[name][0]), int(fields[name][1]))
+        return _calibration(scanner, rectify, projection, size, file)
     projection = _matrix(fields, f"P{camera}", (3, 4), file)
     if "Tr_velo_to_cam" in fields:
         scanner, rectify = _matrix(fields, "Tr_velo_to_cam", (3, 4), file), _matrix(fields, "R0_rect", (3, 3), file)
@@ -163,11 +167,7 @@ def _checked_size(path: Path) -> Path:
 def _fields(path: Path) -> dict[str, list[float]]:
     """Lines of ``name: numbers``; others, such as dates, are left out."""
     found = {}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError("calibration", "no text", ACCEPTED, file=path) from error
-    for line in text.splitlines():
+    for line in read_lines(path, ACCEPTED):
         name, colon, numbers = line.partition(":")
         try:
             values = [float(number) for number in numbers.split()]

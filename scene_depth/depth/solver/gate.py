@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.numpy_files import read_arrays
 from scene_depth.kernels import REORDERED, inlined, kernel, run_rows
 
 FILE = "gate.npz"
@@ -92,10 +92,12 @@ def load_gate(path: str | os.PathLike[str] = EMBEDDED) -> Gate:
         raise InputError("gate", "no such file", f"{EMBEDDED!r}, or a {FILE} that scene-depth train solver wrote", file=file)
     accepted = f"a {FILE} that scene-depth train solver of this version wrote"
     try:
-        with np.load(file, allow_pickle=False) as content:
-            told = json.loads(content[DESCRIPTION].tobytes())
-            arrays = {field.name: content[field.name].astype(np.float32) for field in fields(Gate)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        content = read_arrays(file)
+        told = json.loads(content[DESCRIPTION].tobytes())
+        arrays = {field.name: content[field.name].astype(np.float32) for field in fields(Gate)}
+    except InputError:
+        raise
+    except (ValueError, KeyError, RecursionError) as error:
         raise InputError("gate", str(error).splitlines()[0] or type(error).__name__, accepted, file=file) from error
     if told != _description():
         raise InputError("gate", "weights for other candidates and features", accepted, file=file)

@@ -1,0 +1,151 @@
+"""Runs readers on mutated files: ``python tests/fuzz/harness.py --inputs 100000`` (``make fuzz``) for long."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import hashlib
+import io
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from mutations import mutate
+from targets import TARGETS, Target
+
+from scene_depth.errors import InputError
+
+ROOM = 300 << 20
+"""Bytes that a reader may take beside the file's own size."""
+SECONDS = 10
+
+
+class TooSlow(BaseException):
+    """A reader that takes longer than it may."""
+
+
+def fuzz(name: str, inputs: int, seed: int, folder: Path) -> tuple[collections.Counter[str], list[str]]:
+    """Reads mutated files of one target.
+
+    Returns:
+        How many were read, refused with one error, failed; and a line for each failure, with the file kept beside.
+    """
+    target = TARGETS[name]
+    source = folder / "source"
+    source.mkdir(parents=True)
+    path = target.make(source)
+    valid, inner = path.read_bytes(), path.relative_to(source)
+    assert _read(target, path) == "read", f"{name}: the file that is not mutated must be read: {_read(target, path)}"
+    counts: collections.Counter[str] = collections.Counter()
+    failures = []
+    for number in range(inputs):
+        data = mutate(valid, random.Random(f"{name} {seed} {number}"))
+        path.write_bytes(data)
+        outcome = _read(target, path)
+        counts["failed" if outcome not in ("read", "refused") else outcome] += 1
+        if outcome not in ("read", "refused"):
+            kept = folder / f"{hashlib.sha256(data).hexdigest()[:12]}-{path.name}"
+            kept.write_bytes(data)
+            failures.append(f"{name} ({inner}), input {number} of seed {seed}, kept as {kept}: {outcome}")
+    return counts, failures
+
+
+def _read(target: Target, path: Path) -> str:
+    try:
+        with _limited(path.stat().st_size), _quiet():
+            value = target.read(path)
+            usable = target.check(value)
+    except InputError as error:
+        text = str(error)
+        return (
+            "refused" if text.isprintable() and len(text) < 4000 else f"an error of several lines or without end: {text[:200]!r}"
+        )
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        where = traceback.extract_tb(error.__traceback__)
+        inside = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in where if "scene_depth" in frame.filename]
+        return f"{type(error).__name__}: {str(error)[:200]!r} at {' < '.join(reversed(inside))}"
+    return "read" if usable else "wrong in silence"
+
+
+@contextlib.contextmanager
+def _limited(size: int) -> Iterator[None]:
+    """Memory and time of one reader."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM + size, hard))
+    former = signal.signal(signal.SIGALRM, _too_slow)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _too_slow(number: int, frame: Any) -> None:
+    raise TooSlow(f"more than {SECONDS} s")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    sys.stderr.flush()
+    nowhere, former = os.open(os.devnull, os.O_WRONLY), os.dup(2)
+    os.dup2(nowhere, 2)  # libraries in C write there too
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(former, 2)
+        os.close(former)
+        os.close(nowhere)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=100_000, help="mutated files over all targets")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="targets whose name holds this text")
+    options = parser.parse_args()
+    names = [name for name in TARGETS if options.only in name]
+    total: collections.Counter[str] = collections.Counter()
+    every = []
+    root = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    for number, name in enumerate(names):
+        start = time.perf_counter()
+        counts, failures = fuzz(name, options.inputs // len(names), options.seed, root / str(number))
+        total += counts
+        every += failures
+        seconds = time.perf_counter() - start
+        print(
+            f"{name:32} read {counts['read']:6} refused {counts['refused']:6} failed {counts['failed']:4} {seconds:6.1f} s",
+            flush=True,
+        )
+        for failure in failures[:5]:
+            print(f"    {failure}")
+    print(f"{sum(total.values()):,} inputs: {dict(total)}")
+    if not every:
+        shutil.rmtree(root)
+    return bool(every)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
