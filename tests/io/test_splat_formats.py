@@ -201,7 +201,7 @@ class TestSpz:
             (0, b"NGSX", "magic"),
             (4, struct.pack("<I", 9), "version: found 9; accepted: 1 or 2 or 3"),
             (8, struct.pack("<I", 0), "splats: found none"),
-            (8, struct.pack("<I", 4_000_000_000), r"size: found \d+ bytes of splats; accepted: \d+ bytes for 4000000000 splats"),
+            (8, struct.pack("<I", 4_000_000_000), r"count: found 4,000,000,000; accepted: at most 100,000,000"),
             (12, b"\x04", "SH degree: found 4; accepted: 0 to 3"),
             (13, b"\x1f", "fraction bits: found 31"),
         ],
