@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 
@@ -33,12 +34,12 @@ class PhotoFinder:
     def find(self, name: str) -> Path | None:
         """The file, or None; what was not found as it stands is said in the notes."""
         name = name.replace("\\", "/").replace("\0", "")
-        plain = self.folder / name
-        if plain.is_file():
+        plain = self.folder / name  # os.path below: a name that no disk takes is not found, where Path raises
+        if os.path.isfile(plain):
             return plain
         parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".", "..") and part[-1] != ":"]
         places = [self.folder.joinpath(*parts[start:]) for start in range(len(parts))]
-        found = next((place for place in places if place.is_file()), None)
+        found = next((place for place in places if os.path.isfile(place)), None)
         if found is not None:
             self._notes.found("found without the folders of their names", f"{found.relative_to(self.folder)} for {name}")
             return found
@@ -57,7 +58,7 @@ class PhotoFinder:
         listed = self._listed.get(place.parent)
         if listed is None:
             listed = {}
-            for file in sorted(place.parent.iterdir()) if place.parent.is_dir() else ():
+            for file in sorted(place.parent.iterdir()) if os.path.isdir(place.parent) else ():
                 if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
                     listed.setdefault(_folded(file.stem), []).append(file)
             self._listed[place.parent] = listed
