@@ -125,7 +125,7 @@ def read_mask(path: str | PathLike[str], ids: Sequence[int] = ()) -> NDArray[np.
         return np.isin(values, np.asarray(ids))
     if values.dtype.kind == "f":
         return values > (0.5 if values.max(initial=0) <= 1 else 127 if values.max() <= 255 else 32767)
-    present = np.flatnonzero(np.bincount(values.ravel())) if values.dtype == np.uint8 else np.unique(values)
+    present = np.flatnonzero(Image.fromarray(values).histogram()) if values.dtype == np.uint8 else np.unique(values)
     half = 0 if are_labels or present[-1] <= 1 else 127 if present[-1] <= 255 else 32767
     if are_labels or (len(present) > 2 and not lossy):
         labels = present if are_labels else _flat_values(values)
