@@ -23,25 +23,18 @@ from scene_depth_synthetic.procedural.transforms import sine_cosine
 from scene_depth_synthetic.procedural.world import World
 
 Vector = tuple[float, float, float]
-DIGITS = 9  # of poses: what torch computes may differ in the last bits from machine to machine
+DIGITS = 9  # of poses, so that files hold exactly what is drawn: torch may differ in the last bits from machine to machine
 
 
-def room_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
+def _room_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
     """Somewhere in the room at the height of a hand or an eye, looking across it and mostly a little down."""
-    half_x, half_y = room_size(world)
-    x, y = dice.uniform(-0.85, 0.85) * half_x, dice.uniform(-0.85, 0.85) * half_y
-    z = dice.uniform(0.7, 1.9)
-    target = (dice.uniform(-0.6, 0.6) * half_x, dice.uniform(-0.6, 0.6) * half_y, dice.uniform(0.2, 1.4))
-    return (x, y, z), target
+    matrix = world.things[0].parts[0].matrix  # the floor is its first thing
+    half_x, half_y = float(matrix[0, 0]) - 0.2, float(matrix[1, 1]) - 0.2
+    eye = dice.uniform(-0.85, 0.85) * half_x, dice.uniform(-0.85, 0.85) * half_y, dice.uniform(0.7, 1.9)
+    return eye, (dice.uniform(-0.6, 0.6) * half_x, dice.uniform(-0.6, 0.6) * half_y, dice.uniform(0.2, 1.4))
 
 
-def room_size(world: World) -> tuple[float, float]:
-    """Half width and half depth of a room's floor, which is its first thing."""
-    matrix = world.things[0].parts[0].matrix
-    return float(matrix[0, 0]) - 0.2, float(matrix[1, 1]) - 0.2
-
-
-def table_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
+def _table_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
     """In front of the table, near, looking down at what stands on it."""
     sine, cosine = sine_cosine(dice.around(0.0, 0.45))
     distance, rise = dice.uniform(0.45, 1.5), dice.uniform(0.15, 0.95)
@@ -50,41 +43,52 @@ def table_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
     return (target[0] + flat * sine, target[1] - flat * cosine, target[2] + distance * rise), target
 
 
-def street_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
+def _street_viewpoint(dice: Dice, world: World) -> tuple[Vector, Vector]:
     """On the road or the pavement, looking along it or across it."""
     x, y, z = dice.uniform(-5.0, 5.0), dice.uniform(-1.0, 12.0), dice.uniform(1.2, 2.2)
-    angle = dice.around(0.0, 0.25) if dice.chance(0.7) else dice.uniform(-1.3, 1.3)
-    sine, cosine = sine_cosine(angle)
+    sine, cosine = sine_cosine(dice.around(0.0, 0.25) if dice.chance(0.7) else dice.uniform(-1.3, 1.3))
     return (x, y, z), (x + 10.0 * sine, y + 10.0 * cosine, z + dice.uniform(-2.2, 1.0))
 
 
-def photographer_camera(dice: Dice, eye: Vector, target: Vector, width: int, height: int) -> Cameras:
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of world: how it is made, where one looks from, and how near things may be for 98 % of the pixels, metres."""
+
+    world: Callable[[Dice], World]
+    viewpoint: Callable[[Dice, World], tuple[Vector, Vector]]
+    nearest: float
+
+
+_KINDS = {
+    "room": _Kind(random_room, _room_viewpoint, 0.35),
+    "table_top": _Kind(random_table_top, _table_viewpoint, 0.2),
+    "street": _Kind(random_street, _street_viewpoint, 1.0),
+}
+KINDS = tuple(_KINDS)
+ATTEMPTS = 24
+PREVIEW = 32
+
+
+def hand_held_pose(eye: Vector, target: Vector, roll: float) -> Tensor:
+    """A camera's pose that looks at a target, turned about its axis by ``roll`` radians  # [4, 4]"""
+    sine, cosine = sine_cosine(roll)
+    x, y = target[0] - eye[0], target[1] - eye[1]
+    flat = math.sqrt(x**2 + y**2)
+    up = (sine * y / flat, -sine * x / flat, cosine)
+    pose = look_at(*(torch.tensor(v, dtype=torch.float64) for v in (eye, target, up)))
+    return torch.from_numpy(np.round(pose.numpy(), DIGITS))
+
+
+def _random_camera(dice: Dice, eye: Vector, target: Vector, width: int, height: int) -> Cameras:
     """A camera with a random lens, a little roll and an optical axis near the middle, for any image size.
 
     The field of view is chosen for the longer side, so the same seed shows the same view at every size of that shape.
     """
     focal, stretch = dice.uniform(0.6, 1.2) * max(width, height), 1.0 + dice.around(0.0, 0.004)
     cx, cy = (0.5 + dice.around(0.0, 0.012)) * width, (0.5 + dice.around(0.0, 0.012)) * height
-    sine, cosine = sine_cosine(dice.around(0.0, 0.035))
-    forward = [b - a for a, b in zip(eye, target, strict=True)]
-    flat = math.sqrt(forward[0] ** 2 + forward[1] ** 2)
-    up = (sine * forward[1] / flat, -sine * forward[0] / flat, cosine)
-    pose = look_at(*(torch.tensor(v, dtype=torch.float64) for v in (eye, target, up)))
-    pose = torch.from_numpy(np.round(pose.numpy(), DIGITS))
+    pose = hand_held_pose(eye, target, dice.around(0.0, 0.035))
     K = torch.tensor([[focal, 0.0, cx], [0.0, focal * stretch, cy], [0.0, 0.0, 1.0]], dtype=torch.float64)
     return Cameras(pose[None], K[None], width, height)
-
-
-KINDS = ("room", "table_top", "street")
-WORLDS: dict[str, Callable[[Dice], World]] = {"room": random_room, "table_top": random_table_top, "street": random_street}
-VIEWPOINTS: dict[str, Callable[[Dice, World], tuple[Vector, Vector]]] = {
-    "room": room_viewpoint,
-    "table_top": table_viewpoint,
-    "street": street_viewpoint,
-}
-NEAREST_ALLOWED = {"room": 0.35, "table_top": 0.2, "street": 1.0}  # metres, for 98 % of the pixels
-ATTEMPTS = 24
-PREVIEW = 32
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,11 @@ def generate_world(kind: str, seed: int) -> World:
     Raises:
         InputError: For an unknown kind or a negative seed.
     """
-    _check(kind, seed)
-    return WORLDS[kind](Dice(KINDS.index(kind), seed))
+    if kind not in KINDS:
+        raise InputError("kind", repr(kind), f"one of {', '.join(KINDS)}")
+    if seed < 0:
+        raise InputError("seed", seed, "0 or more")
+    return _KINDS[kind].world(Dice(KINDS.index(kind), seed))
 
 
 def generate_frame(
@@ -159,17 +166,9 @@ def generate_frame(
     if camera is None:
         camera = _good_camera(kind, dice, world, scene, width, height)
     rendering = render(scene, camera, samples=samples, lit_samples=min(lit_samples, samples), seed=seed, threads=threads)
-    return frame_from_rendering(rendering, camera, dice)
-
-
-def frame_from_rendering(rendering: Rendering, camera: Cameras, dice: Dice | None = None) -> RGBDFrame:
-    """Develops a rendering with a fitting exposure; with dice the exposure and white balance err a little."""
     radiance = smoothed_radiance(rendering)
-    exposure, white = fitting_exposure(radiance, rendering.depth), (1.0, 1.0, 1.0)
-    if dice is not None:
-        exposure *= dice.factor(0.35)
-        white = (dice.factor(0.06), 1.0, dice.factor(0.06))
-    rgb = develop(radiance, exposure, white)
+    exposure = fitting_exposure(radiance, rendering.depth) * dice.factor(0.35)  # exposure and white balance err a little
+    rgb = develop(radiance, exposure, (dice.factor(0.06), 1.0, dice.factor(0.06)))
     return RGBDFrame(rgb, rendering.depth, rendering.normals, rendering.objects, rendering.classes, camera)
 
 
@@ -177,11 +176,10 @@ def _good_camera(kind: str, dice: Dice, world: World, scene: PackedScene, width:
     """The first of some random cameras with nothing in front of its lens and enough to see, or else the best of them."""
     best, best_score = None, -1.0
     for _ in range(ATTEMPTS):
-        eye, target = VIEWPOINTS[kind](dice, world)
-        camera = photographer_camera(dice, eye, target, width, height)
+        camera = _random_camera(dice, *_KINDS[kind].viewpoint(dice, world), width, height)
         small = camera.resized(PREVIEW, max(round(PREVIEW * height / width), 4))
         preview = render(scene, small, samples=1, threads=1)
-        score = _interest(preview, NEAREST_ALLOWED[kind])
+        score = _interest(preview, _KINDS[kind].nearest)
         if score >= 1.0:
             return camera
         if score > best_score:
@@ -199,13 +197,6 @@ def _interest(preview: Rendering, nearest: float) -> float:
     variety = min(len(np.unique(preview.objects)) / 6.0, 1.0)
     spread = min(float(depth[int(0.9 * len(depth))] / depth[int(0.1 * len(depth))]) / 1.4, 1.0)
     return free * min(variety, spread)
-
-
-def _check(kind: str, seed: int) -> None:
-    if kind not in KINDS:
-        raise InputError("kind", repr(kind), f"one of {', '.join(KINDS)}")
-    if seed < 0:
-        raise InputError("seed", seed, "0 or more")
 
 
 SensorModel = Callable[[RGBDFrame, int], NDArray[np.float32]]
