@@ -42,6 +42,8 @@ def demo(
         port: Port of the viewer.
         json: Print the measures as JSON to standard output.
     """
+    if not headless:
+        _check_viewer()
     started = time.perf_counter()
     folder = check_writable(output)
     with watch_progress("demo") as on_progress:
@@ -71,11 +73,22 @@ def demo(
         view(samples, folder / SPLATS, folder / HEALED, port=port)
 
 
+def _check_viewer() -> None:
+    """Says what the viewer lacks before the long work, not after it."""
+    try:
+        import scene_depth_viewer.viewer  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name not in ("viser", "scene_depth_viewer"):
+            raise
+        raise InputError(error.name, "not installed", "pip install 'scene-depth[viewer]', or --headless") from error
+
+
 def _sample(name: str, folder: Path, on_progress: OnProgress) -> Path:
-    """The sample scene of the checkout, or the same one drawn here."""
-    shipped = Path(__file__).resolve().parents[2] / "scenes" / name
-    if (shipped / "transforms.json").is_file():
-        return shipped
+    """The sample scene of the checkout or of the wheel (which holds the table), or the same one drawn here."""
+    here = Path(__file__).resolve()
+    for shipped in (here.parents[2] / "scenes" / name, here.parent / "scenes" / name):
+        if (shipped / "transforms.json").is_file():
+            return shipped
     try:
         from scene_depth_synthetic import sample_scene, write_sample_scene
     except ImportError as error:
