@@ -22,6 +22,7 @@ from scene_depth.depth.completion import (
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files, find_scan_files
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
+from scene_depth.io.depth_units import describe_unit
 from scene_depth.options import with_options
 
 NO_PICTURE = "-"
@@ -119,6 +120,8 @@ class Complete:
                 console.print(f"  {frame.beyond_format} filled pixels were cut off at the largest depth of the file format")
         for name, reason in report.failed.items():
             console.print(f"{name} failed: {reason}", style="red")
+        for unit, source in dict.fromkeys((frame.unit, frame.unit_source) for frame in report.frames):
+            console.print(f"a stored 1 of depth is {describe_unit(unit)} m, {source}")
         nominal = sum(frame.intrinsics.startswith("nominal") for frame in report.frames)
         if nominal and self.settings.points:
             console.print(f"no intrinsics for {nominal} frames: points assume a horizontal field of view of 60 degrees")

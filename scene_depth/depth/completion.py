@@ -32,8 +32,10 @@ from scene_depth.depth.preview import preview
 from scene_depth.depth.protocol import DepthPrediction, SeamReport
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.geometry.depth_resampling import resize_sparse_depth
 from scene_depth.io.atomic import atomic_path, check_writable
-from scene_depth.io.depth_images import DEPTH_FORMATS, depth_format, read_depth, write_depth
+from scene_depth.io.depth_images import DEPTH_FORMATS, depth_format, read_depth, read_stored_depth, write_depth
+from scene_depth.io.depth_units import DepthUnit, stored_depth_notes
 from scene_depth.io.images import parse_mask_ids, read_image, read_mask, write_image
 from scene_depth.io.json_files import read_json_object
 from scene_depth.io.json_reports import JsonReport, plain, versions
@@ -102,6 +104,8 @@ class CompletedFrame(JsonReport):
         fingerprint: Changes with the settings, the version and the input files.
         scan_points: Number of returns in the scan; None for depth images.
         hidden_pixels: Number of pixels of the scan left out behind what the camera sees; None for depth images.
+        unit: Metres of a stored 1.
+        unit_source: Where that comes from: an option, a file, or an assumption.
     """
 
     name: str
@@ -119,6 +123,8 @@ class CompletedFrame(JsonReport):
     fingerprint: str
     scan_points: int | None = None
     hidden_pixels: int | None = None
+    unit: float = 1.0
+    unit_source: str = ""
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> CompletedFrame:
@@ -195,8 +201,8 @@ def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], m
             raise InputError("RGB", "none", "a picture, the model of the prior predicts from it", file=frame.depth)
         if frame.calibration is not None:
             continue
-        _, source = frame_camera(frame.size, frame.depth, settings.intrinsics, settings.pixel_center)
-        if settings.kind == "ray" and source.startswith("nominal"):
+        camera = frame_camera(frame, settings.intrinsics, settings.pixel_center)
+        if settings.kind == "ray" and camera.source.startswith("nominal"):
             raise InputError("intrinsics", "none", "a file of intrinsics, for ray distances", file=frame.depth)
     return Completer(settings, load_depth_inpainter(settings.inpainter), model)
 
@@ -265,7 +271,7 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
     settings = completer.settings
     measured = _read_measured(frame, settings)
     rgb = None if frame.rgb is None else read_image(frame.rgb)
-    mask = None if frame.mask is None else read_mask(frame.mask, parse_mask_ids(settings.mask_id))
+    mask = None if frame.mask is None else _read_mask(frame, settings)
     known = known_pixels(measured.depth, mask, settings.mask_white)
     if not known.any():
         raise InputError("known depth", "no pixel", f"at least one (mask-white is {settings.mask_white!r})", file=frame.depth)
@@ -278,12 +284,12 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         seed=settings.seed,
         harmonize=HARMONIZE[settings.harmonize],
     )
-    completed, beyond = _within(prediction.depth, known, _largest(frame, settings))
+    completed, beyond = _within(prediction.depth, known, _largest(frame, settings, measured.unit))
     uncertainty = prediction.uncertainty
     done = CompletedFrame(
         name=frame.name,
         inputs=[str(path) for path in frame.inputs],
-        files=_write(frame, completed, known, prediction, rgb, measured.camera, settings, output),
+        files=_write(frame, completed, known, prediction, rgb, measured, settings, output),
         width=frame.size[0],
         height=frame.size[1],
         known_share=float(known.mean()),
@@ -292,10 +298,12 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         beyond_format=beyond,
         intrinsics=measured.intrinsics,
         seam=prediction.seam,
-        details={**prediction.details, "notes": [*prediction.details.get("notes", []), *_mask_notes(mask)]},
+        details={**prediction.details, "notes": [*prediction.details.get("notes", []), *measured.notes, *_mask_notes(mask)]},
         fingerprint=fingerprint,
         scan_points=measured.scan_points,
         hidden_pixels=measured.hidden_pixels,
+        unit=measured.unit.unit,
+        unit_source=measured.unit.source,
     )
     done.save(output / "frames" / f"{frame.name}.json")
     return done
@@ -314,6 +322,8 @@ class _Measured:
     depth: NDArray[np.float32]
     camera: Cameras
     intrinsics: str
+    unit: DepthUnit
+    notes: tuple[str, ...] = ()
     scan_points: int | None = None
     hidden_pixels: int | None = None
 
@@ -321,16 +331,49 @@ class _Measured:
 def _read_measured(frame: FrameFiles, settings: CompletionSettings) -> _Measured:
     if frame.calibration is not None:
         scan = read_scan_image(frame, settings.scan_camera, settings.unit, settings.hide_behind)
-        return _Measured(scan.depth, scan.camera, str(frame.calibration), scan.points, scan.hidden)
-    camera, source = frame_camera(frame.size, frame.depth, settings.intrinsics, settings.pixel_center)
-    K = camera.K[0].numpy() if settings.kind == "ray" else None
-    depth = read_depth(frame.depth, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
-    return _Measured(depth, camera, source)
+        unit = DepthUnit(1.0, "metres, as scans have them") if settings.unit is None else DepthUnit(settings.unit, "as asked")
+        return _Measured(scan.depth, scan.camera, str(frame.calibration), unit, (), scan.points, scan.hidden)
+    placed = frame_camera(frame, settings.intrinsics, settings.pixel_center)
+    stored = read_stored_depth(frame.depth, settings.format)
+    unit = _unit_of(frame, settings, placed.unit, stored.dtype.kind)
+    notes = [*placed.notes, *stored_depth_notes(stored)]
+    height, width = stored.shape
+    K = placed.camera.resized(width, height).K[0].numpy() if settings.kind == "ray" else None
+    depth = read_depth(frame.depth, format=settings.format, unit=unit.unit, kind=settings.kind, K=K)
+    if (width, height) != frame.size:
+        depth = resize_sparse_depth(depth, *frame.size)
+        notes.append(f"depth of {width} x {height} pixels was moved to the {frame.size[0]} x {frame.size[1]} of the picture")
+    return _Measured(depth, placed.camera, placed.source, unit, tuple(notes))
 
 
-def _largest(frame: FrameFiles, settings: CompletionSettings) -> float:
-    own = STORED_FORMAT if frame.calibration is not None else depth_format(frame.depth, settings.format).name
-    return DEPTH_FORMATS[own].largest if frame.calibration is not None or settings.unit is None else np.inf
+def _unit_of(frame: FrameFiles, settings: CompletionSettings, stated: DepthUnit | None, kind: str) -> DepthUnit:
+    """What a stored 1 is: as asked, as a file beside the depth states it for integers, as the format has it, or assumed."""
+    entry = depth_format(frame.depth, settings.format)
+    if settings.unit is not None:
+        return DepthUnit(settings.unit, "as asked")
+    if settings.format is None and stated is not None and kind in "iu":
+        return stated
+    if settings.format is not None:
+        return DepthUnit(entry.unit, f"as asked by the format {entry.name}")
+    return DepthUnit(entry.unit, f"assumed for {frame.depth.suffix} files")
+
+
+def _read_mask(frame: FrameFiles, settings: CompletionSettings) -> NDArray[np.bool_]:
+    """The mask at the size of the frame; one of the depth's size is enlarged with it."""
+    assert frame.mask is not None
+    mask = read_mask(frame.mask, parse_mask_ids(settings.mask_id))
+    width, height = frame.size
+    rows = np.minimum((np.arange(height) + 0.5) * mask.shape[0] / height, mask.shape[0] - 1).astype(np.intp)
+    columns = np.minimum((np.arange(width) + 0.5) * mask.shape[1] / width, mask.shape[1] - 1).astype(np.intp)
+    return mask[np.ix_(rows, columns)]
+
+
+def _largest(frame: FrameFiles, settings: CompletionSettings, unit: DepthUnit) -> float:
+    """The largest depth that the file to write can hold."""
+    if frame.calibration is not None:
+        return DEPTH_FORMATS[STORED_FORMAT].largest
+    entry = depth_format(frame.depth, settings.format)
+    return entry.largest * unit.unit / entry.unit
 
 
 def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32] | None) -> ExactInpainter:
@@ -365,10 +408,11 @@ def _write(
     known: NDArray[np.bool_],
     prediction: DepthPrediction,
     rgb: NDArray[np.float32] | None,
-    camera: Cameras,
+    measured: _Measured,
     settings: CompletionSettings,
     output: Path,
 ) -> dict[str, str]:
+    camera = measured.camera
     files = {"depth": Path("depth") / frame.stored_name, "preview": Path("preview") / f"{frame.name}.png"}
     if frame.calibration is not None:
         files["measured"] = Path("measured") / frame.stored_name
@@ -376,7 +420,8 @@ def _write(
         write_depth(output / files["measured"], np.where(known, completed, 0), format=STORED_FORMAT)
     else:
         K = camera.K[0].numpy() if settings.kind == "ray" else None
-        write_depth(output / files["depth"], completed, format=settings.format, unit=settings.unit, kind=settings.kind, K=K)
+        unit = measured.unit.unit
+        write_depth(output / files["depth"], completed, format=settings.format, unit=unit, kind=settings.kind, K=K)
     write_image(output / files["preview"], preview(rgb, completed, known, prediction.uncertainty))
     if prediction.uncertainty is not None:
         files["uncertainty"] = Path("uncertainty") / f"{frame.name}.npy"

@@ -5,7 +5,7 @@ Depth images are checked by their headers alone; LiDAR scans become depth images
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,14 @@ from scene_depth.depth.masks.drawn import NOMINAL_FOV_X
 from scene_depth.errors import InputError
 from scene_depth.geometry.scan_projection import scan_depth, shining_through
 from scene_depth.io.depth_images import DEPTH_FORMATS, depth_format, depth_size
+from scene_depth.io.depth_units import DepthUnit
+from scene_depth.io.distortion import LensCamera
 from scene_depth.io.images import IMAGE_SUFFIXES, image_size
 from scene_depth.io.intrinsics_files import read_intrinsics
+from scene_depth.io.json_files import read_json_object
 from scene_depth.io.rgbd_folder import COLOR_INTRINSICS
+from scene_depth.io.transforms_json import DEPTH_KEYS, transforms_depth_unit
+from scene_depth.io.transforms_json import frame_camera as transforms_camera
 from scene_depth.io.velodyne import calibration_file, check_scan, read_scan_calibration, read_velodyne
 
 DEPTH_SUFFIXES = tuple(dict.fromkeys(suffix for entry in DEPTH_FORMATS.values() for suffix in entry.suffixes))
@@ -37,9 +42,9 @@ class FrameFiles:
         name: Name of its outputs.
         depth: Depth image.
         rgb: Picture of the same size, or None.
-        mask: Mask of the same size, or None: then depth is known where the file has any.
-        prior: Monocular prediction of the same size, or None.
-        size: Width and height.
+        mask: Mask of the picture's size or the depth's, or None: then depth is known where the file has any.
+        prior: Monocular prediction of the size of the result, or None.
+        size: Width and height of the result: those of the picture, else of the depth image.
         calibration: File that places the camera beside the scanner; then ``depth`` is a LiDAR scan.
     """
 
@@ -75,11 +80,11 @@ def find_frame_files(
         format: Key of ``DEPTH_FORMATS``, as in ``read_depth``.
 
     Returns:
-        Frames by name, at least one.
+        Frames by name, at least one. Depth with fewer or more pixels than its picture, but of its shape, is one of them.
 
     Raises:
         InputError: If a file is missing or of an unknown kind, files and folders are mixed, a frame has no picture, mask
-            or prior, or sizes differ.
+            or prior, or sizes do not go together.
     """
     for what, path in (("RGB", rgb), ("depth", depth), ("mask", mask), ("prior", prior)):
         if path is not None and not path.exists():
@@ -105,37 +110,83 @@ def find_frame_files(
     return [_frame(stem, path, get[0](stem), get[1](stem), get[2](stem), format) for stem, path in depths.items()]
 
 
-def frame_camera(size: tuple[int, int], depth: Path, intrinsics: Path | None, pixel_center: float) -> tuple[Cameras, str]:
-    """The camera of a frame and where it comes from.
+@dataclass(frozen=True)
+class FrameCamera:
+    """The camera of a frame.
+
+    Attributes:
+        camera: At the origin, of the frame's size.
+        source: The file that it comes from, or "nominal, 60 degrees horizontal field of view".
+        unit: Unit of the depth that the same file states, if it does.
+        notes: What is to be said about the file.
+    """
+
+    camera: Cameras
+    source: str
+    unit: DepthUnit | None = None
+    notes: tuple[str, ...] = ()
+
+
+def frame_camera(frame: FrameFiles, intrinsics: Path | None, pixel_center: float) -> FrameCamera:
+    """The camera of a frame, and what the file that tells it says about the unit of depth.
 
     Args:
-        size: Width and height.
-        depth: Depth image; a file of a usual name such as K.json in its folder or the one above is taken.
+        frame: The frame. A file of a usual name such as K.json in the folder of its depth or the one above is taken, else
+            the transforms.json there, or beside the picture, that names the frame.
         intrinsics: File of intrinsics, overrides that.
         pixel_center: Coordinate of the first pixel's centre in that file, if the file does not say. RGB-D tools use 0.
-
-    Returns:
-        The camera at the origin, and the file's path or "nominal, 60 degrees horizontal field of view".
 
     Raises:
         InputError: If the file cannot be read, or belongs to images of another shape.
     """
-    width, height = size
+    width, height = frame.size
+    folders = [folder for path in (frame.depth, frame.rgb) if path is not None for folder in path.absolute().parents[:2]]
     if intrinsics is None:
-        folders = (depth.absolute().parent, depth.absolute().parent.parent)
-        intrinsics = next((folder / name for folder in folders for name in COLOR_INTRINSICS if (folder / name).is_file()), None)
-    pose = torch.eye(4, dtype=torch.float64)
+        candidates = (folder / name for folder in folders[:2] for name in COLOR_INTRINSICS)
+        intrinsics = next((file for file in candidates if file.is_file()), None)
+    if intrinsics is None or (intrinsics.suffix.lower() == ".json" and "frames" in read_json_object(intrinsics)):
+        files = [folder / "transforms.json" for folder in dict.fromkeys(folders)] if intrinsics is None else [intrinsics]
+        named = next((found for file in files if file.is_file() and (found := _camera_in_transforms(frame, file))), None)
+        if named is None and intrinsics is not None:
+            raise InputError("frames", f"none with {frame.depth.name}", "a frame of this depth or picture", file=intrinsics)
+        if named is not None:
+            return named
     if intrinsics is None:
-        fov_y = 2 * np.arctan(np.tan(0.5 * NOMINAL_FOV_X) * height / width)
-        return camera_from_fov(pose, float(fov_y), width, height), "nominal, 60 degrees horizontal field of view"
+        fov_y = float(2 * np.arctan(np.tan(0.5 * NOMINAL_FOV_X) * height / width))
+        camera = camera_from_fov(torch.eye(4, dtype=torch.float64), fov_y, width, height)
+        return FrameCamera(camera, "nominal, 60 degrees horizontal field of view")
     read = read_intrinsics(intrinsics)
-    own = read.size or size
-    if abs((width / own[0]) / (height / own[1]) - 1.0) > SAME_SHAPE:
-        found = f"for {own[0]} x {own[1]} pixels"
-        raise InputError("intrinsics", found, f"for {width} x {height} or another size of that shape", file=intrinsics)
-    K = torch.from_numpy(np.ascontiguousarray(read.corner_matrix(pixel_center)))[None]
-    camera = Cameras(pose[None], K, *own)
-    return camera.resized(width, height), str(intrinsics)
+    return _placed(read.camera(pixel_center, frame.size), frame.size, intrinsics, read.depth_unit, read.notes)
+
+
+def _placed(lens: LensCamera, size: tuple[int, int], file: Path, unit: DepthUnit | None, notes: Sequence[str]) -> FrameCamera:
+    """The pinhole camera of a lens at the size of a frame."""
+    width, height = size
+    if abs((width / lens.width) / (height / lens.height) - 1.0) > SAME_SHAPE:
+        found = f"for {lens.width} x {lens.height} pixels"
+        raise InputError("intrinsics", found, f"for {width} x {height} or another size of that shape", file=file)
+    K = torch.from_numpy(np.ascontiguousarray(lens.K))[None]
+    camera = Cameras(torch.eye(4, dtype=torch.float64)[None], K, lens.width, lens.height)
+    if not lens.is_pinhole:
+        notes = [*notes, f"the lens distortion in {file.name} is not undone: depth stays in the pixels of its file"]
+    return FrameCamera(camera.resized(width, height), str(file), unit, tuple(notes))
+
+
+def _camera_in_transforms(frame: FrameFiles, file: Path) -> FrameCamera | None:
+    """The camera of the frame of a transforms.json that names this depth image or picture; None if none does."""
+    meta = read_json_object(file)
+    entries = meta.get("frames")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if not isinstance(entry, dict):
+            continue
+        field = f"frames[{index}]"
+        named = [entry.get("file_path"), *(entry.get(key) for key in DEPTH_KEYS)]
+        paths = {(file.parent / name).resolve() for name in named if isinstance(name, str) and "\0" not in name}
+        if frame.depth.resolve() in paths or (frame.rgb is not None and frame.rgb.resolve() in paths):
+            sized = {**dict(zip(("w", "h"), frame.size, strict=True)), **meta}
+            lens = transforms_camera(entry, sized, frame.rgb or frame.depth, file=file, field=field)
+            return _placed(lens, frame.size, file, transforms_depth_unit(meta, file), ())
+    return None
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...], what: str) -> dict[str, Path]:
@@ -153,17 +204,19 @@ def _any_name(format: str) -> str:
 
 
 def _frame(name: str, depth: Path, rgb: Path | None, mask: Path | None, prior: Path | None, format: str | None) -> FrameFiles:
-    size = depth_size(depth, format)
-    sizes: list[tuple[str, Path | None, Callable[[Path], tuple[int, int]]]] = [
-        ("RGB", rgb, image_size),
-        ("mask", mask, image_size),
-        ("prior", prior, depth_size),
+    stored = depth_size(depth, format)
+    size = stored if rgb is None else image_size(rgb)
+    if abs(size[0] * stored[1] - size[1] * stored[0]) > max(stored):
+        accepted = f"{stored[0]} x {stored[1]}, the size of {depth.name}, or another size of that shape"
+        raise InputError("RGB size", f"{size[0]} x {size[1]} pixels", accepted, file=rgb)
+    sizes: list[tuple[str, Path | None, Callable[[Path], tuple[int, int]], tuple[tuple[int, int], ...]]] = [
+        ("mask", mask, image_size, (size, stored)),
+        ("prior", prior, depth_size, (size,)),
     ]
-    for what, path, measure in sizes:
-        if path is not None and measure(path) != size:
-            found = "{} x {} pixels".format(*measure(path))
-            accepted = f"{size[0]} x {size[1]}, the size of {depth.name}; sparse depth is never resized, resize the {what} to it"
-            raise InputError(f"{what} size", found, accepted, file=path)
+    for what, path, measure, fitting in sizes:
+        if path is not None and (found := measure(path)) not in fitting:
+            accepted = f"{size[0]} x {size[1]}, the size of the {'depth' if rgb is None else 'picture'}"
+            raise InputError(f"{what} size", f"{found[0]} x {found[1]} pixels", accepted, file=path)
     return FrameFiles(name, depth, rgb, mask, prior, size)
 
 

@@ -38,6 +38,7 @@ class DepthFormat:
         unit: Metres (or scene units) of a stored 1.
         sixteen_bit: Whether values are unsigned 16-bit integers; else float32.
         unknown: A stored value that means unknown, beside 0.
+        rotated_bits: Whether the 16 bits are rotated to the left by three, as SUN RGB-D stores them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DepthFormat:
     unit: float = 1.0
     sixteen_bit: bool = False
     unknown: int | None = None
+    rotated_bits: bool = False
 
     @property
     def largest(self) -> float:
@@ -63,6 +65,7 @@ DEPTH_FORMATS = {
         DepthFormat("tum", INTEGER_SUFFIXES, 1 / 5000, True),
         DepthFormat("nyu", INTEGER_SUFFIXES, 0.001, True),
         DepthFormat("scannet", INTEGER_SUFFIXES, 0.001, True),
+        DepthFormat("sunrgbd", INTEGER_SUFFIXES, 0.001, True, rotated_bits=True),
         DepthFormat("npy", (".npy",)),
         DepthFormat("npz", (".npz",)),
         DepthFormat("exr", (".exr",)),
@@ -115,6 +118,7 @@ def read_depth(
     kind: Kind = "z",
     K: NDArray[Any] | None = None,
     stereo: StereoCalibration | None = None,
+    integer_unit: float | None = None,
 ) -> NDArray[np.float32]:
     """Reads a depth image.
 
@@ -126,6 +130,7 @@ def read_depth(
             pixels of a stored 1).
         K: Intrinsics, first pixel centre at (0.5, 0.5); needed for rays  # [3, 3]
         stereo: Needed for disparities.
+        integer_unit: As ``unit``, but for files of integers alone, if ``unit`` is None; floats stay as they are.
 
     Returns:
         z-depth; 0 where the file has 0, a negative or not finite value, more than 1e9 or the format's own mark of
@@ -137,7 +142,11 @@ def read_depth(
     path = Path(path)
     kind_arguments(kind, K, stereo, path)
     entry = depth_format(path, format)
-    stored = _read_stored(path, entry, unit)
+    stored = read_stored_depth(path, format)
+    if unit is None and stored.dtype.kind in "iu":
+        unit = integer_unit
+    if unit is None and stored.dtype.kind in "iu" and not entry.sixteen_bit:
+        raise InputError("unit", f"none, with {stored.dtype} values", "a unit, such as 0.001 for millimetres", file=path)
     scale = unit if unit is not None else 1.0 if kind == "disparity" and not entry.sixteen_bit else entry.unit
     values = stored if scale == 1 else stored.astype(np.float64) * scale
     known = known_depth(values)
@@ -241,23 +250,34 @@ class DepthFile:
     unit: float | None = None
     kind: Kind = "z"
     K: NDArray[Any] | None = None
+    integer_unit: float | None = None
 
     def __call__(self) -> NDArray[np.float32]:
-        return read_depth(self.path, format=self.format, unit=self.unit, kind=self.kind, K=self.K)
+        return read_depth(self.path, format=self.format, unit=self.unit, kind=self.kind, K=self.K, integer_unit=self.integer_unit)
 
 
-def _read_stored(path: Path, entry: DepthFormat, unit: float | None) -> NDArray[Any]:
+def read_stored_depth(path: Path, format: str | None = None) -> NDArray[Any]:
+    """The values of a depth image as they stand in the file, before any unit  # [H, W]
+
+    Raises:
+        InputError: As ``read_depth``.
+    """
+    entry = depth_format(path, format)
     if entry.sixteen_bit:
         with opened_image(path) as image:
             if image.mode not in ("I;16", "I;16B", "I;16L", "I"):
                 raise InputError("image mode", image.mode, "16-bit grey", file=path)
-            return np.asarray(image)
+            stored = np.asarray(image)
+            return _rotated(stored.astype(np.uint16), -3) if entry.rotated_bits else stored
     if entry.name in ("npy", "npz"):
-        values = read_numpy_map(path)
-        if values.dtype.kind in "iu" and unit is None:
-            raise InputError("unit", f"none, with {values.dtype} values", "a unit, such as 0.001 for millimetres", file=path)
-        return values
+        return read_numpy_map(path)
     return {"exr": read_exr, "pfm": read_pfm, "colmap": read_colmap_map}[entry.name](path)
+
+
+def _rotated(values: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
+    """The 16 bits rotated to the left, or to the right if negative."""
+    rotated: NDArray[np.uint16] = (values << np.uint16(bits % 16)) | (values >> np.uint16(-bits % 16))
+    return rotated
 
 
 def _integers(values: NDArray[Any], known: NDArray[np.bool_], entry: DepthFormat, scale: float, path: Path) -> NDArray[np.uint16]:
@@ -268,7 +288,8 @@ def _integers(values: NDArray[Any], known: NDArray[np.bool_], entry: DepthFormat
         wider = [other.name for other in DEPTH_FORMATS.values() if other.sixteen_bit and other.largest >= largest]
         accepted = f"at most {limit * scale:g} in {entry.name}; {' or '.join([*wider[:1], 'npy'])} holds more"
         raise InputError("depth", f"largest value {largest:g}", accepted, file=path)
-    return np.where(known, np.maximum(steps, 1), 0).astype(np.uint16)
+    stored = np.where(known, np.maximum(steps, 1), 0).astype(np.uint16)
+    return _rotated(stored, 3) if entry.rotated_bits else stored
 
 
 def _write_stored(path: Path, entry: DepthFormat, values: NDArray[Any]) -> None:

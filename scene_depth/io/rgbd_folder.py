@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_folder
-from scene_depth.io.depth_images import DEPTH_FORMATS, DepthFile, Kind, depth_size, write_depth
-from scene_depth.io.distortion import LENS_MODELS, LensCamera
+from scene_depth.io.depth_images import DEPTH_FORMATS, DepthFile, Kind, depth_size, read_stored_depth, write_depth
+from scene_depth.io.depth_images import depth_format as depth_format_of
+from scene_depth.io.depth_units import DepthUnit, describe_unit, stored_depth_notes
+from scene_depth.io.distortion import LensCamera
 from scene_depth.io.images import image_size
 from scene_depth.io.intrinsics_files import Intrinsics, check_intrinsics, read_intrinsics
 from scene_depth.io.photo_files import LOST
@@ -55,7 +57,7 @@ def read_rgbd_folder(
         pixel_center: Coordinate of the first pixel's centre in the intrinsics. RGB-D tools use 0; a file may say
             otherwise in the field ``pixel_center``.
         depth_format: Key of ``DEPTH_FORMATS``; by default TUM's in TUM's layout, else by file name, millimetres for PNG.
-        depth_unit: Metres of a stored 1, in place of the format's.
+        depth_unit: Metres of a stored 1; by default what the file of intrinsics states, else the format's.
         depth_kind: "z" or "ray".
         size: "color": views have the size of the photos, smaller depth keeps its points, with gaps between them.
             "depth": photos are reduced to the size of the depth images.
@@ -85,13 +87,23 @@ def read_rgbd_folder(
     if color is None:
         raise InputError("intrinsics", "none", f"one of {', '.join(COLOR_INTRINSICS)}, or the option intrinsics", file=path)
     depth_camera = _intrinsics(path, depth_intrinsics, DEPTH_INTRINSICS)
+    for camera in (color, depth_camera):
+        for sentence in () if camera is None else camera.notes:
+            notes.say(sentence)
+    stated = next((camera.depth_unit for camera in (depth_camera, color) if camera is not None and camera.depth_unit), None)
+    stated = None if depth_format is not None or depth_unit is not None else stated
+    stored_format = depth_format or layout.depth_format
+    first = next((frame.depth for frame in frames if frame.depth is not None), None)
+    if first is not None:
+        _say_unit(notes, first, stored_format, depth_unit, stated, layout.depth_format is not None and depth_format is None)
     undistorter = Undistorter()
     views = []
     for frame in frames:
         photo = _camera(color, pixel_center, image_size(frame.image), frame.image)
         depth, depth_K, target = None, None, None
         if frame.depth is not None:
-            depth = DepthFile(frame.depth, depth_format or layout.depth_format, depth_unit, depth_kind)
+            integer_unit = None if stated is None else stated.unit
+            depth = DepthFile(frame.depth, stored_format, depth_unit, depth_kind, integer_unit=integer_unit)
             sensor = _depth_camera(depth, depth_camera, photo, pixel_center)
             depth = replace(depth, K=sensor.K if depth_kind == "ray" else None)
             target = sensor if size == "depth" else None
@@ -160,12 +172,28 @@ def _intrinsics(path: Path, given: str | PathLike[str] | NDArray[Any] | None, na
     return None
 
 
+def _say_unit(
+    notes: SceneNotes, file: Path, format: str | None, asked: float | None, stated: DepthUnit | None, by_layout: bool
+) -> None:
+    """Says what a step of depth is and where that comes from, and what looks odd in the first depth image."""
+    stored = read_stored_depth(file, format)
+    entry = depth_format_of(file, format)
+    unit = DepthUnit(entry.unit, "as TUM's layout has it" if by_layout else f"assumed for {file.suffix} files")
+    if asked is not None:
+        unit = DepthUnit(asked, "as asked")
+    elif stored.dtype.kind in "iu" and stated is not None:
+        unit = stated
+    elif format is not None and not by_layout:
+        unit = DepthUnit(entry.unit, f"as asked by the format {format}")
+    notes.say(f"a stored 1 of depth is {describe_unit(unit.unit)} m, {unit.source}")
+    for sentence in stored_depth_notes(stored):
+        notes.say(f"{file.name}: {sentence}")
+
+
 def _camera(intrinsics: Intrinsics, pixel_center: float, size: tuple[int, int], file: Path) -> LensCamera:
     """The camera at the size of an image; intrinsics of another size are scaled."""
-    K, (width, height) = intrinsics.corner_matrix(pixel_center), intrinsics.size or size
-    values = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
-    lens = LensCamera(LENS_MODELS["PINHOLE"], *values, (), width, height)
-    if (width, height) == size:
+    lens = intrinsics.camera(pixel_center, size)
+    if (lens.width, lens.height) == size:
         return lens
     check_uniform_rescale(*size, lens, what="image size", file=file)
     return lens.resized(*size)

@@ -17,7 +17,7 @@ from scene_depth.io.input_files import path_in_file, read_lines
 from scene_depth.io.scene_notes import SceneNotes, shown
 from scene_depth.io.trajectories import Trajectory, read_pose_matrix, read_trajectory
 
-COLOR_FOLDERS = ("color", "colour", "rgb", "images", "image")
+COLOR_FOLDERS = ("color", "colour", "rgb", "images", "image", "results")
 DEPTH_FOLDERS = ("depth", "depths", "depth_images")
 POSE_FOLDERS = ("pose", "poses")
 POSE_FILES = ("poses.txt", "pose.txt", "traj.txt", "trajectory.txt", "groundtruth.txt", "trajectory.log", "traj.log", "poses.log")
@@ -173,6 +173,11 @@ def _pose_source(path: Path) -> Path | None:
 
 def _three_folders(path: Path, color: Path, poses: Path, max_time_difference: float, notes: SceneNotes) -> RgbdLayout:
     images = _files(color, IMAGE_SUFFIXES)
+    depth_folder = next((path / name for name in DEPTH_FOLDERS if (path / name).is_dir()), None)
+    depth_files = [] if depth_folder is None else _files(depth_folder, DEPTH_SUFFIXES)
+    if depth_folder is None and any(image.name.startswith("depth") for image in images):  # Replica has both in one folder
+        depth_folder, depth_files = color, [file for file in _files(color, DEPTH_SUFFIXES) if file.name.startswith("depth")]
+        images = [image for image in images if image not in set(depth_files)]
     if not images:
         raise InputError("photos", "none", f"files that end in {', '.join(IMAGE_SUFFIXES)}", file=color)
     if poses.is_dir():
@@ -180,10 +185,9 @@ def _three_folders(path: Path, color: Path, poses: Path, max_time_difference: fl
         matrices = {image: read_pose_matrix(file) for image, file in files.items()}
     else:
         matrices = _poses_of_images(read_trajectory(poses), images, poses, max_time_difference, notes)
-    depth_folder = next((path / name for name in DEPTH_FOLDERS if (path / name).is_dir()), None)
     depths: dict[Path, Path] | None = None
     if depth_folder is not None:
-        depths = pair_files(images, _files(depth_folder, DEPTH_SUFFIXES), "depth", depth_folder, max_time_difference, notes)
+        depths = pair_files(images, depth_files, "depth", depth_folder, max_time_difference, notes)
     frames = []
     for image in images:
         if image not in matrices:

@@ -7,7 +7,8 @@ Conventions, as nerfstudio 1.1's own data parser has them:
 - ``cx``, ``cy`` count from the image corner, the centre of the first pixel is at (0.5, 0.5).
 - The points of ``ply_file_path`` live in the frame of the matrices (ns-process-data applies ``applied_transform`` to them
   too) but without ``applied_scale``, by which nerfstudio, and this reader, multiplies points and depths.
-- ``depth_file_path`` holds z-depth times 1 / ``depth_unit_scale_factor``; the factor is 0.001 unless the file says otherwise.
+- ``depth_file_path`` (instant-ngp: ``depth_path``) holds z-depth times 1 / ``depth_unit_scale_factor`` (instant-ngp:
+  ``integer_depth_scale``); the factor is 0.001 unless the file says otherwise.
 - Any of k1, k2, k3, k4, p1, p2 distorts, whatever ``camera_model`` says; undone as for COLMAP scenes.
 
 Other than in nerfstudio, an intrinsic given for a frame wins over the same one given for the file.
@@ -25,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
-from scene_depth.io.depth_images import DepthFile
+from scene_depth.io.depth_images import DepthFile, read_stored_depth
+from scene_depth.io.depth_units import EITHER, METRES_OF_A_STEP, DepthUnit, describe_unit, stated_unit, stored_depth_notes
 from scene_depth.io.distortion import LENS_MODELS, POLYNOMIAL, LensCamera, LensModel, check_lens_camera
 from scene_depth.io.images import IMAGE_SUFFIXES, image_size
 from scene_depth.io.json_files import is_number, read_json_object
@@ -36,11 +38,20 @@ from scene_depth.io.posed_views import OPENGL_AXES, ViewFiles, check_names, pose
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.tracked_points import read_tracked_points
 from scene_depth.io.undistortion import Undistorter
-from scene_depth.scene import PointCloud, Scene
+from scene_depth.scene import PointCloud, Scene, View
 
 PERSPECTIVE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 FISHEYE_MODELS = {"OPENCV_FISHEYE": "OPENCV_FISHEYE", "FISHEYE624": "RAD_TAN_THIN_PRISM_FISHEYE"}
 DEFAULT_DEPTH_UNIT = 0.001
+DEPTH_KEYS = ("depth_file_path", "depth_path")
+LENS_FIELDS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov", "camera_model"}
+LENS_FIELDS |= {"is_fisheye", "distortion_params", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2"}
+KNOWN_FIELDS = {*LENS_FIELDS, *METRES_OF_A_STEP, EITHER, "frames", "ply_file_path", "applied_scale", "applied_transform"}
+KNOWN_FIELDS |= {f"{split}_filenames" for split in ("train", "val", "test")} | {"enable_depth_loading"}
+KNOWN_FIELDS |= {"aabb_scale", "scale", "offset", "from_na", "orientation_override", "auto_scale_poses_override", "fps"}
+KNOWN_IN_FRAMES = {*LENS_FIELDS, *DEPTH_KEYS, "file_path", "transform_matrix", "mask_path"}
+KNOWN_IN_FRAMES |= {"colmap_im_id", "sharpness", "rotation", "time", "timestamp", "name", "frame_id", "id"}
+"""Fields that are read, and such as change nothing here: of the box that instant-ngp trains in, of nerfstudio's own frame."""
 SPLITS = ("train", "val", "test")
 Json = Mapping[str, Any]
 
@@ -83,22 +94,28 @@ def read_transforms(
     paths = [_relative_path(frame["file_path"], photo) for frame, photo in zip(frames, photos, strict=True)]
     names = view_names(paths)
     check_names(names, source=file, notes=notes)
-    depth_unit = _positive(meta, "depth_unit_scale_factor", DEFAULT_DEPTH_UNIT, file)
+    depth_unit = transforms_depth_unit(meta, file)
     applied_scale = _positive(meta, "applied_scale", 1.0, file)
     undistorter = Undistorter()
     rescale = rescale_cameras if rescale_cameras is not None else images is not None
-    views = []
+    views: list[View] = []
     for index, (name, frame, photo) in enumerate(zip(names, frames, photos, strict=True)):
         field = f"frames[{index}] {name!r}"
         lens = frame_camera(frame, meta, photo, file=file, field=field)
         pose = _camera_to_world(frame, file, field)
-        depth = _side_file(frame, "depth_file_path", file, field)
-        depth_file = None if depth is None else DepthFile(depth, unit=depth_unit * applied_scale)
+        depth = depth_of_frame(frame, file, field)
+        depth_file = None if depth is None else DepthFile(depth, unit=depth_unit.unit * applied_scale)
+        if depth is not None and all(view.load_depth is None for view in views):
+            _say_unit(notes, depth, depth_unit)
         files = ViewFiles(photo, _side_file(frame, "mask_path", file, field), depth_file)
         views.append(
             posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes, rescale_cameras=rescale)
         )
     points = _points(meta, file, applied_scale, {str(path): name for path, name in zip(paths, names, strict=True)})
+    unused = [key for key in meta if key not in KNOWN_FIELDS]
+    unused += [key for key in dict.fromkeys(key for frame in frames for key in frame) if key not in KNOWN_IN_FRAMES]
+    if unused:
+        notes.say(f"fields of {file.name} that are not used: {', '.join(unused)}")
     metric = "depth_unit_scale_factor" in meta
     return Scene(tuple(views), points, metric=metric, source=Path(path), notes=notes.sentences(len(views)))
 
@@ -120,6 +137,31 @@ def transforms_file(path: Path, split: str | None = None) -> Path:
     raise InputError("scene file", "none", " or ".join(candidate.name for candidate in candidates), file=path)
 
 
+def transforms_depth_unit(meta: Json, file: Path) -> DepthUnit:
+    """What a stored 1 of depth is in units of the scene.
+
+    Raises:
+        InputError: If a field that says it is no positive number.
+    """
+    stated = stated_unit(meta, file, (*METRES_OF_A_STEP, EITHER))
+    return stated or DepthUnit(DEFAULT_DEPTH_UNIT, f"assumed, as {file.name} states none")
+
+
+def depth_of_frame(frame: Json, file: Path, field: str) -> Path | None:
+    """The depth image of a frame, as nerfstudio or instant-ngp names it.
+
+    Raises:
+        InputError: If the field is no path.
+    """
+    return next((path for key in DEPTH_KEYS if (path := _side_file(frame, key, file, field)) is not None), None)
+
+
+def _say_unit(notes: SceneNotes, depth: Path, unit: DepthUnit) -> None:
+    notes.say(f"a stored 1 of depth is {describe_unit(unit.unit)} units of the scene, {unit.source}")
+    for sentence in stored_depth_notes(read_stored_depth(depth)) if depth.is_file() else ():
+        notes.say(f"{depth.name}: {sentence}")
+
+
 def frame_camera(frame: Json, meta: Json, photo: Path, *, file: Path, field: str) -> LensCamera:
     """Intrinsics of a frame: its own fields, else those of the file; size and principal point default to the photo's.
 
@@ -139,7 +181,8 @@ def frame_camera(frame: Json, meta: Json, photo: Path, *, file: Path, field: str
     size = (int(width), int(height))
     focal = [number("fl_x"), number("fl_y")]
     for axis, key in enumerate(("camera_angle_x", "camera_angle_y")):
-        angle = number(key)
+        degrees = number(f"{'xy'[axis]}_fov")  # as instant-ngp has it
+        angle = number(key) if degrees is None else math.radians(degrees)
         if focal[axis] is None and angle is not None:
             if not 0 < angle < math.pi:
                 raise InputError(f"{field}: {key}", angle, "an angle between 0 and pi, in radians", file=file)

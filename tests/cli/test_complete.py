@@ -14,7 +14,7 @@ from PIL import Image
 
 from scene_depth.cli.complete import Complete
 from scene_depth.depth import completion
-from scene_depth.depth.completion_files import frame_camera
+from scene_depth.depth.completion_files import FrameFiles, frame_camera
 from scene_depth.errors import InputError
 
 SHAPE = (24, 32)
@@ -111,7 +111,7 @@ def test_without_intrinsics_the_report_says_so(tmp_path, capsys):
     report = run(rgb, depth, "--output", tmp_path / "out")
     assert report.frames[0].intrinsics.startswith("nominal, 60 degrees")
     assert "field of view of 60 degrees" in capsys.readouterr().out
-    camera, _ = frame_camera((32, 24), depth, None, 0.0)
+    camera = frame_camera(FrameFiles("0", depth, None, None, None, (32, 24)), None, 0.0).camera
     assert 2 * np.degrees(np.arctan(16 / float(camera.K[0, 0, 0]))) == pytest.approx(60)
 
 
@@ -119,9 +119,9 @@ def test_intrinsics_of_another_size_are_scaled(tmp_path):
     rgb, depth = write_frame(tmp_path / "in")
     K = tmp_path / "large.json"
     K.write_text(json.dumps({"fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5, "width": 64, "height": 48}))
-    camera, source = frame_camera((32, 24), depth, K, 0.0)
-    assert camera.K[0].tolist() == [[30, 0, 16], [0, 30, 12], [0, 0, 1]]
-    assert source == str(K)
+    placed = frame_camera(FrameFiles("0", depth, None, None, None, (32, 24)), K, 0.0)
+    assert placed.camera.K[0].tolist() == [[30, 0, 16], [0, 30, 12], [0, 0, 1]]
+    assert placed.source == str(K)
     K.write_text(json.dumps({"fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5, "width": 64, "height": 64}))
     with pytest.raises(InputError, match="64 x 64"):
         run(rgb, depth, "--output", tmp_path / "out", "--K", K)
@@ -298,8 +298,8 @@ def test_nothing_known_is_named_with_its_file(tmp_path):
         (lambda f: {"depth": f / "no.png"}, "no.png: depth: found no such file"),
         (lambda f: {"rgb": f / "rgb"}, "rgb: RGB: found a folder; accepted: a file like the depth"),
         (lambda f: {"depth": f / "rgb.txt"}, "rgb.txt"),
-        (lambda f: {"options": ["--mask", f / "small.png"]}, "small.png: mask size: found 5 x 4 pixels"),
-        (lambda f: {"rgb": f / "small.png"}, "small.png: RGB size: found 5 x 4 pixels; accepted: 32 x 24"),
+        (lambda f: {"options": ["--mask", f / "small.png"]}, "small.png: mask size: found 4 x 9 pixels"),
+        (lambda f: {"rgb": f / "small.png"}, "small.png: RGB size: found 4 x 9 pixels; accepted: 32 x 24"),
         (lambda f: {"options": ["--inpainter", "nix"]}, "inpainter: found 'nix'"),
         (lambda f: {"options": ["--prior", "nix"]}, "monocular model: found 'nix'"),
         (lambda f: {"options": ["--prior", "marigold", "--inpainter", "linear"]}, "prior: found with the inpainter 'linear'"),
@@ -313,7 +313,7 @@ def test_bad_input_is_named_and_nothing_is_written(tmp_path, change, message):
     folder = tmp_path / "in"
     rgb, depth = write_frame(folder)
     (folder / "rgb.txt").write_text("no depth")
-    Image.fromarray(np.zeros((4, 5), dtype=np.uint8)).save(folder / "small.png")
+    Image.fromarray(np.zeros((9, 4), dtype=np.uint8)).save(folder / "small.png")
     before = {path: (folder / path).read_bytes() for path in contents(folder)}
     parts = {"rgb": rgb, "depth": depth, "output": tmp_path / "out", "options": [], **change(folder)}
     with pytest.raises(InputError, match=message):
