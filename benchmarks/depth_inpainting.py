@@ -65,7 +65,7 @@ def main() -> int:
 
         journal = arguments.output / f"{name}.jsonl"
         result = run_depth(chosen, settings, processes=arguments.processes, journal=journal, on_progress=on_progress)
-        if result.interrupted:
+        if not result.finished:
             raise KeyboardInterrupt
         return report_of(result)
 
@@ -81,7 +81,7 @@ def main() -> int:
     for name, report in vars(runs).items():
         if report is not None:
             with atomic_path(arguments.output / f"{name}.json") as path:
-                path.write_text(json.dumps(report.to_json(), allow_nan=False), encoding="utf-8")
+                path.write_text(json.dumps(report.as_dict(), allow_nan=False), encoding="utf-8")
     if not arguments.quick:
         write_section("depth inpainting", lines)
     return 0

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.results import table
 from scene_depth.evaluation.depth_protocols import HOLES, STANDARD
+from scene_depth.evaluation.depth_report import FLOOR
 from scene_depth.evaluation.depth_rows import DepthRow
-from scene_depth.evaluation.summaries import FLOOR
 
 
 def ratio_table(rows: Sequence[DepthRow], pair: tuple[str, str], titles: tuple[str, str]) -> tuple[list[str], dict[str, float]]:

@@ -26,7 +26,7 @@ def rows_of(sources: Sequence[FrameSource], settings: DepthSettings, journal: Pa
         KeyboardInterrupt: If the run was interrupted; the journal has what is done.
     """
     result = run_depth(sources, settings, processes=processes, journal=journal, on_progress=print_progress)
-    if result.interrupted:
+    if not result.finished:
         raise KeyboardInterrupt
     return list(result.rows)
 

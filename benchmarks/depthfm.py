@@ -27,7 +27,7 @@ from scene_depth.depth.depthfm.ldm import unet_config
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.latent.vae import diffusers_class
 from scene_depth.depth.monocular import MonocularMap
-from scene_depth.evaluation.memory import PeakMemory
+from scene_depth.evaluation.depth_rows import PeakMemory
 from scene_depth.evaluation.monocular_scores import ENSEMBLES, STEPS, sweep, sweep_table
 
 HPARAMS: dict[str, Any] = {

@@ -28,7 +28,7 @@ from scene_depth.depth.depthlab import fills
 from scene_depth.depth.depthlab.features import SELF_ATTENTION, connect
 from scene_depth.depth.depthlab.networks import DualBranch, build_unets, predict_v, reference_features
 from scene_depth.depth.masks import strokes
-from scene_depth.evaluation.memory import PeakMemory
+from scene_depth.evaluation.depth_rows import PeakMemory
 
 CONFIG = {
     "sample_size": 96,

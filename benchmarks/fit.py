@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.results import machine, write_section
 from benchmarks.shared_data import shared_file
-from scene_depth.evaluation.view_scores import score_views
+from scene_depth.evaluation.scene_scores import score_views
 from scene_depth.fitting.config import DEFAULTS, FitConfig
 from scene_depth.fitting.fit import fit
 from scene_depth.fitting.losses import l1_ssim_in_torch, photometric_loss

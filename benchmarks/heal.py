@@ -33,7 +33,7 @@ from benchmarks.heal_speed import measure_speed, speed_lines
 from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
-from scene_depth.evaluation.scene_scores import SceneScore, mean_scores, score_scene
+from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import read_image, write_image
@@ -87,7 +87,7 @@ def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
     scored: dict[str, list[SceneScore]] = {}
     for way, edited in {BEFORE: splats, **{way: result.splats for way, result in results.items()}}.items():
         before = None if way == BEFORE else splats
-        scored[way] = score_scene(edited, case.test, holes, max_size=case.max_size, before=before)
+        scored[way] = evaluate_scene(edited, case.test, holes, max_size=case.max_size, before=before)
     content = summary(case, splats, fit_times, selecting, results, scored)
     if case.truth is not None:
         for way, edited in {BEFORE: splats, **{way: result.splats for way, result in results.items()}}.items():
@@ -102,7 +102,7 @@ def fitted_views_psnr(case: Case, splats: GaussianSplats) -> float:
     truth = {view.name: view for view in case.truth.views}
     showing = [view for view in case.train.views if view.load_mask is not None and view.mask().any()]
     scene = replace(case.truth, views=tuple(truth[view.name] for view in showing))
-    scores = score_scene(splats, scene, {view.name: view.mask() for view in showing}, max_size=case.max_size)
+    scores = evaluate_scene(splats, scene, {view.name: view.mask() for view in showing}, max_size=case.max_size)
     return mean_scores(scores)["psnr_hole"]
 
 

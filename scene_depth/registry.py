@@ -82,7 +82,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """All registered names, sorted; nothing is imported."""
-        return sorted(self._targets())
+        return list(self.targets())
 
     def available(self) -> list[Entry]:
         """All registered entries. Each is imported on its own: a broken one is listed with its problem, and the others work.
@@ -91,7 +91,7 @@ class Registry:
         ``find_weights``, a function without arguments that raises an InputError if its default ones are not on this machine.
         """
         found = []
-        for name, target in sorted(self._targets().items()):
+        for name, target in self.targets().items():
             try:
                 loaded = load_object(target, name)
             except InputError as error:
@@ -119,15 +119,17 @@ class Registry:
         name, own = split_options(spec)
         return self._make(load_object(self._find_target(name), name), name, own | options)
 
-    def _targets(self) -> dict[str, str]:
-        return {entry.name: entry.value for entry in entry_points(group=self.group)} | dict(self.built_in)
+    def targets(self) -> dict[str, str]:
+        """Name -> ``module:attribute``, sorted by name; nothing is imported."""
+        found = {entry.name: entry.value for entry in entry_points(group=self.group)} | dict(self.built_in)
+        return dict(sorted(found.items()))
 
     def _find_target(self, name: str) -> str:
         if ":" in name:
             return name
-        targets = self._targets()
+        targets = self.targets()
         if name not in targets:
-            accepted = f"one of {', '.join(sorted(targets))}, or module:attribute, or file.py:attribute"
+            accepted = f"one of {', '.join(targets)}, or module:attribute, or file.py:attribute"
             raise InputError(self.what, repr(name), accepted)
         return targets[name]
 

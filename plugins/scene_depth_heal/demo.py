@@ -11,10 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from scene_depth.cli.eval_scene import COLUMNS
+from scene_depth.cli.eval import COLUMNS
 from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.errors import InputError
-from scene_depth.evaluation.scene_scores import find_holes, mean_scores, score_scene
+from scene_depth.evaluation.scene_scores import evaluate_scene, find_holes, mean_scores
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit
 from scene_depth.io.atomic import atomic_path, check_writable
@@ -53,7 +53,7 @@ def demo(
         results = _heals(before, train, on_progress)
     write_splats(folder / HEALED, results["heal"].splats)
     holes = find_holes(truth, samples / "masks")
-    measures = {name: mean_scores(score_scene(result.splats, truth, holes)) for name, result in results.items()}
+    measures = {name: mean_scores(evaluate_scene(result.splats, truth, holes)) for name, result in results.items()}
     content = {
         "scene": scene,
         "seconds": time.perf_counter() - started,

@@ -19,7 +19,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -181,19 +181,20 @@ def _print_commands() -> None:
         if present := [name for name in names if name in found]:
             print(f"\n{task}:")
             for name in present:
-                print(f"  {name:<10} {_summary(found[name])}")
+                print(f"  {name:<10} {summarize_target(found[name].value)}")
     print("\nscene-depth COMMAND --help shows the options of a command, scene-depth --version the version. Every command takes")
     print("--max-pixels N and --max-splats N, above which a picture or a file of splats is refused as damaged.")
 
 
-def _summary(entry: EntryPoint) -> str:
-    """First line of a command's docstring, or why there is none."""
+def summarize_target(target: str) -> str:
+    """First line of the docstring of ``module:attribute``, else of the module, or why there is none; nothing is imported."""
+    module, _, name = target.partition(":")
     try:
-        tree = ast.parse(_find_source(entry.module).read_text(encoding="utf-8"))
+        tree = ast.parse(_find_source(module).read_text(encoding="utf-8"))
     except Exception as error:  # a broken extension must not hide the other commands
         return f"(broken: {type(error).__name__}: {error})"
     for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == entry.attr:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             return (ast.get_docstring(node) or "").partition("\n")[0]
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
-from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
 from scene_depth.depth.completion import (
     REPORT,
     CompletionReport,
@@ -49,8 +47,8 @@ class Complete:
     calibration: Path | None = None
     """KITTI calibration that places the camera beside the scanner: an object or odometry file, a folder with one a scan, or
     the folder of calib_cam_to_cam.txt and calib_velo_to_cam.txt. Completed depth is then KITTI's 16-bit PNG."""
-    settings: Annotated[CompletionSettings, tyro.conf.arg(name="")] = CompletionSettings()  # noqa: RUF009
-    """How they are completed."""
+    settings: Annotated[CompletionSettings, tyro.conf.arg(name="how it is completed")] = CompletionSettings()  # noqa: RUF009
+    """The inpainter, and what the files mean."""
     inpainter_options: tuple[str, ...] = ()
     """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER num_inference_steps=20 for depthlab."""
     fresh: bool = False
@@ -106,7 +104,7 @@ class Complete:
         if self.json:
             print_json(report)
             return
-        console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+        console = report_console()
         for frame in report.frames:
             low, high = frame.depth_range
             line = f"{frame.name}: {100 * frame.known_share:.1f} % known, completed from {low:.4g} to {high:.4g}"

@@ -1,50 +1,49 @@
-"""``scene-depth eval``: measures."""
+"""``scene-depth eval``: depth inpainters and edited splat scenes, measured against truth."""
 
 from __future__ import annotations
 
-import json as json_module
-import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.table import Table
 
-from scene_depth.cli.eval_scene import SceneEvaluation
-from scene_depth.cli.progress import watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
-from scene_depth.evaluation.depth_fit import Freedom
 from scene_depth.evaluation.depth_report import DepthReport, report_of
-from scene_depth.evaluation.depth_rows import FitOptions
-from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
-from scene_depth.evaluation.depth_tables import report_tables
-from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.evaluation.depth_tables import describe_report, report_tables, text_table
+from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
+from scene_depth.io.atomic import check_output, check_writable
+from scene_depth.io.json_reports import JsonReport
+from scene_depth.io.scenes import read_scene
+from scene_depth.io.splat_files import read_splats
 from scene_depth.options import with_options
 
-JOURNAL, REPORT = "rows.jsonl", "report.json"
+JOURNAL, REPORT, HEALED = "rows.jsonl", "report.json", "healed.ply"
+COLUMNS = (
+    ("psnr_hole", "PSNR hole", "{:.2f}"),
+    ("ssim_hole", "SSIM hole", "{:.3f}"),
+    ("psnr_outside", "PSNR outside", "{:.2f}"),
+    ("depth_abs_rel", "AbsRel hole", "{:.4f}"),
+    ("depth_delta1", "δ1 hole", "{:.3f}"),
+    ("seam_jump", "seam", "{:.4f}"),
+    ("consistency", "views agree", "{:.3f}"),
+    ("floating", "floating", "{:.3f}"),
+    ("preservation", "kept dB", "{:.1f}"),
+)
+"""Measures of ``SceneScore`` in a table: field, heading, form."""
 
 
 @dataclass(frozen=True)
-class Depth:
-    """Measure depth inpainters on RGB-D frames with truth.
+class ChosenFrames:
+    """Frames of a data set."""
 
-    Ctrl-C keeps what is done and prints it; with --output the same command goes on from there.
-    """
-
-    data: Annotated[Path, tyro.conf.Positional]
-    """Folder of frames (frames.json, NYUv2, KITTI, DIODE, ETH3D, ScanNet, rgb/ and depth/), one frame, or NYUv2's .mat file."""
-    inpainter: tuple[str, ...] = ("solver",)
-    """Names of depth inpainters, to be compared; with parameters as in depthlab[num_inference_steps=10]."""
-    inpainter_options: tuple[str, ...] = ()
-    """Parameters of all of them as KEY=VALUE, such as weights=FOLDER."""
-    protocol: str = "standard"
-    """What is hidden and where errors are counted: standard, holes, depthlab-masks, depthlab-known-share, nyu500, kitti."""
-    masks: tuple[str, ...] = ()
-    """Masks in place of the protocol's: rand10, patch30, points500, nyu500, lidar64, silhouette, segment, rect, outpaint, sensor,
-    strokes, circles, squares, mixture, sparse, object, native, input:NAME, ..."""
     frames: tuple[str, ...] = ()
     """Names of frames to take, with * and ? as wildcards; all by default."""
     roles: tuple[str, ...] = ("eval",)
@@ -53,16 +52,48 @@ class Depth:
     """Take only the first frames."""
     layout: str = "auto"
     """Layout of the data, if it is not to be found out."""
-    max_size: int | None = None
-    """Longer side to which larger frames are reduced, in pixels."""
-    prior: Literal["none", "simulated", "frame"] = "none"
-    """Monocular prior for inpainters that take one: made from the truth with 6 % smooth error, or what came with a frame."""
-    fit: Literal["none", "linear", "inverse", "log"] = "none"
-    """Fit predictions to the truth in that space before measuring, for methods without scale."""
-    fit_freedom: Freedom = "scale-shift"
-    """What the fit may change."""
-    fit_robust: bool = False
-    """Let the fit withstand outliers."""
+
+    def find(self, data: Path) -> list[FrameSource]:
+        """The frames that are asked for.
+
+        Raises:
+            InputError: If a name fits no frame, or nothing is left.
+        """
+        sources = find_frames(data, self.layout)
+        if self.limit is not None and self.limit < 1:
+            raise InputError("limit", self.limit, "at least 1")
+        for name in self.frames:
+            if not any(fnmatchcase(source.name, name) for source in sources):
+                known = [source.name for source in sources]
+                shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+                raise InputError("frames", repr(name), f"one of {shown}")
+        if self.frames:
+            chosen = [source for source in sources if any(fnmatchcase(source.name, name) for name in self.frames)]
+        else:
+            chosen = [source for source in sources if source.role in self.roles]
+        if not chosen:
+            found = ", ".join(sorted({source.role for source in sources}))
+            raise InputError("roles", ", ".join(self.roles), f"a role that frames of this data set have: {found}")
+        return chosen[: self.limit]
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Measure depth inpainters on RGB-D frames with truth: parts of the depth are hidden and predicted.
+
+    AbsRel is the mean of |depth - truth| / truth, δ1 the share of pixels off by a factor below 1.25, RMSE and MAE errors in
+    metres, GM the geometric mean over frames; seam is the error beside known pixels, edge F1 how well contours are placed.
+    Ctrl-C keeps what is done and prints it; with --output the same command goes on from there.
+    """
+
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """Folder of frames (frames.json, NYUv2, KITTI, DIODE, ETH3D, ScanNet, rgb/ and depth/), one frame, or NYUv2's .mat file."""
+    settings: Annotated[DepthSettings, tyro.conf.arg(name="what is measured")] = DepthSettings()  # noqa: RUF009
+    """Inpainters, and what is hidden from them."""
+    inpainter_options: tuple[str, ...] = ()
+    """Parameters of all inpainters as KEY=VALUE, such as weights=FOLDER."""
+    chosen: Annotated[ChosenFrames, tyro.conf.arg(name="which frames")] = ChosenFrames()
+    """Frames of the data set."""
     processes: int | None = None
     """Number of processes of one thread each; one for each core by default. 0: in this process, with its threads."""
     output: Path | None = None
@@ -74,78 +105,118 @@ class Depth:
 
     def run(self) -> None:
         """Runs the command."""
-        settings = DepthSettings(
-            inpainters=tuple(dict.fromkeys(with_options(name, self.inpainter_options) for name in self.inpainter)),
-            protocol=self.protocol,
-            masks=tuple(dict.fromkeys(self.masks)),
-            prior=self.prior,
-            fit=FitOptions(self.fit, self.fit_freedom, self.fit_robust),
-            max_size=self.max_size,
-        )
+        names = [with_options(name, self.inpainter_options) for name in self.settings.inpainters]
+        masks = tuple(dict.fromkeys(self.settings.masks))
+        settings = replace(self.settings, inpainters=tuple(dict.fromkeys(names)), masks=masks)
         settings.check()
-        sources = chosen_frames(find_frames(self.data, self.layout), self.frames, self.roles, self.limit)
-        journal = self._journal()
-        run = _with_progress(sources, settings, self.processes, journal)
+        sources = self.chosen.find(self.data)
+        journal = None if self.output is None else check_writable(self.output) / JOURNAL
+        if journal is not None and self.fresh:
+            journal.unlink(missing_ok=True)
+        counts = len(sources), len(settings.all_masks), len(settings.inpainters)
+        plan = "{} frames, {} masks, {} inpainters".format(*counts)
+        Console(stderr=True, highlight=False).print(f"{plan}: at most {counts[0] * counts[1] * counts[2]} results")
+        with watch_progress("depth") as on_progress:
+            run = run_depth(sources, settings, processes=self.processes, journal=journal, on_progress=on_progress)
         report = report_of(run)
         if self.output is not None:
-            with atomic_path(self.output / REPORT) as path:
-                path.write_text(json_module.dumps(report.to_json(), allow_nan=False), encoding="utf-8")
-        self._show(report)
-        if run.interrupted:
-            raise KeyboardInterrupt
-
-    def _journal(self) -> Path | None:
-        if self.output is None:
-            return None
-        check_writable(self.output)
-        journal = self.output / JOURNAL
-        if self.fresh:
-            journal.unlink(missing_ok=True)
-        return journal
-
-    def _show(self, report: DepthReport) -> None:
+            report.save(self.output / REPORT)
         if self.json:
-            print(json_module.dumps(report.to_json(), allow_nan=False))
-            return
-        console = Console(width=None if sys.stdout.isatty() else 220)
-        console.print(report_tables(report))
-        for mask, names in report.skipped.items():
-            console.print(f"{mask}: not for {', '.join(names)} (the frame lacks what the mask needs)", highlight=False)
-        for row in report.rows:
-            if row.failure is not None:
-                console.print(f"failed: {row.frame}, {row.mask}, {row.inpainter}: {row.failure}", style="red", highlight=False)
-        if not report.complete:
-            console.print(f"incomplete: {len(report.rows)} of {report.planned} rows", style="yellow")
+            print_json(report)
+        else:
+            _show(report)
+        end_if_stopped(run)
 
 
-def chosen_frames(
-    sources: list[FrameSource], names: tuple[str, ...], roles: tuple[str, ...], limit: int | None
-) -> list[FrameSource]:
-    """The frames of those names, or without names those of those roles; at most ``limit``.
+def _show(report: DepthReport) -> None:
+    console = report_console()
+    console.print(report_tables(report))
+    for mask, names in report.skipped.items():
+        console.print(f"{mask}: not for {', '.join(names)} (the frame lacks what the mask needs)")
+    for row in report.rows:
+        if row.failure is not None:
+            console.print(f"failed: {row.frame}, {row.mask}, {row.inpainter}: {row.failure}", style="red")
+    console.print(describe_report(report))
+    if not report.complete:
+        console.print(f"incomplete: {len(report.rows)} of {report.planned} rows", style="yellow")
 
-    Raises:
-        InputError: If a name fits no frame, or nothing is left.
+
+@dataclass(frozen=True)
+class SceneReport(JsonReport):
+    """Measures of an edited scene.
+
+    Attributes:
+        splats: File of the scene.
+        mean: Mean of every measure over the views that have it.
+        views: Of each view that has a hole.
     """
-    if limit is not None and limit < 1:
-        raise InputError("limit", limit, "at least 1")
-    for name in names:
-        if not any(fnmatchcase(source.name, name) for source in sources):
-            known = [source.name for source in sources]
-            shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-            raise InputError("frames", repr(name), f"one of {shown}")
-    if names:
-        chosen = [source for source in sources if any(fnmatchcase(source.name, name) for name in names)]
-    else:
-        chosen = [source for source in sources if source.role in roles]
-    if not chosen:
-        found = ", ".join(sorted({source.role for source in sources}))
-        raise InputError("roles", ", ".join(roles), f"a role that frames of this data set have: {found}")
-    return chosen[:limit]
+
+    splats: str
+    mean: dict[str, float]
+    views: list[SceneScore]
 
 
-def _with_progress(sources: list[FrameSource], settings: DepthSettings, processes: int | None, journal: Path | None) -> DepthRun:
-    with watch_progress("depth") as on_progress:
-        return run_depth(sources, settings, processes=processes, journal=journal, on_progress=on_progress)
+@dataclass(frozen=True)
+class SceneEvaluation:
+    """Measure an edited splat scene on views whose truth is known: inside the hole, outside it, at the seam, between views.
+
+    PSNR (dB) and SSIM say how alike pictures are, the higher the better; AbsRel and δ1 how right the depth in the hole is; seam
+    is the relative step of depth at its border. "views agree" is the share of the hole's surface that other views show at the
+    same place, "floating" the share that stands before what they show, "kept dB" how little the edit changed elsewhere.
+    """
+
+    result: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]
+    """Splat file, or a folder with healed.ply."""
+    reference: Path
+    """Scene with the views as they should look, with depth where it is known."""
+    masks: Path | None = None
+    """Folder of masks named like the views, white where the object was; by default the reference's own masks."""
+    before: Path | None = None
+    """Splats before the edit, to measure what changed elsewhere."""
+    max_size: int = 640
+    """Longer side of the pictures that are compared, in pixels."""
+    output: Path | None = None
+    """JSON file for the measures."""
+    json: bool = False
+    """Print the measures as JSON to standard output."""
+
+    def run(self) -> None:
+        """Measures and prints."""
+        path = self.result / HEALED if self.result.is_dir() else self.result
+        if self.output is not None:
+            check_output(self.output, inputs=(path,))
+        truth = read_scene(self.reference)
+        before = None if self.before is None else read_splats(self.before)
+        scores = evaluate_scene(read_splats(path), truth, self.masks, max_size=self.max_size, before=before)
+        report = SceneReport(str(path), mean_scores(scores), scores)
+        if self.output is not None:
+            report.save(self.output)
+        if self.json:
+            print_json(report)
+            return
+        rows = [(score.name, asdict(score)) for score in scores]
+        console = report_console()
+        console.print(scene_table("", "view", [*rows, ("mean", report.mean)]))
+        console.print(_describe(report))
+
+
+def scene_table(title: str, heading: str, rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> Table:
+    """Measures of views or scenes, one row each."""
+    cells = [
+        [name, *("" if (value := values.get(field)) is None else form.format(value) for field, _, form in COLUMNS)]
+        for name, values in rows
+    ]
+    return text_table(title, [heading, *(title for _, title, _ in COLUMNS)], cells)
+
+
+def _describe(report: SceneReport) -> str:
+    mean, views = report.mean, f"over {len(report.views)} views"
+    words = []
+    if "psnr_hole" in mean:
+        words.append(f"the pictures agree with the truth to {mean['psnr_hole']:.1f} dB (more is better)")
+    if "depth_abs_rel" in mean:
+        words.append(f"depth is off by {100 * mean['depth_abs_rel']:.2g} %")
+    return f"In the hole {' and '.join(words)}, {views}." if words else f"Nothing of the hole could be measured {views}."
 
 
 _Depth = Annotated[Depth, tyro.conf.subcommand("depth", prefix_name=False)]
@@ -153,5 +224,5 @@ _Scene = Annotated[SceneEvaluation, tyro.conf.subcommand("scene", prefix_name=Fa
 
 
 def eval(measure: Annotated[_Depth | _Scene, tyro.conf.arg(name="")]) -> None:
-    """Measures what this package makes, against truth."""
+    """Measure depth inpainters, or an edited scene, against truth."""
     measure.run()

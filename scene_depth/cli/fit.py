@@ -15,7 +15,7 @@ from rich.console import Console
 
 from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.errors import InputError
-from scene_depth.evaluation.view_scores import ViewScore, score_views
+from scene_depth.evaluation.scene_scores import ViewScore, score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
 from scene_depth.fitting.config import FitConfig, Rates
 from scene_depth.fitting.density import MCMC, Default, Guided

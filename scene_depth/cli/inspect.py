@@ -2,62 +2,79 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from scene_depth.cameras import Cameras, concatenate_cameras
+from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import SH_COUNT, SplatRepair, SplatReport, check_keep, lint_file, repair_splats
 from scene_depth.io.atomic import check_output
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import lost_in, splat_format, write_splats
+from scene_depth.splats import GaussianSplats
 
 
-def inspect(
-    file: Annotated[Path, tyro.conf.Positional],
-    fix: Path | None = None,
-    cameras: Path | None = None,
-    keep: tuple[str, ...] = (),
-    json: bool = False,
-    strict: bool = False,
-) -> None:
-    """Look for what is wrong with a file of splats: NaN, infinities, giants, fog, odd rotations, colours and sizes.
+@dataclass(frozen=True)
+class Repaired:
+    """A repaired copy: its file, number of splats, what was changed, and what its format cannot hold."""
 
-    Args:
-        file: A .ply, .compressed.ply, .spz or .splat file. It is never changed.
-        fix: Write a repaired copy there, in any of these formats.
-        cameras: Scene (COLMAP, transforms.json, ...) that the splats were trained on, to find fog before its cameras.
-        keep: Names of findings that --fix leaves alone.
-        json: Print the report as JSON.
-        strict: End with exit code 1 if anything worse than a note was found.
-    """
-    check_keep(keep)
-    if fix is not None:
-        splat_format(fix)
-        check_output(fix, inputs=(file,))
-    batch = _cameras(cameras) if cameras is not None else None
-    splats, report = lint_file(file, cameras=batch)
-    repairs: tuple[SplatRepair, ...] = ()
-    lost: list[str] = []
-    if fix is not None:
-        splats, repairs = repair_splats(splats, cameras=batch, keep=keep)
+    file: str
+    splats: int
+    repairs: tuple[SplatRepair, ...]
+    lost: list[str]
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Look for what is wrong with a file of splats: NaN, infinities, giants, fog, odd rotations, colours and sizes."""
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """A .ply, .compressed.ply, .spz or .splat file. It is never changed."""
+    fix: Path | None = None
+    """Write a repaired copy there, in any of these formats."""
+    cameras: Path | None = None
+    """Scene (COLMAP, transforms.json, ...) that the splats were trained on, to find fog before its cameras."""
+    keep: tuple[str, ...] = ()
+    """Names of findings that --fix leaves alone."""
+    json: bool = False
+    """Print the report as JSON."""
+    strict: bool = False
+    """End with exit code 1 if anything worse than a note was found."""
+
+    def run(self) -> None:
+        """Runs the command."""
+        check_keep(self.keep)
+        if self.fix is not None:
+            splat_format(self.fix)
+            check_output(self.fix, inputs=(self.file,))
+        cameras = None if self.cameras is None else _cameras(self.cameras)
+        splats, report = lint_file(self.file, cameras=cameras)
+        fixed = None if self.fix is None else self._repair(self.fix, splats, report, cameras)
+        if self.json:
+            print_json(report.as_dict() | {"fixed": None if fixed is None else asdict(fixed)})
+        else:
+            print("\n".join([*_lines(report), *([] if fixed is None else _repair_lines(fixed))]))
+        if self.strict and not report.clean:
+            sys.exit(1)
+
+    def _repair(self, path: Path, splats: GaussianSplats, report: SplatReport, cameras: Cameras | None) -> Repaired:
+        splats, repairs = repair_splats(splats, cameras=cameras, keep=self.keep)
         if len(splats) == 0:
-            raise InputError("splats", f"none left of {report.splats} after the repair", "some that can be kept", file=file)
-        repairs = (*(SplatRepair(f.name, f.count, f.repair or "") for f in report.findings if f.name == SH_COUNT), *repairs)
-        lost = lost_in(splat_format(fix), splats)
-        write_splats(fix, splats, inputs=(file,))
-    if json:
-        fixed = {"file": str(fix), "splats": len(splats), "repairs": [asdict(repair) for repair in repairs], "lost": lost}
-        print(json_module.dumps({**report.to_json(), "fixed": None if fix is None else fixed}, allow_nan=False))
-    else:
-        print("\n".join([*_lines(report), *(_repair_lines(fix, len(splats), repairs, lost) if fix is not None else [])]))
-    if strict and not report.clean:
-        sys.exit(1)
+            raise InputError("splats", f"none left of {report.splats} after the repair", "some that can be kept", file=self.file)
+        cut = [SplatRepair(f.name, f.count, f.repair or "") for f in report.findings if f.name == SH_COUNT]
+        lost = lost_in(splat_format(path), splats)
+        write_splats(path, splats, inputs=(self.file,))
+        return Repaired(str(path), len(splats), (*cut, *repairs), lost)
+
+
+def inspect(arguments: Annotated[Inspect, tyro.conf.arg(name="")]) -> None:
+    """Look for what is wrong with a file of splats, and repair it."""
+    arguments.run()
 
 
 def _cameras(path: Path) -> Cameras:
@@ -96,7 +113,7 @@ def _up_line(report: SplatReport) -> str:
     return f"{report.up}, {sources[report.up_from]}{advice}"
 
 
-def _repair_lines(path: Path, count: int, repairs: tuple[SplatRepair, ...], lost: list[str]) -> list[str]:
-    changes = [f"    {repair.name}: {repair.count:,} {repair.action}" for repair in repairs]
-    losses = [f"    lost: {sentence}" for sentence in lost]
-    return [f"written: {path}, {count:,} splats", *(changes or ["    nothing to repair"]), *losses]
+def _repair_lines(fixed: Repaired) -> list[str]:
+    changes = [f"    {repair.name}: {repair.count:,} {repair.action}" for repair in fixed.repairs]
+    losses = [f"    lost: {sentence}" for sentence in fixed.lost]
+    return [f"written: {fixed.file}, {fixed.splats:,} splats", *(changes or ["    nothing to repair"]), *losses]

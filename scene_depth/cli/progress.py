@@ -71,6 +71,11 @@ def end_if_stopped(report: Stoppable) -> None:
         raise KeyboardInterrupt
 
 
+def report_console() -> Console:
+    """What reports are printed with: as wide as the terminal, and of one width where there is none."""
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
 def print_json(report: Any, *, indent: int | None = None) -> None:
     """Prints a report on standard output: one with ``as_json`` as it says, a dataclass or plain values as strict JSON."""
     if hasattr(report, "as_json"):

@@ -1,20 +1,25 @@
-"""``scene-depth train``: trains depth models."""
+"""``scene-depth train``: trains depth models. Its help names all trainings and imports none of them."""
 
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 
-from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
-from scene_depth.training.log import TrainingReport
-from scene_depth.training.loop import train
-from scene_depth.training.registry import find_training, training_config
+from scene_depth.cli.app import summarize_target
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
+from scene_depth.training.registry import TRAININGS, find_training, training_config
+
+if TYPE_CHECKING:
+    from scene_depth.training.log import TrainingReport
+
+
+def _describe_trainings() -> str:
+    lines = [f"{name}: {summarize_target(target)}" for name, target in TRAININGS.targets().items()]
+    return "\n".join(["What to train, by name, module:attribute or file.py:attribute.", *lines])
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,7 @@ class Train:
     On several devices: torchrun --nproc-per-node N -m scene_depth.cli.app train ...
     """
 
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """What to train: auxiliary, depthlab, depthfm, refined, vae (a small autoencoder for small latent models), or a name that
-    another package registers."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL", help=_describe_trainings())]
     output: Path
     """Folder for config.json, log.jsonl, checkpoint.pt, weights/, best/, validation/ and report.json."""
     config: str | None = None
@@ -45,6 +48,8 @@ class Train:
             InputError: For bad input, before anything is computed.
             KeyboardInterrupt: After saving, if Ctrl-C was pressed.
         """
+        from scene_depth.training.loop import train
+
         training = find_training(self.model)
         saved = self.output / "config.json"
         source = str(saved) if self.config is None and self.resume and saved.is_file() else self.config
@@ -53,20 +58,23 @@ class Train:
             objective = training.make(config)
             report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, on_progress=on_progress)
         if os.environ.get("RANK", "0") == "0":  # of several processes, the first one speaks
-            self._show(report)
+            self._show(report, config.train.steps)
         end_if_stopped(report)
         return report
 
-    def _show(self, report: TrainingReport) -> None:
+    def _show(self, report: TrainingReport, steps: int) -> None:
         if self.json:
             print_json(report)
             return
-        console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+        console = report_console()
         console.print(f"{report.steps} steps in {report.seconds:.0f} s, {report.parameters:,} parameters on {report.device}")
         for what, values in (("loss", report.losses), ("validation", report.measures)):
             if values:
                 console.print(f"{what}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
-        console.print(f"weights in {self.output / 'weights'}")
+        if report.finished:
+            console.print(f"The training is complete; its weights are in {self.output / 'weights'}.")
+        else:
+            console.print(f"Stopped after {report.steps} of {steps} steps; the same command with --resume goes on.")
 
 
 def train_command(arguments: Annotated[Train, tyro.conf.arg(name="")]) -> None:

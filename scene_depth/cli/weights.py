@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.registry import load_object
 
@@ -54,7 +54,7 @@ class Convert:
             if path.is_file()
         }
         if self.json:
-            print(json_module.dumps({"output": str(self.output), "bytes": files, "notes": notes}))
+            print_json({"output": str(self.output), "bytes": files, "notes": notes})
             return
         print(f"{len(files)} files, {sum(files.values()) / 1e9:.3g} GB, in {self.output}")
         for note in notes:

@@ -1,4 +1,4 @@
-"""Errors of a depth map against truth, with the definitions of the benchmarks that report them."""
+"""Measures of a depth map against truth, with the definitions of the benchmarks that report them: errors, edges, uncertainty."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from scene_depth.errors import InputError
 
@@ -17,6 +17,14 @@ DISTANCES = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 80.0, float("inf"))
 
 SEAM_WIDTH = 2
 """Hidden pixels at most this many pixels (8-connected) from a known one belong to the seam."""
+
+SOBEL_THRESHOLDS = (0.25, 0.5, 1.0)
+"""Gradient magnitudes in metres of Hu et al. 2019, table 3; the Sobel kernel is not normalised."""
+
+RATIO_THRESHOLDS = tuple(np.linspace(1.05, 1.25, 10))
+"""Depth ratios of neighbours of Depth Pro."""
+
+SPARSIFICATION_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,45 @@ class ClassErrors:
 
     name: str
     errors: DepthErrors
+
+
+@dataclass(frozen=True)
+class EdgeScores:
+    """Agreement of edges. None where there is nothing to divide by.
+
+    Attributes:
+        precision: Share of predicted edge pixels that are true ones.
+        recall: Share of true edge pixels that are predicted.
+        f1: Harmonic mean of both.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class UncertaintyScores:
+    """Quality of an uncertainty as a ranking of errors. None where it cannot be told (no pixel, no spread).
+
+    Attributes:
+        pixels: Number of pixels.
+        spearman: Rank correlation of uncertainty and error.
+        ause: Area under the sparsification error, normalised by the mean error: 0 = as good as the true error (Ilg et al. 2018,
+            "Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow", section 5).
+        error_most_uncertain_third: Mean error of the third of pixels with the largest uncertainty.
+        error_least_uncertain_third: Mean error of the third with the smallest.
+        ratio_of_thirds: The first over the second (DepthFM reports 3.21, Gui et al. 2024).
+        within_one_sigma: Share of pixels with error <= uncertainty; meaningful if both are in the same unit.
+    """
+
+    pixels: int
+    spearman: float | None = None
+    ause: float | None = None
+    error_most_uncertain_third: float | None = None
+    error_least_uncertain_third: float | None = None
+    ratio_of_thirds: float | None = None
+    within_one_sigma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +226,125 @@ def split_regions(truth_valid: NDArray[np.bool_], known: NDArray[np.bool_], *, s
     return Regions(hidden=hidden, known=truth_valid & known, seam=hidden & near, all=truth_valid)
 
 
+def sobel_edge_scores(
+    prediction: NDArray[np.floating],
+    truth: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    region: NDArray[np.bool_] | None = None,
+    *,
+    thresholds: Sequence[float] = SOBEL_THRESHOLDS,
+) -> EdgeScores:
+    """Edge precision and recall by Sobel gradients (Hu et al. 2019, "Revisiting Single Image Depth Estimation", section 4.2).
+
+    An edge is a pixel where sqrt(gx^2 + gy^2) exceeds the threshold, gx and gy by the 3x3 Sobel kernel (1 2 1) on depth in
+    metres. Edges must fall on the same pixel. Scores are means over those thresholds that have edges, as in the paper;
+    DepthFM (Gui et al. 2024, Middlebury) and DiverseDepth report the same kind of score, without saying which thresholds.
+
+    Args:
+        prediction, truth: z-depth in metres  # [H, W]
+        valid: Pixels with truth; an edge is looked for where the whole 3x3 window is valid  # [H, W]
+        region: Pixels to count, for instance the hole; None counts all  # [H, W]
+        thresholds: Gradient magnitudes, in metres.
+    """
+    countable = ndimage.binary_erosion(valid, np.ones((3, 3), bool), border_value=0)
+    if region is not None:
+        countable = countable & region
+    true_gradient, predicted_gradient = (_sobel(np.where(valid, depth, 0.0))[countable] for depth in (truth, prediction))
+    return _mean_scores([_scores(predicted_gradient > limit, true_gradient > limit) for limit in thresholds])
+
+
+def boundary_scores(
+    prediction: NDArray[np.floating],
+    truth: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    region: NDArray[np.bool_] | None = None,
+    *,
+    thresholds: Sequence[float] = RATIO_THRESHOLDS,
+) -> EdgeScores:
+    """Occluding contours by depth ratios, free of scale (Depth Pro, Bochkovskii et al. 2024, section 3.3).
+
+    Of two neighbours one occludes the other where the ratio of their depths exceeds t; the direction counts. Precision and recall
+    of these relations, then the mean over thresholds weighted by t.
+
+    Args:
+        prediction, truth: z-depth in any unit  # [H, W]
+        valid: Pixels with truth; both neighbours must be valid  # [H, W]
+        region: Pixels of which at least one neighbour must be part; None counts all pairs  # [H, W]
+        thresholds: Ratios above 1.
+    """
+    true_ratio, predicted_ratio = (_neighbour_log_ratios(depth, valid, region) for depth in (truth, prediction))
+    scores = []
+    for bound in np.log(thresholds):
+        predicted = np.concatenate([predicted_ratio > bound, predicted_ratio < -bound])
+        scores.append(_scores(predicted, np.concatenate([true_ratio > bound, true_ratio < -bound])))
+    return _mean_scores(scores, thresholds)
+
+
+def uncertainty_scores(uncertainty: ArrayLike, error: ArrayLike) -> UncertaintyScores:
+    """Compares a predicted uncertainty with the true error of the same pixels.
+
+    Args:
+        uncertainty: Relative standard deviation, not negative  # [N]
+        error: True error |d - g| / g, not negative  # [N]
+
+    Raises:
+        InputError: If the shapes differ or a value is negative or not finite.
+    """
+    u, e = _checked_ranking(uncertainty, error)
+    if u.size == 0:
+        return UncertaintyScores(pixels=0)
+    most, least = _thirds(u, e)
+    return UncertaintyScores(
+        pixels=int(u.size),
+        spearman=spearman(u, e),
+        ause=area_under_sparsification_error(u, e),
+        error_most_uncertain_third=most,
+        error_least_uncertain_third=least,
+        ratio_of_thirds=most / least if most is not None and least else None,
+        within_one_sigma=float(np.mean(e <= u)),
+    )
+
+
+def spearman(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Spearman's rank correlation, ties share their mean rank; None if one of both is constant."""
+    ranks = [stats.rankdata(np.asarray(values, dtype=np.float64)) for values in (first, second)]
+    centred = [rank - rank.mean() if rank.size else rank for rank in ranks]
+    norm = float(np.sqrt(np.sum(centred[0] ** 2) * np.sum(centred[1] ** 2)))
+    return float(np.sum(centred[0] * centred[1]) / norm) if norm > 0 else None
+
+
+def sparsification_curve(
+    uncertainty: ArrayLike, error: ArrayLike, *, steps: int = SPARSIFICATION_STEPS
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean error of what is left when the most uncertain pixels are dropped (Ilg et al. 2018, section 5).
+
+    Args:
+        uncertainty, error: As in ``uncertainty_scores``  # [N]
+        steps: Number of fractions.
+
+    Returns:
+        Dropped fractions 0, 1/steps, ... (steps - 1)/steps  # [steps]
+        Mean error of the rest over the mean error of all, dropping by uncertainty  # [steps]
+        The same dropping by the error itself, the best possible  # [steps]
+    """
+    u, e = _checked_ranking(uncertainty, error)
+    fractions = np.arange(steps) / steps
+    left = np.maximum(u.size - np.floor(fractions * u.size).astype(int), 1)
+    curves = []
+    for key in (u, e):
+        means = np.cumsum(e[np.argsort(key, kind="stable")]) / np.arange(1, e.size + 1)
+        curves.append(means[left - 1] / means[-1] if e.size and means[-1] > 0 else np.ones(steps))
+    return fractions, curves[0], curves[1]
+
+
+def area_under_sparsification_error(uncertainty: ArrayLike, error: ArrayLike) -> float | None:
+    """AUSE: area between the curve by uncertainty and the best possible curve; None without error or without spread."""
+    if not np.any(np.asarray(error) > 0) or np.ptp(np.asarray(uncertainty)) == 0:
+        return None
+    fractions, curve, oracle = sparsification_curve(uncertainty, error)
+    return float(np.sum(np.diff(fractions) * 0.5 * ((curve - oracle)[1:] + (curve - oracle)[:-1])))
+
+
 def measured_pairs(
     prediction: ArrayLike, truth: ArrayLike, valid: ArrayLike | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -209,3 +375,63 @@ def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
 
 def _root_mean(squares: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(squares)))
+
+
+def _sobel(depth: NDArray[np.floating]) -> NDArray[np.float64]:
+    across, down = (ndimage.sobel(depth.astype(np.float64), axis=axis, mode="nearest") for axis in (0, 1))
+    magnitude: NDArray[np.float64] = np.hypot(across, down)
+    return magnitude
+
+
+def _neighbour_log_ratios(
+    depth: NDArray[np.floating], valid: NDArray[np.bool_], region: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    logarithm = np.log(np.where(valid, depth, 1.0).astype(np.float64))
+    ratios = []
+    for first, second in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1, :], np.s_[1:, :])):
+        pairs = valid[first] & valid[second]
+        if region is not None:
+            pairs &= region[first] | region[second]
+        ratios.append((logarithm[second] - logarithm[first])[pairs])
+    return np.concatenate(ratios)
+
+
+def _scores(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> EdgeScores:
+    hits, found, wanted = (int(np.count_nonzero(edges)) for edges in (predicted & true, predicted, true))
+    precision = hits / found if found else None
+    recall = hits / wanted if wanted else None
+    f1 = 2.0 * hits / (found + wanted) if found + wanted else None
+    return EdgeScores(precision, recall, f1)
+
+
+def _mean_scores(scores: Sequence[EdgeScores], weights: Sequence[float] | None = None) -> EdgeScores:
+    """Means over those that are there."""
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        present = [i for i, value in enumerate(values) if value is not None]
+        if not present:
+            return None
+        chosen = None if weights is None else [weights[i] for i in present]
+        return float(np.average([values[i] or 0.0 for i in present], weights=chosen))
+
+    names = ("precision", "recall", "f1")
+    return EdgeScores(*(mean([getattr(score, name) for score in scores]) for name in names))
+
+
+def _thirds(u: NDArray[np.float64], e: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    third = u.size // 3
+    if third == 0 or np.ptp(u) == 0:  # an uncertainty without spread ranks nothing
+        return None, None
+    ordered = e[np.argsort(u, kind="stable")]
+    return float(np.mean(ordered[-third:])), float(np.mean(ordered[:third]))
+
+
+def _checked_ranking(uncertainty: ArrayLike, error: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    u, e = np.asarray(uncertainty, dtype=np.float64).ravel(), np.asarray(error, dtype=np.float64).ravel()
+    if u.shape != e.shape:
+        raise InputError("uncertainty", f"{u.size} values", f"{e.size}, as many as errors")
+    for name, values in (("uncertainty", u), ("error", e)):
+        bad = int(np.count_nonzero(~(np.isfinite(values) & (values >= 0))))
+        if bad:
+            raise InputError(name, f"{bad} of {values.size} values negative or not finite", "finite values of at least 0")
+    return u, e

@@ -1,4 +1,4 @@
-"""What is hidden, in which view, and where errors are counted: the protocols of depth inpainting and completion."""
+"""What is hidden, in which view, which prior is given, and where errors are counted: the protocols of depth inpainting."""
 
 from __future__ import annotations
 
@@ -10,20 +10,30 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from scene_depth.cameras import Cameras
 from scene_depth.datasets.frames.frame import DepthFrame
 from scene_depth.datasets.frames.resize import cropped_frame, resized_frame
 from scene_depth.depth.masks import MASKS, known_mask, mask_seed, patches, random_share
+from scene_depth.depth.masks.content import fill_nearest
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import Regions, split_regions
-from scene_depth.evaluation.depth_priors import PriorKind, prior_of
 
 NYU_VIEW = (304, 228)
 """Width and height after halving 640x480 and cropping the centre (Ma and Karaman 2018, section V)."""
 KITTI_VIEW = (1216, 352)
 """Width and height of the bottom crop of KITTI depth completion (Uhrig et al. 2017; Ma et al. 2019)."""
 NATIVE, OBJECT, NYU500, INPUT = "native", "object", "nyu500", "input:"
+
+PriorKind = Literal["none", "simulated", "frame"]
+
+ERROR = 0.06
+"""Mean of |factor - 1| of a simulated prior."""
+BLUR = 1 / 320
+"""Standard deviation of the blur relative to the width: 2 pixels of 640."""
+WAVE = 1 / 12
+"""Standard deviation of the noise's smoothing relative to the shorter side: errors of the size of furniture."""
 
 KNOWN_SHARES = (2, 5, 10, 30, 50)
 HOLES = ("patch5", "patch30", "silhouette", "segment", "rect", "outpaint", "sensor")
@@ -142,7 +152,9 @@ def make_case(frame: DepthFrame, mask: str, *, view: str = "whole", prior: Prior
     depth, known = given
     scored = frame.valid if frame.score_mask is None or mask != NATIVE else frame.valid & frame.score_mask
     regions = split_regions(scored, known)
-    cue = prior_of(prior, frame, mask_seed(frame.name, "prior"))
+    cue = frame_prior(frame) if prior == "frame" else None
+    if prior == "simulated":
+        cue = simulated_prior(frame.truth, mask_seed(frame.name, "prior"))
     if not known.any() or not regions.hidden.any() or (prior != "none" and cue is None):
         return None
     depth = np.where(known, depth, 0).astype(np.float32)
@@ -161,6 +173,47 @@ def make_case(frame: DepthFrame, mask: str, *, view: str = "whole", prior: Prior
         classes=frame.classes,
         class_names=frame.class_names,
     )
+
+
+def simulated_prior(
+    truth: NDArray[np.floating], seed: int, *, error: float = ERROR, blur: float = BLUR, wave: float = WAVE
+) -> NDArray[np.float32]:
+    """Relative inverse depth as a good monocular model might give it.
+
+    It is made from the truth, so objects and edges are right: what it gains is an upper bound for real models. True
+    inverse depth (gaps filled with the nearest truth), blurred, times smooth noise whose mean error is ``error``, under a
+    random affine map with positive scale.
+
+    Args:
+        truth: z-depth, 0 = none, some of it known  # [H, W]
+        seed: Seed of noise and affine map.
+        error: Mean of |factor - 1|.
+        blur: Standard deviation of the blur relative to the width.
+        wave: Standard deviation of the noise's smoothing relative to the shorter side.
+
+    Returns:
+        Inverse depth up to scale and shift, positive  # [H, W]
+    """
+    rng = np.random.default_rng(seed)
+    inverse = ndimage.gaussian_filter(1.0 / fill_nearest(truth), blur * truth.shape[1], mode="nearest")
+    noise = ndimage.gaussian_filter(rng.standard_normal(truth.shape), wave * min(truth.shape), mode="reflect")
+    noise -= noise.mean()
+    factor = np.exp(noise * (error / max(float(np.abs(noise).mean()), 1e-30)))
+    factor = 1.0 + (factor - 1.0) * (error / max(float(np.abs(factor - 1.0).mean()), 1e-30))
+    distorted = inverse * np.maximum(factor, 0.1)
+    scale, shift = float(np.exp(rng.uniform(-1.5, 1.5))), float(rng.uniform(0.0, 0.5))
+    prior: NDArray[np.float32] = (scale * (distorted + shift * np.median(distorted))).astype(np.float32)
+    return prior
+
+
+def frame_prior(frame: DepthFrame) -> NDArray[np.float32] | None:
+    """The inverse of the monocular prediction that came with a frame; None if none did  # [H, W]"""
+    if frame.prior is None:
+        return None
+    positive = frame.prior[frame.prior > 0]
+    if not positive.size:
+        return None
+    return (1.0 / np.maximum(frame.prior, 0.01 * float(np.median(positive)))).astype(np.float32)
 
 
 def check_mask(mask: str) -> None:
@@ -185,16 +238,19 @@ def nyu_view(frame: DepthFrame) -> DepthFrame:
     factor = max(320 / width, 240 / height)
     if factor < 1:
         frame = resized_frame(frame, max(1, round(width * factor)), max(1, round(height * factor)))
-    height, width = frame.truth.shape
-    crop_width, crop_height = min(NYU_VIEW[0], width), min(NYU_VIEW[1], height)
-    return cropped_frame(frame, (width - crop_width) // 2, (height - crop_height) // 2, crop_width, crop_height)
+    return _window(frame, NYU_VIEW, 2)
 
 
 def kitti_view(frame: DepthFrame) -> DepthFrame:
     """The bottom 352 rows and middle 1216 columns; smaller frames as they are."""
+    return _window(frame, KITTI_VIEW, 1)
+
+
+def _window(frame: DepthFrame, size: tuple[int, int], divisor: int) -> DepthFrame:
+    """The middle columns and, of the rows, those below 1 / divisor of the spare ones."""
     height, width = frame.truth.shape
-    crop_width, crop_height = min(KITTI_VIEW[0], width), min(KITTI_VIEW[1], height)
-    return cropped_frame(frame, (width - crop_width) // 2, height - crop_height, crop_width, crop_height)
+    crop_width, crop_height = min(size[0], width), min(size[1], height)
+    return cropped_frame(frame, (width - crop_width) // 2, (height - crop_height) // divisor, crop_width, crop_height)
 
 
 VIEWS: Mapping[str, Callable[[DepthFrame], DepthFrame]] = MappingProxyType(

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-import platform
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scene_depth.datasets.frames import find_frames
-from scene_depth.evaluation.depth_metrics import DepthErrors
+from scene_depth.evaluation.depth_metrics import DepthErrors, EdgeScores, spearman
 from scene_depth.evaluation.depth_protocols import DepthProtocol, check_protocol
-from scene_depth.evaluation.depth_rows import DepthRow, row_to_json
+from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
-from scene_depth.evaluation.depth_uncertainty import spearman
-from scene_depth.evaluation.summaries import Summary, geometric_mean, summarize
+from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.work import OnProgress
 
 MEASURES = tuple(name for name in DepthErrors.__dataclass_fields__ if name != "pixels")
-REGIONS = ("hidden", "known", "seam", "all")
-PACKAGES = ("scene-depth", "numpy", "scipy", "numba", "torch")
+FLOOR = 1e-6
+"""Errors below this count as this in geometric means, so that one perfect frame does not make them 0."""
+REPEATS = 2000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A measure over frames. Intervals are 95 % bootstrap percentiles over frames; None with fewer than two.
+
+    Attributes:
+        frames: Number of frames that have the measure.
+        mean: Arithmetic mean.
+        median: Median.
+        geometric_mean: Geometric mean of max(value, ``FLOOR``); None if a value is negative.
+        mean_interval: Interval of the mean.
+        geometric_mean_interval: Interval of the geometric mean.
+    """
+
+    frames: int
+    mean: float | None = None
+    median: float | None = None
+    geometric_mean: float | None = None
+    mean_interval: tuple[float, float] | None = None
+    geometric_mean_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +114,7 @@ class InpainterSummary:
 
 
 @dataclass(frozen=True)
-class DepthReport:
+class DepthReport(JsonReport):
     """Result of an evaluation of depth inpainting.
 
     Attributes:
@@ -105,8 +125,8 @@ class DepthReport:
         summaries: By mask and inpainter.
         inpainters: Over all masks.
         skipped: By mask, the frames that lack what it needs.
-        versions: Of this package and what the figures depend on.
         rows: Every single result, in the JSON file without its uncertainty samples.
+        versions: Of this package and what the figures depend on.
 
     Example:
         >>> import scene_depth as sd
@@ -116,14 +136,14 @@ class DepthReport:
     """
 
     protocol: str
-    settings: dict[str, Any]
+    settings: DepthSettings
     complete: bool
     planned: int
     summaries: list[MaskSummary]
     inpainters: list[InpainterSummary]
     skipped: dict[str, list[str]]
-    versions: dict[str, str]
-    rows: list[DepthRow] = field(repr=False)
+    rows: list[DepthRow]
+    versions: dict[str, str] = field(default_factory=versions)
 
     def __repr__(self) -> str:
         errors = (
@@ -136,11 +156,17 @@ class DepthReport:
         """The summary of that mask and inpainter, if there is one."""
         return next((item for item in self.summaries if (item.mask, item.inpainter) == (mask, inpainter)), None)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values without NaN or infinity."""
-        plain = asdict(self)
-        plain["rows"] = [row_to_json(row) | {"uncertainty_samples": []} for row in self.rows]
-        return plain
+    @property
+    def finished(self) -> bool:
+        """Whether every planned row is there."""
+        return self.complete
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, without the uncertainty samples of the rows."""
+        content = super().as_dict()
+        for row in content["rows"]:
+            row["uncertainty_samples"] = []
+        return content
 
 
 def evaluate_depth(
@@ -187,13 +213,12 @@ def report_of(run: DepthRun) -> DepthReport:
     summaries = [summarize_mask(mask, name, cells[mask, name]) for mask in masks for name in names if cells[mask, name]]
     return DepthReport(
         protocol=protocol.name,
-        settings=asdict(run.settings),
-        complete=not run.interrupted and len(run.rows) == run.planned,
+        settings=run.settings,
+        complete=run.finished and len(run.rows) == run.planned,
         planned=run.planned,
         summaries=summaries,
         inpainters=[_over_all(name, protocol, summaries, run.rows) for name in names],
         skipped=run.skipped,
-        versions={name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         rows=run.rows,
     )
 
@@ -201,20 +226,77 @@ def report_of(run: DepthRun) -> DepthReport:
 def summarize_mask(mask: str, inpainter: str, rows: Sequence[DepthRow]) -> MaskSummary:
     """Summary of the rows of one mask and inpainter, one row a frame."""
     good = [row for row in rows if row.failure is None]
-    parts: dict[str, Any] = {}
-    for region in REGIONS:
-        parts[region] = {name: summarize([getattr(getattr(row, region), name) for row in good]) for name in MEASURES}
-    for kind in ("edges", "boundaries"):
-        scores = [getattr(row, kind) for row in good if getattr(row, kind) is not None]
-        parts[kind] = {name: summarize([getattr(score, name) for score in scores]) for name in ("precision", "recall", "f1")}
-    certain = [row.uncertainty for row in good if row.uncertainty is not None]
-    for name in ("spearman", "ause", "ratio_of_thirds"):
-        parts[name] = summarize([getattr(score, name) for score in certain])
-    for name in ("seam_jump", "seam_jump_beside", "seconds", "cpu_seconds", "peak_memory_mb"):
-        parts[name] = summarize([getattr(row, name) for row in good])
-    exact = all(row.known_exact is not False for row in good)
-    parts |= {"distances": _by_distance(good), "classes": _by_class(good)}
-    return MaskSummary(mask, inpainter, len(good), len(rows) - len(good), known_exact=exact, **parts)
+    scores, certain = ("precision", "recall", "f1"), [row.uncertainty for row in good if row.uncertainty is not None]
+    return MaskSummary(
+        mask,
+        inpainter,
+        frames=len(good),
+        failures=len(rows) - len(good),
+        hidden=_summaries([row.hidden for row in good]),
+        known=_summaries([row.known for row in good]),
+        seam=_summaries([row.seam for row in good]),
+        all=_summaries([row.all for row in good]),
+        edges=_summaries([row.edges for row in good if row.edges is not None], scores),
+        boundaries=_summaries([row.boundaries for row in good if row.boundaries is not None], scores),
+        distances=_by_distance(good),
+        classes=_by_class(good),
+        spearman=summarize([item.spearman for item in certain]),
+        ause=summarize([item.ause for item in certain]),
+        ratio_of_thirds=summarize([item.ratio_of_thirds for item in certain]),
+        seam_jump=summarize([row.seam_jump for row in good]),
+        seam_jump_beside=summarize([row.seam_jump_beside for row in good]),
+        seconds=summarize([row.seconds for row in good]),
+        cpu_seconds=summarize([row.cpu_seconds for row in good]),
+        peak_memory_mb=summarize([row.peak_memory_mb for row in good]),
+        known_exact=all(row.known_exact is not False for row in good),
+    )
+
+
+def summarize(values: Sequence[float | None], *, seed: int = 0) -> Summary:
+    """Summary of the values that are there; None and not finite ones are left out."""
+    present = np.array([value for value in values if value is not None and np.isfinite(value)], dtype=np.float64)
+    if not present.size:
+        return Summary(frames=0)
+    positive = bool((present >= 0).all())
+    return Summary(
+        frames=int(present.size),
+        mean=float(present.mean()),
+        median=float(np.median(present)),
+        geometric_mean=geometric_mean(present) if positive else None,
+        mean_interval=bootstrap_interval(present, lambda sample: sample.mean(axis=1), seed=seed),
+        geometric_mean_interval=(
+            bootstrap_interval(present, lambda sample: np.exp(np.log(np.maximum(sample, FLOOR)).mean(axis=1)), seed=seed)
+            if positive
+            else None
+        ),
+    )
+
+
+def geometric_mean(values: Sequence[float] | NDArray[np.float64]) -> float:
+    """exp of the mean of ln max(value, ``FLOOR``)."""
+    return float(np.exp(np.mean(np.log(np.maximum(np.asarray(values, dtype=np.float64), FLOOR)))))
+
+
+def bootstrap_interval(
+    values: NDArray[np.float64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int = 0,
+    repeats: int = REPEATS,
+) -> tuple[float, float] | None:
+    """95 % percentile bootstrap (Efron 1979).
+
+    Args:
+        values: One value a frame  # [N]
+        statistic: From resampled values, one row a repeat, to one number each  # [R, N] -> [R]
+        seed: Seed of the resampling.
+        repeats: Number of resamplings.
+    """
+    if values.size < 2:
+        return None
+    chosen = np.random.default_rng(seed).integers(0, values.size, (repeats, values.size))
+    low, high = np.percentile(statistic(values[chosen]), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def pooled_spearman(rows: Sequence[DepthRow]) -> float | None:
@@ -231,14 +313,10 @@ def ratio_of_thirds(rows: Sequence[DepthRow]) -> float | None:
     most: dict[str, float] = defaultdict(float)
     least: dict[str, float] = defaultdict(float)
     for row in rows:
-        scores = row.uncertainty
-        if (
-            scores is not None
-            and scores.error_most_uncertain_third is not None
-            and scores.error_least_uncertain_third is not None
-        ):
-            most[row.frame] += scores.error_most_uncertain_third
-            least[row.frame] += scores.error_least_uncertain_third
+        if row.uncertainty is None or row.uncertainty.error_most_uncertain_third is None:  # both thirds are there, or none
+            continue
+        most[row.frame] += row.uncertainty.error_most_uncertain_third
+        least[row.frame] += row.uncertainty.error_least_uncertain_third or 0.0
     ratios = [most[frame] / least[frame] for frame in most if least[frame] > 0]
     return float(np.mean(ratios)) if ratios else None
 
@@ -263,7 +341,7 @@ def _by_distance(rows: Sequence[DepthRow]) -> dict[str, dict[str, Summary]]:
         for item in row.distances:
             found[item.near, item.far].append(item.errors)
     return {
-        f"{near:g}-{'' if far is None else f'{far:g}'}": _part(found[near, far])
+        f"{near:g}-{'' if far is None else f'{far:g}'}": _summaries(found[near, far], ("abs_rel", "rmse"))
         for near, far in sorted(found, key=lambda item: item[0])
     }
 
@@ -273,8 +351,8 @@ def _by_class(rows: Sequence[DepthRow]) -> dict[str, dict[str, Summary]]:
     for row in rows:
         for item in row.classes:
             found[item.name].append(item.errors)
-    return {name: _part(found[name]) for name in sorted(found)}
+    return {name: _summaries(found[name], ("abs_rel", "rmse")) for name in sorted(found)}
 
 
-def _part(errors: Sequence[DepthErrors]) -> dict[str, Summary]:
-    return {measure: summarize([getattr(item, measure) for item in errors]) for measure in ("abs_rel", "rmse")}
+def _summaries(scores: Sequence[DepthErrors | EdgeScores], names: Sequence[str] = MEASURES) -> dict[str, Summary]:
+    return {name: summarize([getattr(item, name) for item in scores]) for name in names}

@@ -1,49 +1,52 @@
-"""One inpainter on one case: every measure of it as a plain record."""
+"""One inpainter on one case: every measure of it, its time and its memory."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import tyro
 from numpy.typing import NDArray
 
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
-from scene_depth.errors import InputError
-from scene_depth.evaluation.depth_edges import EdgeScores, boundary_scores, sobel_edge_scores
 from scene_depth.evaluation.depth_fit import DepthFit, Freedom, Space, fit_depth
 from scene_depth.evaluation.depth_metrics import (
     ClassErrors,
     DepthErrors,
     DistanceErrors,
+    EdgeScores,
+    UncertaintyScores,
+    boundary_scores,
     depth_errors,
     errors_by_class,
     errors_by_distance,
+    sobel_edge_scores,
+    uncertainty_scores,
 )
 from scene_depth.evaluation.depth_protocols import DepthCase
-from scene_depth.evaluation.depth_uncertainty import UncertaintyScores, uncertainty_scores
-from scene_depth.evaluation.memory import PeakMemory
 
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 SAMPLES = 256
 """Pairs of uncertainty and error kept of each case, so that correlation can be told over all cases together."""
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Whether and how predictions are fitted to the truth before they are measured.
+    """Whether and how predictions are fitted to the truth before they are measured."""
 
-    Attributes:
-        space: "none" measures depth as it is.
-        freedom: Scale and shift, or scale alone.
-        robust: Withstand outliers.
-    """
-
-    space: Literal["none"] | Space = "none"
-    freedom: Freedom = "scale-shift"
-    robust: bool = False
+    space: Annotated[Literal["none"] | Space, tyro.conf.arg(name="fit")] = "none"
+    """Fit predictions to the truth in that space before measuring, for methods without scale; none measures depth as it is."""
+    freedom: Annotated[Freedom, tyro.conf.arg(name="fit-freedom")] = "scale-shift"
+    """What the fit may change."""
+    robust: Annotated[bool, tyro.conf.arg(name="fit-robust")] = False
+    """Let the fit withstand outliers."""
 
 
 @dataclass(frozen=True)
@@ -119,75 +122,91 @@ def evaluate_case(
         except Exception as error:  # whatever a model raises is a result of the evaluation, and other rows go on
             return replace(row, failure=f"{type(error).__name__}: {error}")
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    measured = _measures(case, prediction, fit or FitOptions())
-    return replace(row, seconds=seconds, cpu_seconds=cpu_seconds, peak_memory_mb=memory.megabytes, **measured)
+    measured = _measured(row, case, prediction, fit or FitOptions())
+    return replace(measured, seconds=seconds, cpu_seconds=cpu_seconds, peak_memory_mb=memory.megabytes)
 
 
-def row_to_json(row: DepthRow) -> dict[str, Any]:
-    """The row as plain JSON-able values."""
-    return asdict(row)
-
-
-def row_from_json(content: Mapping[str, Any]) -> DepthRow:
-    """The row of ``row_to_json``.
-
-    Raises:
-        InputError: If something is missing or unknown.
-    """
-    values = dict(content)
-    kinds: dict[str, Any] = {"edges": EdgeScores, "boundaries": EdgeScores, "uncertainty": UncertaintyScores, "fit": DepthFit}
-    try:
-        for region in ("hidden", "known", "seam", "all"):
-            values[region] = DepthErrors(**values[region])
-        for name, kind in kinds.items():
-            values[name] = None if values[name] is None else kind(**values[name])
-        values["distances"] = [
-            DistanceErrors(item["near"], item["far"], DepthErrors(**item["errors"])) for item in values["distances"]
-        ]
-        values["classes"] = [ClassErrors(item["name"], DepthErrors(**item["errors"])) for item in values["classes"]]
-        return DepthRow(**values)
-    except (KeyError, TypeError) as error:
-        raise InputError("row", f"{type(error).__name__}: {error}", "a row written by this version") from error
-
-
-def _measures(case: DepthCase, prediction: DepthPrediction, options: FitOptions) -> dict[str, Any]:
+def _measured(row: DepthRow, case: DepthCase, prediction: DepthPrediction, options: FitOptions) -> DepthRow:
     depth: NDArray[np.floating] = prediction.depth
     exact = bool(np.array_equal(depth[case.known], case.depth[case.known]))
+    truth, regions, hidden = case.truth, case.regions, case.regions.hidden
     fit = None
     if options.space != "none":
-        fit = fit_depth(depth, case.truth, case.regions.all, space=options.space, freedom=options.freedom, robust=options.robust)
+        fit = fit_depth(depth, truth, regions.all, space=options.space, freedom=options.freedom, robust=options.robust)
         depth = fit.apply(depth)
-    regions = case.regions
-    truth = case.truth
-    return {
-        **{name: depth_errors(depth, truth, getattr(regions, name)) for name in ("hidden", "known", "seam", "all")},
-        "edges": sobel_edge_scores(depth, truth, truth > 0, regions.hidden),
-        "boundaries": boundary_scores(depth, truth, truth > 0, regions.hidden),
-        "distances": errors_by_distance(depth, truth, regions.hidden),
-        "classes": _classes(case, depth),
-        "known_exact": exact,
-        "seam_jump": None if prediction.seam is None else prediction.seam.depth_jump,
-        "seam_jump_beside": None if prediction.seam is None else prediction.seam.depth_jump_beside,
-        "fit": fit,
-        **_uncertainty(case, depth, prediction.uncertainty),
-    }
-
-
-def _classes(case: DepthCase, depth: NDArray[np.floating]) -> list[ClassErrors]:
-    if case.classes is None:
-        return []
-    return errors_by_class(depth, case.truth, case.classes, case.class_names, valid=case.regions.hidden)
-
-
-def _uncertainty(case: DepthCase, depth: NDArray[np.floating], uncertainty: NDArray[np.float32] | None) -> dict[str, Any]:
-    if uncertainty is None:
-        return {}
-    hidden = case.regions.hidden
-    truth = case.truth[hidden].astype(np.float64)
-    error = np.abs(depth[hidden] - truth) / truth
+    measured = replace(
+        row,
+        hidden=depth_errors(depth, truth, hidden),
+        known=depth_errors(depth, truth, regions.known),
+        seam=depth_errors(depth, truth, regions.seam),
+        all=depth_errors(depth, truth, regions.all),
+        edges=sobel_edge_scores(depth, truth, truth > 0, hidden),
+        boundaries=boundary_scores(depth, truth, truth > 0, hidden),
+        distances=errors_by_distance(depth, truth, hidden),
+        classes=[] if case.classes is None else errors_by_class(depth, truth, case.classes, case.class_names, valid=hidden),
+        known_exact=exact,
+        seam_jump=None if prediction.seam is None else prediction.seam.depth_jump,
+        seam_jump_beside=None if prediction.seam is None else prediction.seam.depth_jump_beside,
+        fit=fit,
+    )
+    if prediction.uncertainty is None:
+        return measured
+    uncertainty, true = prediction.uncertainty[hidden], truth[hidden].astype(np.float64)
+    error = np.abs(depth[hidden] - true) / true
     chosen = np.random.default_rng(case.seed).permutation(error.size)[:SAMPLES]
-    pairs = np.stack([uncertainty[hidden][chosen], error[chosen]], axis=1)
-    return {
-        "uncertainty": uncertainty_scores(uncertainty[hidden], error),
-        "uncertainty_samples": [[float(f"{value:.4g}") for value in pair] for pair in pairs],
-    }
+    pairs = np.stack([uncertainty[chosen], error[chosen]], axis=1)
+    return replace(
+        measured,
+        uncertainty=uncertainty_scores(uncertainty, error),
+        uncertainty_samples=[[float(f"{value:.4g}") for value in pair] for pair in pairs],
+    )
+
+
+class PeakMemory:
+    """Context manager: how much resident memory the block needed on top of what was in use when it began.
+
+    Linux can reset its high-water mark, so every block is measured by itself. Elsewhere the mark only rises over the life of the
+    process, and a block that stays below an earlier one shows 0. Memory that the allocator kept from what ran before is in use.
+
+    Attributes:
+        megabytes: The peak on top of the start, in MiB; None on systems that do not tell.
+    """
+
+    def __init__(self) -> None:
+        self.megabytes: float | None = None
+        self._start: float | None = None
+
+    def __enter__(self) -> PeakMemory:
+        try:
+            _RESET.write_text("5")  # sets VmHWM to the present use
+        except OSError:
+            self._start = _high_water_mark()
+        else:
+            self._start = _status("VmRSS")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        end = _high_water_mark()
+        if self._start is not None and end is not None:
+            self.megabytes = max(0.0, end - self._start)
+
+
+def _high_water_mark() -> float | None:
+    mark = _status("VmHWM")
+    if mark is not None:
+        return mark
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _status(field: str) -> float | None:
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(field + ":")]
+    return int(found[0]) / 2**10 if found else None

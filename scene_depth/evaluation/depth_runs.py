@@ -7,38 +7,41 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import tyro
 
 from scene_depth.datasets.frames.frame import FrameSource
 from scene_depth.datasets.frames.resize import limited_frame
 from scene_depth.depth.masks import mask_seed
+from scene_depth.depth.model import ExactInpainter
+from scene_depth.depth.monocular import BackEnd, MonocularMap, PriorInpainter
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
-from scene_depth.evaluation.depth_inpainters import case_inpainter, check_inpainters
-from scene_depth.evaluation.depth_priors import PriorKind
-from scene_depth.evaluation.depth_protocols import check_mask, check_protocol, make_case
-from scene_depth.evaluation.depth_rows import DepthRow, FitOptions, evaluate_case, row_from_json, row_to_json
+from scene_depth.evaluation.depth_protocols import DepthCase, PriorKind, check_mask, check_protocol, make_case
+from scene_depth.evaluation.depth_rows import DepthRow, FitOptions, evaluate_case
+from scene_depth.io.plain_values import from_plain
+from scene_depth.kernels import available_cores
 from scene_depth.work import OnProgress, Progress
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+PRIOR_ALONE: Mapping[str, BackEnd] = MappingProxyType({"prior_global": "global", "prior_local": "local"})
+"""Names for the prior itself, fitted to the known depth as a whole or pixel by pixel: what the prior is worth alone."""
+
+Key = tuple[str, str, str]  # frame, mask, inpainter
 
 
 @dataclass(frozen=True)
 class DepthSettings:
     """What is run on every frame.
-
-    Attributes:
-        inpainters: Names of ``load_depth_inpainter``.
-        protocol: A name of ``PROTOCOLS``.
-        masks: Masks in place of the protocol's; empty keeps those.
-        prior: Which monocular prior inpainters that take one are given.
-        fit: Whether predictions are fitted to the truth before they are measured.
-        max_size: Longer side of the frames in pixels; None keeps them.
 
     Example:
         >>> import scene_depth as sd
@@ -46,12 +49,18 @@ class DepthSettings:
         ('rect', 'lidar64')
     """
 
-    inpainters: tuple[str, ...] = ("solver",)
+    inpainters: Annotated[tuple[str, ...], tyro.conf.arg(name="inpainter")] = ("solver",)
+    """Names of depth inpainters, to be compared; with parameters as in depthlab[num_inference_steps=10]."""
     protocol: str = "standard"
+    """What is hidden and where errors are counted: standard, holes, depthlab-masks, depthlab-known-share, nyu500, kitti."""
     masks: tuple[str, ...] = ()
+    """Masks in place of the protocol's: rand10, patch30, points500, nyu500, lidar64, silhouette, segment, rect, outpaint, sensor,
+    strokes, circles, squares, mixture, sparse, object, native, input:NAME, ..."""
     prior: PriorKind = "none"
-    fit: FitOptions = field(default_factory=FitOptions)
+    """Monocular prior for inpainters that take one: made from the truth with 6 % smooth error, or what came with a frame."""
+    fit: Annotated[FitOptions, tyro.conf.arg(name="")] = field(default_factory=FitOptions)
     max_size: int | None = None
+    """Longer side to which larger frames are reduced, in pixels."""
 
     @property
     def all_masks(self) -> tuple[str, ...]:
@@ -59,13 +68,21 @@ class DepthSettings:
         return self.masks or check_protocol(self.protocol).masks
 
     def check(self) -> None:
-        """Raises InputError if a name is unknown or a number out of range."""
+        """Raises InputError if a name is unknown, a number out of range, or a prior is given that no inpainter takes."""
         check_protocol(self.protocol)
         for mask in self.all_masks:
             check_mask(mask)
         if self.max_size is not None and self.max_size < 16:
             raise InputError("max-size", self.max_size, "at least 16 pixels")
-        check_inpainters(self.inpainters, self.prior)
+        if not self.inpainters:
+            raise InputError("inpainter", "none", "one or more names")
+        for name in self.inpainters:
+            if name not in PRIOR_ALONE:
+                _loaded(name)
+            elif self.prior == "none":
+                raise InputError("inpainter", name, "an inpainter that needs no prior, or a prior")
+        if self.prior != "none" and not any(name in PRIOR_ALONE or _takes(name, "prior") for name in self.inpainters):
+            raise InputError("prior", self.prior, f"none, since {', '.join(self.inpainters)} takes no prior")
 
     def fingerprint(self) -> str:
         """What a row depends on beside frame, mask and inpainter."""
@@ -82,14 +99,14 @@ class DepthRun:
         rows: One for every frame, mask and inpainter that is done, in the order of frames, masks, inpainters.
         planned: Number of rows of the whole run, skipped ones left out.
         skipped: By mask, the frames that lack what the mask needs.
-        interrupted: Whether the run ended early.
+        finished: Whether the run came to its end.
     """
 
     settings: DepthSettings
     rows: list[DepthRow]
     planned: int
     skipped: dict[str, list[str]]
-    interrupted: bool = False
+    finished: bool = True
 
 
 @dataclass(frozen=True)
@@ -127,18 +144,17 @@ def run_depth(
     if not sources:
         raise InputError("frames", "none", "one or more frames")
     done = {} if journal is None else read_journal(journal, settings.fingerprint())
+    order = [(source.name, mask, name) for source in sources for mask in settings.all_masks for name in settings.inpainters]
+    rows = {key: done[key] for key in order if key in done}
     tasks = []
     for source in sources:
         for mask in settings.all_masks:
-            missing = tuple(name for name in settings.inpainters if (source.name, mask, name) not in done)
+            missing = tuple(name for name in settings.inpainters if (source.name, mask, name) not in rows)
             if missing:
                 tasks.append(_Task(source, mask, missing))
-    rows = {key: row for key, row in done.items() if _wanted(key, sources, settings)}
-    planned = len(rows) + sum(len(task.inpainters) for task in tasks)
-    skipped: dict[str, list[str]] = {}
-    interrupted = False
+    planned, skipped, finished = len(order), dict[str, list[str]](), True
     try:
-        with _finished(tasks, settings, processes) as results:
+        with _results_of(tasks, settings, processes) as results:
             for task, new in results:
                 if not new:
                     skipped.setdefault(task.mask, []).append(task.source.name)
@@ -147,48 +163,75 @@ def run_depth(
                     rows[row.frame, row.mask, row.inpainter] = row
                     if journal is not None:
                         append_row(journal, settings.fingerprint(), row)
-                    if on_progress is not None and on_progress(_progress(len(rows), planned, row)) is False:
+                    failure = f" FAILED {row.failure}" if row.failure else ""
+                    now = Progress("depth", len(rows), planned, f"{row.frame} {row.mask} {row.inpainter}{failure}")
+                    if on_progress is not None and on_progress(now) is False:
                         raise KeyboardInterrupt
     except KeyboardInterrupt:
-        interrupted = True
-    order = [(source.name, mask, name) for source in sources for mask in settings.all_masks for name in settings.inpainters]
-    return DepthRun(settings, [rows[key] for key in order if key in rows], planned, skipped, interrupted)
+        finished = False
+    return DepthRun(settings, [rows[key] for key in order if key in rows], planned, skipped, finished)
 
 
-def _progress(done: int, planned: int, row: DepthRow) -> Progress:
-    failure = f" FAILED {row.failure}" if row.failure else ""
-    return Progress("depth", done, planned, f"{row.frame} {row.mask} {row.inpainter}{failure}")
-
-
-def read_journal(path: Path, fingerprint: str) -> dict[tuple[str, str, str], DepthRow]:
+def read_journal(path: Path, fingerprint: str) -> dict[Key, DepthRow]:
     """Rows of earlier runs with the same settings, by frame, mask and inpainter; failures are left out, to be tried again.
 
-    A line that was cut short by the end of a run is passed over.
+    A line that was cut short by the end of a run, or written by another version, is passed over.
     """
-    if not path.is_file():
-        return {}
     rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
             content = json.loads(line)
             if content["settings"] == fingerprint:
-                row = row_from_json(content["row"])
+                row = from_plain(DepthRow, content["row"], place="row", whole=True)
                 rows[row.frame, row.mask, row.inpainter] = row
-        except (ValueError, KeyError, TypeError):  # InputError of a row of another version is a ValueError
+        except (ValueError, KeyError, TypeError):  # InputError is a ValueError
             continue
     return {key: row for key, row in rows.items() if row.failure is None}
 
 
 def append_row(path: Path, fingerprint: str, row: DepthRow) -> None:
-    """Adds a row to a journal."""
+    """Adds a row to a journal, on a line of its own also where the last one was cut short."""
     with path.open("a+b") as file:
-        if file.tell() and not _ends_with_newline(path):
-            file.write(b"\n")
-        file.write(json.dumps({"settings": fingerprint, "row": row_to_json(row)}, allow_nan=False).encode() + b"\n")
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps({"settings": fingerprint, "row": asdict(row)}, allow_nan=False).encode() + b"\n")
+
+
+def case_inpainter(name: str, case: DepthCase, threads: int | None = None) -> ExactInpainter:
+    """The inpainter for a case; one that takes a prior is given that of the case.
+
+    Args:
+        name: A name of ``load_depth_inpainter`` or of ``PRIOR_ALONE``.
+        case: The case.
+        threads: Number of threads for inpainters that let it be chosen; None leaves it to them.
+    """
+    if name in PRIOR_ALONE and case.prior is not None:
+        return ExactInpainter(PriorInpainter(MonocularMap(case.prior, "inverse"), PRIOR_ALONE[name]), name)
+    options: dict[str, Any] = {"threads": threads} if threads is not None and _takes(name, "threads") else {}
+    if case.prior is not None and _takes(name, "prior"):
+        return load_depth_inpainter(name, prior=case.prior, **options)
+    return _loaded(name, **options)
+
+
+@lru_cache(maxsize=16)
+def _loaded(name: str, **options: Any) -> ExactInpainter:
+    return load_depth_inpainter(name, **options)
+
+
+@lru_cache(maxsize=64)
+def _takes(name: str, option: str) -> bool:
+    """Whether an inpainter's factory has that option; None is its default for both that are asked for here."""
+    try:
+        load_depth_inpainter(name, **{option: None})
+    except InputError:
+        return False
+    return True
 
 
 @contextmanager
-def _finished(
+def _results_of(
     tasks: Sequence[_Task], settings: DepthSettings, processes: int | None
 ) -> Iterator[Iterator[tuple[_Task, list[DepthRow]]]]:
     """The tasks with their rows, as they are done. Leaving the block early ends the workers."""
@@ -197,7 +240,7 @@ def _finished(
         return
     before = set(multiprocessing.active_children())
     with _environment(dict.fromkeys(THREADS, "1")):
-        workers = max(1, min(processes or _cores(), len(tasks)))
+        workers = max(1, min(processes or available_cores(), len(tasks)))
         executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
         try:
             yield _as_completed(executor, tasks, settings)
@@ -212,7 +255,7 @@ def _finished(
 def _as_completed(
     executor: ProcessPoolExecutor, tasks: Sequence[_Task], settings: DepthSettings
 ) -> Iterator[tuple[_Task, list[DepthRow]]]:
-    futures: dict[Future[list[DepthRow]], _Task] = {executor.submit(_run, task, settings, 1): task for task in tasks}
+    futures = {executor.submit(_run, task, settings, 1): task for task in tasks}
     for future in as_completed(futures):
         try:
             yield futures[future], future.result()
@@ -228,15 +271,11 @@ def _run(task: _Task, settings: DepthSettings, threads: int | None = None) -> li
         frame = limited_frame(task.source.load(), settings.max_size)
         case = make_case(frame, task.mask, view=check_protocol(settings.protocol).view, prior=settings.prior)
     except InputError as error:  # one broken file of a large data set must not end the run
-        return [_unreadable(task, name, error) for name in task.inpainters]
+        name, seed, failure = task.source.name, mask_seed(task.source.name, task.mask), f"frame not read: {error}"
+        return [DepthRow(name, "", task.mask, inpainter, seed, 0, 0, 0.0, failure=failure) for inpainter in task.inpainters]
     if case is None:
         return []
     return [evaluate_case(case, case_inpainter(name, case, threads), name, settings.fit) for name in task.inpainters]
-
-
-def _unreadable(task: _Task, inpainter: str, error: InputError) -> DepthRow:
-    seed = mask_seed(task.source.name, task.mask)
-    return DepthRow(task.source.name, "", task.mask, inpainter, seed, 0, 0, 0.0, failure=f"frame not read: {error}")
 
 
 def _start_worker() -> None:
@@ -246,14 +285,9 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _wanted(key: tuple[str, str, str], sources: Sequence[FrameSource], settings: DepthSettings) -> bool:
-    frame, mask, name = key
-    return mask in settings.all_masks and name in settings.inpainters and any(source.name == frame for source in sources)
-
-
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before: dict[str, Any] = {name: os.environ.get(name) for name in variables}
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
@@ -263,15 +297,3 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"

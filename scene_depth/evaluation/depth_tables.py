@@ -1,17 +1,17 @@
-"""Reports of depth inpainting as tables for the terminal and for documents."""
+"""Reports of depth inpainting as tables for the terminal and for documents, beside figures as papers print them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from scene_depth.evaluation.depth_protocols import check_protocol
-from scene_depth.evaluation.depth_published import PUBLISHED
-from scene_depth.evaluation.depth_report import DepthReport, MaskSummary
-from scene_depth.evaluation.summaries import Summary
+from scene_depth.evaluation.depth_report import DepthReport, MaskSummary, Summary
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,6 @@ class Measure:
         factor: From the field's unit to the table's.
         digits: Decimals.
         statistic: Which summary over frames.
-        higher_is_better: For marking the best.
     """
 
     title: str
@@ -32,17 +31,15 @@ class Measure:
     factor: float = 1.0
     digits: int = 2
     statistic: str = "mean"
-    higher_is_better: bool = False
 
     def show(self, summary: Summary | None) -> str:
         """The number as text, "-" if there is none."""
-        value = None if summary is None else getattr(summary, self.statistic)
-        return "-" if value is None else f"{self.factor * value:.{self.digits}f}"
+        return _number(None if summary is None else getattr(summary, self.statistic), self.digits, self.factor)
 
 
-ABS_REL = Measure("AbsRel %, geometric mean", "abs_rel", 100.0, 2, "geometric_mean")
+ABS_REL = Measure("AbsRel % GM", "abs_rel", 100.0, 2, "geometric_mean")
 ABS_REL_MEAN = Measure("AbsRel %", "abs_rel", 100.0)
-DELTA1 = Measure("d1 %", "delta1", 100.0, 1, higher_is_better=True)
+DELTA1 = Measure("δ1 %", "delta1", 100.0, 1)
 RMSE = Measure("RMSE m", "rmse", 1.0, 3)
 MAE = Measure("MAE m", "mae", 1.0, 3)
 RMSE_MM = Measure("RMSE mm", "rmse", 1000.0, 1)
@@ -55,78 +52,195 @@ METRIC = (ABS_REL, ABS_REL_MEAN, DELTA1, RMSE, MAE)
 KITTI = (RMSE_MM, MAE_MM, IRMSE, IMAE, ABS_REL_MEAN, DELTA1)
 
 
+@dataclass(frozen=True)
+class PublishedFigures:
+    """One row of a published table.
+
+    Attributes:
+        method: Method and data set.
+        source: Where it is printed.
+        values: Measures by column (a mask of the protocol, or a data set), in the units of ``DepthErrors``: AbsRel and deltas as
+            shares, RMSE and MAE in metres, iRMSE and iMAE in 1/km.
+    """
+
+    method: str
+    source: str
+    values: Mapping[str, Mapping[str, float]]
+
+
+def _shares(abs_rel: tuple[float, ...], delta1: tuple[float, ...] | None = None) -> dict[str, dict[str, float]]:
+    columns = ("2 %", "5 %", "10 %", "30 %", "50 %")
+    rows = {column: {"abs_rel": value / 100} for column, value in zip(columns, abs_rel, strict=True)}
+    for column, value in zip(columns, delta1 or (), strict=False):
+        rows[column]["delta1"] = value / 100
+    return rows
+
+
+def _sets(**pairs: tuple[float, float]) -> dict[str, dict[str, float]]:
+    return {name: {"abs_rel": abs_rel / 100, "delta1": delta1 / 100} for name, (abs_rel, delta1) in pairs.items()}
+
+
+DEPTHLAB = "DepthLab, arXiv 2412.18153"
+PUBLISHED: Mapping[str, tuple[PublishedFigures, ...]] = MappingProxyType(
+    {
+        "depthlab-masks": (
+            PublishedFigures(
+                "DepthLab",
+                f"{DEPTHLAB}, table 1",
+                _sets(NYUv2=(2.5, 98.8), KITTI=(7.2, 95.3), ETH3D=(3.1, 97.9), ScanNet=(2.3, 98.5), DIODE=(17.6, 85.6)),
+            ),
+            PublishedFigures(
+                "Depth Anything V2",
+                f"{DEPTHLAB}, table 1",
+                _sets(NYUv2=(4.4, 98.0), KITTI=(7.5, 94.8), ETH3D=(13.1, 86.6), ScanNet=(4.1, 98.2), DIODE=(27.3, 76.4)),
+            ),
+            PublishedFigures(
+                "Marigold",
+                f"{DEPTHLAB}, table 1",
+                _sets(NYUv2=(5.6, 96.4), KITTI=(9.8, 91.7), ETH3D=(6.6, 95.9), ScanNet=(6.3, 95.4), DIODE=(30.9, 77.2)),
+            ),
+        ),
+        "depthlab-known-share": (
+            PublishedFigures(
+                "DepthLab, NYUv2",
+                f"{DEPTHLAB}, table 3",
+                _shares((3.3, 3.0, 2.8, 2.5, 2.2), (98.2, 98.3, 98.4, 98.8, 98.8)),
+            ),
+            PublishedFigures("DepthLab, ETH3D", f"{DEPTHLAB}, table 3", _shares((3.1, 2.9, 2.7, 2.3, 2.0))),
+        ),
+        "nyu500": (
+            PublishedFigures("bilateral", "as quoted by papers on completion", {"NYUv2": {"rmse": 0.479, "abs_rel": 0.084}}),
+            PublishedFigures("TGV", "as quoted by papers on completion", {"NYUv2": {"rmse": 0.635, "abs_rel": 0.123}}),
+            PublishedFigures("CSPN", "Cheng et al. 2018, trained on NYUv2", {"NYUv2": {"rmse": 0.117, "abs_rel": 0.016}}),
+            PublishedFigures(
+                "Lu et al., no image",
+                "Lu et al. 2020, trained on NYUv2",
+                {"NYUv2": {"rmse": 0.125, "abs_rel": 0.03, "delta1": 0.991}},
+            ),
+            PublishedFigures("OMNI-DC v1.1", "its readme, zero-shot", {"NYUv2": {"rmse": 0.112, "abs_rel": 0.014}}),
+            PublishedFigures("Marigold-DC, 10 members", "Viola et al. 2025, zero-shot", {"NYUv2": {"rmse": 0.124, "mae": 0.048}}),
+            PublishedFigures("DepthLab", f"{DEPTHLAB}, zero-shot", {"NYUv2": {"rmse": 0.104}}),
+            PublishedFigures("DepthLab", "as measured by Viola et al. 2025", {"NYUv2": {"rmse": 0.276, "mae": 0.184}}),
+        ),
+        "kitti": (
+            PublishedFigures(
+                "Lu et al., l2 loss",
+                "Lu et al. 2020, KITTI test",
+                {"KITTI": {"rmse": 0.90143, "mae": 0.29236, "irmse": 4.92, "imae": 1.35}},
+            ),
+            PublishedFigures(
+                "SparseConvs",
+                "Uhrig et al. 2017, KITTI test",
+                {"KITTI": {"rmse": 1.60133, "mae": 0.48127, "irmse": 4.94, "imae": 1.78}},
+            ),
+            PublishedFigures("Marigold-DC, 10 members", "Viola et al. 2025, zero-shot", {"KITTI": {"rmse": 1.465, "mae": 0.434}}),
+            PublishedFigures("DepthLab", "as measured by Viola et al. 2025", {"KITTI": {"rmse": 2.171, "mae": 0.921}}),
+        ),
+    }
+)
+"""By protocol. The published NYUv2 and KITTI figures are over their whole test or selected validation sets."""
+
+
 def report_tables(report: DepthReport) -> RenderableType:
     """Everything that a reader wants first: errors by mask and inpainter, cost, seams, uncertainty, classes, published ones."""
-    protocol = check_protocol(report.protocol)
-    measures = KITTI if protocol.millimetres else METRIC
-    tables: list[RenderableType] = []
-    if len(report.inpainters) > 1:
-        tables.append(comparison_table(report, RMSE_MM if protocol.millimetres else ABS_REL))
-    tables.append(detail_table(report, measures))
-    overview = _overview(report)
-    if overview.row_count:
-        tables.append(overview)
-    classes = class_table(report, (ABS_REL_MEAN, RMSE_MM if protocol.millimetres else RMSE))
-    if classes.row_count:
-        tables.append(classes)
-    published = published_table(report.protocol)
-    return Group(*tables, *([published] if published is not None else []))
+    is_metric = not check_protocol(report.protocol).millimetres
+    tables = [
+        comparison_table(report, ABS_REL if is_metric else RMSE_MM) if len(report.inpainters) > 1 else None,
+        detail_table(report, METRIC if is_metric else KITTI),
+        _overview(report),
+        class_table(report, (ABS_REL_MEAN, RMSE if is_metric else RMSE_MM)),
+        published_table(report.protocol),
+    ]
+    return Group(*(part for table in tables if table is not None for part in (table, "")))
+
+
+def describe_report(report: DepthReport) -> str:
+    """What came out, in one sentence."""
+    errors = {item.inpainter: item.geometric_mean_abs_rel for item in report.inpainters}
+    measured = sorted((error, name) for name, error in errors.items() if error is not None)
+    if not measured:
+        return "No inpainter gave a result that could be measured."
+    (error, best), *others = measured
+    means = f"geometric mean over {len({item.mask for item in report.summaries})} masks and their frames"
+    if not others:
+        return f"{best} is off by {100 * error:.2g} % of the true depth ({means})."
+    beside = ", ".join(f"{name} {100 * worse:.2g} %" for worse, name in others)
+    return f"{best} is the best, off by {100 * error:.2g} % of the true depth; {beside} ({means})."
+
+
+def text_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> Table:
+    """A narrow table; columns without a value are left out.
+
+    Args:
+        title: Line above it.
+        headings: One a column.
+        rows: Cells, "-" or "" where there is no value.
+        texts: How many of the first columns are text: they stand to the left and are never left out.
+    """
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    kept = [i for i in range(len(headings)) if i < texts or any(row[i] not in ("", "-") for row in rows)]
+    for i in kept:
+        table.add_column(headings[i], justify="left" if i < texts else "right")
+    for row in rows:
+        table.add_row(*(row[i] for i in kept))
+    return table
 
 
 def comparison_table(report: DepthReport, measure: Measure) -> Table:
-    """One measure, masks down and inpainters across, the best of each row in bold."""
-    names = [item.inpainter for item in report.inpainters]
-    table = Table("mask", *names, "frames", title=f"{report.protocol}: {measure.title}", title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    """One error, masks down and inpainters across, the smallest of each row in bold."""
+    names, rows = [item.inpainter for item in report.inpainters], []
     for mask in dict.fromkeys(item.mask for item in report.summaries):
         summaries = [report.summary(mask, name) for name in names]
         cells = [measure.show(_headline(report, item).get(measure.name)) for item in summaries]
-        best = _best(cells, measure)
+        numbers = {float(cell): cell for cell in cells if cell != "-"}
+        best = numbers[min(numbers)] if len(numbers) > 1 else None
         marked = [f"[bold]{cell}[/bold]" if cell == best else cell for cell in cells]
-        table.add_row(mask, *marked, str(max(item.frames for item in summaries if item is not None)))
-    return table
+        rows.append([mask, *marked, str(max(item.frames for item in summaries if item is not None))])
+    return text_table(f"{report.protocol}: {measure.title}", ["mask", *names, "frames"], rows)
 
 
 def detail_table(report: DepthReport, measures: Sequence[Measure]) -> Table:
     """All measures, one line for each mask and inpainter."""
-    columns: list[tuple[str, Callable[[MaskSummary], str]]] = [
-        (measure.title, lambda item, measure=measure: measure.show(_headline(report, item)[measure.name]))  # type: ignore[misc]
-        for measure in measures
-    ]
-    columns += [
-        ("seam AbsRel %", lambda item: ABS_REL_MEAN.show(item.seam["abs_rel"])),
-        ("edge F1 %", lambda item: Measure("", "", 100.0, 1).show(item.boundaries["f1"])),
-        ("s", lambda item: Measure("", "", 1.0, 2, "median").show(item.seconds)),
-        ("MB", lambda item: Measure("", "", 1.0, 0, "median").show(item.peak_memory_mb)),
-        ("frames", lambda item: f"{item.frames}" + (f" ({item.failures} failed)" if item.failures else "")),
-    ]
-    region = "all pixels with truth" if check_protocol(report.protocol).region == "all" else "hidden pixels"
-    table = Table("mask", "inpainter", *(title for title, _ in columns), title=f"Errors over {region}", title_justify="left")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    previous = ""
+    seconds, memory, share = Measure("s", "", 1.0, 2, "median"), Measure("MB", "", 1.0, 0, "median"), Measure("", "", 100.0, 1)
+    headings = ["mask", "inpainter", *(measure.title for measure in measures), "seam %", "edge F1 %", "s", "MB", "frames"]
+    counts = {item.frames for item in report.summaries if not item.failures}
+    is_even = len(counts) == 1 and not any(item.failures for item in report.summaries)
+    rows, previous = [], ""
     for item in report.summaries:
-        table.add_row(item.mask if item.mask != previous else "", item.inpainter, *(show(item) for _, show in columns))
+        rows.append(
+            [
+                item.mask if item.mask != previous else "",
+                item.inpainter,
+                *(measure.show(_headline(report, item)[measure.name]) for measure in measures),
+                ABS_REL_MEAN.show(item.seam["abs_rel"]),
+                share.show(item.boundaries["f1"]),
+                seconds.show(item.seconds),
+                memory.show(item.peak_memory_mb),
+                "-" if is_even else f"{item.frames}" + (f" ({item.failures} failed)" if item.failures else ""),
+            ]
+        )
         previous = item.mask
-    return table
+    region = "all pixels with truth" if check_protocol(report.protocol).region == "all" else "hidden pixels"
+    over = f"{counts.pop()} frames, " if is_even else ""
+    return text_table(f"Errors over {region} ({over}GM: geometric mean over frames)", headings, rows, texts=2)
 
 
-def class_table(report: DepthReport, measures: Sequence[Measure]) -> Table:
-    """Measures by semantic class, means over all masks and the frames that show the class; no rows if no frame has classes."""
+def class_table(report: DepthReport, measures: Sequence[Measure]) -> Table | None:
+    """Measures by semantic class, means over all masks and the frames that show the class; None if no frame has classes."""
     names = [item.inpainter for item in report.inpainters]
     columns = [(name, measure) for name in names for measure in measures]
-    headings = [measure.title if len(names) == 1 else f"{name}: {measure.title}" for name, measure in columns]
-    table = Table("class", *headings, "cases", title="Hidden pixels by class, means over frames and masks", title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
     kinds = sorted({kind for item in report.summaries for kind in item.classes})
+    if not kinds:
+        return None
+    headings = [measure.title if len(names) == 1 else f"{name}: {measure.title}" for name, measure in columns]
     means = {kind: [_over_masks(report, name, kind, measure.name) for name, measure in columns] for kind in kinds}
     cases = {kind: max(summary.frames for summary in means[kind]) for kind in kinds}
     shown = sorted(kinds, key=lambda kind: -cases[kind])[:CLASSES_SHOWN]
-    for kind in shown:
-        cells = [measure.show(summary) for (_, measure), summary in zip(columns, means[kind], strict=True)]
-        table.add_row(kind, *cells, str(cases[kind]))
+    rows = [
+        [kind, *(measure.show(mean) for (_, measure), mean in zip(columns, means[kind], strict=True)), str(cases[kind])]
+        for kind in shown
+    ]
+    table = text_table("Hidden pixels by class, means over frames and masks", ["class", *headings, "cases"], rows)
     if len(shown) < len(kinds):
         table.caption = f"{len(kinds) - len(shown)} rarer classes are in the report as JSON"
     return table
@@ -134,15 +248,10 @@ def class_table(report: DepthReport, measures: Sequence[Measure]) -> Table:
 
 def published_table(protocol: str) -> Table | None:
     """Figures that papers print for the protocol, on other frames; None if there are none."""
-    figures = PUBLISHED.get(protocol)
-    if not figures:
-        return None
+    figures = PUBLISHED.get(protocol, ())
     columns = list(dict.fromkeys(column for row in figures for column in row.values))
-    title = "Published (other frames and conditions)"
-    table = Table("method", *columns, "source", title=title, title_justify="left")
-    for row in figures:
-        table.add_row(row.method, *(_published_cell(row.values.get(column, {})) for column in columns), row.source)
-    return table
+    rows = [[row.method, *(_published_cell(row.values.get(column, {})) for column in columns), row.source] for row in figures]
+    return text_table("Published (other frames and conditions)", ["method", *columns, "source"], rows) if rows else None
 
 
 def _published_cell(values: Mapping[str, float]) -> str:
@@ -157,28 +266,20 @@ def _published_cell(values: Mapping[str, float]) -> str:
     return ", ".join(shown[name](value) for name, value in values.items()) or "-"
 
 
-def _overview(report: DepthReport) -> Table:
-    table = Table(
-        "inpainter",
-        "AbsRel %, geometric mean over masks",
-        "masks",
-        "uncertainty: Spearman",
-        "error ratio of thirds",
-        "failures",
-        title="Over all masks",
-        title_justify="left",
-    )
-    for item in report.inpainters:
-        mean, spearman, ratio = item.geometric_mean_abs_rel, item.spearman, item.ratio_of_thirds
-        table.add_row(
+def _overview(report: DepthReport) -> Table | None:
+    headings = ["inpainter", "AbsRel % GM over masks", "masks", "uncertainty: Spearman", "error ratio of thirds", "failures"]
+    rows = [
+        [
             item.inpainter,
-            "-" if mean is None else f"{100 * mean:.2f}",
+            _number(item.geometric_mean_abs_rel, 2, 100.0),
             str(item.masks),
-            "-" if spearman is None else f"{spearman:.2f}",
-            "-" if ratio is None else f"{ratio:.1f}",
-            str(item.failures),
-        )
-    return table
+            _number(item.spearman, 2),
+            _number(item.ratio_of_thirds, 1),
+            str(item.failures or "-"),
+        ]
+        for item in report.inpainters
+    ]
+    return text_table("Over all masks", headings, rows) if rows else None
 
 
 def _over_masks(report: DepthReport, inpainter: str, kind: str, measure: str) -> Summary:
@@ -192,8 +293,5 @@ def _headline(report: DepthReport, item: MaskSummary | None) -> dict[str, Summar
     return {} if item is None else item.headline(check_protocol(report.protocol))
 
 
-def _best(cells: Sequence[str], measure: Measure) -> str | None:
-    numbers = {float(cell): cell for cell in cells if cell != "-"}
-    if len(numbers) < 2:
-        return None
-    return numbers[max(numbers) if measure.higher_is_better else min(numbers)]
+def _number(value: float | None, digits: int, factor: float = 1.0) -> str:
+    return "-" if value is None else f"{factor * value:.{digits}f}"

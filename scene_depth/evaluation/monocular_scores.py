@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.errors import InputError
-from scene_depth.evaluation.depth_edges import EdgeScores, sobel_edge_scores
 from scene_depth.evaluation.depth_fit import DepthFit, fit_depth
-from scene_depth.evaluation.depth_metrics import DepthErrors, depth_errors
-from scene_depth.evaluation.depth_uncertainty import UncertaintyScores, uncertainty_scores
+from scene_depth.evaluation.depth_metrics import (
+    DepthErrors,
+    EdgeScores,
+    UncertaintyScores,
+    depth_errors,
+    sobel_edge_scores,
+    uncertainty_scores,
+)
 
 Predict = Callable[[NDArray[np.float32], int, int], MonocularMap]  # (rgb [H, W, 3], steps, members)
 STEPS, ENSEMBLES = (1, 2, 4, 10), (1, 2, 5, 10)

@@ -1,9 +1,9 @@
-"""An edited splat scene against truth: inside the hole, outside it, at its border, and between views."""
+"""Splats against pictures: an edited scene against truth (hole, border, between views), and a fit against its photos."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -19,7 +19,7 @@ from scene_depth.depth.seam import measure_seam
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.evaluation.images import psnr, ssim
-from scene_depth.fitting.training_views import TrainingViews
+from scene_depth.fitting.training_views import MaskUse, TrainingViews
 from scene_depth.geometry.visibility import sight
 from scene_depth.io.images import images_named_like, read_mask
 from scene_depth.rendering import render
@@ -28,6 +28,7 @@ from scene_depth.splats import GaussianSplats
 
 SURFACE = 0.5  # alpha from which a rendered depth counts
 SAME_SURFACE = 0.02  # relative depth difference between views on one surface
+NEIGHBOURS = 3  # nearest views that the consistency is measured with
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class SceneScore:
 def evaluate_scene(
     splats: GaussianSplats,
     truth: Scene,
-    masks: str | PathLike[str] | None = None,
+    masks: str | PathLike[str] | Mapping[str, NDArray[np.bool_]] | None = None,
     *,
     max_size: int = 640,
     before: GaussianSplats | None = None,
@@ -87,7 +88,8 @@ def evaluate_scene(
     Args:
         splats: The edited scene.
         truth: Views as they should look, with depth where it is known.
-        masks: Folder of masks named like the views, white where the object was; by default the masks of ``truth``.
+        masks: Where the object was: a folder of masks named like the views, white where it was, or masks by view name, each
+            [H, W]; by default the masks of ``truth``.
         max_size: Longer side of the pictures that are compared, in pixels.
         before: The scene before the edit, to measure what the edit changed elsewhere.
 
@@ -104,7 +106,19 @@ def evaluate_scene(
         >>> len(scores), all(score.psnr_outside > score.psnr_hole for score in scores)
         (8, True)
     """
-    return score_scene(splats, truth, find_holes(truth, masks), max_size=max_size, before=before)
+    holes = masks if isinstance(masks, Mapping) else find_holes(truth, masks)
+    chosen = [index for index, view in enumerate(truth.views) if view.name in holes and holes[view.name].any()]
+    if not chosen:
+        raise InputError("masks", "no hole in any view", "masks of the removed object for some of the views", file=truth.source)
+    views = TrainingViews(truth.views, max_size, with_depth=True)
+    shown = {index: _Shown.of(splats, views, index) for index in range(len(views))}
+    scores = []
+    for index in chosen:
+        view = truth.views[index]
+        hole = _resized_hole(holes[view.name], (view.camera.height, view.camera.width), shown[index].depth.shape, view.name)
+        others = [shown[i] for i in _nearest(views, index, NEIGHBOURS)]
+        scores.append(_score(view.name, hole, shown[index], others, views, index, before))
+    return scores
 
 
 def find_holes(truth: Scene, masks: str | PathLike[str] | None) -> dict[str, NDArray[np.bool_]]:
@@ -122,45 +136,6 @@ def find_holes(truth: Scene, masks: str | PathLike[str] | None) -> dict[str, NDA
     return {name: read_mask(file) for name, file in files.items()}
 
 
-def score_scene(
-    splats: GaussianSplats,
-    truth: Scene,
-    holes: Mapping[str, NDArray[np.bool_]],
-    *,
-    max_size: int = 640,
-    before: GaussianSplats | None = None,
-    neighbours: int = 3,
-) -> list[SceneScore]:
-    """Measures edited splats on views whose truth is known.
-
-    Args:
-        splats: The edited scene.
-        truth: Views as they should look, with depth where it is known.
-        holes: Where the removed object was, by view name, at the size of the view  # [H, W]
-        max_size: Longer side of the pictures that are compared.
-        before: The scene before the edit, to measure what the edit changed elsewhere.
-        neighbours: Number of nearest views for the consistency.
-
-    Returns:
-        One score a view of ``truth`` that has a hole.
-
-    Raises:
-        InputError: If no view has a hole, or a hole is not of its view's size.
-    """
-    chosen = [index for index, view in enumerate(truth.views) if view.name in holes and holes[view.name].any()]
-    if not chosen:
-        raise InputError("holes", "no hole in any view", "masks of the removed object for some of the views", file=truth.source)
-    views = TrainingViews(truth.views, max_size, with_depth=True)
-    shown = {index: _Shown.of(splats, views, index) for index in range(len(views))}
-    scores = []
-    for index in chosen:
-        view = truth.views[index]
-        hole = _resized_hole(holes[view.name], (view.camera.height, view.camera.width), shown[index].depth.shape, view.name)
-        close = _nearest(views, index, neighbours)
-        scores.append(_score(view.name, hole, shown[index], [shown[i] for i in close], views, index, before))
-    return scores
-
-
 def mean_scores(scores: Sequence[SceneScore]) -> dict[str, float]:
     """Mean of every measure over the views that have it; PSNR as the mean of decibels, as the field reports it."""
     means = {}
@@ -170,6 +145,47 @@ def mean_scores(scores: Sequence[SceneScore]) -> dict[str, float]:
         if present:
             means[entry.name] = float(np.mean(present))
     return means
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """Likeness of one render to its photo.
+
+    Attributes:
+        name: Of the view.
+        psnr: Decibels; of the pixels that count, if the view has a mask that is used.
+        ssim: Likewise.
+        rendered: The render, sRGB clipped to [0, 1]  # [H, W, 3]
+        photo: The photo at the same size  # [H, W, 3]
+    """
+
+    name: str
+    psnr: float
+    ssim: float
+    rendered: NDArray[np.float32]
+    photo: NDArray[np.float32]
+
+
+def score_views(splats: GaussianSplats, scene: Scene, *, max_size: int, mask_use: MaskUse = "none") -> Iterator[ViewScore]:
+    """Renders each view of a scene and compares, without fitting anything to the view.
+
+    Args:
+        splats: Splats in the frame of the scene.
+        scene: Views with images.
+        max_size: Longer side of the pictures in pixels, at most; photos are reduced by area averages.
+        mask_use: Which pixels count, as in fitting.
+
+    Yields:
+        One score a view, in the order of the scene.
+    """
+    views = TrainingViews(scene.views, max_size, mask_use, cache_bytes=0)
+    splats = splats.detach()
+    for index, view in enumerate(scene.views):
+        target = views.target(index)
+        with torch.no_grad():
+            rendered = render(splats, target.camera).rgb[0].clamp(0, 1).cpu().numpy()
+        photo, counts = target.image.numpy(), None if target.counts is None else target.counts.numpy()
+        yield ViewScore(view.name, psnr(rendered, photo, counts), ssim(rendered, photo, counts), rendered, photo)
 
 
 @dataclass(frozen=True)

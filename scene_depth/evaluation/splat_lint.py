@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_checks import CHECKS, Check, Severity
 from scene_depth.evaluation.splat_measures import SplatMeasures, UpSource, up_axis
 from scene_depth.io.compressed_ply import is_compressed_ply
+from scene_depth.io.json_reports import JsonReport
 from scene_depth.io.ply import read_ply
 from scene_depth.io.ply_header import read_ply_header
 from scene_depth.io.splat_files import COMPRESSED, read_splats, splat_format
@@ -50,7 +51,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class SplatReport:
+class SplatReport(JsonReport):
     """What the linter says of splats.
 
     Attributes:
@@ -95,9 +96,9 @@ class SplatReport:
         """Nothing worse than a note."""
         return all(finding.severity == "note" for finding in self.findings)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values without NaN."""
-        return {**asdict(self), "clean": self.clean}
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, with ``clean``."""
+        return {**super().as_dict(), "clean": self.clean}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from scene_depth.io.atomic import atomic_path
 
-PACKAGES = ("scene-depth", "torch", "numpy", "numba", "gsplat")
+PACKAGES = ("scene-depth", "torch", "numpy", "scipy", "numba", "gsplat")
 
 
 class JsonReport:

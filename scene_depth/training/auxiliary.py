@@ -1,4 +1,7 @@
-"""Training of the auxiliary network on procedural frames, KITTI or NYUv2 (Lu et al., CVPR 2020, section 4)."""
+"""Completion of sparse depth, by Lu et al. (2020).
+
+Auxiliary image learning, on procedural frames, KITTI or NYUv2 as in section 4 of the paper (CVPR 2020).
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Training of DepthFM, which was never released (Gui et al. 2024, section 3): flow matching from picture to depth.
+"""DepthFM, depth by flow matching (Gui et al. 2024).
 
+The training of the paper, section 3, which was never released.
 x_t = t x1 + (1 - t) x0 with uniform t, and the network learns x1 - x0. x1 is the latent of normalised depth, x0 that of the
 picture with noise of a fixed level on the cosine schedule ("image", data-dependent coupling) or noise alone ("noise", the naive
 baseline). The clean picture's latent is the condition. Invalid pixels take the nearest valid depth before encoding, and latent

@@ -1,4 +1,6 @@
-"""Training of DepthLab, which was never released (Liu et al. 2024, section 3), and of its few-step flow variant.
+"""DepthLab, by diffusion or flow (Liu et al. 2024).
+
+The training of the paper, section 3, which was never released, and of a variant that needs few steps.
 
 Both UNets and the mapping layer are trained. For every example known depth is normalised to [-beta, beta] with beta drawn
 from [0.2, 1] and the range of the known part, so that depth in holes beyond the known range stays representable; holes are

@@ -1,4 +1,4 @@
-"""Training of the network that corrects the solver, on procedural frames with masks of every kind."""
+"""The network that corrects the solver's depth."""
 
 from __future__ import annotations
 

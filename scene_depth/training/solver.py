@@ -1,4 +1,7 @@
-"""Training of the solver's gate: which of several candidates to believe, learnt from procedural frames with real-world faults."""
+"""The solver's gate: which candidate to believe.
+
+It learns from procedural frames with real-world faults.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Training of a small autoencoder of pictures, depth maps and masks, so that small latent models can be trained from scratch.
+"""A small autoencoder, for training small latent models.
+
+Of pictures, depth maps and masks, so that small latent models can be trained from scratch.
 
 Loss: mean absolute error of the reconstruction plus a small KL divergence (Rombach et al. 2022, without the perceptual and
 adversarial parts, which depth does not need).

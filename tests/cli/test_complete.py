@@ -12,6 +12,7 @@ import pytest
 import tyro
 from PIL import Image
 
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.complete import Complete
 from scene_depth.depth import completion
 from scene_depth.depth.completion_files import FrameFiles, frame_camera
@@ -42,7 +43,7 @@ def write_frame(folder: Path, name="0", seed=0, suffix=".png", factor=1000.0):
 
 
 def command(*arguments) -> Complete:
-    return tyro.cli(Complete, args=[str(argument) for argument in arguments])
+    return tyro.cli(Complete, args=[str(argument) for argument in arguments], config=STYLE)
 
 
 def run(*arguments):

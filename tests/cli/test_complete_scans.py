@@ -11,6 +11,7 @@ import pytest
 import tyro
 from PIL import Image
 
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.complete import Complete
 from scene_depth.errors import InputError
 from scene_depth.geometry.scan_projection import scan_depth, shining_through
@@ -167,7 +168,7 @@ def scene(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object):
-    return tyro.cli(Complete, args=[*(str(argument) for argument in arguments), "--inpainter", "nearest"]).run()
+    return tyro.cli(Complete, args=[*(str(argument) for argument in arguments), "--inpainter", "nearest"], config=STYLE).run()
 
 
 def test_a_folder_of_scans_is_completed_in_kittis_format_and_goes_on(scene: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 import tyro
 from splat_samples import independent_statistics, random_splats, same_bits, splat_transform
 
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.convert import convert
 from scene_depth.errors import InputError
 from scene_depth.io.ply import read_ply, write_ply
@@ -24,7 +25,7 @@ FORMATS = [".ply", ".compressed.ply", ".spz", ".splat"]
 
 
 def run(*arguments: object) -> None:
-    tyro.cli(convert, args=[str(argument) for argument in arguments])
+    tyro.cli(convert, args=[str(argument) for argument in arguments], config=STYLE)
 
 
 @pytest.fixture

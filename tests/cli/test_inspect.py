@@ -15,6 +15,7 @@ import tyro
 from PIL import Image
 from splat_samples import independent_statistics, random_splats, same_bits
 
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.inspect import inspect
 from scene_depth.errors import InputError
 from scene_depth.io.ply import read_ply, write_ply
@@ -24,7 +25,7 @@ Shared = Callable[[str], Path]
 
 
 def run(*arguments: object) -> None:
-    tyro.cli(inspect, args=[str(argument) for argument in arguments])
+    tyro.cli(inspect, args=[str(argument) for argument in arguments], config=STYLE)
 
 
 @pytest.fixture

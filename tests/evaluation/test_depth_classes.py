@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
@@ -15,9 +15,10 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import errors_by_class
 from scene_depth.evaluation.depth_protocols import DepthCase, make_case
 from scene_depth.evaluation.depth_report import DepthReport, report_of, summarize_mask
-from scene_depth.evaluation.depth_rows import DepthRow, evaluate_case, row_from_json, row_to_json
+from scene_depth.evaluation.depth_rows import DepthRow, evaluate_case
 from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
 from scene_depth.evaluation.depth_tables import CLASSES_SHOWN, report_tables
+from scene_depth.io.plain_values import from_plain
 
 NAMES = ("none", "floor", "chair")
 
@@ -73,7 +74,7 @@ def test_rows_measure_hidden_pixels_alone() -> None:
     assert found["chair"].abs_rel == pytest.approx(0.25, rel=1e-5)
     assert found["chair"].rmse == pytest.approx(1.0, rel=1e-5)
     assert found["floor"].pixels == int((~case.known[:, 1:32]).sum())
-    assert row_from_json(json.loads(json.dumps(row_to_json(row), allow_nan=False))) == row
+    assert from_plain(DepthRow, json.loads(json.dumps(asdict(row), allow_nan=False)), whole=True) == row
 
 
 def test_summaries_are_means_over_the_frames_that_show_a_class() -> None:
@@ -121,7 +122,7 @@ def test_the_table_is_a_mean_over_masks() -> None:
     rows = [wrong(made_case(frame), 0.5, 1.0), wrong(made_case(frame, "rand50"), 0.5, 2.0)]
     text = printed(reported(rows))
     (line,) = (line for line in text.splitlines() if "chair" in line)
-    assert [cell.strip() for cell in line.strip("│ ").split("│")] == ["chair", "37.50", "1.500", "2"]
+    assert line.split() == ["chair", "37.50", "1.500", "2"]
 
 
 def test_rare_classes_are_left_to_the_json() -> None:
@@ -129,9 +130,9 @@ def test_rare_classes_are_left_to_the_json() -> None:
     classes = np.broadcast_to(np.arange(1, 65, dtype=np.int32), frame.truth.shape)
     report = reported([wrong(made_case(replace(frame, classes=classes, class_names=())), 0.5, 1.0)])
     text = printed(report)
-    assert sum("class " in line and "│" in line for line in text.splitlines()) == CLASSES_SHOWN
+    assert sum(line.split()[:1] == ["class"] and line.split()[1].isdigit() for line in text.splitlines()) == CLASSES_SHOWN
     assert f"{64 - CLASSES_SHOWN} rarer classes" in text
-    assert len(report.to_json()["summaries"][0]["classes"]) == 64
+    assert len(report.as_dict()["summaries"][0]["classes"]) == 64
 
 
 def test_a_run_with_and_without_classes() -> None:
@@ -141,8 +142,8 @@ def test_a_run_with_and_without_classes() -> None:
     text = printed(report)
     assert "by class" in text
     assert "linear: RMSE m" in text
-    summaries = json.loads(json.dumps(report.to_json(), allow_nan=False))["summaries"]
+    summaries = json.loads(json.dumps(report.as_dict(), allow_nan=False))["summaries"]
     assert summaries[0]["classes"]["floor"]["rmse"]["frames"] == 1
     plain = report_of(run_depth([Kept(replace(frame, classes=None))], settings, processes=0))
     assert "class" not in printed(plain)
-    assert plain.to_json()["summaries"][0]["classes"] == {}
+    assert plain.as_dict()["summaries"][0]["classes"] == {}

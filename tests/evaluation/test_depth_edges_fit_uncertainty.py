@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scene_depth.errors import InputError
-from scene_depth.evaluation.depth_edges import boundary_scores, sobel_edge_scores
 from scene_depth.evaluation.depth_fit import Space, fit_depth
-from scene_depth.evaluation.depth_uncertainty import (
+from scene_depth.evaluation.depth_metrics import (
     area_under_sparsification_error,
+    boundary_scores,
+    sobel_edge_scores,
     sparsification_curve,
     spearman,
     uncertainty_scores,

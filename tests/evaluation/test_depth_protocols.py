@@ -15,8 +15,16 @@ from scene_depth.datasets.frames.frame import pinhole
 from scene_depth.depth.masks import MASKS
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_fit import fit_depth
-from scene_depth.evaluation.depth_priors import frame_prior, simulated_prior
-from scene_depth.evaluation.depth_protocols import PROTOCOLS, STANDARD, check_mask, kitti_view, make_case, nyu_view
+from scene_depth.evaluation.depth_protocols import (
+    PROTOCOLS,
+    STANDARD,
+    check_mask,
+    frame_prior,
+    kitti_view,
+    make_case,
+    nyu_view,
+    simulated_prior,
+)
 
 
 def made_frame(height: int = 96, width: int = 128, valid: float = 0.9) -> DepthFrame:

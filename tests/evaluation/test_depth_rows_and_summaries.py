@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -16,9 +16,16 @@ from scene_depth.datasets.frames import DepthFrame
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_protocols import DepthCase, make_case
-from scene_depth.evaluation.depth_report import pooled_spearman, ratio_of_thirds, summarize_mask
-from scene_depth.evaluation.depth_rows import FitOptions, evaluate_case, row_from_json, row_to_json
-from scene_depth.evaluation.summaries import bootstrap_interval, geometric_mean, summarize
+from scene_depth.evaluation.depth_report import (
+    bootstrap_interval,
+    geometric_mean,
+    pooled_spearman,
+    ratio_of_thirds,
+    summarize,
+    summarize_mask,
+)
+from scene_depth.evaluation.depth_rows import DepthRow, FitOptions, evaluate_case
+from scene_depth.io.plain_values import from_plain
 
 
 @pytest.fixture
@@ -34,6 +41,10 @@ def case() -> DepthCase:
 def scaled_truth(case: DepthCase, factor: float) -> Callable[..., np.ndarray]:
     """An inpainter that knows the truth up to a factor."""
     return lambda rgb, depth, known: np.where(case.truth > 0, factor * case.truth, 1.0)
+
+
+def read_back(content: dict[str, object]) -> DepthRow:
+    return from_plain(DepthRow, content, place="row", whole=True)
 
 
 def test_a_row_by_hand(case: DepthCase) -> None:
@@ -85,7 +96,7 @@ def test_a_failing_inpainter_is_a_row(case: DepthCase) -> None:
     assert row.failure == "RuntimeError: out of luck"
     assert row.hidden.abs_rel is None
     assert summarize_mask("rect", "broken", [row]).failures == 1
-    assert row_from_json(json.loads(json.dumps(row_to_json(row), allow_nan=False))) == row
+    assert read_back(json.loads(json.dumps(asdict(row), allow_nan=False))) == row
 
 
 def test_uncertainty_of_a_row(case: DepthCase) -> None:
@@ -102,16 +113,16 @@ def test_uncertainty_of_a_row(case: DepthCase) -> None:
     assert len(row.uncertainty_samples) == 256
     assert pooled_spearman([row, row]) == pytest.approx(1.0, abs=1e-3)
     assert ratio_of_thirds([row]) == pytest.approx(row.uncertainty.ratio_of_thirds)
-    assert row_from_json(json.loads(json.dumps(row_to_json(row), allow_nan=False))) == row
+    assert read_back(json.loads(json.dumps(asdict(row), allow_nan=False))) == row
 
 
 def test_a_row_of_another_version(case: DepthCase) -> None:
-    content = row_to_json(evaluate_case(case, scaled_truth(case, 1.0), "oracle"))
+    content = asdict(evaluate_case(case, scaled_truth(case, 1.0), "oracle"))
     with pytest.raises(InputError, match="row"):
-        row_from_json(content | {"speed": 3})
+        read_back(content | {"speed": 3})
     del content["hidden"]
     with pytest.raises(InputError, match="row"):
-        row_from_json(content)
+        read_back(content)
 
 
 def test_means_by_hand() -> None:
@@ -139,7 +150,7 @@ def test_bootstrap_interval_is_that_of_scipy() -> None:
 
 LARGE_ARRAY = """
 import numpy as np
-from scene_depth.evaluation.memory import PeakMemory
+from scene_depth.evaluation.depth_rows import PeakMemory
 
 with PeakMemory() as memory:
     np.ones(64 * 2**20 // 8).sum()

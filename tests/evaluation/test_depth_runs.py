@@ -16,13 +16,13 @@ import pytest
 import tyro
 from PIL import Image
 
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.eval import eval
 from scene_depth.datasets.frames import find_frames
 from scene_depth.errors import InputError
-from scene_depth.evaluation.depth_report import report_of
+from scene_depth.evaluation.depth_report import geometric_mean, report_of
 from scene_depth.evaluation.depth_rows import DepthRow, FitOptions
 from scene_depth.evaluation.depth_runs import DepthSettings, read_journal, run_depth
-from scene_depth.evaluation.summaries import geometric_mean
 from scene_depth.work import Progress
 
 SETTINGS = DepthSettings(inpainters=("nearest", "linear"), masks=("rand10", "rect", "native"))
@@ -85,11 +85,11 @@ def test_an_interrupt_keeps_what_is_done(data: Path, tmp_path: Path) -> None:
 
     journal = tmp_path / "rows.jsonl"
     run = run_depth(find_frames(data), SETTINGS, processes=0, journal=journal, on_progress=interrupt)
-    assert run.interrupted
+    assert not run.finished
     assert len(run.rows) == 4
     assert not report_of(run).complete
     rest = run_depth(find_frames(data), SETTINGS, processes=0, journal=journal)
-    assert not rest.interrupted
+    assert rest.finished
     assert report_of(rest).complete
 
 
@@ -108,7 +108,7 @@ def test_reports(data: Path) -> None:
     means = [report.summary(mask, "linear").hidden["abs_rel"].geometric_mean for mask in ("rand10", "rect")]  # type: ignore[union-attr]
     assert over_all["linear"].geometric_mean_abs_rel == pytest.approx(geometric_mean([mean or 0.0 for mean in means]))
     assert over_all["linear"].masks == 2
-    text = json.dumps(report.to_json(), allow_nan=False)
+    text = json.dumps(report.as_dict(), allow_nan=False)
     content = json.loads(text)
     assert len(content["rows"]) == 12
     assert content["settings"]["masks"] == ["rand10", "rect", "native"]
@@ -140,11 +140,11 @@ def test_bad_settings(data: Path, settings: DepthSettings, field: str) -> None:
 RUN = """
 import sys
 import tyro
+from scene_depth.cli.app import STYLE
 from scene_depth.cli.eval import eval
-from scene_depth.work import Progress
 if __name__ == "__main__":
     try:
-        tyro.cli(eval, args=sys.argv[1:])
+        tyro.cli(eval, args=sys.argv[1:], config=STYLE)
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -153,31 +153,31 @@ if __name__ == "__main__":
 def test_the_command_prints_tables_and_writes_a_report(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     arguments = ["depth", str(data), "--inpainter", "nearest", "linear", "--masks", "rand10", "rect", "--processes", "0"]
-    tyro.cli(eval, args=[*arguments, "--output", str(output)])
+    tyro.cli(eval, args=[*arguments, "--output", str(output)], config=STYLE)
     printed = capsys.readouterr().out
     assert "AbsRel" in printed
     assert "rect" in printed
     content = json.loads((output / "report.json").read_text())
     assert content["complete"]
     assert len(content["rows"]) == 12
-    tyro.cli(eval, args=[*arguments, "--output", str(output), "--json", "--frames", "0", "2"])
+    tyro.cli(eval, args=[*arguments, "--output", str(output), "--json", "--frames", "0", "2"], config=STYLE)
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["frame"] for row in rows] == ["0"] * 4 + ["2"] * 4
     assert rows[0]["seconds"] == content["rows"][0]["seconds"]  # from the journal
-    tyro.cli(eval, args=[*arguments, "--output", str(output), "--json", "--limit", "1", "--fresh"])
+    tyro.cli(eval, args=[*arguments, "--output", str(output), "--json", "--limit", "1", "--fresh"], config=STYLE)
     assert json.loads(capsys.readouterr().out)["rows"][0]["seconds"] != content["rows"][0]["seconds"]
 
 
 def test_the_command_with_published_figures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--inpainter", "nearest", "--processes", "0", "--limit", "1"]
-    tyro.cli(eval, args=["depth", str(data), "--protocol", "depthlab-known-share", *arguments])
+    tyro.cli(eval, args=["depth", str(data), "--protocol", "depthlab-known-share", *arguments], config=STYLE)
     printed = capsys.readouterr().out
     assert "3.3 %" in printed
     assert "patch50" in printed
-    tyro.cli(eval, args=["depth", str(data), "--protocol", "kitti", *arguments])
+    tyro.cli(eval, args=["depth", str(data), "--protocol", "kitti", *arguments], config=STYLE)
     printed = capsys.readouterr().out
-    assert "RMSE mm" in printed
-    assert "iRMSE 1/km" in printed
+    assert "RMSE" in printed
+    assert "iRMSE" in printed
     assert "native: not for 0" in printed
 
 
@@ -196,7 +196,7 @@ def test_the_command_on_wrong_input(data: Path, arguments: list[str], message: s
     arguments = [argument.format(data=data) for argument in arguments]
     start = ["depth", str(data), *(["--inpainter", "nearest"] if "--inpainter" not in arguments else [])]
     with pytest.raises(InputError, match=message):
-        tyro.cli(eval, args=[*start, *arguments])
+        tyro.cli(eval, args=[*start, *arguments], config=STYLE)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")

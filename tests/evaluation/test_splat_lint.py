@@ -96,7 +96,7 @@ def test_a_fault_is_found_and_repaired_where_it_is(name: str, field: str, value:
     report = lint_splats(splats)
     assert names(report) == {name: len(BAD)}
     assert report.clean is False
-    json.dumps(report.to_json(), allow_nan=False)
+    json.dumps(report.as_dict(), allow_nan=False)
     repaired, (repair,) = repair_splats(splats)
     assert (repair.name, repair.count) == (name, len(BAD))
     assert lint_splats(repaired).findings == ()
@@ -305,7 +305,7 @@ def test_measures_of_the_whole() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_splats(count: int) -> None:
     report = lint_splats(sound(count))
-    json.dumps(report.to_json(), allow_nan=False)
+    json.dumps(report.as_dict(), allow_nan=False)
     assert len(repair_splats(sound(count))[0]) == count
     broken = replace(sound(count), means=torch.full((count, 3), math.nan))
     assert lint_splats(broken).center is None

@@ -13,7 +13,7 @@ import torch
 from fit_scenes import blobs, rendered_scene
 
 from scene_depth.errors import InputError
-from scene_depth.evaluation.view_scores import score_views
+from scene_depth.evaluation.scene_scores import score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
 from scene_depth.fitting.config import FitConfig, Rates
 from scene_depth.fitting.density import MCMC, Default, Guided
