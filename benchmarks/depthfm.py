@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.monocular_sweep import ENSEMBLES, STEPS, sweep, sweep_table
 from benchmarks.results import machine, write_section
 from scene_depth.datasets.frames import find_frames
 from scene_depth.depth.depthfm.attention import set_attention
@@ -28,7 +29,6 @@ from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
 from scene_depth.depth.latent.vae import diffusers_class
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.evaluation.depth_rows import PeakMemory
-from scene_depth.evaluation.monocular_scores import ENSEMBLES, STEPS, sweep, sweep_table
 
 HPARAMS: dict[str, Any] = {
     "image_size": 32,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.monocular_sweep import sweep
 from benchmarks.results import table
 from benchmarks.training_trends_depthlab import small_vae
 from benchmarks.training_trends_runs import (
@@ -28,7 +29,6 @@ from scene_depth.depth.masks import known_mask
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_metrics import depth_errors
-from scene_depth.evaluation.monocular_scores import sweep
 from scene_depth.training import depthfm
 from scene_depth.training.objective import derived_seed
 

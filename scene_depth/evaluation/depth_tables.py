@@ -68,73 +68,57 @@ class PublishedFigures:
     values: Mapping[str, Mapping[str, float]]
 
 
-def _shares(abs_rel: tuple[float, ...], delta1: tuple[float, ...] | None = None) -> dict[str, dict[str, float]]:
-    columns = ("2 %", "5 %", "10 %", "30 %", "50 %")
-    rows = {column: {"abs_rel": value / 100} for column, value in zip(columns, abs_rel, strict=True)}
-    for column, value in zip(columns, delta1 or (), strict=False):
-        rows[column]["delta1"] = value / 100
-    return rows
+def _published(method: str, source: str, names: str, columns: Mapping[str, tuple[float, ...]]) -> PublishedFigures:
+    """Figures by column in the order of ``names``, ratios in percent."""
+    divisors = {"abs_rel": 100, "delta1": 100}
+    values = {
+        column: {name: value / divisors.get(name, 1) for name, value in zip(names.split(), row, strict=False)}
+        for column, row in columns.items()
+    }
+    return PublishedFigures(method, source, values)
 
 
-def _sets(**pairs: tuple[float, float]) -> dict[str, dict[str, float]]:
-    return {name: {"abs_rel": abs_rel / 100, "delta1": delta1 / 100} for name, (abs_rel, delta1) in pairs.items()}
+def _table1(method: str, *pairs: tuple[float, float]) -> PublishedFigures:
+    sets = dict(zip(("NYUv2", "KITTI", "ETH3D", "ScanNet", "DIODE"), pairs, strict=True))
+    return _published(method, f"{DEPTHLAB}, table 1", "abs_rel delta1", sets)
 
 
-DEPTHLAB = "DepthLab, arXiv 2412.18153"
+def _table3(method: str, *pairs: tuple[float, ...]) -> PublishedFigures:
+    shares = dict(zip(("2 %", "5 %", "10 %", "30 %", "50 %"), pairs, strict=True))
+    return _published(method, f"{DEPTHLAB}, table 3", "abs_rel delta1", shares)
+
+
+DEPTHLAB, QUOTED = "DepthLab, arXiv 2412.18153", "as quoted by papers on completion"
+VIOLA, BY_VIOLA = "Viola et al. 2025, zero-shot", "as measured by Viola et al. 2025"
+ON_NYU, KITTI_TEST = "trained on NYUv2", "rmse mae irmse imae"
 PUBLISHED: Mapping[str, tuple[PublishedFigures, ...]] = MappingProxyType(
     {
         "depthlab-masks": (
-            PublishedFigures(
-                "DepthLab",
-                f"{DEPTHLAB}, table 1",
-                _sets(NYUv2=(2.5, 98.8), KITTI=(7.2, 95.3), ETH3D=(3.1, 97.9), ScanNet=(2.3, 98.5), DIODE=(17.6, 85.6)),
-            ),
-            PublishedFigures(
-                "Depth Anything V2",
-                f"{DEPTHLAB}, table 1",
-                _sets(NYUv2=(4.4, 98.0), KITTI=(7.5, 94.8), ETH3D=(13.1, 86.6), ScanNet=(4.1, 98.2), DIODE=(27.3, 76.4)),
-            ),
-            PublishedFigures(
-                "Marigold",
-                f"{DEPTHLAB}, table 1",
-                _sets(NYUv2=(5.6, 96.4), KITTI=(9.8, 91.7), ETH3D=(6.6, 95.9), ScanNet=(6.3, 95.4), DIODE=(30.9, 77.2)),
-            ),
+            _table1("DepthLab", (2.5, 98.8), (7.2, 95.3), (3.1, 97.9), (2.3, 98.5), (17.6, 85.6)),
+            _table1("Depth Anything V2", (4.4, 98.0), (7.5, 94.8), (13.1, 86.6), (4.1, 98.2), (27.3, 76.4)),
+            _table1("Marigold", (5.6, 96.4), (9.8, 91.7), (6.6, 95.9), (6.3, 95.4), (30.9, 77.2)),
         ),
         "depthlab-known-share": (
-            PublishedFigures(
-                "DepthLab, NYUv2",
-                f"{DEPTHLAB}, table 3",
-                _shares((3.3, 3.0, 2.8, 2.5, 2.2), (98.2, 98.3, 98.4, 98.8, 98.8)),
-            ),
-            PublishedFigures("DepthLab, ETH3D", f"{DEPTHLAB}, table 3", _shares((3.1, 2.9, 2.7, 2.3, 2.0))),
+            _table3("DepthLab, NYUv2", (3.3, 98.2), (3.0, 98.3), (2.8, 98.4), (2.5, 98.8), (2.2, 98.8)),
+            _table3("DepthLab, ETH3D", (3.1,), (2.9,), (2.7,), (2.3,), (2.0,)),
         ),
         "nyu500": (
-            PublishedFigures("bilateral", "as quoted by papers on completion", {"NYUv2": {"rmse": 0.479, "abs_rel": 0.084}}),
-            PublishedFigures("TGV", "as quoted by papers on completion", {"NYUv2": {"rmse": 0.635, "abs_rel": 0.123}}),
-            PublishedFigures("CSPN", "Cheng et al. 2018, trained on NYUv2", {"NYUv2": {"rmse": 0.117, "abs_rel": 0.016}}),
-            PublishedFigures(
-                "Lu et al., no image",
-                "Lu et al. 2020, trained on NYUv2",
-                {"NYUv2": {"rmse": 0.125, "abs_rel": 0.03, "delta1": 0.991}},
+            _published("bilateral", QUOTED, "rmse abs_rel", {"NYUv2": (0.479, 8.4)}),
+            _published("TGV", QUOTED, "rmse abs_rel", {"NYUv2": (0.635, 12.3)}),
+            _published("CSPN", f"Cheng et al. 2018, {ON_NYU}", "rmse abs_rel", {"NYUv2": (0.117, 1.6)}),
+            _published(
+                "Lu et al., no image", "Lu et al. 2020, trained on NYUv2", "rmse abs_rel delta1", {"NYUv2": (0.125, 3, 99.1)}
             ),
-            PublishedFigures("OMNI-DC v1.1", "its readme, zero-shot", {"NYUv2": {"rmse": 0.112, "abs_rel": 0.014}}),
-            PublishedFigures("Marigold-DC, 10 members", "Viola et al. 2025, zero-shot", {"NYUv2": {"rmse": 0.124, "mae": 0.048}}),
-            PublishedFigures("DepthLab", f"{DEPTHLAB}, zero-shot", {"NYUv2": {"rmse": 0.104}}),
-            PublishedFigures("DepthLab", "as measured by Viola et al. 2025", {"NYUv2": {"rmse": 0.276, "mae": 0.184}}),
+            _published("OMNI-DC v1.1", "its readme, zero-shot", "rmse abs_rel", {"NYUv2": (0.112, 1.4)}),
+            _published("Marigold-DC, 10 members", VIOLA, "rmse mae", {"NYUv2": (0.124, 0.048)}),
+            _published("DepthLab", f"{DEPTHLAB}, zero-shot", "rmse", {"NYUv2": (0.104,)}),
+            _published("DepthLab", BY_VIOLA, "rmse mae", {"NYUv2": (0.276, 0.184)}),
         ),
         "kitti": (
-            PublishedFigures(
-                "Lu et al., l2 loss",
-                "Lu et al. 2020, KITTI test",
-                {"KITTI": {"rmse": 0.90143, "mae": 0.29236, "irmse": 4.92, "imae": 1.35}},
-            ),
-            PublishedFigures(
-                "SparseConvs",
-                "Uhrig et al. 2017, KITTI test",
-                {"KITTI": {"rmse": 1.60133, "mae": 0.48127, "irmse": 4.94, "imae": 1.78}},
-            ),
-            PublishedFigures("Marigold-DC, 10 members", "Viola et al. 2025, zero-shot", {"KITTI": {"rmse": 1.465, "mae": 0.434}}),
-            PublishedFigures("DepthLab", "as measured by Viola et al. 2025", {"KITTI": {"rmse": 2.171, "mae": 0.921}}),
+            _published("Lu et al., l2 loss", "Lu et al. 2020, KITTI test", KITTI_TEST, {"KITTI": (0.90143, 0.29236, 4.92, 1.35)}),
+            _published("SparseConvs", "Uhrig et al. 2017, KITTI test", KITTI_TEST, {"KITTI": (1.60133, 0.48127, 4.94, 1.78)}),
+            _published("Marigold-DC, 10 members", VIOLA, "rmse mae", {"KITTI": (1.465, 0.434)}),
+            _published("DepthLab", BY_VIOLA, "rmse mae", {"KITTI": (2.171, 0.921)}),
         ),
     }
 )

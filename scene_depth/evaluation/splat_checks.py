@@ -64,18 +64,10 @@ def _infinite(m: SplatMeasures) -> Mask:
     return result
 
 
-def _infinite_opacity(m: SplatMeasures) -> Mask:
-    return torch.isinf(m.splats.logit_opacities).numpy()
-
-
 def _clamp_opacity(m: SplatMeasures, mask: Mask) -> GaussianSplats:
     logits = m.splats.logit_opacities
     bounded = logits.clamp(-OPACITY_LIMIT, OPACITY_LIMIT)
     return replace(m.splats, logit_opacities=torch.where(torch.from_numpy(mask), bounded, logits))
-
-
-def _no_size(m: SplatMeasures) -> Mask:
-    return rows_with(m.splats.log_scales == -torch.inf)
 
 
 def _give_size(m: SplatMeasures, mask: Mask) -> GaussianSplats:
@@ -83,10 +75,6 @@ def _give_size(m: SplatMeasures, mask: Mask) -> GaussianSplats:
     smallest = float(np.log(scale * SMALLEST_SHARE))
     log_scales = m.splats.log_scales
     return replace(m.splats, log_scales=torch.where(log_scales == -torch.inf, torch.full_like(log_scales, smallest), log_scales))
-
-
-def _zero_quats(m: SplatMeasures) -> Mask:
-    return (m.splats.quats.abs().amax(dim=1) < 1e-12).numpy()
 
 
 def _identity_quats(m: SplatMeasures, mask: Mask) -> GaussianSplats:
@@ -124,18 +112,6 @@ def _linear_scales(m: SplatMeasures) -> Mask:
     return _all_if(bool(np.log(chosen).std() > LINEAR_SPREAD), m)
 
 
-def _take_logarithms(m: SplatMeasures, mask: Mask) -> GaussianSplats:
-    return replace(m.splats, log_scales=m.splats.log_scales.clamp(min=1e-30).log())
-
-
-def _activated_opacity(m: SplatMeasures) -> Mask:
-    return _all_if(_all_within(m.splats.logit_opacities.numpy()[m.usable], 0, 1), m)
-
-
-def _take_logits(m: SplatMeasures, mask: Mask) -> GaussianSplats:
-    return replace(m.splats, logit_opacities=m.splats.logit_opacities.logit(eps=1e-4))
-
-
 def _byte_colors(m: SplatMeasures) -> Mask:
     chosen = m.splats.sh[:, 0].numpy()[m.usable]
     return _all_if(_all_within(chosen, 0, 255) and bool(chosen.max() > 30), m)
@@ -145,35 +121,10 @@ def _from_bytes(m: SplatMeasures, mask: Mask) -> GaussianSplats:
     return replace(m.splats, sh=torch.cat([(m.splats.sh[:, :1] / 255 - 0.5) / SH_C0, m.splats.sh[:, 1:]], dim=1))
 
 
-def _plain_colors(m: SplatMeasures) -> Mask:
-    return _all_if(_all_within(m.splats.sh[:, 0].numpy()[m.usable], 0, 1), m)
-
-
-def _wild_colors(m: SplatMeasures) -> Mask:
-    colors = m.splats.base_colors.numpy()
-    return m.usable & ((colors < -1) | (colors > 2)).any(axis=1)
-
-
-def _empty_sh(m: SplatMeasures) -> Mask:
-    return _all_if(m.splats.sh_degree > 0 and not bool(m.splats.sh[:, 1:].any()), m)
-
-
-def _giants(m: SplatMeasures) -> Mask:
-    return m.usable & (m.sizes > m.radius) if m.radius > 0 else _all_if(False, m)
-
-
-def _far_away(m: SplatMeasures) -> Mask:
-    return m.usable & (m.distances > FAR_SHARE * m.radius) if m.radius > 0 else _all_if(False, m)
-
-
 def _coarse_coordinates(m: SplatMeasures) -> Mask:
     spacing = np.spacing(np.abs(m.means).max(axis=1, initial=0).astype(np.float32))
     result: Mask = m.usable & (spacing > 0.25 * m.sizes)
     return result
-
-
-def _invisible(m: SplatMeasures) -> Mask:
-    return m.usable & (m.opacities < VISIBLE_OPACITY)
 
 
 def _fog(m: SplatMeasures) -> Mask:
@@ -227,28 +178,38 @@ CHECKS = (
     Check("infinite", "error", "have an infinite centre, rotation, colour or size", "remove them: no renderer can place them",
           _infinite, remove=True, action="removed"),
     Check("zero_quats", "error", "have a rotation quaternion of zero", "make it the identity: it cannot be normalised",
-          _zero_quats, _identity_quats, action="given the identity rotation"),
+          lambda m: (m.splats.quats.abs().amax(dim=1) < 1e-12).numpy(), _identity_quats,
+          action="given the identity rotation"),
     Check("infinite_opacity", "warning", "have an opacity of exactly 0 or 1, infinite before the sigmoid",
           "bound it to 0.0001 and 0.9999, so that optimisation does not end in NaN",
-          _infinite_opacity, _clamp_opacity, action="bounded to opacities of 0.0001 to 0.9999"),
+          lambda m: torch.isinf(m.splats.logit_opacities).numpy(), _clamp_opacity,
+          action="bounded to opacities of 0.0001 to 0.9999"),
     Check("no_size", "warning", "have a size of zero along an axis (a log scale of minus infinity)",
           "give them a tiny one: several viewers drop or explode them",
-          _no_size, _give_size, action="given a millionth of the scene's radius"),
+          lambda m: rows_with(m.splats.log_scales == -torch.inf), _give_size,
+          action="given a millionth of the scene's radius"),
     Check("linear_scales", "error", "have sizes that look as if stored without the logarithm",
           "take the logarithm of scale_0 to scale_2",
-          _linear_scales, _take_logarithms, action="log scales taken"),
+          _linear_scales,
+          lambda m, _: replace(m.splats, log_scales=m.splats.log_scales.clamp(min=1e-30).log()),
+          action="log scales taken"),
     Check("activated_opacity", "error", "have opacities that look as if stored after the sigmoid, all within 0 to 1",
           "take the logit of opacity",
-          _activated_opacity, _take_logits, action="logits taken"),
+          lambda m: _all_if(_all_within(m.splats.logit_opacities.numpy()[m.usable], 0, 1), m),
+          lambda m, _: replace(m.splats, logit_opacities=m.splats.logit_opacities.logit(eps=1e-4)),
+          action="logits taken"),
     Check("byte_colors", "error", "have base colours of 0 to 255 in place of coefficients",
           "convert f_dc to (c / 255 - 0.5) / 0.2821",
           _byte_colors, _from_bytes, action="colours turned to coefficients"),
     Check("plain_colors", "warning", "have base coefficients all within 0 to 1, as if they were colours; pictures will look pale",
-          "if they are colours, convert f_dc to (c - 0.5) / 0.2821", _plain_colors),
+          "if they are colours, convert f_dc to (c - 0.5) / 0.2821",
+          lambda m: _all_if(_all_within(m.splats.sh[:, 0].numpy()[m.usable], 0, 1), m)),
     Check("wild_colors", "warning", "have a base colour below -1 or above 2",
-          "expect clipped spots; .spz and .splat cut such colours off", _wild_colors),
+          "expect clipped spots; .spz and .splat cut such colours off",
+          lambda m: m.usable & ((m.splats.base_colors < -1) | (m.splats.base_colors > 2)).any(dim=1).numpy()),
     Check("giants", "warning", "are larger than the scene itself (its robust radius)",
-          "remove them: they cover everything with haze", _giants, remove=True, action="removed"),
+          "remove them: they cover everything with haze",
+          lambda m: _all_if(m.radius > 0, m) & (m.sizes > m.radius), remove=True, action="removed"),
     Check("near_camera_fog", "warning", "hang close before a camera and cover much of its picture",
           "remove them: floaters of the training", _near_camera_fog, remove=True, action="removed"),
     Check("fog", "note", "are faint and larger than a tenth of the scene: perhaps fog before the cameras",
@@ -256,13 +217,16 @@ CHECKS = (
     Check("duplicates", "warning", "are exact copies of others, which counts their opacity twice",
           "remove the copies", _duplicates, remove=True, action="removed"),
     Check("far_away", "note", "lie farther than 20 scene radii from its centre",
-          "crop them if viewers frame the scene badly", _far_away),
+          "crop them if viewers frame the scene badly",
+          lambda m: _all_if(m.radius > 0, m) & (m.distances > FAR_SHARE * m.radius)),
     Check("coarse_coordinates", "warning", "lie so far out that float32 misplaces them by a quarter of their size or more",
           "move the scene to the origin (convert --translate)", _coarse_coordinates),
     Check("unnormalised_quats", "note", "have rotation quaternions that are not of unit length",
           "normalise them for viewers that do not", _unnormalised_quats, _normalise_quats, action="normalised"),
     Check("empty_sh", "note", "carry view-dependent colour that is zero everywhere",
-          "drop it: convert --sh-degree 0 leaves a quarter of the size", _empty_sh),
+          "drop it: convert --sh-degree 0 leaves a quarter of the size",
+          lambda m: _all_if(m.splats.sh_degree > 0 and not bool(m.splats.sh[:, 1:].any()), m)),
     Check("invisible", "note", "are fainter than 1/255, which renderers skip",
-          "remove them at no change of the picture", _invisible),
+          "remove them at no change of the picture",
+          lambda m: m.usable & (m.opacities < VISIBLE_OPACITY)),
 )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.errors import InputError
-from scene_depth.evaluation.monocular_scores import monocular_scores, sweep, sweep_table
+from scene_depth.evaluation.monocular_scores import monocular_scores
 
 RNG = np.random.default_rng(0)
 TRUTH = np.exp(RNG.uniform(0, 2, (30, 40)))
@@ -50,6 +50,8 @@ def test_other_spaces_are_refused(space):
 
 
 def test_a_sweep_has_a_row_for_every_pair():
+    benchmark = pytest.importorskip("benchmarks.monocular_sweep")
+    sweep, sweep_table = benchmark.sweep, benchmark.sweep_table
     rows = sweep(lambda rgb, steps, members: noisy(0.1 / steps, members), [(None, TRUTH, VALID)], (1, 4), (1, 9))
     assert [(row.steps, row.ensemble) for row in rows] == [(1, 1), (1, 9), (4, 1), (4, 9)]
     errors = [row.abs_rel for row in rows]
