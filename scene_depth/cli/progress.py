@@ -72,8 +72,8 @@ def end_if_stopped(report: Stoppable) -> None:
 
 
 def report_console() -> Console:
-    """What reports are printed with: as wide as the terminal, and of one width where there is none."""
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+    """What reports are printed with: tables as wide as the terminal, 80 columns where there is none; sentences are not broken."""
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False, soft_wrap=True)
 
 
 def print_json(report: Any, *, indent: int | None = None) -> None:

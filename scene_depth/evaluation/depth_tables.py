@@ -235,7 +235,11 @@ def published_table(protocol: str) -> Table | None:
     figures = PUBLISHED.get(protocol, ())
     columns = list(dict.fromkeys(column for row in figures for column in row.values))
     rows = [[row.method, *(_published_cell(row.values.get(column, {})) for column in columns), row.source] for row in figures]
-    return text_table("Published (other frames and conditions)", ["method", *columns, "source"], rows) if rows else None
+    if not rows:
+        return None
+    table = text_table("Published (other frames and conditions)", ["method", *columns, "source"], rows)
+    table.columns[-1].justify = "left"
+    return table
 
 
 def _published_cell(values: Mapping[str, float]) -> str:
