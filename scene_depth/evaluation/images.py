@@ -6,13 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from scene_depth.errors import InputError
-
-RADIUS, SIGMA = 5, 1.5
-C1, C2 = 0.01**2, 0.03**2
+from scene_depth.fitting.losses import ssim_map
 
 
 def psnr(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> float:
@@ -45,19 +43,7 @@ def ssim(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] |
         Up to 1; NaN where no pixel counts.
     """
     x, y = _checked(image, reference, mask)
-    u, v = _window(x), _window(y)
-    xx, yy, xy = _window(x * x) - u * u, _window(y * y) - v * v, _window(x * y) - u * v
-    values = (2 * u * v + C1) * (2 * xy + C2) / ((u * u + v * v + C1) * (xx + yy + C2))
-    return _mean(values, mask)
-
-
-def _window(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
-    weights /= weights.sum()
-    result: NDArray[np.float64] = correlate1d(
-        correlate1d(values, weights, axis=0, mode="constant"), weights, axis=1, mode="constant"
-    )
-    return result
+    return _mean(ssim_map(torch.from_numpy(x)[None], torch.from_numpy(y)[None])[0].numpy(), mask)
 
 
 def _checked(

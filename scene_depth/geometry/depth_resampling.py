@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Depth = NDArray[np.float32]
 
-def resize_sparse_depth(depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+
+def resize_sparse_depth(depth: Depth, width: int, height: int) -> Depth:
     """The same view with another number of pixels: each known pixel moves to where its centre falls.
 
     Where several fall into one pixel, the nearest to the camera wins; where none does, depth is unknown. Interpolation
@@ -23,13 +25,13 @@ def resize_sparse_depth(depth: NDArray[np.float32], width: int, height: int) -> 
     return move_sparse_depth(depth, np.eye(3), scale, width, height)
 
 
-def move_sparse_depth(depth: NDArray[np.float32], K: NDArray, target_K: NDArray, width: int, height: int) -> NDArray[np.float32]:
+def move_sparse_depth(depth: Depth, K: NDArray[np.floating], target_K: NDArray[np.floating], width: int, height: int) -> Depth:
     """Depth as seen by a camera at the same place with other intrinsics; the nearest point of a pixel wins.
 
     Args:
         depth: z-depth, 0 = unknown  # [H, W]
-        K: Intrinsics of ``depth``, first pixel centre at (0.5, 0.5)  # [3, 3]
-        target_K: Intrinsics of the result  # [3, 3]
+        K: NDArray[np.floating] of ``depth``, first pixel centre at (0.5, 0.5)  # [3, 3]
+        target_K: NDArray[np.floating] of the result  # [3, 3]
         width, height: Size of the result.
 
     Returns:

@@ -11,6 +11,8 @@ from scipy.ndimage import gaussian_filter, median_filter, uniform_filter
 from scene_depth.cameras import Cameras
 from scene_depth.geometry.normals import normals_from_depth
 
+Doubles = NDArray[np.float64]
+
 OFF_PLANE = 0.02  # distance from a plane, relative to the depth, up to which a point lies on it
 ALIGNED = 0.6  # cosine between the smoothed local normal and the plane's from which it does
 WELL_ALIGNED = 0.97  # the same for the pixels that the plane is fitted to, which keeps creases out
@@ -34,7 +36,7 @@ class Plane:
         pixels: Pixels of the picture that lie on it  # [H, W] bool
     """
 
-    normal: NDArray[np.float64]
+    normal: Doubles
     offset: float
     pixels: NDArray[np.bool_]
 
@@ -83,7 +85,7 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
     return found
 
 
-def camera_points(depth: NDArray[np.floating], camera: Cameras) -> NDArray[np.float64]:
+def camera_points(depth: NDArray[np.floating], camera: Cameras) -> Doubles:
     """Points of the pixel centres in the camera frame, in scene units  # [H, W, 3]"""
     K = camera.K[0].numpy()
     x = (np.arange(depth.shape[1]) + 0.5 - K[0, 2]) / K[0, 0]
@@ -91,7 +93,7 @@ def camera_points(depth: NDArray[np.floating], camera: Cameras) -> NDArray[np.fl
     return np.stack(np.broadcast_arrays(x[None], y[:, None], 1.0), axis=-1) * np.asarray(depth, np.float64)[..., None]
 
 
-def plane_depth(normal: NDArray[np.float64], offset: float, rays: NDArray[np.float64]) -> NDArray[np.float64]:
+def plane_depth(normal: Doubles, offset: float, rays: Doubles) -> Doubles:
     """z-depth at which rays from the camera meet a plane, NaN where they do not  # [...]
 
     Args:
@@ -103,26 +105,27 @@ def plane_depth(normal: NDArray[np.float64], offset: float, rays: NDArray[np.flo
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
 
 
-def _smooth_normals(depth: NDArray[np.floating], camera: Cameras) -> NDArray[np.float64]:
+def _smooth_normals(depth: NDArray[np.floating], camera: Cameras) -> Doubles:
     """Unit normals averaged over some pixels, zero where there are none  # [H, W, 3]"""
     normals = gaussian_filter(normals_from_depth(depth, camera).astype(np.float64), (NORMAL_SPREAD, NORMAL_SPREAD, 0))
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return np.where(length > 0.1, normals / np.maximum(length, 0.1), 0)
 
 
-def _through(points: NDArray, normals: NDArray, place: NDArray) -> tuple[NDArray[np.float64], float]:
+def _through(points: Doubles, normals: Doubles, place: NDArray[np.intp]) -> tuple[Doubles, float]:
     normal = normals[place[0], place[1]]
     return normal, float(normal @ points[place[0], place[1]])
 
 
-def _on_plane(points: NDArray, normals: NDArray, normal: NDArray, offset: float) -> NDArray[np.bool_]:
+def _on_plane(points: Doubles, normals: Doubles, normal: Doubles, offset: float) -> NDArray[np.bool_]:
     close = np.abs(points @ normal - offset) < OFF_PLANE * points[:, 2]
-    return close & (normals @ normal > ALIGNED)
+    aligned: NDArray[np.bool_] = normals @ normal > ALIGNED
+    return close & aligned
 
 
 def fitted_plane(
-    points: NDArray, depth: NDArray, towards: NDArray, trust: NDArray | None = None
-) -> tuple[NDArray[np.float64], float]:
+    points: Doubles, depth: NDArray[np.floating], towards: Doubles, trust: Doubles | None = None
+) -> tuple[Doubles, float]:
     """Plane of least squares, errors relative to the depth.
 
     Args:

@@ -6,21 +6,20 @@ gsplat compiles its kernels when they are first used, which takes minutes, once.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
-from scene_depth.rendering.rasterization import RenderOptions
+from scene_depth.rendering.rasterization import Drawn, RenderOptions
 from scene_depth.splats import GaussianSplats
 
 _BATCHES_A_STEP = 8  # of 256 splats a tile, when the lists of splats a pixel are made: bounds their memory
 
 
-def draw_splats(
-    splats: GaussianSplats, cameras: Cameras, options: RenderOptions, means2d: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+def draw_splats(splats: GaussianSplats, cameras: Cameras, options: RenderOptions, means2d: Tensor | None) -> Drawn:
     """Colour, alpha, mean depth, median depth or None, and radii, as ``render`` returns them.
 
     The gradient of the projected means reaches ``means2d`` when ``backward`` is called, not through
@@ -58,7 +57,7 @@ def draw_splats(
     return images[..., :3], alpha[..., 0], images[..., 3], median, radii.to(torch.int32)
 
 
-def _draw_nothing(cameras: Cameras, options: RenderOptions) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+def _draw_nothing(cameras: Cameras, options: RenderOptions) -> Drawn:
     """Images without any splat, for which gsplat cannot launch its kernels."""
     shape = (len(cameras), cameras.height, cameras.width)
     rgb = options.background[:, None, None].expand(*shape, 3).clone()
@@ -85,7 +84,8 @@ def _send_gradient(projected: Tensor, probe: Tensor, absgrad: bool) -> None:
         if absgrad and held is not None:
             tensor.absgrad = held.absgrad
 
-    projected.register_hook(receive)
+    hook: Callable[[Callable[[Tensor], None]], object] = projected.register_hook  # torch gives it no types
+    hook(receive)
 
 
 @torch.no_grad()

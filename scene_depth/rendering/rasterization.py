@@ -17,7 +17,9 @@ from scene_depth.errors import InputError
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats
 
-_BACKENDS = {"cpu": "scene_depth.rendering.cpu.backend", "cuda": "scene_depth.rendering.cuda"}
+Drawn = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]
+"""What a backend draws: colour  # [C, H, W, 3], alpha, mean depth, median depth or None  # [C, H, W], radii  # [C, N]"""
+_BACKENDS = {"cpu": "scene_depth.rendering.cpu.autograd", "cuda": "scene_depth.rendering.cuda"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.rendering.rasterization import render
-from scene_depth.splats import SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import C0 as SH_C0
+from scene_depth.splats import GaussianSplats
 
 
 def blending_weights(
@@ -41,13 +42,12 @@ def blending_weights(
     shape = (len(cameras), cameras.height, cameras.width)
     if masks.shape != shape:
         raise InputError("masks", f"shape {tuple(masks.shape)}", f"{shape}, one mask a camera")
-    options = {"near": near, "far": far, "antialiased": antialiased}
     plain = replace(splats.detach(), sh=splats.sh.new_zeros(len(splats), 1, 3))  # grey: the clamp at 0 lets gradients pass
     sums = torch.zeros(len(cameras), len(splats), device=splats.device)
     for index in range(len(cameras)):
         with torch.enable_grad():
             grey = replace(plain, sh=plain.sh.clone().requires_grad_())
-            red = render(grey, cameras[index], **options).rgb[0, ..., 0]  # type: ignore[arg-type]
+            red = render(grey, cameras[index], near=near, far=far, antialiased=antialiased).rgb[0, ..., 0]
             (gradient,) = torch.autograd.grad(red, grey.sh, masks[index].to(red))
         sums[index] = gradient[:, 0, 0] / SH_C0
     return sums

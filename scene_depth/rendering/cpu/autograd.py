@@ -1,122 +1,81 @@
-"""The rasteriser as a function that torch can differentiate."""
+"""Splats and cameras in, images out, on the CPU, as a function that torch can differentiate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scene_depth.rendering.cpu.frame import Gradients, Images, SplatArrays, View, draw, draw_adjoint
+from scene_depth.cameras import Cameras
+from scene_depth.rendering.cpu.frame import Gradients, Images, SplatArrays, draw, draw_adjoint
 from scene_depth.rendering.cpu.geometry import pack_camera
+from scene_depth.rendering.rasterization import Drawn, RenderOptions
+from scene_depth.splats import PARAMETERS, GaussianSplats
+
+Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What of a rendering is not differentiated.
-
-    Attributes:
-        K: Intrinsics in pixels, float64  # [C, 3, 3]
-        width: In pixels.
-        height: In pixels.
-        degree: SH degree to use.
-        background: RGB behind the splats, float32  # [C, 3]
-        near: z-depth in front of which nothing is drawn.
-        far: z-depth behind which nothing is drawn.
-        antialiased: Whether opacities are lowered as the blur widens the footprint.
-        median: Whether to find the median depth.
-        absgrad: Whether the backward pass sums absolute gradients of the projected means, into ``means2d.absgrad``.
-        keep: Whether a backward pass may follow.
-    """
-
-    K: np.ndarray
-    width: int
-    height: int
-    degree: int
-    background: np.ndarray
-    near: float
-    far: float
-    antialiased: bool
-    median: bool
-    absgrad: bool
-    keep: bool
-
-
-def rasterize(
-    means: Tensor,  # [N, 3]
-    quats: Tensor,  # [N, 4]
-    log_scales: Tensor,  # [N, 3]
-    logit_opacities: Tensor,  # [N]
-    sh: Tensor,  # [N, K, 3]
-    camera_to_world: Tensor,  # [C, 4, 4]
-    means2d: Tensor | None,  # [C, N, 2]
-    options: Options,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Draws float32 splats on the CPU.
-
-    Returns:
-        rgb  # [C, H, W, 3]
-        alpha  # [C, H, W]
-        mean z-depth, 0 where alpha is 0  # [C, H, W]
-        median z-depth, 0 where there is none; of no size if not asked for  # [C, H, W]
-        largest reach of each splat in whole pixels, 0 if hidden, int32  # [C, N]
-    """
-    return _Rasterize.apply(means, quats, log_scales, logit_opacities, sh, camera_to_world, means2d, options)
+def draw_splats(splats: GaussianSplats, cameras: Cameras, options: RenderOptions, means2d: Tensor | None) -> Drawn:
+    """Colour, alpha, mean depth, median depth or None, and radii, as ``render`` returns them."""
+    parameters = [getattr(splats, name).to(torch.float32) for name in PARAMETERS]
+    poses = cameras.camera_to_world.to("cpu")
+    kept = torch.is_grad_enabled() and any(it.requires_grad for it in (*parameters, poses, means2d) if it is not None)
+    packed = [
+        pack_camera(pose[:3, :3].T, pose[:3, 3], K, (cameras.width, cameras.height), options.near, options.far)
+        for pose, K in zip(*(it.detach().to("cpu", torch.float64).numpy() for it in (poses, cameras.K)), strict=True)
+    ]
+    size = (len(packed), cameras.height, cameras.width)
+    drawn: Drawn = _Rasterize.apply(*parameters, poses, means2d, packed, size, options, kept)
+    return drawn
 
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        means, quats, log_scales, logit_opacities, sh, camera_to_world, means2d, options = inputs
-        cameras, pixels = len(camera_to_world), (options.height, options.width)
-        rgb, alpha, depth = torch.empty(cameras, *pixels, 3), torch.empty(cameras, *pixels), torch.empty(cameras, *pixels)
-        median = torch.empty(cameras, *pixels) if options.median else torch.empty(0)
-        radii = torch.empty(cameras, len(means), dtype=torch.int32)
-        splats = _arrays(means, quats, log_scales, logit_opacities, sh)
-        views = [_view(camera_to_world, index, options) for index in range(cameras)]
-        frames = []
-        for index, view in enumerate(views):
-            images = Images(_flat(rgb[index]), _flat(alpha[index]), _flat(depth[index]), None)
-            if options.median:
-                images = Images(images.rgb, images.alpha, images.depth, _flat(median[index]))
-            frame = draw(splats, view, images, radii[index].numpy())
-            if options.keep:
+    def forward(ctx: Any, *inputs: Any) -> Drawn:
+        parameters, (camera_to_world, means2d, cameras, size, options, kept) = inputs[:5], inputs[5:]
+        rgb, alpha, depth = torch.empty(*size, 3), torch.empty(size), torch.empty(size)
+        median = torch.empty(size) if options.median_depth else None
+        radii = torch.empty(size[0], len(parameters[0]), dtype=torch.int32)
+        splats, frames = _arrays(*parameters), []
+        for index, camera in enumerate(cameras):
+            images = Images(*(_flat(image[index]) for image in (rgb, alpha, depth, median) if image is not None))
+            frame = draw(splats, camera, options, index, images, radii[index].numpy())
+            if kept:  # a backward pass may follow
                 frames.append(frame)
-        ctx.views, ctx.frames, ctx.options, ctx.probe = views, frames, options, means2d
+        ctx.cameras, ctx.frames, ctx.options, ctx.probe = cameras, frames, options, means2d
         # the frames hold the memory of alpha and depth; saved here, a change of them in place is noticed
-        ctx.save_for_backward(means, quats, log_scales, logit_opacities, sh, camera_to_world, alpha, depth)
-        ctx.mark_non_differentiable(median, radii)
+        ctx.save_for_backward(*parameters, camera_to_world, alpha, depth)
+        ctx.mark_non_differentiable(*(radii,) if median is None else (median, radii))
         ctx.set_materialize_grads(False)
         return rgb, alpha, depth, median, radii
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_rgb: Tensor | None, grad_alpha: Tensor | None, grad_depth: Tensor | None, *_: Any) -> tuple:
-        parameters, camera_to_world = ctx.saved_tensors[:5], ctx.saved_tensors[5]
+    def backward(ctx: Any, *outer: Any) -> tuple[Tensor | None, ...]:
+        parameters, camera_to_world, alpha = ctx.saved_tensors[:5], ctx.saved_tensors[5], ctx.saved_tensors[6]
         splats = _arrays(*parameters)
         results = tuple(_new(parameter.shape) for parameter in parameters)
         by_camera = torch.zeros(camera_to_world.shape, dtype=torch.float64)
         padded = (splats.count + 15) // 16 * 16
-        by_means2d = torch.empty(len(ctx.views), padded, 2)
-        absolute = torch.empty(len(ctx.views), padded, 2) if ctx.options.absgrad else None
-        pixels = ctx.options.width * ctx.options.height
-        for index, (view, frame) in enumerate(zip(ctx.views, ctx.frames, strict=True)):
-            by_images = Images(
-                _grad(grad_rgb, index, 3 * pixels), _grad(grad_alpha, index, pixels), _grad(grad_depth, index, pixels), None
-            )
+        by_means2d = torch.empty(len(alpha), padded, 2)
+        absolute = torch.empty(len(alpha), padded, 2) if ctx.options.absgrad else None
+        for index, (camera, frame) in enumerate(zip(ctx.cameras, ctx.frames, strict=True)):
+            count = alpha[index].numel()
+            by_images = Images(*(_gradient(outer[i], index, size) for i, size in enumerate((3 * count, count, count))))
             gradients = Gradients(
                 _arrays(*results), _flat(by_means2d[index]), None if absolute is None else _flat(absolute[index])
             )
-            by_rotation, by_position = draw_adjoint(splats, view, frame, by_images, gradients, accumulate=index > 0)
+            by_rotation, by_position = draw_adjoint(splats, camera, ctx.options, index, frame, by_images, gradients)
             by_camera[index, :3, :3] = torch.from_numpy(by_rotation.T.copy())
             by_camera[index, :3, 3] = torch.from_numpy(by_position)
         if absolute is not None:
             ctx.probe.absgrad = absolute[:, : splats.count]
         by_probe = by_means2d[:, : splats.count] if ctx.probe is not None else None
-        return *results, by_camera.to(camera_to_world.dtype), by_probe, None
+        return *results, by_camera.to(camera_to_world.dtype), by_probe, None, None, None, None
 
 
 def _new(shape: torch.Size) -> Tensor:
@@ -127,7 +86,7 @@ def _new(shape: torch.Size) -> Tensor:
     return torch.from_numpy(memory[start : start + size]).view(shape)
 
 
-def _flat(values: Tensor) -> np.ndarray:
+def _flat(values: Tensor) -> NDArray[Any]:
     return values.detach().contiguous().reshape(-1).numpy()
 
 
@@ -135,14 +94,5 @@ def _arrays(*parameters: Tensor) -> SplatArrays:
     return SplatArrays(*(_flat(parameter) for parameter in parameters))
 
 
-def _view(camera_to_world: Tensor, index: int, options: Options) -> View:
-    pose = camera_to_world[index].detach().numpy().astype(np.float64)
-    size = (options.width, options.height)
-    camera = pack_camera(pose[:3, :3].T, pose[:3, 3], options.K[index], size, options.near, options.far)
-    return View(camera, *size, options.degree, options.antialiased, options.background[index])
-
-
-def _grad(grad: Tensor | None, index: int, count: int) -> np.ndarray:
-    if grad is None:
-        return np.zeros(count, np.float32)
-    return _flat(grad[index].contiguous())
+def _gradient(outer: Tensor | None, index: int, count: int) -> Floats:
+    return np.zeros(count, np.float32) if outer is None else _flat(outer[index])

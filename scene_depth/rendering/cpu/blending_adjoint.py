@@ -10,14 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from scene_depth.kernels import BARE, inlined, kernel, take_ticket
-from scene_depth.kernels.simd import (
-    absolute,
-    highest_lane,
-    minimum,
-    select,
-    trailing_zeros,
-    vector_of,
-)
+from scene_depth.kernels.simd import absolute, highest_lane, minimum, select, trailing_zeros, vector_of
 from scene_depth.kernels.simd_functions import exp2, load_exp2_table
 from scene_depth.kernels.simd_memory import (
     broadcast_load,

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scene_depth.kernels import run_tasks
 from scene_depth.kernels.simd_functions import EXP2_TABLE
 from scene_depth.rendering.cpu.binning import count_entries, fill_entries, place_entries
 from scene_depth.rendering.cpu.blending import blend
 from scene_depth.rendering.cpu.blending_adjoint import blend_adjoint
-from scene_depth.rendering.cpu.layout import CAMERA_SUMS, CHUNK, RECORD, TILE
+from scene_depth.rendering.cpu.layout import CAMERA_SUMS, CHUNK, HEIGHT, RECORD, TILE, WIDTH
 from scene_depth.rendering.cpu.projection import project
 from scene_depth.rendering.cpu.projection_adjoint import project_adjoint
 from scene_depth.rendering.cpu.sorting import sort_by_depth
+from scene_depth.rendering.rasterization import RenderOptions
 
+Floats = NDArray[np.float32]
 _SPLATS_A_PART = 8192  # sorted splats of one binning task; the lists come out the same for any number
 _MOST_PARTS = 64
 _CACHE = 16 << 20  # bytes of SH gradients that will not stay in the cache until they are used
@@ -25,11 +28,11 @@ _CACHE = 16 << 20  # bytes of SH gradients that will not stay in the cache until
 class SplatArrays:
     """Parameters of N splats as flat float32 arrays; see ``GaussianSplats``."""
 
-    means: np.ndarray
-    quats: np.ndarray
-    log_scales: np.ndarray
-    logits: np.ndarray
-    sh: np.ndarray
+    means: Floats
+    quats: Floats
+    log_scales: Floats
+    logits: Floats
+    sh: Floats
 
     @property
     def count(self) -> int:
@@ -43,60 +46,43 @@ class SplatArrays:
 
 
 @dataclass(frozen=True)
-class View:
-    """How one image is drawn.
-
-    Attributes:
-        camera: See ``geometry.pack_camera``  # [24]
-        width: In pixels.
-        height: In pixels.
-        degree: SH degree to use.
-        antialiased: Whether opacities are lowered as the blur widens the footprint.
-        background: RGB behind the splats, float32  # [3]
-    """
-
-    camera: np.ndarray
-    width: int
-    height: int
-    degree: int
-    antialiased: bool
-    background: np.ndarray
-
-
-@dataclass(frozen=True)
 class Images:
-    """What drawing writes, flat float32 arrays of height * width pixels; ``median`` may be None."""
+    """What drawing writes, flat arrays of height * width pixels; its gradient has no median."""
 
-    rgb: np.ndarray
-    alpha: np.ndarray
-    depth: np.ndarray
-    median: np.ndarray | None
+    rgb: Floats
+    alpha: Floats
+    depth: Floats
+    median: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Frame:
     """What the gradients need from the drawing of one image; see the kernels for the arrays."""
 
-    records: np.ndarray
-    flags: np.ndarray
-    slots: np.ndarray
-    tiles: np.ndarray
-    starts: np.ndarray
-    entry_splats: np.ndarray
-    entry_slots: np.ndarray
-    entry_blocks: np.ndarray
-    transmittance: np.ndarray
-    stops: np.ndarray
-    alpha: np.ndarray
-    depth: np.ndarray
+    records: Floats
+    flags: NDArray[np.int32]
+    slots: NDArray[np.int32]
+    tiles: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    entry_splats: NDArray[np.int32]
+    entry_slots: NDArray[np.int32]
+    entry_blocks: NDArray[np.uint64]
+    transmittance: Floats
+    stops: Floats
+    alpha: Floats
+    depth: Floats
 
 
-def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> Frame:
+def draw(
+    splats: SplatArrays, camera: Floats, options: RenderOptions, index: int, images: Images, radii: NDArray[np.int32]
+) -> Frame:
     """Draws one image.
 
     Args:
         splats: The splats.
-        view: Camera and options.
+        camera: See ``geometry.pack_camera``  # [24]
+        options: Of the rendering.
+        index: Number of the camera, whose background is taken.
         images: Written.
         radii: Largest reach of each splat in whole pixels, 0 for hidden ones, int32; written  # [N]
 
@@ -115,7 +101,7 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     padded_radii = np.empty(padded, np.int32)
     run_tasks(
         project, chunks, count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh, splats.bands,
-        view.degree, view.camera, view.antialiased, records, flags, keys, rectangles, slots, chunk_slots,
+        options.sh_degree, camera, options.antialiased, records, flags, keys, rectangles, slots, chunk_slots,
         chunk_visible, padded_radii,
     )  # fmt: skip
     radii[:] = padded_radii[:count]
@@ -127,7 +113,8 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     sort_by_depth(keys, count, work[0], work[1], work[2], work[3])
     order = work[3].view(np.int32)
 
-    tiles_x, tiles_y = (view.width + TILE - 1) // TILE, (view.height + TILE - 1) // TILE
+    width, height = int(camera[WIDTH]), int(camera[HEIGHT])
+    tiles_x, tiles_y = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     parts = min(_MOST_PARTS, visible // _SPLATS_A_PART + 1)
     counts = np.empty((parts, tiles_x * tiles_y), np.int64)
     starts = np.empty(tiles_x * tiles_y + 1, np.int64)
@@ -141,11 +128,11 @@ def draw(splats: SplatArrays, view: View, images: Images, radii: np.ndarray) -> 
     )  # fmt: skip
 
     tiles = np.argsort(starts[:-1] - starts[1:], kind="stable")
-    pixels = view.width * view.height
+    pixels = width * height
     transmittance, stops = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     run_tasks(
-        blend, len(tiles), tiles, starts, entry_splats, entry_blocks, records, view.width, view.height, view.background,
-        images.rgb, images.alpha, images.depth, transmittance, stops, images.median,
+        blend, len(tiles), tiles, starts, entry_splats, entry_blocks, records, width, height,
+        options.background[index].numpy(), images.rgb, images.alpha, images.depth, transmittance, stops, images.median,
         EXP2_TABLE,
     )  # fmt: skip
     return Frame(
@@ -165,21 +152,26 @@ class Gradients:
     """
 
     splats: SplatArrays
-    means2d: np.ndarray
-    absolute_means2d: np.ndarray | None
+    means2d: Floats
+    absolute_means2d: Floats | None
 
 
 def draw_adjoint(
-    splats: SplatArrays, view: View, frame: Frame, grad_images: Images, gradients: Gradients, accumulate: bool
-) -> tuple[np.ndarray, np.ndarray]:
+    splats: SplatArrays,
+    camera: Floats,
+    options: RenderOptions,
+    index: int,
+    frame: Frame,
+    grad_images: Images,
+    gradients: Gradients,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gradients of a loss from its gradients by the images.
 
     Args:
-        splats, view: As they were given to ``draw``.
+        splats, camera, options, index: As they were given to ``draw``.
         frame: What ``draw`` returned.
         grad_images: Gradients by the images.
-        gradients: Written, or added to.
-        accumulate: Whether to add to the gradients of the parameters.
+        gradients: Written; those by the parameters are added to from the second camera on.
 
     Returns:
         Gradient by the rotation from world to camera  # [3, 3]
@@ -188,16 +180,17 @@ def draw_adjoint(
     sums = np.empty(len(frame.entry_splats) * RECORD, np.float32)
     run_tasks(
         blend_adjoint, len(frame.tiles), frame.tiles, frame.starts, frame.entry_splats, frame.entry_slots, frame.entry_blocks,
-        frame.records, view.width, view.height, view.background, frame.transmittance, frame.stops, frame.alpha, frame.depth,
-        grad_images.rgb, grad_images.alpha, grad_images.depth, sums, gradients.absolute_means2d, EXP2_TABLE,
+        frame.records, int(camera[WIDTH]), int(camera[HEIGHT]), options.background[index].numpy(), frame.transmittance,
+        frame.stops, frame.alpha, frame.depth, grad_images.rgb, grad_images.alpha, grad_images.depth, sums,
+        gradients.absolute_means2d, EXP2_TABLE,
     )  # fmt: skip
-    chunks = (splats.count + CHUNK - 1) // CHUNK
+    chunks, accumulate = (splats.count + CHUNK - 1) // CHUNK, index > 0
     streaming = not accumulate and splats.sh.nbytes > _CACHE and gradients.splats.sh.ctypes.data % 64 == 0
     camera_sums = np.empty((chunks, CAMERA_SUMS), np.float32)
     out = gradients.splats
     run_tasks(
         project_adjoint, chunks, splats.count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh,
-        splats.bands, view.degree, view.camera, view.antialiased, accumulate, streaming, frame.flags, frame.slots, sums,
+        splats.bands, options.sh_degree, camera, options.antialiased, accumulate, streaming, frame.flags, frame.slots, sums,
         out.means, out.quats, out.log_scales, out.logits, out.sh,
         gradients.means2d, gradients.absolute_means2d, camera_sums,
     )  # fmt: skip

@@ -8,11 +8,14 @@ U = J W R S, a 2 x 3 matrix.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scene_depth.kernels import BARE, inlined
 from scene_depth.kernels.simd import maximum, minimum, square_root
 from scene_depth.rendering.cpu import layout
 from scene_depth.rendering.cpu.layout import COVARIANCE_BLUR, FOCAL_X, FOCAL_Y, ROTATION
+
+Doubles = NDArray[np.float64]
 
 
 @inlined(BARE)
@@ -106,8 +109,8 @@ def unit_direction(x, y, z):
 
 
 def pack_camera(
-    rotation: np.ndarray, position: np.ndarray, K: np.ndarray, size: tuple[int, int], near: float, far: float
-) -> np.ndarray:
+    rotation: Doubles, position: Doubles, K: Doubles, size: tuple[int, int], near: float, far: float
+) -> NDArray[np.float32]:
     """The camera as kernels read it.
 
     Args:

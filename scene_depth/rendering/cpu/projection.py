@@ -7,16 +7,7 @@ import math
 import numpy as np
 
 from scene_depth.kernels import BARE, inlined, kernel, subroutine, take_ticket
-from scene_depth.kernels.simd import (
-    any_lane,
-    ceil,
-    floor,
-    maximum,
-    minimum,
-    select,
-    square_root,
-    vector_of,
-)
+from scene_depth.kernels.simd import any_lane, ceil, floor, maximum, minimum, select, square_root, vector_of
 from scene_depth.kernels.simd_functions import exp, log2
 from scene_depth.kernels.simd_memory import (
     copy_transposed,
