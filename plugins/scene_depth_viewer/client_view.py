@@ -1,24 +1,41 @@
-"""One browser: its camera, the picture behind its 3D scene, and the photo that it stands at."""
+"""One browser: its camera, the picture behind its 3D scene, the photos' cameras in it, and the photo that it stands at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import viser
+from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth_viewer.camera_path import Key, camera_of
-from scene_depth_viewer.compare import Comparison, compared, photo_seen_by, side_by_side
-from scene_depth_viewer.frusta import Frusta
 from scene_depth_viewer.newest import NewestWorker
 from scene_depth_viewer.page_frame import PageFrame, PagePose, orbit_distance
-from scene_depth_viewer.pictures import BACKGROUND, Channel, PhotoDepths, Picture, coarse_to_fine, picture, to_bytes
+from scene_depth_viewer.pictures import (
+    BACKGROUND,
+    Channel,
+    Comparison,
+    PhotoDepths,
+    Picture,
+    coarse_to_fine,
+    compared,
+    photo_seen_by,
+    picture,
+    side_by_side,
+    to_bytes,
+)
 from scene_depth_viewer.session import EditSession
+from scene_depth_viewer.viser_versions import remove_tree
 
 AT_PHOTO = 1e-3  # distance from a photo's place, in radii of the scene, at which a browser still stands there
+FRUSTUM_COLOR = (60, 120, 200)
+FRUSTUM_DEPTH = 3.0  # about how deep viser draws a frustum, in its scale
+FRUSTUM_BALL = 0.3  # radius of the ball at a frustum's tip, in its scale
 
 
 @dataclass
@@ -48,6 +65,75 @@ class ViewSettings:
     def rendered(self) -> Channel:
         """The channel of rendered pictures."""
         return "colour" if self.channel == "splats" else self.channel
+
+
+class Frusta:
+    """Frusta that can be clicked; those that the browser stands in are hidden, as their lines would cross its view.
+
+    They carry no pictures, which would hide the scene from whoever stands at one, but a ball at the tip: the lines alone
+    are too thin to hit.
+
+    Args:
+        scene: Of the browser.
+        frame: The page's frame.
+        cameras: Of the photos.
+        clicked: Gets the number of a photo that was clicked.
+    """
+
+    def __init__(self, scene: viser.SceneApi, frame: PageFrame, cameras: Sequence[Cameras], clicked: Callable[[int], None]):
+        self._scene, self._frame, self._cameras, self._clicked = scene, frame, cameras, clicked
+        self._places = np.array([frame.pose(camera).position for camera in cameras]).reshape(-1, 3)
+        self._nodes: list[Any] = []
+        self._balls: list[Any] = []
+        self._size = 0.0
+        self._position: NDArray[np.float64] | None = None
+        self._lock = threading.Lock()
+
+    def draw(self, size: float) -> None:
+        """Draws them in a size in page units; 0 draws none."""
+        with self._lock:
+            for node, ball in zip(self._nodes, self._balls, strict=True):
+                remove_tree(node, ball)
+            self._size = size
+            drawn = range(len(self._cameras)) if size > 0 else ()
+            self._nodes = [self._node(number) for number in drawn]
+            self._balls = [self._ball(number) for number in drawn]
+        if self._position is not None:
+            self.hide_around(self._position)
+
+    def hide_around(self, position: NDArray[np.float64]) -> None:
+        """Hides those that a place on the page lies in, or nearly."""
+        self._position = position
+        near = np.linalg.norm(self._places - position, axis=1) < FRUSTUM_DEPTH * self._size
+        with self._lock:
+            for number, node in enumerate(self._nodes):
+                if node.visible == bool(near[number]):
+                    node.visible = not near[number]
+
+    def _node(self, number: int) -> Any:
+        camera = self._cameras[number]
+        pose = self._frame.pose(camera)
+        node = self._scene.add_camera_frustum(
+            f"/photos/{number:04d}",
+            fov=pose.fov,
+            aspect=camera.width / camera.height,
+            scale=self._size,
+            color=FRUSTUM_COLOR,
+            wxyz=pose.wxyz,
+            position=pose.position,
+        )
+        node.on_click(partial(self._click, number))
+        return node
+
+    def _ball(self, number: int) -> Any:
+        ball = self._scene.add_icosphere(
+            f"/photos/{number:04d}/ball", radius=FRUSTUM_BALL * self._size, color=FRUSTUM_COLOR, subdivisions=1
+        )
+        ball.on_click(partial(self._click, number))
+        return ball
+
+    def _click(self, number: int, _: Any) -> None:
+        self._clicked(number)
 
 
 class ClientView:
@@ -84,14 +170,21 @@ class ClientView:
         self.frusta = Frusta(client.scene, frame, cameras, clicked)
         self.frusta.draw(settings.frusta)
         self._arrived, self._plain = False, False
+        self._failed = failed
         self._worker: NewestWorker[Cameras] = NewestWorker(self._draw, failed)
-        client.camera.on_update(lambda _: self.moved())
+        client.camera.on_update(self._moved)
 
     def camera(self) -> Cameras:
         """The browser's camera, in the scene's frame, of the size of rendered pictures."""
         page: Any = self.client.camera
         pose = PagePose(tuple(page.wxyz), tuple(page.position), float(page.fov))
         return self._frame.camera(pose, float(page.aspect), self._settings.size)
+
+    def _moved(self, _: object) -> None:
+        try:
+            self.moved()
+        except Exception as error:  # viser would print it
+            self._failed(error)
 
     def moved(self) -> None:
         """Follows the browser's camera."""

@@ -1,7 +1,7 @@
 """What the page may say: every message of a browser passes this door before anything acts on it.
 
 A value counts only if it is one that its field offered: an option of a list, a number in range, printable text. Whatever else
-comes over the wire is dropped, whoever sent it.
+comes over the wire is dropped, whoever sent it. Names of files stay within one folder.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from scene_depth.errors import InputError
 
 log = logging.getLogger(__name__)
 LARGEST = 1e12  # of any number
 MOST_BYTES = 1 << 16  # of one message
 MOST_LETTERS = 2000  # of one text
+LONGEST_NAME = 200  # of a file, in bytes
 
 Rule = Callable[[object], bool]
 
@@ -134,3 +138,35 @@ class Door:
         if not isinstance(field, str) or not isinstance(updates, dict) or list(updates) != ["value"]:
             return False
         return field in self.rules and self.rules[field](updates["value"])
+
+
+class ExportFolder:
+    """Names of files that come from the page, as paths in the folder that was chosen when the viewer was started.
+
+    Args:
+        path: The folder; it is made when the first file is written.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path.expanduser().absolute()
+
+    def file(self, name: str, suffixes: Sequence[str]) -> Path:
+        """Path of a file of the folder.
+
+        Args:
+            name: What was typed on the page.
+            suffixes: Accepted endings; "" stands for a name without one.
+
+        Raises:
+            InputError: If it is no plain name, ends otherwise, or is a link.
+        """
+        plain = bool(name) and name.isprintable() and not name.startswith(".") and not set(name) & set("/\\:")
+        if not plain or len(name.encode("utf-8", "replace")) > LONGEST_NAME:
+            raise InputError("file", repr(name[:80]), f"a plain name such as scene{suffixes[0]}; it lies in {self.path}")
+        endings = tuple(suffix for suffix in suffixes if suffix)
+        if not name.lower().endswith(endings) and not ("" in suffixes and "." not in name):
+            raise InputError("file", repr(name), f"a name that ends with {' or '.join(endings)}")
+        path = self.path / name
+        if path.is_symlink():
+            raise InputError("file", "a link to another place", "a file of the folder itself", file=path)
+        return path

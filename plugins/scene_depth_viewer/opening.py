@@ -56,18 +56,28 @@ def open_page(
         if size < 16:
             raise InputError(name, size, "16 pixels or more")
     session = open_session(scene, splats, edited, max_size, device, undo_bytes)
+    folder = export_dir or _usual_export_dir(scene, edited or session.source)
+    home = _folder_of(scene)
+    if home is not None and home in (folder.resolve(), *folder.resolve().parents):
+        raise InputError("export_dir", "a folder of the scene", "another folder, the scene stays as it is", file=folder)
     return Viewer(
-        session, host, port, picture_size, up, export_dir=export_dir or _usual_export_dir(scene, edited or session.source),
+        session, host, port, picture_size, up, export_dir=folder,
         allow_origins=allow_origins, inpainters=inpainters, colors=colors,
     )  # fmt: skip
 
 
+def _folder_of(scene: str | Path | Scene | GaussianSplats) -> Path | None:
+    """Folder of a scene of photos; None for splats alone, and for a scene without one."""
+    source = scene.source if isinstance(scene, Scene) else None if isinstance(scene, GaussianSplats) else Path(scene)
+    return source.resolve() if source is not None and source.is_dir() else None
+
+
 def _usual_export_dir(scene: str | Path | Scene | GaussianSplats, splats: Path | None) -> Path:
-    source = Path(scene) if isinstance(scene, str) else scene.source if isinstance(scene, Scene) else scene
-    if not isinstance(source, Path):
-        return Path("out/view") if splats is None else splats.parent
-    within = splats is None or (source.is_dir() and source.resolve() in splats.resolve().parents)
-    return Path("out") / source.resolve().name if within or splats is None else splats.parent
+    home = _folder_of(scene)
+    if splats is not None and (home is None or home not in splats.resolve().parents):
+        return splats.parent
+    folder = Path("out") / ("view" if home is None else home.name)
+    return folder if home is None or folder.resolve() != home else folder.with_name(f"{home.name}-view")
 
 
 def open_session(

@@ -52,11 +52,11 @@ class PageFrame:
     center: NDArray[np.float64]
     radius: float
 
-    def to_page(self, points: NDArray | tuple[float, ...]) -> NDArray[np.float64]:
+    def to_page(self, points: NDArray[np.floating] | tuple[float, ...]) -> NDArray[np.float64]:
         """Page coordinates of scene points  # [..., 3]"""
         return np.asarray(points, dtype=np.float64) * self.ratio
 
-    def to_scene(self, points: NDArray | tuple[float, ...]) -> NDArray[np.float64]:
+    def to_scene(self, points: NDArray[np.floating] | tuple[float, ...]) -> NDArray[np.float64]:
         """Scene coordinates of page points  # [..., 3]"""
         return np.asarray(points, dtype=np.float64) / self.ratio
 

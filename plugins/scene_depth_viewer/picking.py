@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -124,7 +125,8 @@ def _patches(points: np.ndarray, reach: float) -> np.ndarray:
     near = distance[:, 1:] <= reach * spacing[:, None]
     start = np.repeat(np.arange(count), near.sum(axis=1))
     links = coo_matrix((np.ones(len(start), dtype=bool), (start, index[:, 1:][near])), shape=(count, count))
-    return connected_components(links, directed=False)[1]
+    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return labels
 
 
 def hit(splats: GaussianSplats, origin: Tensor, direction: Tensor) -> int | None:

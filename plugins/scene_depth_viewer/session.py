@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scene_depth_heal import HealView
 from scene_depth_heal.fill import as_array
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
-from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal_views
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 from torch import Tensor
 
 from scene_depth.color.registry import load_image_inpainter
@@ -21,14 +22,113 @@ from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render
-from scene_depth.splats import GaussianSplats
+from scene_depth.splats import PARAMETERS, GaussianSplats
 from scene_depth.work import Progress
-from scene_depth_viewer.history import History, Hole, Step
 from scene_depth_viewer.picking import Mode, combine
 
 UNDO_BYTES = 2 << 30  # memory for undo
 Listener = Callable[[], None]
-Tell = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What was deleted and not healed yet.
+
+    Attributes:
+        base: The scene before the first of these deletions.
+        removed: Which of its splats are gone  # [N of base] bool
+    """
+
+    base: GaussianSplats
+    removed: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """One state of the scene.
+
+    Attributes:
+        label: What led to it.
+        splats: The scene.
+        selection: Chosen splats  # [N] bool
+        views: The photos, with healed objects replaced by what the healed scene shows.
+        hole: What a heal has to repair; None if nothing was deleted since the last one.
+    """
+
+    label: str
+    splats: GaussianSplats
+    selection: Tensor
+    views: tuple[HealView, ...] = ()
+    hole: Hole | None = None
+
+    def arrays(self) -> Iterator[tuple[int, int]]:
+        """Address and size in bytes of every array that the state keeps alive; shared ones have one address."""
+        tensors = [self.selection]
+        for splats in (self.splats, *(() if self.hole is None else (self.hole.base,))):
+            tensors += [getattr(splats, name) for name in PARAMETERS] + list(splats.extra.values())
+        if self.hole is not None:
+            tensors.append(self.hole.removed)
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            yield storage.data_ptr(), storage.nbytes()
+        for view in self.views:
+            yield id(view.rgb), view.rgb.nbytes
+
+
+@dataclass
+class History:
+    """States in order, with the present one among them. Old states are dropped when the bound is passed.
+
+    Attributes:
+        limit_bytes: Memory that states may take together; arrays that states share count once. The present state and
+            the one before it are always kept.
+    """
+
+    limit_bytes: int = UNDO_BYTES
+    _steps: list[Step] = field(default_factory=list)
+    _present: int = -1
+
+    def push(self, step: Step) -> None:
+        """Makes a new state the present one; what was undone before is gone."""
+        del self._steps[self._present + 1 :]
+        self._steps.append(step)
+        while len(self._steps) > 2 and self.bytes > self.limit_bytes:
+            del self._steps[0]
+        self._present = len(self._steps) - 1
+
+    @property
+    def present(self) -> Step:
+        """The state that is shown."""
+        return self._steps[self._present]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all states, shared arrays once."""
+        return sum(dict(entry for step in self._steps for entry in step.arrays()).values())
+
+    def undo(self) -> Step | None:
+        """Goes to the state before and gives it; None if there is none."""
+        if self._present <= 0:
+            return None
+        self._present -= 1
+        return self.present
+
+    def redo(self) -> Step | None:
+        """Goes to the state after and gives it; None if there is none."""
+        if self._present + 1 >= len(self._steps):
+            return None
+        self._present += 1
+        return self.present
+
+    @property
+    def labels(self) -> list[str]:
+        """What was done, in order, up to the present."""
+        return [step.label for step in self._steps[: self._present + 1]]
+
+    @property
+    def undone(self) -> list[str]:
+        """What redo would do, in order."""
+        return [step.label for step in self._steps[self._present + 1 :]]
 
 
 class EditSession:
@@ -90,7 +190,7 @@ class EditSession:
     @before.setter
     def before(self, value: bool) -> None:
         self._before = value
-        self._tell()
+        self._notify()
 
     def shown(self) -> tuple[GaussianSplats, Tensor | None]:
         """What to draw, and which of it is selected; None where no selection applies."""
@@ -158,7 +258,7 @@ class EditSession:
         inpainter: str,
         color: str,
         config: HealConfig,
-        tell: Tell,
+        on_progress: Callable[[Progress], None],
         inpainter_options: Mapping[str, Any] | None = None,
         color_options: Mapping[str, Any] | None = None,
     ) -> HealResult:
@@ -168,7 +268,7 @@ class EditSession:
             inpainter: Depth inpainter by name, with options behind it as in ``depthlab[weights=FOLDER]``.
             color: Image inpainter, likewise. Each is loaded once and kept for the next heal.
             config: Parameters.
-            tell: Gets every progress report.
+            on_progress: Gets every progress report.
             inpainter_options: Further options of the depth inpainter.
             color_options: Of the image inpainter, likewise.
 
@@ -187,7 +287,7 @@ class EditSession:
             image_inpainter = self._loaded(color, load_image_inpainter, color_options or {})
 
             def watched(now: Progress) -> bool:
-                tell(now)
+                on_progress(now)
                 return not self._stop.is_set()
 
             result = heal_views(hole.base, hole.removed, views, depth_inpainter, image_inpainter, config, on_progress=watched)
@@ -200,12 +300,12 @@ class EditSession:
         finally:
             self.preview = None
             self._busy.release()
-            self._tell()
+            self._notify()
 
     def show_preview(self, splats: GaussianSplats) -> None:
         """Shows the scene of a running heal in place of the present one."""
         self.preview = splats.detach()
-        self._tell()
+        self._notify()
 
     def cancel(self) -> None:
         """Asks a running heal to stop."""
@@ -271,16 +371,16 @@ class EditSession:
         if self.busy:
             raise InputError("edit", "a heal that is still running", "edits after it has ended or was cancelled")
 
-    def _push(self, label: str, **changes) -> None:
+    def _push(self, label: str, **changes: Any) -> None:
         self.history.push(replace(self.history.present, label=label, **changes))
-        self._tell()
+        self._notify()
 
     def _moved(self, step: Step | None) -> bool:
         if step is not None:
-            self._tell()
+            self._notify()
         return step is not None
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self._listeners:
             listener()
 

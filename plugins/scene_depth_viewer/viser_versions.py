@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import inspect
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import viser
 from numpy.typing import NDArray
 
@@ -27,6 +29,10 @@ from scene_depth_viewer.gate import Gate
 
 OLD = version("viser").startswith("0.")
 _MAKING = threading.Lock()
+log = logging.getLogger("scene_depth_viewer.websockets")  # broken and refused connections are no matter of the terminal
+log.propagate = False
+log.addHandler(logging.NullHandler())
+Floats = NDArray[np.floating]
 Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -63,7 +69,8 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
     def serve(handler: Callable[[Any], Awaitable[None]], host: str, port: int, **options: Any) -> Any:
         begun.append(True)
         gate.port = port
-        options |= {"max_size": MOST_BYTES, "logger": _quiet_log(), "process_request": None}
+        asyncio.get_event_loop().set_exception_handler(lambda loop, context: log.debug("connection: %s", context))
+        options |= {"max_size": MOST_BYTES, "logger": log, "process_request": None}
 
         async def guarded(connection: Any) -> None:
             await handler(_Connection(connection, door))
@@ -79,6 +86,19 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
 
         return legacy.serve(guarded, host, port, create_protocol=Checked, **options)
 
+    def quiet(inner: Callable[[], None]) -> Callable[[], None]:
+        """What 0.2.7 does with a message; it fails when the browser is gone meanwhile, and printed so."""
+
+        def run() -> None:
+            try:
+                inner()
+            except Exception as error:  # our own callbacks are guarded, this is viser's
+                log.debug("message: %r", error)
+
+        return run
+
+    if OLD:
+        infra.error_print_wrapper = quiet
     ours: Any = SimpleNamespace(serve=serve)
     names = {"server": ours} if OLD else {"asyncio": SimpleNamespace(server=ours)}
     ours_for_theirs = mock.patch.object(infra, "websockets", SimpleNamespace(**(vars(plain) | names)))
@@ -117,14 +137,6 @@ def _answer(gate: Gate, connection: Any, request: Any) -> Any:
         return None
     headers = answer.headers | {"Content-Length": str(len(answer.body)), "Connection": "close"}
     return Response(answer.status, answer.status.phrase, Headers(headers), answer.body)
-
-
-def _quiet_log() -> logging.Logger:
-    """Broken and refused connections are no matter of the terminal."""
-    log = logging.getLogger("scene_depth_viewer.websockets")
-    log.propagate = False
-    log.addHandler(logging.NullHandler())
-    return log
 
 
 def stop_server(server: viser.ViserServer) -> None:
@@ -173,7 +185,7 @@ def add_buttons(
 
 
 def add_splats(
-    scene: viser.SceneApi, name: str, centers: NDArray, covariances: NDArray, rgbs: NDArray, opacities: NDArray, visible: bool
+    scene: viser.SceneApi, name: str, centers: Floats, covariances: Floats, rgbs: Floats, opacities: Floats, visible: bool
 ) -> Any:
     """Draws splats, under a name that is not there yet: 0.2.7 keeps those of an earlier node. Private in 0.2.7, public in 1.x.
 
@@ -193,7 +205,7 @@ def add_splats(
     return add(name, centers=centers, covariances=covariances, rgbs=rgbs, opacities=opacities, visible=visible)
 
 
-def change_splats(node: Any, centers: NDArray, covariances: NDArray, rgbs: NDArray, opacities: NDArray) -> bool:
+def change_splats(node: Any, centers: Floats, covariances: Floats, rgbs: Floats, opacities: Floats) -> bool:
     """Puts others in place of the splats of a node, which does not blink as a new node does. Only newer 1.x can.
 
     Args:
@@ -209,7 +221,7 @@ def change_splats(node: Any, centers: NDArray, covariances: NDArray, rgbs: NDArr
     return True
 
 
-def add_line(scene: viser.SceneApi, name: str, points: NDArray, color: tuple[int, int, int]) -> Any:
+def add_line(scene: viser.SceneApi, name: str, points: Floats, color: tuple[int, int, int]) -> Any:
     """Draws a smooth line through points, two or more  # [N, 3]"""
     add: Any = scene.add_spline_catmull_rom
     places = tuple(map(tuple, points.tolist()))

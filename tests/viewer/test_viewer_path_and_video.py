@@ -9,8 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scene_depth_viewer.camera_path import CameraPath, Key, camera_of, key_of, read_path, write_path
-from scene_depth_viewer.video import check_video, video_suffixes, write_video
+from scene_depth_viewer.camera_path import (
+    CameraPath,
+    Key,
+    camera_of,
+    check_video,
+    key_of,
+    read_path,
+    video_suffixes,
+    write_path,
+    write_video,
+)
 from scipy.spatial.transform import Rotation
 
 from scene_depth.errors import InputError

@@ -13,11 +13,20 @@ from hypothesis import strategies as st
 from room_scene import Room
 from scene_depth_heal.regions import Box, Sphere
 from scene_depth_heal.workflow import HealView
-from scene_depth_viewer.compare import compared, photo_seen_by, side_by_side
-from scene_depth_viewer.drawing import page_splats
+from scene_depth_viewer.drawing import page_splats, region_mesh
 from scene_depth_viewer.page_frame import RADIUS, Axis, frustum_size, orbit_distance, page_frame, start_camera
-from scene_depth_viewer.pictures import TINT, UNSEEN, PhotoDepths, coarse_to_fine, picture, tinted, to_bytes
-from scene_depth_viewer.wireframes import region_mesh
+from scene_depth_viewer.pictures import (
+    TINT,
+    UNSEEN,
+    PhotoDepths,
+    coarse_to_fine,
+    compared,
+    photo_seen_by,
+    picture,
+    side_by_side,
+    tinted,
+    to_bytes,
+)
 
 from scene_depth.cameras import Cameras, camera_from_fov
 from scene_depth.rendering import render

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from room_scene import Room
-from scene_depth_viewer.export_folder import ExportFolder
+from scene_depth_viewer.door import ExportFolder
 from scene_depth_viewer.session import EditSession
 
 from scene_depth.errors import InputError
@@ -28,9 +28,9 @@ viser = pytest.importorskip("viser", reason="viser is not installed")
 msgpack = pytest.importorskip("msgspec", reason="viser brings msgspec").msgpack
 
 from scene_depth_viewer import viser_versions  # noqa: E402
-from scene_depth_viewer.controls import Controls, plain_text  # noqa: E402
 from scene_depth_viewer.door import LARGEST, Door, number, numbers, one_of, text  # noqa: E402
 from scene_depth_viewer.gate import Gate  # noqa: E402
+from scene_depth_viewer.page import Controls, plain_text  # noqa: E402
 from scene_depth_viewer.viser_versions import OLD, decode_message, field_id  # noqa: E402
 from websockets.exceptions import InvalidStatus  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402

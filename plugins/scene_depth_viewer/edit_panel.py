@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scene_depth_heal.workflow import HealConfig
 
@@ -15,11 +15,8 @@ from scene_depth.io.splat_files import ACCEPTED, WRITERS, lost_in, splat_format
 from scene_depth.options import split_options
 from scene_depth.registry import Entry, Option, Registry
 from scene_depth.work import Progress
-from scene_depth_viewer.controls import Controls, plain_text
+from scene_depth_viewer.page import Controls, Page, plain_text
 from scene_depth_viewer.viser_versions import send_file
-
-if TYPE_CHECKING:
-    from scene_depth_viewer.viewer import Viewer
 
 SPANS = {"hole": (0, 10), "fill": (10, 40), "fit": (40, 100)}  # percent of the bar
 PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending takes
@@ -28,18 +25,18 @@ FETCHING = ("download", "local_files_only")  # options that reach for the networ
 MOST_WHOLE, MOST_REAL = 10_000, 1e6  # of the numbers of an inpainter
 
 
-def add_edit_panel(viewer: Viewer) -> None:
+def add_edit_panel(page: Page) -> None:
     """Adds the tab's contents."""
     hint = "Removes the selected splats; heal repairs the hole"
-    viewer.controls.button("Delete", lambda event: viewer.session.delete(), color="red", hint=hint)
-    HealFolder(viewer)
-    _add_export(viewer)
+    page.controls.button("Delete", lambda event: page.session.delete(), color="red", hint=hint)
+    HealFolder(page)
+    _add_export(page)
 
 
 class InpainterFields:
     """A list of inpainters with a field for each plain option of the chosen one.
 
-    Options that name files or devices have no field: who starts the viewer gives them.
+    Options that name files or devices have no field: who starts the page gives them.
 
     Args:
         controls: Of the page.
@@ -101,38 +98,38 @@ class HealFolder:
     """Runs heals beside the page, with progress, previews and cancel.
 
     Args:
-        viewer: The page.
+        page: The page.
     """
 
-    def __init__(self, viewer: Viewer):
-        self._viewer, self._next_preview = viewer, 0.0
-        controls = viewer.controls
+    def __init__(self, page: Page):
+        self._page, self._next_preview = page, 0.0
+        controls = page.controls
         with controls.folder("Heal"):
-            self.depth = InpainterFields(controls, "Depth", DEPTH_INPAINTERS, viewer.inpainters, "solver", "--inpainter")
-            self.color = InpainterFields(controls, "Colour", IMAGE_INPAINTERS, viewer.colors, "exemplar", "--color")
+            self.depth = InpainterFields(controls, "Depth", DEPTH_INPAINTERS, page.inpainters, "solver", "--inpainter")
+            self.color = InpainterFields(controls, "Colour", IMAGE_INPAINTERS, page.colors, "exemplar", "--color")
             self.steps = controls.number("Steps", 300, 0, 5000, 50, hint="Of the fit of new splats")
             self.most = controls.number("Photos", 4, 1, 50, 1, hint="Most photos to fill from")
             self.start = controls.button("Heal", self._begin, color="green", hint="Repairs what is selected or was deleted")
             self.bar = controls.gui.add_progress_bar(0.0, visible=False, animated=True)
-            self.text = controls.gui.add_markdown("" if viewer.session.photos else "*Without photos a scene cannot be healed.*")
-            self.stop = controls.button("Cancel", lambda event: viewer.session.cancel(), visible=False)
-        self.start.disabled = not viewer.session.photos
+            self.text = controls.gui.add_markdown("" if page.session.photos else "*Without photos a scene cannot be healed.*")
+            self.stop = controls.button("Cancel", lambda event: page.session.cancel(), visible=False)
+        self.start.disabled = not page.session.photos
 
     def _begin(self, event: Any) -> None:
         config = HealConfig(steps=int(self.steps.value), most_references=int(self.most.value))
         threading.Thread(target=self._run, args=(config, event.client), daemon=True).start()
 
     def _run(self, config: HealConfig, client: Any) -> None:
-        if self._viewer.session.busy:
+        if self._page.session.busy:
             return
         self._show(True)
         self._next_preview = 0.0
         try:
             (depth, depth_options), (color, color_options) = self.depth.chosen(), self.color.chosen()
-            result = self._viewer.session.heal(depth, color, config, self._tell, depth_options, color_options)
+            result = self._page.session.heal(depth, color, config, self._tell, depth_options, color_options)
         except Exception as error:  # shown on the page; the thread has nobody else to tell
             self.text.content = ""
-            self._viewer.complain(error, client)
+            self._page.complain(error, client)
         else:
             seconds, report = sum(result.report.seconds.values()), result.report
             healed = f"{report.removed_splats:,} splats out, {report.new_splats:,} new, {seconds:.0f} s"
@@ -152,12 +149,12 @@ class HealFolder:
         started = time.monotonic()
         if now.stage == "hole" or now.snapshot is None or started < self._next_preview:
             return
-        self._viewer.session.show_preview(now.snapshot())
+        self._page.session.show_preview(now.snapshot())
         self._next_preview = started + PREVIEW_SECONDS + 5 * (time.monotonic() - started)
 
 
-def _add_export(viewer: Viewer) -> None:
-    controls, session, folder = viewer.controls, viewer.session, viewer.folder
+def _add_export(page: Page) -> None:
+    controls, session, folder = page.controls, page.session, page.folder
     stem = "scene" if session.source is None else session.source.name.split(".")[0]
 
     def tell(event: Any, what: str, name: str) -> None:
@@ -171,7 +168,7 @@ def _add_export(viewer: Viewer) -> None:
             session.export(path)
             tell(event, f"Saved {path}", path.name)
 
-        viewer.write(event, path, write)
+        page.write(event, path, write)
 
     def send(event: Any) -> None:
         name = folder.file(file.value, tuple(WRITERS)).name

@@ -7,15 +7,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scene_depth.errors import InputError
-from scene_depth_viewer.camera_path import CameraPath, Key, camera_of, key_of, read_path, write_path
+from scene_depth_viewer.camera_path import (
+    CameraPath,
+    Frame,
+    Key,
+    camera_of,
+    check_video,
+    key_of,
+    read_path,
+    video_suffixes,
+    write_path,
+    write_video,
+)
+from scene_depth_viewer.page import Page
 from scene_depth_viewer.pictures import picture, to_bytes
-from scene_depth_viewer.video import Frame, check_video, video_suffixes, write_video
-
-if TYPE_CHECKING:
-    from scene_depth_viewer.viewer import Viewer
 
 
 class Cancelled(Exception):
@@ -26,13 +34,13 @@ class PathPanel:
     """The tab's contents.
 
     Args:
-        viewer: The page.
+        page: The page.
     """
 
-    def __init__(self, viewer: Viewer):
-        self._viewer, self._path = viewer, CameraPath()
+    def __init__(self, page: Page):
+        self._page, self._path = page, CameraPath()
         self._playing, self._rendering, self._stop = threading.Event(), threading.Lock(), threading.Event()
-        controls, folder = viewer.controls, viewer.folder.path
+        controls, folder = page.controls, page.folder.path
         self.text = controls.gui.add_markdown(self._summary())
         controls.buttons("Keys", ["Add", "Drop", "Clear"], self._edit, "Add takes this view; drop, the last key")
         self.seconds = controls.number("Seconds", 2.0, 0.1, 60.0, 0.1, self._changed, "Between two keys")
@@ -54,7 +62,7 @@ class PathPanel:
     def _edit(self, event: Any, what: str) -> None:
         keys = self._path.keys
         if what == "Add":
-            self._path.keys = [*keys, key_of(self._viewer.view_of(event).camera())]
+            self._path.keys = [*keys, key_of(self._page.view_of(event).camera())]
         else:
             self._path.keys = keys[:-1] if what == "Drop" else []
         self._changed()
@@ -63,7 +71,7 @@ class PathPanel:
         self._path.seconds, self._path.fps = float(self.seconds.value), float(self.fps.value)
         self._path.closed = self.closed.value
         frames = self._path.frames() if len(self._path.keys) > 1 else []
-        self._viewer.drawing.draw_path(self._path.keys, frames)
+        self._page.drawing.draw_path(self._path.keys, frames)
         self.text.content = self._summary(len(frames))
 
     def _summary(self, frames: int = 0) -> str:
@@ -73,7 +81,7 @@ class PathPanel:
         self._playing.clear()
         if what == "Stop":
             return
-        view, frames, fps = self._viewer.view_of(event), self._path.frames(), self._path.fps
+        view, frames, fps = self._page.view_of(event), self._path.frames(), self._path.fps
         self._playing.set()
         started = time.monotonic()
         while self._playing.is_set():
@@ -84,9 +92,9 @@ class PathPanel:
             time.sleep(1 / min(fps, 30))
 
     def _render(self, event: Any) -> None:
-        path, frames = self._viewer.folder.file(self.video.value, video_suffixes()), self._path.frames()
+        path, frames = self._page.folder.file(self.video.value, video_suffixes()), self._path.frames()
         check_video(path)
-        self._viewer.write(event, path, lambda: self._write(path, frames, event.client))
+        self._page.write(event, path, lambda: self._write(path, frames, event.client))
 
     def _write(self, path: Path, frames: list[Key], client: Any) -> None:
         if not self._rendering.acquire(blocking=False):
@@ -103,26 +111,21 @@ class PathPanel:
             self._rendering.release()
 
     def _pictures(self, frames: list[Key]) -> Iterator[Frame]:
-        viewer, (width, height) = self._viewer, (int(self.width.value), int(self.height.value))
-        splats, _ = viewer.session.shown()
+        page, (width, height) = self._page, (int(self.width.value), int(self.height.value))
+        splats, _ = page.session.shown()
         for number, key in enumerate(frames):
             if self._stop.is_set():
                 raise Cancelled
             camera = camera_of(key, width, height)
-            yield to_bytes(picture(splats, None, camera, viewer.settings.rendered, viewer.photo_depths))
+            yield to_bytes(picture(splats, None, camera, page.settings.rendered, page.photo_depths))
             self.bar.value = 100 * (number + 1) / len(frames)
 
     def _keep(self, event: Any, what: str) -> None:
-        file = self._viewer.folder.file(self.file.value, [".json"])
+        file = self._page.folder.file(self.file.value, [".json"])
         if what == "Save":
             path, size = replace(self._path), (int(self.width.value), int(self.height.value))
-            self._viewer.write(event, file, lambda: write_path(file, path, *size))
+            self._page.write(event, file, lambda: write_path(file, path, *size))
             return
         self._path = read_path(file)
         self.seconds.value, self.fps.value, self.closed.value = self._path.seconds, self._path.fps, self._path.closed
         self._changed()
-
-
-def add_path_panel(viewer: Viewer) -> PathPanel:
-    """Adds the tab's contents."""
-    return PathPanel(viewer)

@@ -1,10 +1,13 @@
-"""Box and sphere: a gizmo on the page, typed numbers, and the JSON file that ``scene-depth heal`` takes."""
+"""The tab that selects: screen tools, what changes a selection, and a region.
+
+A region is a box or a sphere: a gizmo on the page, typed numbers, and the JSON file that ``scene-depth heal`` takes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from scene_depth_heal.regions import Box, Region, Sphere, read_region, write_region
@@ -12,32 +15,84 @@ from scipy.spatial.transform import Rotation
 
 from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
-from scene_depth_viewer.picking import Mode
-from scene_depth_viewer.viser_versions import remove_tree
-from scene_depth_viewer.wireframes import region_mesh
+from scene_depth_viewer.drawing import region_mesh
+from scene_depth_viewer.page import Page, Vector
+from scene_depth_viewer.picking import Mode, flood, in_rectangle, screen_ray
+from scene_depth_viewer.viser_versions import Corners, on_click, on_rectangle, remove_tree, stop_pointer
 
-if TYPE_CHECKING:
-    from scene_depth_viewer.viewer import Viewer
-
+MODES: dict[str, Mode] = {"Set": "set", "Add": "add", "Remove": "remove", "Intersect": "intersect"}
+TOOLS = ("Off", "Rectangle", "Flood")
 SHAPES = ("Hidden", "Box", "Sphere")
 COLOR = (255, 140, 0)
 GIZMO = 0.75  # length of the gizmo's arms in sizes of the region: they reach out of what it encloses
-Vector = tuple[float, float, float]
+
+
+def add_select_panel(page: Page) -> None:
+    """Adds the tab's contents."""
+    controls, session = page.controls, page.session
+    mode = controls.dropdown("Mode", list(MODES), "Set", hint="What a tool does to the selection")
+
+    def chosen_mode() -> Mode:
+        return MODES[mode.value]
+
+    def rectangle(event: Any, corners: Corners) -> None:
+        camera = page.view_of(event).camera()
+        session.select(in_rectangle(session.splats, camera, corners, front_only=front.value), chosen_mode(), "rectangle")
+
+    def click(event: Any, place: tuple[float, float]) -> None:
+        origin, direction = screen_ray(page.view_of(event).camera(), place)
+        patch = flood(session.splats, origin, direction, color_tolerance=tolerance.value)
+        session.select(patch, chosen_mode(), "flood")
+
+    def arm(event: Any) -> None:
+        scene = page.server.scene
+        stop_pointer(scene)
+        if tool.value == "Rectangle":
+            on_rectangle(scene, page.guarded(rectangle))
+        elif tool.value == "Flood":
+            on_click(scene, page.guarded(click))
+
+    with controls.folder("Screen"):
+        tool = controls.dropdown("Tool", TOOLS, "Off", arm, "Rectangle: drag. Flood: click")
+        front = controls.checkbox("Front only", True, hint="Only the first surface, not what is behind it")
+        tolerance = controls.slider("Tolerance", 0.15, 0.0, 1.0, 0.01, hint="Colour, for flood")
+    RegionFolder(page, chosen_mode)
+    _add_changes(page, chosen_mode)
+
+
+def _add_changes(page: Page, chosen_mode: Callable[[], Mode]) -> None:
+    controls, session = page.controls, page.session
+
+    def resize(event: Any, what: str) -> None:
+        session.grow_selection(1 if what == "Grow" else -1)
+
+    def replace(event: Any, what: str) -> None:
+        if what == "Invert":
+            session.invert_selection()
+        else:
+            session.select(torch.full((len(session.splats),), what == "All"), "set", what.lower())
+
+    controls.buttons("Extent", ["Grow", "Shrink"], resize, "By the splats that touch")
+    controls.buttons("Change", ["All", "None", "Invert"], replace)
+    if session.masks:
+        controls.button(
+            "Select by masks", lambda event: session.select_masked(chosen_mode()), hint="What the scene's own masks show"
+        )
 
 
 class RegionFolder:
     """The region's folder. Its typed numbers are the region; the gizmo writes them and is placed by them.
 
     Args:
-        viewer: The page.
+        page: The page.
         chosen_mode: What selecting does to the selection.
     """
 
-    def __init__(self, viewer: Viewer, chosen_mode: Callable[[], Mode]):
-        self._viewer, self._chosen_mode = viewer, chosen_mode
+    def __init__(self, page: Page, chosen_mode: Callable[[], Mode]):
+        self._page, self._chosen_mode = page, chosen_mode
         self._gizmo: Any = None
         self._outline: Any = None
-        controls, frame = viewer.controls, viewer.frame
+        controls, frame = page.controls, page.frame
         power = math.floor(math.log10(frame.radius) - 2)
         step, self._digits = 10.0**power, 1 - power
         size = round(0.5 * frame.radius, self._digits)
@@ -48,7 +103,7 @@ class RegionFolder:
             self.turn = controls.vector("Turn", (0.0, 0.0, 0.0), 1.0, self.draw, "Degrees about x, then y, then z")
             self.radius = controls.number("Radius", size / 2, 0.0, step=step, changed=self.draw, hint="Of the sphere")
             controls.button("Select region", self.select, color="orange")
-            self.file = controls.text("File", "region.json", f"scene-depth heal --box FILE reads it; in {viewer.folder.path}")
+            self.file = controls.text("File", "region.json", f"scene-depth heal --box FILE reads it; in {page.folder.path}")
             controls.buttons("Region", ["Save", "Load"], self.keep)
 
     def region(self) -> Region:
@@ -78,7 +133,7 @@ class RegionFolder:
         self._gizmo = self._outline = None
         if self.shape.value == "Hidden":
             return
-        region, frame, scene = self.region(), self._viewer.frame, self._viewer.server.scene
+        region, frame, scene = self.region(), self._page.frame, self._page.server.scene
         vertices, faces = region_mesh(region, frame.ratio)
         is_box = isinstance(region, Box)
         # Splats are drawn last: without a depth test the gizmo leaves no depth, and even those behind it would cover it.
@@ -91,34 +146,29 @@ class RegionFolder:
             position=frame.to_page(region.center),
         )
         self._outline = scene.add_mesh_simple("/region/outline", vertices=vertices, faces=faces, color=COLOR, side="double")
-        self._gizmo.on_update(lambda _: self._dragged())
+        self._gizmo.on_update(lambda _: self._page.try_to(self._dragged))
 
     def select(self, event: Any) -> None:
         """Selects the splats in the region."""
-        session = self._viewer.session
+        session = self._page.session
         chosen = self.region().contains(session.splats.means.detach().double()).cpu()
         session.select(chosen, self._chosen_mode(), "region")
         if not bool(chosen.any()):
-            self._viewer.complain(ValueError("No splat has its centre in the region."))
+            self._page.complain(ValueError("No splat has its centre in the region."))
 
     def keep(self, event: Any, what: str) -> None:
         """Writes the region as JSON, or reads one."""
-        path = self._viewer.folder.file(self.file.value, [".json"])
+        path = self._page.folder.file(self.file.value, [".json"])
         if what == "Load":
             self.set_region(read_region(path))
         else:
             region = self.region()
-            self._viewer.write(event, path, lambda: write_region(path, region))
+            self._page.write(event, path, lambda: write_region(path, region))
 
     def _dragged(self) -> None:
-        self.center.value = _rounded(self._viewer.frame.to_scene(self._gizmo.position), self._digits)
+        self.center.value = _rounded(self._page.frame.to_scene(self._gizmo.position), self._digits)
         if self.shape.value == "Box":
             self.turn.value = _degrees(tuple(float(value) for value in self._gizmo.wxyz))
-
-
-def add_region_folder(viewer: Viewer, chosen_mode: Callable[[], Mode]) -> RegionFolder:
-    """Adds the folder."""
-    return RegionFolder(viewer, chosen_mode)
 
 
 def _degrees(wxyz: tuple[float, ...]) -> Vector:
