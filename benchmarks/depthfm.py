@@ -22,11 +22,10 @@ import torch
 from benchmarks.monocular_sweep import ENSEMBLES, STEPS, sweep, sweep_table
 from benchmarks.results import machine, write_section
 from scene_depth.datasets.frames import find_frames
-from scene_depth.depth.depthfm.attention import set_attention
 from scene_depth.depth.depthfm.inference import predict_log_depth, sample
 from scene_depth.depth.depthfm.ldm import unet_config
-from scene_depth.depth.depthfm.network import DepthFM, load_depthfm
-from scene_depth.depth.latent.vae import diffusers_class
+from scene_depth.depth.depthfm.network import DepthFM, load_depthfm, set_attention
+from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.evaluation.depth_rows import PeakMemory
 

@@ -24,9 +24,9 @@ from scene_depth_synthetic.procedural import generate_frame
 from torch import Tensor, nn
 
 from benchmarks.results import machine, write_section
-from scene_depth.depth.depthlab import fills
 from scene_depth.depth.depthlab.features import SELF_ATTENTION, connect
 from scene_depth.depth.depthlab.networks import DualBranch, build_unets, predict_v, reference_features
+from scene_depth.depth.depthlab.preparation import fill_linear
 from scene_depth.depth.masks import strokes
 from scene_depth.evaluation.depth_rows import PeakMemory
 
@@ -181,7 +181,7 @@ def fill_table() -> list[str]:
     seconds, filled = {}, {}
     for official in (True, False):
         started = time.perf_counter()
-        filled[official] = fills.linear(depth, known, official=official)
+        filled[official] = fill_linear(depth, known, official=official)
         seconds[official] = time.perf_counter() - started
     apart = np.abs(filled[True] - filled[False])[~known]
     span = float(depth[known].max() - depth[known].min())

@@ -1,4 +1,4 @@
-"""The one error that bad input raises."""
+"""The one error that bad input raises, and what it takes from the errors of others."""
 
 from __future__ import annotations
 
@@ -41,3 +41,8 @@ def one_line(value: object) -> str:
     text = os.fsdecode(value) if isinstance(value, (bytes, PathLike)) else str(value)
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another package says, in one line; the name of its class if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

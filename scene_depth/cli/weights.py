@@ -13,13 +13,13 @@ from scene_depth.errors import InputError
 from scene_depth.registry import load_object
 
 CONVERSIONS = {
-    "depthlab": "scene_depth.depth.depthlab.conversion:convert",
-    "depthfm": "scene_depth.depth.depthfm.conversion:convert",
+    "depthlab": "scene_depth.depth.depthlab.networks:convert",
+    "depthfm": "scene_depth.depth.depthfm.network:convert",
 }
 """Model -> function (source, output, dtype) -> notes."""
 FINDERS = {
     "depthlab": "scene_depth.depth.depthlab.weights:found_parts",
-    "depthfm": "scene_depth.depth.depthfm.conversion:found_parts",
+    "depthfm": "scene_depth.depth.depthfm.network:found_parts",
 }
 """Model -> function (source) -> path of each part."""
 

@@ -135,3 +135,17 @@ def _picture(rgb: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float3
         raise InputError("rgb", found + ("" if finite.size == values.size else " and not finite ones"), "finite values in [0, 1]")
     clipped: NDArray[np.float32] = np.clip(values, 0, 1).astype(np.float32)
     return clipped
+
+
+def check_least(**options: tuple[int | None, int]) -> None:
+    """Refuses numbers that make no sense, before weights are read; None stands for a default.
+
+    Args:
+        options: By its name the value of each option and the least that it may be.
+
+    Raises:
+        InputError: If one is below that.
+    """
+    for name, (value, least) in options.items():
+        if value is not None and value < least:
+            raise InputError(name, value, f"at least {least}")

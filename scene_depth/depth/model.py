@@ -10,7 +10,7 @@ import inspect
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ class DepthModel(ABC):
         """Whether the seam is taken out of the hole; None if the prediction moved known depth, since putting that back makes
         the seam. False also says that what is predicted at known pixels has no meaning."""
         return None
+
+    @property
+    def exact(self) -> bool:
+        """False if a direct call gives known depth as the model changed it; ``inpaint_depth`` puts it back all the same."""
+        return True
 
     @abstractmethod
     def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
@@ -95,7 +100,8 @@ class DepthModel(ABC):
         Raises:
             InputError: For bad input (see ``check``).
         """
-        return complete_view(self, self.check(rgb, depth, known, camera), seed=seed)
+        view = self.check(rgb, depth, known, camera)
+        return complete_view(self, view, seed=seed) if self.exact else self.predict(view, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -190,11 +196,11 @@ def make_exact(
 
 
 def parameters_of(inpainter: Any) -> dict[str, Any]:
-    """Plain parameters of a dataclass inpainter, for reports."""
+    """Plain parameters of a dataclass inpainter, for reports; without those that its ``repr`` leaves out."""
     if not is_dataclass(inpainter) or isinstance(inpainter, type):
         return {}
-    plain = (str, int, float, bool, type(None))
-    return {name: value for name, value in vars(inpainter).items() if isinstance(value, plain)}
+    values = {field.name: getattr(inpainter, field.name) for field in fields(inpainter) if field.repr}
+    return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool | None)}
 
 
 def _describe(model: DepthModel, view: InpaintingInput, seed: int) -> dict[str, Any]:

@@ -157,7 +157,7 @@ MONOCULAR_MODELS = Registry(
     {
         "marigold": "scene_depth.depth.monocular_models:MarigoldModel",
         "transformers": "scene_depth.depth.monocular_models:TransformersModel",
-        "depthfm": "scene_depth.depth.depthfm.model:DepthFMModel",
+        "depthfm": "scene_depth.depth.depthfm:DepthFMModel",
     },
     arguments=1,
 )

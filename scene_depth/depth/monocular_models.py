@@ -5,7 +5,6 @@ Weights come from a local folder or from the hub's local cache; what is missing 
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import Space
 from scene_depth.depth.latent.devices import choose_device
+from scene_depth.depth.latent.packages import package_class
 from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 
 MARIGOLD = "prs-eth/marigold-depth-v1-1"
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
@@ -100,7 +100,7 @@ class MarigoldModel:
             if value is not None and value < least:
                 raise InputError(option, value, f"at least {least}")
         device = choose_device(self.device)
-        pipeline_class = _package("diffusers", "MarigoldDepthPipeline")
+        pipeline_class = package_class("diffusers", "MarigoldDepthPipeline")
         extra = {} if Path(self.checkpoint).is_dir() else {"variant": "fp16"}  # half the download, also for CPU
 
         def load(local: bool) -> Any:
@@ -145,8 +145,8 @@ class TransformersModel:
     _parts: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        processor_class = _package("transformers", "AutoImageProcessor")
-        model_class = _package("transformers", "AutoModelForDepthEstimation")
+        processor_class = package_class("transformers", "AutoImageProcessor")
+        model_class = package_class("transformers", "AutoModelForDepthEstimation")
 
         def load(local: bool) -> Any:
             processor = processor_class.from_pretrained(self.checkpoint, local_files_only=local)
@@ -202,14 +202,6 @@ def _space_of(config: Any) -> Any:
     return SPACE_OF.get(config.model_type, "auto")
 
 
-def _package(package: str, attribute: str) -> Any:
-    try:
-        return getattr(importlib.import_module(package), attribute)
-    except (ImportError, AttributeError, RuntimeError) as error:
-        reason = f"not importable ({error})"
-        raise InputError(f"package {package}", reason, 'an installation, by pip install "scene-depth[diffusion]"') from error
-
-
 def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> Any:
     """Loads what is on this machine, else fetches it; says what is missing and how large it is.
 
@@ -226,9 +218,5 @@ def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> An
         try:
             return load(False)
         except Exception as error:
-            raise _missing(checkpoint, f"could not be fetched ({_first_line(error)})") from error
-    raise _missing(checkpoint, _first_line(local) if folder.is_dir() else "not on this machine") from local
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise _missing(checkpoint, f"could not be fetched ({first_line(error)})") from error
+    raise _missing(checkpoint, first_line(local) if folder.is_dir() else "not on this machine") from local

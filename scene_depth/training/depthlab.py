@@ -5,8 +5,8 @@ The training of the paper, section 3, which was never released, and of a variant
 Both UNets and the mapping layer are trained. For every example known depth is normalised to [-beta, beta] with beta drawn
 from [0.2, 1] and the range of the known part, so that depth in holes beyond the known range stays representable; holes are
 drawn by one of several strategies. Diffusion: noise of a random time step on the latent of the normalised true depth,
-v-prediction, mean squared error. Flow: see ``scene_depth.depth.depthlab.flow``. Invalid pixels take the nearest valid depth, and
-latent cells that hold any do not count.
+v-prediction, mean squared error. Flow: see ``scene_depth.depth.depthlab.schedule``. Invalid pixels take the nearest valid depth,
+and latent cells that hold any do not count.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from scene_depth.datasets.streams import SourceConfig, ViewConfig
 from scene_depth.depth.depthlab import DepthLabInpainter, DepthLabModel
 from scene_depth.depth.depthlab.conditioning import MappingLayer, clip_crop, clip_input
 from scene_depth.depth.depthlab.features import FeatureBank
-from scene_depth.depth.depthlab.flow import Flow, network_step
 from scene_depth.depth.depthlab.networks import REFERENCE_STEP, DualBranch, predict_v
 from scene_depth.depth.depthlab.preparation import LEAST_SIDE, Preparation, prepare
-from scene_depth.depth.depthlab.schedule import FLOW, noise_schedule
+from scene_depth.depth.depthlab.schedule import FLOW, Flow, network_step, noise_schedule
 from scene_depth.depth.latent.vae import encode, pixels_per_latent
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError

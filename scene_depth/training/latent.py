@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
-from scene_depth.depth.latent.vae import diffusers_class, load_vae
+from scene_depth.depth.latent.packages import diffusers_class
+from scene_depth.depth.latent.vae import load_vae
 from scene_depth.depth.masks import check_masks, instances, known_mask
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError

@@ -20,9 +20,8 @@ from scene_depth.datasets.frames import DepthFrame
 from scene_depth.depth.depthfm.flow import signal_share
 from scene_depth.depth.depthfm.inference import predict_log_depth
 from scene_depth.depth.depthfm.network import load_depthfm
-from scene_depth.depth.depthlab.flow import Flow
-from scene_depth.depth.depthlab.model import DepthLabModel
-from scene_depth.depth.depthlab.schedule import ddim_step
+from scene_depth.depth.depthlab.networks import DepthLabModel
+from scene_depth.depth.depthlab.schedule import Flow, ddim_step
 from scene_depth.depth.latent.vae import encode, load_vae
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter

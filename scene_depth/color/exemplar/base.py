@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.color.exemplar.patchmatch import Mask, Picture, Values
 from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.kernels import EXACT, kernel
@@ -18,7 +20,7 @@ SMOOTHING_STEPS = 40  # explicit diffusion steps of 0.2: a blur of about four pi
 Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def surface_weights(shape: tuple[int, int], depth: NDArray[np.floating] | None, camera: Cameras | None) -> Weights:
+def surface_weights(shape: tuple[int, int], depth: Values | None, camera: Cameras | None) -> Weights:
     """Weights of the edges to the right and lower neighbour: near 1 on one smooth surface, small across its edges.
 
     Args:
@@ -29,12 +31,13 @@ def surface_weights(shape: tuple[int, int], depth: NDArray[np.floating] | None, 
     if depth is None or camera is None:
         return np.ones(shape), np.ones(shape)
     normals = normals_from_depth(depth, camera).astype(np.float64)
-    points = camera.unproject(_as_tensor(depth))[0].numpy() - camera.centers[0].numpy()
+    exact = torch.from_numpy(np.ascontiguousarray(depth, dtype=np.float64))[None]
+    points = camera.unproject(exact)[0].numpy() - camera.centers[0].numpy()
     points = points @ camera.camera_to_world[0, :3, :3].numpy()
     return _weights_along(1, depth, points, normals), _weights_along(0, depth, points, normals)
 
 
-def _weights_along(axis: int, depth: NDArray, points: NDArray, normals: NDArray) -> NDArray[np.float64]:
+def _weights_along(axis: int, depth: Values, points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
     step = np.roll(points, -1, axis) - points
     other_normals = np.roll(normals, -1, axis)
     nearest = np.minimum(depth, np.roll(depth, -1, axis))
@@ -47,13 +50,7 @@ def _weights_along(axis: int, depth: NDArray, points: NDArray, normals: NDArray)
     return np.maximum(weights, LEAST_WEIGHT)
 
 
-def _as_tensor(depth: NDArray[np.floating]):
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(depth, dtype=np.float64))[None]
-
-
-def base_layer(rgb: NDArray[np.float32], hole: NDArray[np.bool_], weights: Weights) -> NDArray[np.float32]:
+def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
     """Smoothed colour where it is known, and its harmonic continuation inside the hole.
 
     Args:

@@ -10,12 +10,17 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
-from scene_depth.color.exemplar.pattern import continue_pattern
+from scene_depth.color.exemplar.labelling import label_offsets
+from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refined_offsets
+from scene_depth.color.exemplar.patchmatch import Mask, Picture, Places, Values
 from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView, straight_view
-from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
+from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import planes_of
+
+OFFSETS = 40  # translations that the hole is copied by, at most
+MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,14 @@ class ExemplarInpainter:
 
     def __call__(
         self,
-        rgb: NDArray[np.float32],
-        hole: NDArray[np.bool_],
+        rgb: Picture,
+        hole: Mask,
         *,
-        depth: NDArray[np.floating] | None = None,
+        depth: Values | None = None,
         camera: Cameras | None = None,
-        source: NDArray[np.bool_] | None = None,
+        source: Mask | None = None,
         seed: int = 0,
-    ) -> NDArray[np.float32]:
+    ) -> Picture:
         """Fills one picture; arguments as for every ImageInpainter."""
         known = ~hole if source is None else ~hole & source
         filled, rest = np.where(hole[..., None], np.float32(0), rgb), hole.copy()
@@ -65,13 +70,13 @@ class ExemplarInpainter:
 
     def _in_picture(
         self,
-        rgb: NDArray[np.float32],
-        hole: NDArray[np.bool_],
-        known: NDArray[np.bool_],
-        depth: NDArray[np.floating] | None,
+        rgb: Picture,
+        hole: Mask,
+        known: Mask,
+        depth: Values | None,
         camera: Cameras | None,
         seed: int,
-    ) -> NDArray[np.float32]:
+    ) -> Picture:
         smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera))
         guided = depth is not None and camera is not None
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
@@ -80,9 +85,9 @@ class ExemplarInpainter:
         guides = self._guides(base, depth, camera)
         return base + fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
 
-    def _guides(self, base: NDArray, depth: NDArray | None, camera: Cameras | None) -> NDArray[np.float32]:
+    def _guides(self, base: Picture, depth: Values | None, camera: Cameras | None) -> Picture:
         """What patches are compared by besides texture, already weighted  # [H, W, G]"""
-        guides: list[NDArray] = [self.base_weight * base]
+        guides: list[Values] = [self.base_weight * base]
         if depth is not None:
             guides.append(self.depth_weight * np.log(np.maximum(depth, 1e-6))[..., None])
             if camera is not None:
@@ -90,7 +95,7 @@ class ExemplarInpainter:
         return np.concatenate(guides, axis=-1).astype(np.float32)
 
 
-def _on_plane(view: StraightView, wanted: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:
+def _on_plane(view: StraightView, wanted: Mask, seed: int) -> Picture:
     """Colours of the wanted pixels of the picture, in scan order  # [P, 3]"""
     rgb = view.rgb / shadow_gain(view.rgb, view.known, view.hole)[..., None]
     shade = smooth_shade(rgb, view.known, view.hole)
@@ -100,7 +105,54 @@ def _on_plane(view: StraightView, wanted: NDArray[np.bool_], seed: int) -> NDArr
     return np.stack([map_coordinates(colours[..., c], cells, order=1, mode="nearest") for c in range(3)], axis=-1)
 
 
-def smooth_shade(rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_]) -> NDArray[np.float64]:
+def continue_pattern(texture: Picture, known: Mask, hole: Mask, *, seed: int = 0) -> Picture:
+    """Fills the hole by a few translations of what is known, their seams mended patch by patch.
+
+    The translations are those by which the surface repeats itself (He and Sun 2012): which one a cell is copied by is
+    decided for the whole hole at once, so that stripes and tiles go on in step and straight edges stay straight.
+
+    Args:
+        texture: Values, a first guess where they are not known  # [H, W, 3]
+        known: Cells that may serve as an example  # [H, W]
+        hole: Cells to fill  # [H, W]
+        seed: Of everything random.
+
+    Returns:
+        The texture with the hole filled  # [H, W, 3]
+    """
+    values, few, target, scale = texture, known, hole, 1
+    while target.sum() > MOST_CELLS:
+        smaller = ~any_of_four(~few)
+        values, few, target, scale = halved(values, few), smaller, any_of_four(target) & ~smaller, 2 * scale
+    offsets = dominant_offsets(values, few, target, OFFSETS)
+    if len(offsets) == 0:
+        return fill_texture(texture, hole, known, seed=seed)
+    labels = label_offsets(values, few, target, offsets)
+    if scale > 1:
+        labels = np.kron(labels, np.ones((scale, scale), dtype=np.int64))[: hole.shape[0], : hole.shape[1]]
+        offsets = refined_offsets(texture, known, hole, scale * offsets, scale)
+    start = sources_of(labels, offsets)
+    guess, copied = copy_from(texture, known, hole, start)
+    guess = np.where(hole[..., None], spread_inwards(guess, copied | known), texture)
+    return fill_texture(guess.astype(np.float32), hole, known, start=start, seed=seed)
+
+
+def sources_of(labels: Places, offsets: Places) -> Places:
+    """Where each cell is copied from, cells without a label as the nearest one with a label  # [H, W, 2]"""
+    nearest = distance_transform_edt(labels < 0, return_distances=False, return_indices=True)
+    filled = labels[tuple(nearest)]
+    places: Places = np.moveaxis(np.asarray(np.indices(labels.shape)), 0, -1) + offsets[np.maximum(filled, 0)]
+    return places
+
+
+def copy_from(values: Picture, known: Mask, hole: Mask, sources: Places) -> tuple[Picture, Mask]:
+    """The values with those cells of the hole copied whose source is known, and which cells that were  # [H, W, 3], [H, W]"""
+    copied = hole & known_at(known, sources)
+    safe = np.where(copied[..., None], sources, 0)
+    return np.where(copied[..., None], values[safe[..., 0], safe[..., 1]], values), copied
+
+
+def smooth_shade(rgb: Values, known: Mask, hole: Mask) -> NDArray[np.float64]:
     """Light on a plane: the linear function of the place that fits the known cells best, near ones more.
 
     Its slope counts by the share of the variance that it explains, since the slope of a pattern is no light, and its

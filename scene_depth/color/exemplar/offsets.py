@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude, maximum_filter
 
-from scene_depth.color.exemplar.patchmatch import RADIUS, usable_centres
+from scene_depth.color.exemplar.patchmatch import RADIUS, Mask, Picture, Places, Values, usable_centres
+
+T = TypeVar("T", bound=np.generic)
 
 TARGETS = 1200  # patches near the hole that are matched
 SOURCES = 12000  # patches that they may match
@@ -18,9 +22,7 @@ PEAKS, REPEATED, MOST_TIMES = 60, 12, 8  # peaks considered; how many of them al
 FLOORED = 0.1  # squared difference at which two cells simply differ, so that other surfaces do not move an offset
 
 
-def dominant_offsets(
-    values: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_], count: int
-) -> NDArray[np.int64]:
+def dominant_offsets(values: Values, known: Mask, hole: Mask, count: int) -> Places:
     """Translations that take many patches near the hole to their best match elsewhere, and multiples of those.
 
     After those come steps, if there are any, that reach known cells from parts of the hole that no such one serves.
@@ -54,9 +56,7 @@ def dominant_offsets(
     return _serving(chosen, known, hole, count)
 
 
-def _best_served(
-    values: NDArray, known: NDArray, hole: NDArray, candidates: NDArray[np.int64], near: NDArray[np.int64], count: int
-) -> NDArray[np.int64]:
+def _best_served(values: Values, known: Mask, hole: Mask, candidates: Places, near: Places, count: int) -> Places:
     """Offsets that repeat the known pattern well and together give every cell of the hole several to choose from.
 
     Each step takes the offset with the largest sum of what it adds to the cells that it serves: its likeness, halved for
@@ -82,7 +82,7 @@ def _best_served(
     return candidates[chosen]
 
 
-def best_matches(values: NDArray[np.floating], near: NDArray[np.int64], sources: NDArray[np.int64]) -> NDArray[np.int64]:
+def best_matches(values: Values, near: Places, sources: Places) -> Places:
     """For each patch the source, at least LEAST_STEP away, whose principal components are closest  # [T, 2]
 
     Args:
@@ -101,9 +101,7 @@ def best_matches(values: NDArray[np.floating], near: NDArray[np.int64], sources:
     return found
 
 
-def descriptors(
-    values: NDArray[np.floating], centres: NDArray[np.int64], less: NDArray[np.floating] | None = None
-) -> NDArray[np.float32]:
+def descriptors(values: Values, centres: Places, less: Values | None = None) -> Picture:
     """Principal components of the patches around centres that lie RADIUS or more inside the grid  # [P, COMPONENTS]
 
     Args:
@@ -118,25 +116,24 @@ def descriptors(
     patches = patches.reshape(len(centres), -1)
     patches = patches - patches.mean(axis=0)
     _, axes = np.linalg.eigh(patches.T @ patches)
-    return patches @ axes[:, -COMPONENTS:]
+    components: Picture = patches @ axes[:, -COMPONENTS:]
+    return components
 
 
-def refined_offsets(
-    values: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_], offsets: NDArray[np.int64], reach: int
-) -> NDArray[np.int64]:
+def refined_offsets(values: Values, known: Mask, hole: Mask, offsets: Places, reach: int) -> Places:
     """Each offset moved by up to ``reach`` cells to where it repeats the known cells near the hole best  # [K, 2]"""
     near = np.argwhere(known & (distance_transform_edt(~hole) < np.sqrt(hole.sum()) + 2 * RADIUS))
     near = thinned(near, 4000)
     moves = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
     moves = moves[np.argsort(np.abs(moves).sum(axis=1), kind="stable")]
-    best = offsets.copy()
+    best: Places = offsets.copy()
     for index, offset in enumerate(offsets):
         scores = [_mismatch(values, known, near, offset + move) for move in moves]
         best[index] = offset + moves[int(np.argmin(scores))]
     return best
 
 
-def _mismatch(values: NDArray, known: NDArray, cells: NDArray, offset: NDArray, weights: NDArray | None = None) -> float:
+def _mismatch(values: Values, known: Mask, cells: Places, offset: Places, weights: Values | None = None) -> float:
     """Mean squared difference, limited to FLOORED, between the cells and those at the offset; infinite if few are known."""
     there = cells + offset
     inside = ((there >= 0) & (there < known.shape)).all(axis=1)
@@ -149,12 +146,12 @@ def _mismatch(values: NDArray, known: NDArray, cells: NDArray, offset: NDArray, 
     return float(np.average(np.minimum(squared, FLOORED), weights=weights[both]))
 
 
-def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: int) -> NDArray[np.int64]:
+def _serving(offsets: Places, known: Mask, hole: Mask, count: int) -> Places:
     """The offsets and, while parts of the hole have no known cell at any of them, the one that serves most of those."""
     chosen = list(offsets)
     served = np.zeros_like(hole)
     for offset in chosen:
-        served |= _shifted(known, offset) & hole
+        served |= shifted(known, offset, False) & hole
     step = max(2, min(known.shape) // 24)
     rows, columns = (np.arange(-(size // step) * step, size, step) for size in known.shape)
     candidates = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -165,23 +162,18 @@ def _serving(offsets: NDArray[np.int64], known: NDArray, hole: NDArray, count: i
         if gains.max() == 0:
             break
         chosen.append(candidates[int(gains.argmax())])
-        served |= _shifted(known, chosen[-1]) & hole
+        served |= shifted(known, chosen[-1], False) & hole
     return np.array(chosen, dtype=np.int64).reshape(-1, 2)
 
 
-def _shifted(mask: NDArray[np.bool_], offset: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The mask as seen at an offset: True at x where it is True at x + offset  # [H, W]"""
-    return shifted(mask, offset, False)
-
-
-def known_at(known: NDArray[np.bool_], places: NDArray[np.int64]) -> NDArray[np.bool_]:
+def known_at(known: Mask, places: Places) -> Mask:
     """Whether places lie in the grid and are known there  # [..., 2] -> [...]"""
-    inside: NDArray[np.bool_] = np.asarray(((places >= 0) & (places < known.shape)).all(axis=-1))
+    inside: Mask = np.asarray(((places >= 0) & (places < known.shape)).all(axis=-1))
     safe = np.where(inside[..., None], places, 0)
     return inside & known[safe[..., 0], safe[..., 1]]
 
 
-def shifted(values: NDArray, offset: NDArray[np.int64], outside: object) -> NDArray:
+def shifted(values: NDArray[T], offset: Places, outside: object) -> NDArray[T]:
     """Values at x + offset, ``outside`` where that is beyond the grid  # [H, W, ...]"""
     moved = np.full_like(values, outside)
     source, target = [], []
@@ -193,8 +185,9 @@ def shifted(values: NDArray, offset: NDArray[np.int64], outside: object) -> NDAr
     return moved
 
 
-def thinned(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def thinned(places: Places, most: int) -> Places:
     """At most so many of the places, evenly spread over their order  # [P, 2] -> [min(P, most), 2]"""
     if len(places) <= most:
         return places
-    return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+    some: Places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+    return some

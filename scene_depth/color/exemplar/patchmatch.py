@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from scene_depth.kernels import EXACT, FAST, inlined, kernel
+
+Mask = NDArray[np.bool_]
+Picture = NDArray[np.float32]  # colours or other channels
+Places = NDArray[np.int64]  # rows and columns
+Values = NDArray[np.floating]
 
 RADIUS = 3  # patches of 7 x 7: smaller ones lose the pattern, larger ones seldom repeat
 FAR = np.float32(3.4e38)
@@ -131,15 +137,11 @@ def vote(values, hole, targets, trust, field, costs, bandwidth):
     return filled
 
 
-def usable_centres(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def usable_centres(known: Mask) -> Mask:
     """Where a source patch may be centred: all its pixels are known and inside the picture."""
-    from scipy.ndimage import binary_erosion
-
-    return binary_erosion(known, structure=np.ones((2 * RADIUS + 1,) * 2), border_value=0)
+    return np.asarray(binary_erosion(known, structure=np.ones((2 * RADIUS + 1,) * 2), border_value=0), dtype=bool)
 
 
-def target_centres(hole: NDArray[np.bool_]) -> NDArray[np.int64]:
+def target_centres(hole: Mask) -> Places:
     """Centres of all patches that touch the hole, in scan order  # [T, 2]"""
-    from scipy.ndimage import binary_dilation
-
     return np.argwhere(binary_dilation(hole, structure=np.ones((2 * RADIUS + 1,) * 2)))

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filt
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.offsets import LEAST_STEP, descriptors, thinned
-from scene_depth.color.exemplar.patchmatch import usable_centres
+from scene_depth.color.exemplar.patchmatch import Mask, Picture, Places, Values, usable_centres
 from scene_depth.color.exemplar.straight_view import straight_view
 from scene_depth.color.exemplar.texture import any_of_four, halved
 from scene_depth.geometry.planes import planes_of
@@ -28,9 +28,7 @@ DEEPEST = 1.6  # logarithm of the gain below which it is no longer believed
 SIGNIFICANT = 2.5  # by how many times a shadow must exceed what the method finds where there is none
 
 
-def picture_gain(
-    rgb: NDArray[np.floating], hole: NDArray[np.bool_], depth: NDArray[np.floating], camera: Cameras, seed: int = 0
-) -> NDArray[np.float32]:
+def picture_gain(rgb: Values, hole: Mask, depth: Values, camera: Cameras, seed: int = 0) -> Picture:
     """The shadow's gain in a picture, on the planes that much of the hole lies on; 1 where there is none  # [H, W]
 
     Args:
@@ -53,7 +51,7 @@ def picture_gain(
     return gain
 
 
-def shadow_gain(rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+def shadow_gain(rgb: Values, known: Mask, hole: Mask) -> Picture:
     """By what factor the surface around a hole is darker than where no shadow of the object reaches.
 
     Patches near the hole are matched to patches farther away on the same surface up to a common factor, after the even
@@ -77,10 +75,11 @@ def shadow_gain(rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArr
     if log_gain is None:
         return np.ones(known.shape, dtype=np.float32)
     place = np.meshgrid(*((np.arange(size) + 0.5) / scale - 0.5 for size in known.shape), indexing="ij")
-    return np.exp(map_coordinates(log_gain, place, order=1, mode="nearest")).astype(np.float32)
+    gain: Picture = np.exp(map_coordinates(log_gain, place, order=1, mode="nearest")).astype(np.float32)
+    return gain
 
 
-def _log_gain(rgb: NDArray[np.float32], known: NDArray, hole: NDArray) -> NDArray[np.float64] | None:
+def _log_gain(rgb: Picture, known: Mask, hole: Mask) -> NDArray[np.float64] | None:
     """Logarithm of the gain, 0 outside the shadow; None where too little is known to tell  # [H, W]"""
     size = np.sqrt(hole.sum())
     distance = distance_transform_edt(~hole)
@@ -107,10 +106,11 @@ def _log_gain(rgb: NDArray[np.float32], known: NDArray, hole: NDArray) -> NDArra
     if not shadow.any():
         return None
     edge = np.clip(gaussian_filter(binary_dilation(shadow, iterations=2).astype(np.float64), 1.5), 0, 1)
-    return np.clip(smooth, -DEEPEST, 0) * edge * known
+    shadowed: NDArray[np.float64] = np.clip(smooth, -DEEPEST, 0) * edge * known
+    return shadowed
 
 
-def _even_light(logs: NDArray, judged: NDArray, sources: NDArray) -> NDArray[np.float64]:
+def _even_light(logs: Picture, judged: Places, sources: Places) -> NDArray[np.float64]:
     """Slope of the logarithm of light over the surface, from patches that match up to a factor  # [2], a cell"""
     described, mean = _described(logs, np.concatenate([judged, sources]), 0.0)
     match, cost = _matches(described[: len(judged)], described[len(judged) :], judged, sources, LEAST_STEP)
@@ -125,7 +125,7 @@ def _even_light(logs: NDArray, judged: NDArray, sources: NDArray) -> NDArray[np.
 
 
 def _gains(
-    logs: NDArray, centres: NDArray, sources: NDArray, size: float, near: int
+    logs: Picture, centres: Places, sources: Places, size: float, near: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logarithm of the factor between each patch and its match, and how far the match can be trusted  # [P] each
 
@@ -141,7 +141,7 @@ def _gains(
     return gains, 1 / (1 + (rest / usual) ** 2)
 
 
-def _described(logs: NDArray, centres: NDArray, brightness: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _described(logs: Picture, centres: Places, brightness: float) -> tuple[Picture, NDArray[np.float64]]:
     """Patches without the even slope of their brightness and with its mean scaled, as components; and that mean.
 
     Args:
@@ -165,8 +165,8 @@ def _described(logs: NDArray, centres: NDArray, brightness: float) -> tuple[NDAr
 
 
 def _matches(
-    wanted: NDArray, offered: NDArray, centres: NDArray, sources: NDArray, apart: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    wanted: Picture, offered: Picture, centres: Places, sources: Places, apart: float
+) -> tuple[Places, NDArray[np.float64]]:
     """Index of the closest source at least ``apart`` cells away, and its squared distance  # [P] each"""
     squared = (offered**2).sum(axis=1)
     index, cost = np.empty(len(wanted), dtype=np.int64), np.empty(len(wanted))
@@ -180,7 +180,7 @@ def _matches(
     return index, np.where(np.isfinite(cost), cost, 1e6)
 
 
-def _smoothed(gains: NDArray, trust: NDArray, centres: NDArray, shape: tuple[int, int], spread: float) -> NDArray[np.float64]:
+def _smoothed(gains: Values, trust: Values, centres: Places, shape: tuple[int, ...], spread: float) -> NDArray[np.float64]:
     """The gains as a smooth field, matches that disagree with their surroundings counting less  # [H, W]"""
     count = np.zeros(shape)
     np.add.at(count, tuple(centres.T), 1.0)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, map_coordinates
 
 from scene_depth.cameras import Cameras
+from scene_depth.color.exemplar.patchmatch import Mask, Picture, Values
 from scene_depth.geometry.planes import LEAST_HOLE, Plane, around, camera_points, plane_depth
 
 COARSENED = 3.0  # footprint of a pixel, in those of the hole, above which it no longer shows the texture
@@ -28,16 +29,14 @@ class StraightView:
         rows, columns: Place in the grid of every pixel of the picture, NaN where it looks past the plane  # [H, W] each
     """
 
-    rgb: NDArray[np.float32]
-    known: NDArray[np.bool_]
-    hole: NDArray[np.bool_]
+    rgb: Picture
+    known: Mask
+    hole: Mask
     rows: NDArray[np.float64]
     columns: NDArray[np.float64]
 
 
-def straight_view(
-    plane: Plane, rgb: NDArray[np.floating], known: NDArray[np.bool_], hole: NDArray, camera: Cameras
-) -> StraightView:
+def straight_view(plane: Plane, rgb: Values, known: Mask, hole: Mask, camera: Cameras) -> StraightView:
     """The plane's pixels on a grid in the plane, its axes level with the picture's and along the slope.
 
     Args:
@@ -74,15 +73,15 @@ def straight_view(
     ahead = place[..., 2] > 0
     colour = np.stack([map_coordinates(rgb[..., c], [row, column], order=1, mode="nearest") for c in range(3)], axis=-1)
 
-    def at(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return map_coordinates(mask.astype(np.float32), [row, column], order=1, mode="constant") > 0.99
+    def at(mask: Mask) -> Mask:
+        return np.asarray(map_coordinates(mask.astype(np.float32), [row, column], order=1, mode="constant") > 0.99)
 
     usable = at(plane.pixels & known & ~hole) & ahead
     to_fill = ~usable & (map_coordinates(wanted.astype(np.float32), [row, column], order=1, mode="constant") > 0) & ahead
     return StraightView(colour.astype(np.float32), usable, to_fill, (v - low[1]) / steps[1], (u - low[0]) / steps[0])
 
 
-def _step(values: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
+def _step(values: NDArray[np.float64], wanted: Mask) -> float:
     """Median length that a pixel of the hole covers along an axis of the plane."""
     dy, dx = np.gradient(values)
     return float(np.median(np.hypot(dx, dy)[binary_dilation(wanted) & np.isfinite(dx) & np.isfinite(dy)]))

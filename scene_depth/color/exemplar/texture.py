@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from scene_depth.color.exemplar.offsets import known_at
-from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, measure_field, target_centres, usable_centres, vote
+from scene_depth.color.exemplar.patchmatch import (
+    FAR,
+    RADIUS,
+    Mask,
+    Picture,
+    Places,
+    Values,
+    improve_field,
+    measure_field,
+    target_centres,
+    usable_centres,
+    vote,
+)
+
+T = TypeVar("T", bound=np.generic)
 
 SMALLEST_SIDE = 6 * (2 * RADIUS + 1)
 NEAR_THE_RIM = 1.1  # factor by which a pixel of the hole is trusted less than its neighbour on the side of the rim
@@ -16,15 +32,15 @@ ROUNDS_FROM_START = 3  # of matching and voting where the sources are given: the
 
 
 def fill_texture(
-    texture: NDArray[np.float32],
-    hole: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    guides: NDArray[np.float32] | None = None,
+    texture: Picture,
+    hole: Mask,
+    known: Mask,
+    guides: Picture | None = None,
     *,
-    start: NDArray[np.int64] | None = None,
+    start: Places | None = None,
     iterations: int = 10,
     seed: int = 0,
-) -> NDArray[np.float32]:
+) -> Picture:
     """The texture with the hole filled (Wexler et al. 2007 with the nearest-neighbour field of Barnes et al. 2009).
 
     Pixels that are neither hole nor known are void: they are no example and no patch is compared by them.
@@ -75,7 +91,7 @@ def fill_texture(
     return filled
 
 
-def spread_inwards(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+def spread_inwards(values: Values, known: Mask) -> Picture:
     """Known values, and a smooth continuation of them everywhere else (pull-push, Gortler et al. 1996, section 3.3).
 
     Args:
@@ -94,7 +110,7 @@ def spread_inwards(values: NDArray[np.floating], known: NDArray[np.bool_]) -> ND
     return np.where(known[..., None], values, np.stack(smooth, axis=-1)).astype(np.float32)
 
 
-def _pyramid(texture: NDArray, guides: NDArray, hole: NDArray, known: NDArray) -> list[tuple[NDArray, NDArray, NDArray, NDArray]]:
+def _pyramid(texture: Picture, guides: Picture, hole: Mask, known: Mask) -> list[tuple[Picture, Picture, Mask, Mask]]:
     """Levels of half the size until the hole is a few patches wide or the picture is small."""
     levels = [(texture, guides, hole, known)]
     while min(hole.shape) >= 2 * SMALLEST_SIDE and distance_transform_edt(hole).max() > 2 * RADIUS:
@@ -106,34 +122,35 @@ def _pyramid(texture: NDArray, guides: NDArray, hole: NDArray, known: NDArray) -
     return levels
 
 
-def _blocks(values: NDArray) -> NDArray:
+def _blocks(values: NDArray[T]) -> NDArray[T]:
     """View of 2 x 2 blocks, the last row and column repeated where the size is odd  # [h, 2, w, 2, ...]"""
     padding = [(0, values.shape[0] % 2), (0, values.shape[1] % 2)] + [(0, 0)] * (values.ndim - 2)
     values = np.pad(values, padding, mode="edge")
     return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2, *values.shape[2:])
 
 
-def any_of_four(mask: NDArray) -> NDArray:
+def any_of_four(mask: Mask) -> Mask:
     """Which blocks of 2 x 2 pixels hold a pixel of the mask  # [H, W] -> [h, w] bool"""
     return np.asarray(_blocks(mask).any(axis=(1, 3)))
 
 
-def halved(values: NDArray, counts: NDArray) -> NDArray[np.float32]:
+def halved(values: Values, counts: Mask) -> Picture:
     """Mean of the pixels of each block that count, of all where none does  # [h, w, C]"""
     weight = np.maximum(_blocks(counts.astype(np.float32)), 1e-6)[..., None]
-    return ((_blocks(values) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))).astype(np.float32)
+    mean: Picture = ((_blocks(values) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))).astype(np.float32)
+    return mean
 
 
-def _doubled(values: NDArray, shape: tuple[int, int]) -> NDArray:
+def _doubled(values: NDArray[T], shape: tuple[int, ...]) -> NDArray[T]:
     return np.repeat(np.repeat(values, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
 
 
-def _random_field(shape: tuple[int, int], sources: NDArray, state: NDArray) -> NDArray[np.int64]:
+def _random_field(shape: tuple[int, ...], sources: Places, state: NDArray[np.uint64]) -> Places:
     choice = np.random.default_rng(int(state[0])).integers(len(sources), size=shape)
     return sources[choice]
 
 
-def _finer_field(field: NDArray, shape: tuple[int, int], usable: NDArray, sources: NDArray, state: NDArray) -> NDArray[np.int64]:
+def _finer_field(field: Places, shape: tuple[int, ...], usable: Mask, sources: Places, state: NDArray[np.uint64]) -> Places:
     """The field of the coarser level at twice the coordinates, random where that is no usable source."""
     rows, columns = np.arange(shape[0])[:, None] % 2, np.arange(shape[1])[None] % 2
     finer = 2 * _doubled(field, shape)
@@ -142,7 +159,7 @@ def _finer_field(field: NDArray, shape: tuple[int, int], usable: NDArray, source
     return _usable_field(finer, usable, sources, state)
 
 
-def _usable_field(field: NDArray, usable: NDArray, sources: NDArray, state: NDArray) -> NDArray[np.int64]:
+def _usable_field(field: Places, usable: Mask, sources: Places, state: NDArray[np.uint64]) -> Places:
     """The field, random where it leads out of the grid or to no usable source."""
     good = known_at(usable, field)
     return np.where(good[..., None], field, _random_field(usable.shape, sources, state))

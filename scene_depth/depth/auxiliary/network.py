@@ -39,7 +39,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.input_files import check_input_file
 
@@ -207,8 +207,7 @@ def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork
     except InputError:
         raise
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError("weights", reason, "a file that scene-depth train auxiliary wrote", file=file) from error
+        raise InputError("weights", first_line(error), "a file that scene-depth train auxiliary wrote", file=file) from error
     return network
 
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from scene_depth.depth.depthfm.encoding import ConditionEncoding
 from scene_depth.depth.depthfm.ldm import ldm_names, unet_config
+from scene_depth.depth.latent.packages import diffusers_class, package_class
 from scene_depth.depth.latent.state_dicts import find_state_file, read_checkpoint, read_state_dict, write_state_dict
-from scene_depth.depth.latent.vae import WEIGHTS, diffusers_class, read_config
+from scene_depth.depth.latent.vae import WEIGHTS, read_config
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 
@@ -153,7 +154,7 @@ def _noising_step(value: Any, file: Path | None) -> int:
 
 
 def _normalization(value: Any, file: Path) -> str:
-    if value not in NORMALIZATIONS:
+    if not isinstance(value, str) or value not in NORMALIZATIONS:
         raise InputError("normalization", repr(value), " or ".join(NORMALIZATIONS), file=file)
     return value
 
@@ -176,13 +177,10 @@ def with_names_of_diffusers(state: Any, config: Mapping[str, Any], file: Path | 
     missing = [name for name in names.values() if name not in state]
     extra = sorted(set(state) - set(names.values()))
     if missing or extra:
-        parts = [f"{len(some)} tensors {what}: {', '.join(some[:4])}" for some, what in _both(missing, extra) if some]
+        both = ((missing, "missing"), (extra, "not known to it"))
+        parts = [f"{len(some)} tensors {what}: {', '.join(some[:4])}" for some, what in both if some]
         raise InputError("state_dict", "; ".join(parts), f"the {len(names)} tensors that ldm_hparams describe", file=file)
     return {name: state[ldm] for name, ldm in names.items()}
-
-
-def _both(missing: list[str], extra: list[str]) -> list[tuple[list[str], str]]:
-    return [(missing, "missing"), (extra, "not known to it")]
 
 
 def checked(weights: Weights) -> Weights:
@@ -239,13 +237,12 @@ def empty_text(folder: Path) -> Tensor:
         InputError: If neither is there.
     """
     if (folder / "text_encoder").is_dir() and not any(folder.glob(f"{TEXT}.*")):
-        from transformers import CLIPTextModel, CLIPTokenizer
-
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        encoder = CLIPTextModel.from_pretrained(folder / "text_encoder")
+        tokenizer = package_class("transformers", "CLIPTokenizer").from_pretrained(folder / "tokenizer")
+        encoder = package_class("transformers", "CLIPTextModel").from_pretrained(folder / "text_encoder")
         tokens = tokenizer("", padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")
         with torch.no_grad():
-            return encoder(tokens.input_ids).last_hidden_state
+            embedding: Tensor = encoder(tokens.input_ids).last_hidden_state
+            return embedding
     path = find_state_file(folder, TEXT)
     state = read_state_dict(path)
     if TEXT not in state:

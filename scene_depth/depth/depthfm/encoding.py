@@ -84,7 +84,8 @@ def normalized_log_depth(depth: NDArray[np.floating], ends: tuple[float, float])
         ends: Depths that become -1 and 1.
     """
     near, far = np.log(ends[0]), np.log(ends[1])
-    return 2.0 * (np.log(np.asarray(depth, dtype=np.float64)) - near) / (far - near) - 1.0
+    values: NDArray[np.float64] = 2.0 * (np.log(np.asarray(depth, dtype=np.float64)) - near) / (far - near) - 1.0
+    return values
 
 
 def condition_maps(

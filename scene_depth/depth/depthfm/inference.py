@@ -1,4 +1,4 @@
-"""From a picture to normalised log depth: resolution, ensemble, uncertainty."""
+"""From a picture to normalised log depth (resolution, ensemble, uncertainty), and from that to depth."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from scene_depth.cameras import Cameras
+from scene_depth.depth.alignment import MAD_TO_SIGMA, GlobalFit, apply_fit, fit_globally
 from scene_depth.depth.depthfm.encoding import condition_maps
 from scene_depth.depth.depthfm.flow import euler, noised, standard_normal
 from scene_depth.depth.depthfm.network import DepthFM
 from scene_depth.depth.latent.vae import decode, encode
 from scene_depth.errors import InputError
+from scene_depth.geometry.normals import normals_from_depth
 
 MULTIPLE = 64  # eight pixels a latent cell, three halvings in the U-Net
+LOG_RANGE = 2.5  # ln(d98 / d2) that a normalised range of 2 is taken for: depths of 1 to 12, as a room or a street
 
 
 @dataclass(frozen=True)
@@ -137,22 +141,20 @@ def sample(
     image_latents = encode(model.vae, images).float()
     condition = image_latents
     if maps is not None:
-        encoded = encode(model.vae, maps.flatten(0, 1)).float().unflatten(0, (len(images), 2))
-        condition = torch.cat([image_latents, encoded.flatten(1, 2)], dim=1)
+        encoded = encode(model.vae, maps.flatten(0, 1)).float().view(len(images), -1, *image_latents.shape[2:])
+        condition = torch.cat([image_latents, encoded], dim=1)
     if noise is None:
         noise = standard_normal((len(images) * ensemble_size, *image_latents.shape[1:]), seed)
     starts = noised(image_latents.repeat_interleave(ensemble_size, 0), noise.to(model.device), model.noising_step)
     conditions = condition.repeat_interleave(ensemble_size, 0)
     rows = batch or len(starts)
     latents, depths = [], []
-    for start, fixed in zip(starts.split(rows), conditions.split(rows), strict=True):
+    for start, fixed in zip(torch.split(starts, rows), torch.split(conditions, rows), strict=True):
         final = euler(partial(model.velocity, condition=fixed), start, num_inference_steps)
         latents.append(final)
         depths.append(decode(model.vae, final).float()[:, 0])
-    return Samples(
-        torch.cat(latents).unflatten(0, (len(images), ensemble_size)),
-        torch.cat(depths).unflatten(0, (len(images), ensemble_size)),
-    )
+    by_picture = (torch.cat(parts).view(len(images), ensemble_size, *parts[0].shape[1:]) for parts in (latents, depths))
+    return Samples(*by_picture)
 
 
 def published_depth(mean_log_depth: Tensor) -> Tensor:
@@ -215,3 +217,61 @@ def _resized(maps: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
     """The first map at another size."""
     resized = F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False, antialias=True)
     return resized[0, 0].cpu().numpy()
+
+
+@dataclass(frozen=True)
+class MetricDepth:
+    """A prediction in the unit of known depth.
+
+    Attributes:
+        depth: z-depth  # [H, W]
+        uncertainty: Relative standard deviation: that of the members, together with what the fit leaves at known pixels
+            # [H, W]
+        fit: ln d = scale * x + shift.
+        normals: Unit normals in the camera's OpenCV frame, towards the camera; None without a camera  # [H, W, 3]
+    """
+
+    depth: NDArray[np.float64]
+    uncertainty: NDArray[np.float32]
+    fit: GlobalFit
+    normals: NDArray[np.float32] | None = None
+
+
+def metric_depth(
+    prediction: LogDepth, depth: NDArray[np.floating], known: NDArray[np.bool_], camera: Cameras | None = None
+) -> MetricDepth:
+    """Fits scale and shift of log depth robustly to known pixels (the paper's evaluation fits by least squares, in the
+    same space) and takes the exponential.
+
+    Args:
+        prediction: From ``predict_log_depth``  # [H, W]
+        depth: z-depth, read where known  # [H, W]
+        known: True = measured, at least one  # [H, W]
+        camera: One pinhole camera of the same size, for normals.
+    """
+    fit = fit_globally(prediction.values, depth, known, "log")
+    fitted = apply_fit(fit, prediction.values, depth[known])
+    normals = None if camera is None else normals_from_depth(fitted, camera)
+    return MetricDepth(fitted, relative_uncertainty(prediction, fit), fit, normals)
+
+
+def relative_uncertainty(prediction: LogDepth, fit: GlobalFit) -> NDArray[np.float32]:
+    """Standard deviation of log depth, which is the relative one of depth, in every pixel  # [H, W]"""
+    rest = MAD_TO_SIGMA * fit.residual
+    spread = np.zeros(prediction.values.shape) if prediction.uncertainty is None else fit.scale * prediction.uncertainty
+    return np.hypot(spread, rest).astype(np.float32)
+
+
+def relative_depth(prediction: LogDepth, log_range: float = LOG_RANGE) -> NDArray[np.float64]:
+    """Depth of free scale from a prediction alone, for uses that need its shape, such as ``control_image``.
+
+    Normalised log depth spans 2 over the range of the training data, whose extent was never published; the exponent is
+    therefore an assumption. Where depth is known in some pixels, ``metric_depth`` needs none.
+
+    Args:
+        prediction: From ``predict_log_depth``  # [H, W]
+        log_range: ln(d98 / d2) of the training data.
+    """
+    if not 0 < log_range < 50:
+        raise InputError("log_range", log_range, "a positive number, the logarithm of far over near")
+    return np.exp(0.5 * log_range * prediction.values.astype(np.float64))

@@ -1,16 +1,17 @@
-"""The network of DepthFM on stock classes of diffusers: loading, saving, one evaluation."""
+"""The network of DepthFM on stock classes of diffusers: attention, loading, saving, converting, one evaluation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from scene_depth.depth.depthfm.attention import AttentionVariant, set_attention
 from scene_depth.depth.depthfm.checkpoint import (
     NORMALIZATIONS,
     SETTINGS,
@@ -22,12 +23,13 @@ from scene_depth.depth.depthfm.checkpoint import (
     write_folder,
 )
 from scene_depth.depth.depthfm.encoding import ConditionEncoding
-from scene_depth.depth.latent.devices import choose_device, choose_dtype
+from scene_depth.depth.latent.devices import DTYPES, check_conversion, choose_device, choose_dtype
+from scene_depth.depth.latent.packages import diffusers_class, package_class
 from scene_depth.depth.latent.sources import HubFile, HubModel, checkpoint_roots, is_hub_id, locate, wanted
 from scene_depth.depth.latent.state_dicts import load_strictly, write_state_dict
-from scene_depth.depth.latent.vae import WEIGHTS, diffusers_class, load_vae
-from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path
+from scene_depth.depth.latent.vae import WEIGHTS, load_vae
+from scene_depth.errors import InputError, first_line
+from scene_depth.io.atomic import atomic_folder, atomic_path
 
 OFFICIAL = "depthfm-v1.ckpt"
 FOLDER = "depthfm"
@@ -42,6 +44,8 @@ VAE = HubModel(
     ),
 )
 DEPTH_CHANNELS, COMPLETION_CHANNELS = 8, 16
+AttentionVariant = Literal["plain", "official"]
+VARIANTS = ("plain", "official")
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class DepthFM:
         rows = len(x)
         sample = torch.cat([x, condition], dim=1).to(self.device, self.dtype)
         time = torch.full((rows,), t, dtype=torch.float32, device=self.device)
-        return self.unet(sample, time, encoder_hidden_states=self.text.expand(rows, -1, -1)).sample.float()
+        predicted: Tensor = self.unet(sample, time, encoder_hidden_states=self.text.expand(rows, -1, -1)).sample
+        return predicted.float()
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes everything that ``from_pretrained`` needs, as safetensors."""
@@ -103,6 +108,40 @@ class DepthFM:
     def from_pretrained(cls, checkpoint: str | Path | None = None, **options: Any) -> DepthFM:
         """Loads a model; the arguments are those of ``load_depthfm``."""
         return load_depthfm(checkpoint, **options)
+
+
+class ScaledByTokens:
+    """Attention processor of diffusers: self-attention scaled by sqrt(ln N / ln 4N / d), with N tokens and heads of width d."""
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Args are those of processors of diffusers; ``hidden_states`` # [B, N, C]."""
+        query, key, value = (
+            layer(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2) for layer in (attn.to_q, attn.to_k, attn.to_v)
+        )
+        tokens, width = query.shape[-2:]
+        scale = math.sqrt(math.log(tokens) / math.log(4 * tokens) / width)
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=scale)
+        for layer in attn.to_out:
+            mixed = layer(mixed.transpose(1, 2).flatten(2) if mixed.ndim == 4 else mixed)
+        return mixed
+
+
+def set_attention(unet: Any, variant: AttentionVariant) -> None:
+    """Chooses how a ``UNet2DConditionModel`` attends.
+
+    "plain": self-attention is scaled by 1 / sqrt(d), as the official code does with xformers, which its requirements list.
+    "official": as it does without; see ``ScaledByTokens``. Cross-attention is the same in both.
+
+    Raises:
+        InputError: If there is no such variant.
+    """
+    plain = package_class("diffusers.models.attention_processor", "AttnProcessor2_0")
+    if variant not in VARIANTS:
+        raise InputError("attention", repr(variant), f"one of {', '.join(VARIANTS)}")
+    scaled = variant == "official"
+    unet.set_attn_processor(
+        {name: ScaledByTokens() if scaled and name.endswith("attn1.processor") else plain() for name in unet.attn_processors}
+    )
 
 
 def load_depthfm(
@@ -157,8 +196,7 @@ def build_unet(weights: Weights, dtype: torch.dtype = torch.float32, device: tor
         with torch.device("meta"):
             unet = unet_class.from_config(weights.config)
     except (TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError("configuration of the U-Net", reason, "that of DepthFM", file=weights.file) from error
+        raise InputError("configuration of the U-Net", first_line(error), "that of DepthFM", file=weights.file) from error
     load_strictly(unet, weights.state, name="U-Net", file=weights.file, dtype=dtype, device=device)
     return unet.eval().requires_grad_(False)
 
@@ -207,6 +245,48 @@ def write_vae(vae: Any, folder: Path, dtype: torch.dtype | None = None) -> None:
     write_state_dict(folder / f"{WEIGHTS}.safetensors", vae.state_dict(), dtype)
     with atomic_path(folder / "config.json") as temporary:
         temporary.write_text(vae.to_json_string(), encoding="utf-8")
+
+
+def convert(source: str | Path | None, output: str | Path, dtype: str = "fp32", vae: str | Path | None = None) -> list[str]:
+    """Reads weights strictly and writes them, with the autoencoder where that is found, as ``read_folder`` reads them.
+
+    Args:
+        source: The official file, a folder or a hub id, as ``checkpoint`` of ``load_depthfm``.
+        output: New or empty folder.
+        dtype: "fp32", "fp16" or "bf16", of what is written.
+        vae: As in ``load_depthfm``; if it is None and there is none on this machine, the folder is written without it.
+
+    Returns:
+        Notes for the user.
+
+    Raises:
+        InputError: As in ``load_depthfm``; also if the folder has something in it.
+    """
+    check_conversion(output, dtype)
+    weights = read_weights(source)
+    build_unet(replace(weights, state={name: value.to("meta") for name, value in weights.state.items()}), device="meta")
+    notes, autoencoder = [], None
+    try:
+        autoencoder = load_vae(find_vae(vae, weights.file))
+    except InputError as error:
+        if vae is not None:
+            raise
+        notes.append(f"without an autoencoder, which has to be named when this is used ({error.found})")
+    with atomic_folder(output) as folder:
+        write_folder(weights, folder, DTYPES[dtype])
+        if autoencoder is not None:
+            write_vae(autoencoder, folder / "vae", DTYPES[dtype])
+    return notes
+
+
+def found_parts(source: str | Path | None = None) -> dict[str, Path]:
+    """Where the weights and the autoencoder are; nothing is downloaded.
+
+    Raises:
+        InputError: If one is not on this machine.
+    """
+    path = find_checkpoint(source)
+    return {"depthfm": path, "vae": find_vae(None, path)}
 
 
 def completion_model(model: DepthFM, encoding: ConditionEncoding | None = None) -> DepthFM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from scene_depth.errors import InputError
+from scene_depth.depth.latent.packages import package_class
+from scene_depth.errors import InputError, first_line
 
 SIDE = 224
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training pictures
@@ -28,7 +30,8 @@ class MappingLayer(nn.Module):
         self.mapping_layer = nn.Linear(inputs, outputs)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        return self.mapping_layer(embedding)
+        mapped: Tensor = self.mapping_layer(embedding)
+        return mapped
 
 
 def clip_crop(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -71,13 +74,8 @@ def image_context(image_encoder: Any, mapping: nn.Module, pictures: list[NDArray
     """
     parameter = next(image_encoder.parameters())
     inputs = torch.cat([clip_input(clip_crop(picture)) for picture in pictures]).to(parameter.device, parameter.dtype)
-    return mapping(image_encoder(inputs).image_embeds)[:, None]
-
-
-def empty_text_context(text_encoder: Any, tokenizer: Any) -> Tensor:
-    """The token of no picture: the first token of the empty text  # [1, 1, D]"""
-    tokens = tokenizer("", padding="do_not_pad", truncation=True, return_tensors="pt").input_ids
-    return text_encoder(tokens.to(text_encoder.device))[0][:, :1]
+    tokens: Tensor = mapping(image_encoder(inputs).image_embeds)[:, None]
+    return tokens
 
 
 def load_image_encoder(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Any:
@@ -86,39 +84,29 @@ def load_image_encoder(folder: Path, *, dtype: torch.dtype, device: torch.device
 
 
 def load_empty_text(folder: Path) -> Tensor:
-    """The embedding of the empty text, by the text encoder and tokenizer of a Stable Diffusion or Marigold folder.
+    """The token of no picture, the first one of the empty text, by the text encoder of a Stable Diffusion or Marigold folder.
 
     Returns:
         In fp32  # [1, 1, D]
     """
     encoder = _load_transformers("CLIPTextModel", folder / "text_encoder", torch.float32, torch.device("cpu"))
+    tokenizer = package_class("transformers", "CLIPTokenizer").from_pretrained(folder / "tokenizer")
+    tokens = tokenizer("", padding="do_not_pad", truncation=True, return_tensors="pt").input_ids
     with torch.no_grad():
-        return empty_text_context(encoder, _transformers_class("CLIPTokenizer").from_pretrained(folder / "tokenizer"))
-
-
-def _transformers_class(name: str) -> Any:
-    try:
-        import transformers
-
-        return getattr(transformers, name)
-    except (ImportError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            "package transformers", f"not importable ({error})", 'an installation, by pip install "scene-depth[diffusion]"'
-        ) from error
+        embedding: Tensor = encoder(tokens.to(encoder.device))[0][:, :1]
+        return embedding
 
 
 def _load_transformers(name: str, folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     """Loads strictly: a tensor that the file lacks or that the model does not know is an error."""
-    model_class = _transformers_class(name)
-    from transformers.utils import logging
-
+    model_class = package_class("transformers", name)
+    logging: Any = importlib.import_module("transformers.utils.logging")  # half of it has no types
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         model, info = model_class.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except Exception as error:  # file, JSON, safetensors and shape errors share no base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(name, f"not loadable ({reason})", "a saved model of this class", file=folder) from error
+        raise InputError(name, f"not loadable ({first_line(error)})", "a saved model of this class", file=folder) from error
     finally:
         if shown:
             logging.enable_progress_bar()

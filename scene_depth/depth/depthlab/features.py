@@ -141,15 +141,16 @@ def attend(
         key = torch.cat([key, further[0].repeat_interleave(repeats, dim=0)], dim=1)
         value = torch.cat([value, further[1].repeat_interleave(repeats, dim=0)], dim=1)
     query, key, value = (_heads(one, attn.heads) for one in (query, key, value))
-    slices = query.split(query_slice, dim=2) if query_slice else (query,)
+    slices = torch.split(query, query_slice, dim=2) if query_slice else (query,)
     parts = [F.scaled_dot_product_attention(part, key, value) for part in slices]
     result = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)).transpose(1, 2).flatten(2)
-    return attn.to_out[1](attn.to_out[0](result))
+    mixed: Tensor = attn.to_out[1](attn.to_out[0](result))
+    return mixed
 
 
 def _heads(values: Tensor, heads: int) -> Tensor:
     """# [B, tokens, C] -> [B, heads, tokens, C / heads]"""
-    return values.unflatten(2, (heads, -1)).transpose(1, 2)
+    return values.reshape(*values.shape[:2], heads, -1).transpose(1, 2)
 
 
 def connect(estimation: Any, reference: Any, query_slice: int = 0) -> None:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
-from scene_depth.cameras import Cameras
-from scene_depth.depth.checks import InpaintingInput
-from scene_depth.depth.depthlab.known_limits import warnings_for
-from scene_depth.depth.depthlab.model import DepthLabModel
+from scene_depth.depth.checks import InpaintingInput, check_least
+from scene_depth.depth.depthlab.networks import DepthLabModel
 from scene_depth.depth.depthlab.prediction import draw_noise, predict, predict_tiled
-from scene_depth.depth.depthlab.preparation import Preparation, PreparedView, prepare, restore
+from scene_depth.depth.depthlab.preparation import Preparation, PreparedView, prepare, processing_size, restore
 from scene_depth.depth.depthlab.sampler import Sampling
 from scene_depth.depth.depthlab.schedule import Spacing
 from scene_depth.depth.depthlab.weights import found_parts
-from scene_depth.depth.harmonize import border_offsets, harmonize
-from scene_depth.depth.latent.model_input import check_clear_input, check_model_input
-from scene_depth.depth.latent.vae import save_memory
-from scene_depth.depth.model import DepthModel, ExactInpainter, complete_view, make_exact
+from scene_depth.depth.harmonize import border_offsets, harmonize, is_scattered
+from scene_depth.depth.latent.model_input import PictureModel, check_model_input
+from scene_depth.depth.model import ExactInpainter, make_exact
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
@@ -33,11 +32,16 @@ KnownDepth = Literal["exact", "paste", "official"]
 KNOWN_DEPTH = ("exact", "paste", "official")
 LEAST_DEPTH = 0.01  # of the least known depth, at which predictions are cut off
 LEAST_TILE = 256
+SPARSE = 0.02  # known share below which the VAE carries little of the known depth
+DEEP = 0.2  # radius of a hole in longer sides from which the start shines through a strength below 0.95
+WIDE_RANGE = 30.0  # ratio of known depths from which a linear range leaves little for the near part
+STRAY = 0.5  # share of the range that the outermost 0.5 % of known depth may take
+THIN = 4.0  # ratio of sides from which CLIP sees less than a quarter of the picture
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class DepthLabInpainter(DepthModel):
+class DepthLabInpainter(PictureModel):
     """Completes depth by DepthLab (Liu et al. 2024); itself a ``DepthInpainter``.
 
     Attributes:
@@ -90,61 +94,50 @@ class DepthLabInpainter(DepthModel):
     attention_slice: int = 0
     vae_slicing: bool = False
     vae_tiling: bool = False
-    model: DepthLabModel | None = None
+    model: DepthLabModel | None = field(default=None, repr=False)
     name: ClassVar[str] = "depthlab"
     find_weights = staticmethod(found_parts)
-    _sampling: Sampling = field(init=False, repr=False, compare=False)
-    _preparation: Preparation = field(init=False, repr=False, compare=False)
-    _start: ExactInpainter | Array | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        """Says what is wrong with the options before weights are loaded, and what is wrong with those before a call."""
         if self.known_depth not in KNOWN_DEPTH:
             raise InputError("known_depth", repr(self.known_depth), f"one of {', '.join(KNOWN_DEPTH)}")
-        for option in ("ensemble_size", "batch"):
-            if getattr(self, option) < 1:
-                raise InputError(option, getattr(self, option), "at least 1")
+        check_least(ensemble_size=(self.ensemble_size, 1), batch=(self.batch, 1))
         if self.tile and self.tile < LEAST_TILE:
             raise InputError("tile", self.tile, f"0, or at least {LEAST_TILE} pixels")
-        self._resolve(torch.device("cpu"))  # what is wrong with the options is said before weights are loaded
-        object.__setattr__(self, "_start", _start_of(self.start))
-        if self.model is None:
-            loaded = DepthLabModel.from_pretrained(
-                self.weights,
-                marigold=self.marigold,
-                clip=self.clip,
-                device=self.device,
-                dtype=self.dtype,
-                query_slice=self.attention_slice,
-            )
-            object.__setattr__(self, "model", loaded)
-        save_memory(self._loaded.vae, slicing=self.vae_slicing, tiling=self.vae_tiling)
-        self._resolve(self._loaded.device)
-        if self.guidance_scale != 1:
-            self._loaded.unconditional()
+        self._settings_on(torch.device("cpu"))
+        _ = self._start, self._settings
 
-    def check(self, rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
-        """Refuses what ``check_input`` would only note, such as unusable depth that is marked known."""
-        return check_clear_input(rgb, depth, known, camera)
+    @cached_property
+    def loaded(self) -> DepthLabModel:
+        """The networks that the options name."""
+        model = self.model or DepthLabModel.from_pretrained(
+            self.weights,
+            marigold=self.marigold,
+            clip=self.clip,
+            device=self.device,
+            dtype=self.dtype,
+            query_slice=self.attention_slice,
+            vae_slicing=self.vae_slicing,
+            vae_tiling=self.vae_tiling,
+        )
+        return model if self.guidance_scale == 1 else model.with_empty_text()
 
-    def __call__(
-        self,
-        rgb: ArrayLike | None,
-        depth: ArrayLike,
-        known: ArrayLike | None = None,
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
-    ) -> DepthPrediction:
-        """Fills one view; with ``known_depth="official"`` as the official code does, known depth changed.
+    @cached_property
+    def _settings(self) -> tuple[Sampling, Preparation]:
+        return self._settings_on(self.loaded.device)
 
-        Args and Raises: As in ``DepthModel``.
-        """
-        view = self.check(rgb, depth, known, camera)
-        return self.predict(view, seed=seed) if self.known_depth == "official" else complete_view(self, view, seed=seed)
+    @cached_property
+    def _start(self) -> ExactInpainter | Array | None:
+        return _start_of(self.start)
 
     @property
     def harmonize(self) -> bool | None:
         return self.known_depth == "exact"
+
+    @property
+    def exact(self) -> bool:
+        return self.known_depth != "official"
 
     def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
         """Predicts one view; known depth comes as the model changed it.
@@ -173,7 +166,7 @@ class DepthLabInpainter(DepthModel):
         views = [self.check(*view, None) for view in zip(rgbs, depths, knowns, strict=True)]
         seeds = [seed + index for index in range(len(views))]
         found = self._predict_all(views, seeds)
-        if self.known_depth == "official":
+        if not self.exact:
             return found
         return [
             make_exact(self, view, prediction, seed=one, seconds=prediction.details["seconds"])
@@ -184,46 +177,35 @@ class DepthLabInpainter(DepthModel):
         for view in views:  # one known depth alone has no range to normalise by
             check_model_input(view, model="DepthLab", least_values=1)
         started = time.perf_counter()
-        prepared = {
-            index: self._prepared(view, seed, self._preparation)
-            for index, (view, seed) in enumerate(zip(views, seeds, strict=True))
-        }
+        plan = self._settings[1]
+        prepared = [self._prepared(view, seed, plan) for view, seed in zip(views, seeds, strict=True)]
         maps: dict[int, Array] = {}
         for group in _groups(prepared, max(1, self.batch // self.ensemble_size)):
             if self.tile and not self.official and max(prepared[group[0]].rgb.shape[-2:]) > self.tile:
-                for index in group:
-                    maps[index] = self._in_tiles(views[index], prepared[index], seeds[index])
+                members = [self._in_tiles(views[index], prepared[index], seeds[index]) for index in group]
             else:
-                for index, members in zip(
-                    group, self._whole([prepared[i] for i in group], [seeds[i] for i in group]), strict=True
-                ):
-                    maps[index] = members
+                members = self._whole([prepared[index] for index in group], [seeds[index] for index in group])
+            maps.update(zip(group, members, strict=True))
         seconds = (time.perf_counter() - started) / max(1, len(views))
         return [self._finished(view, maps[index], prepared[index], seconds) for index, view in enumerate(views)]
 
-    @property
-    def _loaded(self) -> DepthLabModel:
-        assert self.model is not None
-        return self.model
-
-    def _resolve(self, device: torch.device) -> None:
-        """Defaults that depend on the device."""
+    def _settings_on(self, device: torch.device) -> tuple[Sampling, Preparation]:
+        """How views are sampled and prepared, with the defaults of a device."""
         fast = device.type == "cuda"
         steps = self.num_inference_steps if self.num_inference_steps is not None else 20 if fast else 10
         spacing = self.spacing or ("leading" if steps >= 20 or self.official else "trailing")
-        resolution = (
-            self.processing_resolution if self.processing_resolution is not None else 768 if fast or self.official else 512
-        )
+        resolution = self.processing_resolution
+        if resolution is None:
+            resolution = 768 if fast or self.official else 512
         sampling = Sampling(steps, spacing, self.strength, self.guidance_scale, self.blend, half_features=self.official)
-        replace(sampling, strength=self.tile_strength)
-        object.__setattr__(self, "_sampling", sampling)
-        object.__setattr__(self, "_preparation", Preparation(resolution, self.normalize_scale, self.official))
+        replace(sampling, strength=self.tile_strength)  # is checked as the other strength is
+        return sampling, Preparation(resolution, self.normalize_scale, self.official)
 
     def _prepared(self, view: InpaintingInput, seed: int, preparation: Preparation, start: Array | None = None) -> PreparedView:
         assert view.rgb is not None
         if start is None:
             start = self._starting_depth(view, seed)
-        return prepare(view.rgb, view.depth, view.known, start, preparation, self._loaded.pixels_per_latent)
+        return prepare(view.rgb, view.depth, view.known, start, preparation, self.loaded.pixels_per_latent)
 
     def _starting_depth(self, view: InpaintingInput, seed: int) -> Array | None:
         if isinstance(self._start, ExactInpainter):
@@ -235,38 +217,69 @@ class DepthLabInpainter(DepthModel):
     def _whole(self, views: list[PreparedView], seeds: list[int]) -> list[Array]:
         """z-depth of the members of each view, as the model gives it  # [E, H, W] each"""
         noise = [draw_noise(view, self.ensemble_size, seed) for view, seed in zip(views, seeds, strict=True)]
-        maps = predict(self._loaded, views, noise, self._sampling, rows=self.batch)
+        maps = predict(self.loaded, views, noise, self._settings[0], rows=self.batch)
         return [restore(values, view, self.official).numpy() for values, view in zip(maps, views, strict=True)]
 
     def _in_tiles(self, view: InpaintingInput, large: PreparedView, seed: int) -> Array:
         """The whole at the size of a tile, then tiles that start from it and add what only they resolve."""
-        coarse = self._prepared(view, seed, replace(self._preparation, processing_resolution=self.tile))
+        sampling, preparation = self._settings
+        coarse = self._prepared(view, seed, replace(preparation, processing_resolution=self.tile))
         whole = _usable(self._whole([coarse], [seed])[0].mean(axis=0), view)
         start = harmonize(whole, view.depth, view.known, border_offsets(whole, view.depth, view.known))
-        fine = self._prepared(view, seed, self._preparation, np.where(view.known, view.depth, start))
-        sampling = replace(self._sampling, strength=max(self.tile_strength, 1 / self._sampling.num_inference_steps))
+        fine = self._prepared(view, seed, preparation, np.where(view.known, view.depth, start))
+        sampling = replace(sampling, strength=max(self.tile_strength, 1 / sampling.num_inference_steps))
         noise = draw_noise(fine, self.ensemble_size, seed)
-        maps = predict_tiled(self._loaded, fine, noise, sampling, self.tile, rows=self.batch)
+        maps = predict_tiled(self.loaded, fine, noise, sampling, self.tile, rows=self.batch)
         return restore(maps, large, self.official).numpy()
 
     def _finished(self, view: InpaintingInput, members: Array, prepared: PreparedView, seconds: float) -> DepthPrediction:
-        mean = members.mean(axis=0)
+        mean, (sampling, preparation) = members.mean(axis=0), self._settings
         details: dict[str, Any] = {
             "processed": list(prepared.rgb.shape[-2:]),
-            "sampling": asdict(self._sampling),
-            "device": str(self._loaded.device),
-            "dtype": str(self._loaded.dtype).removeprefix("torch."),
+            "sampling": asdict(sampling),
+            "device": str(self.loaded.device),
+            "dtype": str(self.loaded.dtype).removeprefix("torch."),
             "known_depth": self.known_depth,
             "seconds": seconds,
-            "notes": warnings_for(view.depth, view.known, self._sampling, self._preparation),
+            "notes": _warnings(view, sampling, preparation),
         }
         uncertainty = None
         if len(members) > 1:
             relative = members.std(axis=0, ddof=1) / np.maximum(mean, LEAST_DEPTH * prepared.depth_range.lowest)
             uncertainty = np.where(view.known, 0, relative).astype(np.float32)
-        official = self.known_depth == "official"
-        depth = np.maximum(mean, 0).astype(view.depth.dtype) if official else _usable(mean, view)
+        depth = _usable(mean, view) if self.exact else np.maximum(mean, 0).astype(view.depth.dtype)
         return DepthPrediction(depth, uncertainty, details=details)
+
+
+def _warnings(view: InpaintingInput, sampling: Sampling, preparation: Preparation) -> list[str]:
+    """Says in words when a view is one that DepthLab is known to do badly on."""
+    said, known = [], view.known
+    values = view.depth[known].astype(np.float64)
+    lowest, highest = float(values.min()), float(values.max())
+    share = float(known.mean())
+    if share < SPARSE or is_scattered(known):
+        said.append(
+            f"known depth is sparse ({100 * share:.2g} % of the pixels): DepthLab's autoencoder carries points badly; "
+            "the solver or marigold fit points better"
+        )
+    if highest > WIDE_RANGE * lowest:
+        said.append(
+            f"known depth spans a factor of {highest / lowest:.3g}: "
+            "the model works on linear depth and resolves the near part badly"
+        )
+    inner = np.percentile(values, [0.5, 99.5])
+    if inner[1] - inner[0] < STRAY * (highest - lowest):
+        said.append("a few known pixels take most of the depth range; are they outliers or zeros inside the known area?")
+    radius = float(ndimage.distance_transform_edt(~known).max()) / max(known.shape)
+    if radius > DEEP and sampling.strength < 0.95 and not is_scattered(known):
+        said.append(f"the hole is large: strength {sampling.strength:g} keeps much of the starting depth; try 0.95 to 1")
+    height, width = known.shape
+    if max(height, width) > THIN * min(height, width):
+        said.append("the picture is very elongated: the image encoder sees only its middle")
+    size = processing_size(height, width, preparation.processing_resolution)
+    if size != (height, width):
+        said.append(f"processed at {size[1]} x {size[0]} pixels; a larger processing_resolution keeps finer detail")
+    return said
 
 
 def _usable(depth: Array, view: InpaintingInput) -> Array:
@@ -276,10 +289,10 @@ def _usable(depth: Array, view: InpaintingInput) -> Array:
     return np.maximum(np.where(np.isfinite(depth), depth, fallback).astype(np.float64), lowest)
 
 
-def _groups(prepared: dict[int, PreparedView], largest: int) -> list[list[int]]:
+def _groups(prepared: Sequence[PreparedView], largest: int) -> list[list[int]]:
     """Indices of views of one processed size, in portions."""
     by_size: dict[tuple[int, ...], list[int]] = {}
-    for index, view in prepared.items():
+    for index, view in enumerate(prepared):
         by_size.setdefault(tuple(view.rgb.shape[-2:]), []).append(index)
     return [indices[first : first + largest] for indices in by_size.values() for first in range(0, len(indices), largest)]
 

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+from scipy.spatial import QhullError
 from torch import Tensor
 
-from scene_depth.depth.depthlab import fills
-from scene_depth.depth.latent.padding import pad_to_multiple, unpad
+from scene_depth.depth.scattered import linear_fill, nearest_fill
 from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import resize_sparse_depth
 
@@ -68,7 +69,8 @@ class DepthRange:
         """((d - lowest) / (highest - lowest + guard) - 0.5) 2 beta."""
         lowest, highest = np.float32(self.lowest), np.float32(self.highest)
         share = (depth.astype(np.float32) - lowest) / (highest - lowest + np.float32(self.guard))
-        return ((share - np.float32(0.5)) * np.float32(2 * self.scale)).astype(np.float32)
+        normalized: NDArray[np.float32] = ((share - np.float32(0.5)) * np.float32(2 * self.scale)).astype(np.float32)
+        return normalized
 
     def depth(self, values: Tensor) -> Tensor:
         """(y + beta) / (2 beta) (highest - lowest) + lowest, not clipped."""
@@ -102,6 +104,47 @@ class PreparedView:
     picture: NDArray[np.uint8]
 
 
+def fill_nearest(values: Array, known: Mask, official: bool = False) -> Array:
+    """Fills the hole with the nearest known value.
+
+    Args:
+        values: Values, read where known  # [H, W]
+        known: At least one True  # [H, W]
+        official: By a tree of all known pixels as the official code does it; differs at equal distances alone.
+    """
+    if not official:
+        return nearest_fill(values, known)
+    found = NearestNDInterpolator(np.argwhere(known)[:, ::-1], values[known])(np.argwhere(~known)[:, ::-1])  # x, y
+    return _with_holes(values, known, found)
+
+
+def fill_linear(values: Array, known: Mask, outside: float = 0.0, official: bool = False) -> Array:
+    """Fills linearly on the Delaunay triangles of the known pixels, with a constant outside their convex hull.
+
+    The official code triangulates all known pixels, which takes tens of seconds. Triangles that lie in a hole have corners at
+    its rim alone, so that the rim is enough; only ties of points on one circle, many on a grid, may be resolved otherwise.
+
+    Args:
+        values: Values, read where known  # [H, W]
+        known: At least one True  # [H, W]
+        outside: Value outside the hull; 0, the middle of the normalised range, in the official code.
+        official: Triangulate all known pixels.
+    """
+    if not official:
+        return linear_fill(values, known, outside).astype(values.dtype)
+    try:
+        found = LinearNDInterpolator(np.argwhere(known), values[known], fill_value=outside)(np.argwhere(~known))  # row, column
+    except QhullError:  # fewer than three points, or all on one line: there is no triangle
+        found = np.full(int((~known).sum()), outside)
+    return _with_holes(values, known, found)
+
+
+def _with_holes(values: Array, known: Mask, found: Array) -> Array:
+    filled = np.array(values)
+    filled[~known] = found
+    return filled
+
+
 def processing_size(height: int, width: int, resolution: int, enlarge: bool = False) -> tuple[int, int]:
     """Height and width with the longer side at the resolution, rounded down as in the official code."""
     factor = min(resolution / width, resolution / height) if resolution else 1.0
@@ -133,10 +176,12 @@ def prepare(
         small_depth = resize_sparse_depth(np.where(known, depth, 0).astype(np.float32), size[1], size[0])
         small_known = small_depth > 0
     full_start = None if start is None else _tensor(start)
-    small_start = fills.nearest(small_depth, small_known) if full_start is None else _array(_reduced(full_start, size))
+    small_start = (
+        fill_nearest(small_depth, small_known) if full_start is None else _array(_resized(full_start, size, smooth=True))
+    )
     lowest, highest = float(depth[known].min()), float(depth[known].max())
     depth_range = DepthRange(lowest, highest, options.normalize_scale, RANGE_GUARD * highest)
-    masked = fills.linear(depth_range.normalized(small_depth), small_known)
+    masked = fill_linear(depth_range.normalized(small_depth), small_known)
     # Known pixels also start from what is known, wherever the starting depth comes from.
     small_start = np.where(small_known, small_depth, small_start)
     mask = _tensor(~small_known)
@@ -154,7 +199,7 @@ def _prepare_officially(
 ) -> PreparedView:
     """As the released script: nearest fill at full size, stretched, the latent size rounded down."""
     height, width = known.shape
-    filled = fills.nearest(depth.astype(np.float32), known, official=True) if start is None else start
+    filled = fill_nearest(depth.astype(np.float32), known, official=True) if start is None else start
     size = processing_size(height, width, options.processing_resolution, enlarge=True)
     small = _resized(_tensor(filled), size)
     mask = F.interpolate(_tensor(~known), size=size, mode="nearest")
@@ -166,7 +211,7 @@ def _prepare_officially(
         float(small_depth[small_known].min()), float(small_depth[small_known].max()), options.normalize_scale
     )
     normalized = depth_range.normalized(small_depth)
-    masked = fills.linear(normalized, small_known, official=True)
+    masked = fill_linear(normalized, small_known, official=True)
     rgb = np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BICUBIC))
     latent_size = (size[0] // cell, size[1] // cell)
     holes = F.interpolate(mask, size=latent_size, mode="nearest")
@@ -187,39 +232,32 @@ def restore(values: Tensor, view: PreparedView, official: bool) -> Tensor:
         z-depth  # [E, H, W]
     """
     depth = view.depth_range.depth(values.float())
-    inner = depth if official else unpad(depth, view.size)
+    inner = depth if official else depth[..., : view.size[0], : view.size[1]]
     return _resized(inner, view.full_size)[:, 0]
 
 
 def _padded(values: Tensor, cell: int) -> Tensor:
-    height, width = values.shape[-2:]
-    if min(height, width) < LEAST_SIDE:
-        missing = (0, max(0, LEAST_SIDE - width), 0, max(0, LEAST_SIDE - height))
-        values = F.pad(values, missing, mode="replicate")
-    return pad_to_multiple(values, cell)
+    """The last row and column repeated until the sides are whole cells and long enough."""
+    rows, columns = (-(-max(side, LEAST_SIDE) // cell) * cell - side for side in values.shape[-2:])
+    return F.pad(values, (0, columns, 0, rows), mode="replicate") if rows or columns else values
 
 
-def _resized(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear between pixel centres without smoothing, as OpenCV does."""
+def _resized(values: Tensor, size: tuple[int, int], smooth: bool = False) -> Tensor:
+    """Bilinear between pixel centres; without smoothing as OpenCV does it."""
     if tuple(values.shape[-2:]) == size:
         return values
-    return F.interpolate(values, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(values, size=size, mode="bilinear", align_corners=False, antialias=smooth)
 
 
-def _reduced(values: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(values.shape[-2:]) == size:
-        return values
-    return F.interpolate(values, size=size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def _tensor(values: NDArray) -> Tensor:
+def _tensor(values: Array | Mask) -> Tensor:
     """# [H, W] -> [1, 1, H, W]"""
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:
     """# [1, 1, H, W] -> [H, W]"""
-    return values[0, 0].numpy()
+    array: NDArray[np.float32] = values[0, 0].numpy()
+    return array
 
 
 def _rgb_tensor(picture: NDArray[np.uint8]) -> Tensor:

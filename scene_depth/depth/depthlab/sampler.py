@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scene_depth.depth.depthlab.flow import flow_of, network_step, time_points
 from scene_depth.depth.depthlab.networks import DualBranch, predict_v, reference_features
-from scene_depth.depth.depthlab.schedule import NoiseSchedule, Spacing, add_noise, ddim_step, initial_latents, time_steps
+from scene_depth.depth.depthlab.schedule import NoiseSchedule, Spacing, add_noise, ddim_step, flow_of, network_step, time_steps
 from scene_depth.errors import InputError
 
 
@@ -108,7 +107,6 @@ def sample(
         InputError: If guidance_scale is above 1 and there is no unconditional embedding.
     """
     flow = flow_of(schedule.config)
-    pairs = time_steps(schedule, sampling.num_inference_steps, sampling.spacing, sampling.strength) if flow is None else []
     members = len(noise) // len(conditions.rgb)
     rgb = conditions.rgb.to(conditions.context.dtype)
     bank = reference_features(networks.reference, rgb, conditions.context, sampling.half_features)
@@ -122,20 +120,26 @@ def sample(
     if guided and conditions.unconditional is not None:
         bank.plain_rows = len(noise)
         context = torch.cat([conditions.unconditional.expand_as(context), context])
-    dtype = context.dtype  # of the networks; latents stay in fp32, whose steps would round in 16 bits
-    if flow is not None:
-        latents = flow.begin(start, noise)
-        for t in time_points(sampling.num_inference_steps, latents.device):
-            inputs = torch.cat([latents, mask, masked], dim=1)
-            rows = (torch.cat([inputs, inputs]) if guided else inputs).to(dtype)
-            output = predict_v(networks.estimation, rows, network_step(t, schedule).expand(len(rows)), context, bank).float()
-            latents = latents + _guided(output, sampling.guidance_scale) / sampling.num_inference_steps
-        return latents
-    latents = initial_latents(schedule, start, noise, fresh_noise, pairs[0][0], sampling.strength)
-    for index, (step, following) in enumerate(pairs):
+
+    def evaluated(latents: Tensor, step: int | Tensor) -> tuple[Tensor, Tensor]:
+        """Input and output of the network; latents stay in fp32, whose steps would round in the 16 bits of a network."""
         inputs = torch.cat([latents, mask, masked], dim=1)
-        rows = (torch.cat([inputs, inputs]) if guided else inputs).to(dtype)
-        output = predict_v(networks.estimation, rows, step, context, bank).float()
+        rows = (torch.cat([inputs, inputs]) if guided else inputs).to(context.dtype)
+        step = step.expand(len(rows)) if isinstance(step, Tensor) else step
+        return inputs, predict_v(networks.estimation, rows, step, context, bank).float()
+
+    if flow is not None:
+        latents, count = flow.begin(start, noise), sampling.num_inference_steps
+        for index in range(count):
+            t = torch.full((1,), index / count, device=latents.device)
+            _, output = evaluated(latents, network_step(t, schedule))
+            latents = latents + _guided(output, sampling.guidance_scale) / count
+        return latents
+    pairs = time_steps(schedule, sampling.num_inference_steps, sampling.spacing, sampling.strength)
+    # At strength 1 the start is pure noise, a draw of its own; the other draw also serves blending.
+    latents = fresh_noise.clone() if sampling.strength >= 1 else add_noise(schedule, start, noise, pairs[0][0])
+    for index, (step, following) in enumerate(pairs):
+        inputs, output = evaluated(latents, step)
         latents = ddim_step(schedule, latents, _guided(output, sampling.guidance_scale), step, following)
         if sampling.blend and index + 1 < len(pairs):
             known = add_noise(schedule, start, noise, pairs[index + 1][0])

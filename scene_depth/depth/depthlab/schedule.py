@@ -1,4 +1,13 @@
-"""Noise levels and deterministic DDIM steps (Song et al. 2021) for a network that predicts v (Salimans & Ho 2022)."""
+"""The paths from noise to depth.
+
+Diffusion: noise levels and deterministic DDIM steps (Song et al. 2021) for a network that predicts v (Salimans & Ho 2022).
+
+Flow matching: few straight steps from the filled depth, or from noise. Both papers behind this (DepthLab, section 5; DepthFM,
+section 3) name it as future work. Networks, conditions and reference features are DepthLab's; what changes is the path:
+x_t = (1 - t) x0 + t x1, where x1 is the latent of the true depth and x0 that of the coarse fill with noise of a fixed level
+(data-dependent coupling) or noise alone. The network predicts x1 - x0 and is told the time step (1 - t) (T - 1), so that weights
+trained for diffusion see noise levels where they expect them.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
-from scene_depth.depth.latent.vae import diffusers_class
+from scene_depth.depth.depthfm.flow import noised
+from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.errors import InputError
 
 Spacing = Literal["leading", "trailing"]
@@ -88,7 +97,8 @@ def time_steps(schedule: NoiseSchedule, count: int, spacing: Spacing, strength: 
 def add_noise(schedule: NoiseSchedule, latents: Tensor, noise: Tensor, step: int) -> Tensor:
     """sqrt(abar) x + sqrt(1 - abar) noise at a time step."""
     level = schedule.level(step)
-    return level**0.5 * latents + (1 - level) ** 0.5 * noise
+    mixed: Tensor = level**0.5 * latents + (1 - level) ** 0.5 * noise
+    return mixed
 
 
 def ddim_step(schedule: NoiseSchedule, latents: Tensor, v: Tensor, step: int, following: int) -> Tensor:
@@ -99,20 +109,48 @@ def ddim_step(schedule: NoiseSchedule, latents: Tensor, v: Tensor, step: int, fo
     level, next_level = schedule.level(step), schedule.level(following)
     clean = level**0.5 * latents - (1 - level) ** 0.5 * v
     noise = level**0.5 * v + (1 - level) ** 0.5 * latents
-    return next_level**0.5 * clean + (1 - next_level) ** 0.5 * noise
+    following_latents: Tensor = next_level**0.5 * clean + (1 - next_level) ** 0.5 * noise
+    return following_latents
 
 
-def initial_latents(
-    schedule: NoiseSchedule, start: Tensor, noise: Tensor, fresh_noise: Tensor, step: int, strength: float
-) -> Tensor:
-    """What the first step begins from: pure noise, a draw of its own, at strength 1; else the noised starting depth.
+@dataclass(frozen=True)
+class Flow:
+    """Where the flow starts.
 
-    Args:
-        schedule: The schedule.
-        start: Latents of the filled depth  # [B, 4, h, w]
-        noise: The draw that also serves blending  # [B, 4, h, w]
-        fresh_noise: The second draw  # [B, 4, h, w]
-        step: The first time step that is done.
-        strength: As in ``time_steps``.
+    Attributes:
+        start: "fill": at the coarse fill; "noise": at noise alone.
+        noising_step: Noise level of the fill, 0 (none) to 1000, on the cosine schedule of DepthFM.
     """
-    return torch.clone(fresh_noise) if strength >= 1 else add_noise(schedule, start, noise, step)
+
+    start: Literal["fill", "noise"] = "fill"
+    noising_step: int = 400
+
+    def __post_init__(self) -> None:
+        if self.start not in ("fill", "noise"):
+            raise InputError("flow start", repr(self.start), "fill, noise")
+        if not 0 <= self.noising_step <= 1000:
+            raise InputError("noising_step", self.noising_step, "0 to 1000")
+
+    def begin(self, fill: Tensor, noise: Tensor) -> Tensor:
+        """x0  # [B, 4, h, w]"""
+        return noise if self.start == "noise" else noised(fill, noise, self.noising_step)
+
+
+def flow_of(config: Mapping[str, Any]) -> Flow | None:
+    """The flow that a scheduler configuration names, or None for diffusion.
+
+    Raises:
+        InputError: If its values are of another kind.
+    """
+    values = config.get(FLOW)
+    if values is None:
+        return None
+    try:
+        return Flow(str(values["start"]), int(values["noising_step"]))  # type: ignore[arg-type]
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"scheduler {FLOW}", repr(values), "start and noising_step") from error
+
+
+def network_step(t: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """The time step that the network is told at times t in [0, 1]  # [B] -> [B]"""
+    return (1 - t) * (len(schedule.signal) - 1)

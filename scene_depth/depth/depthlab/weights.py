@@ -98,8 +98,7 @@ def find_depthlab(
     """
     if weights is not None and not Path(weights).expanduser().exists() and not is_hub_id(str(weights)):
         raise InputError("weights", "no such folder", f"a folder, or a hub id such as {DEPTHLAB.hub_id}", file=weights)
-    named = None if weights is None else Path(weights).expanduser()
-    folder = named if named is not None and named.is_dir() else None
+    folder = Path(weights).expanduser() if weights is not None and Path(weights).expanduser().is_dir() else None
     roots: Sequence[Path] = checkpoint_roots() if folder is None else (folder, folder.parent)
     candidates = [folder] if folder is not None else [] if weights is not None else [root / CONVERTED for root in roots]
     for candidate in candidates:
@@ -117,16 +116,7 @@ def find_depthlab(
     text = replace(wanted(TEXT, marigold, roots), download=parts[0].download)
     if parts[0].places:
         text = replace(text, places=(marigold_folder, *text.places), cache=True)
-    return DepthLabFiles(
-        estimation=find_state_file(own_folder, ESTIMATION),
-        reference=find_state_file(own_folder, REFERENCE),
-        mapping=find_state_file(own_folder, MAPPING),
-        unet=marigold_folder / "unet",
-        vae=marigold_folder / "vae",
-        scheduler=marigold_folder / "scheduler",
-        image_encoder=clip_folder,
-        text=text,
-    )
+    return _files(own_folder, marigold_folder, clip_folder, text=text)
 
 
 def _converted(folder: Path) -> DepthLabFiles:
@@ -134,15 +124,22 @@ def _converted(folder: Path) -> DepthLabFiles:
         if not (folder / part).is_dir():
             raise InputError("weights", f"no folder {part}", "a folder written by `scene-depth weights convert`", file=folder)
     empty = folder / EMPTY_TEXT
+    return _files(folder, folder, folder / "image_encoder", empty_text=empty if empty.is_file() else None)
+
+
+def _files(
+    own: Path, marigold: Path, image_encoder: Path, *, empty_text: Path | None = None, text: Wanted | None = None
+) -> DepthLabFiles:
     return DepthLabFiles(
-        estimation=find_state_file(folder, ESTIMATION),
-        reference=find_state_file(folder, REFERENCE),
-        mapping=find_state_file(folder, MAPPING),
-        unet=folder / "unet",
-        vae=folder / "vae",
-        scheduler=folder / "scheduler",
-        image_encoder=folder / "image_encoder",
-        empty_text=empty if empty.is_file() else None,
+        estimation=find_state_file(own, ESTIMATION),
+        reference=find_state_file(own, REFERENCE),
+        mapping=find_state_file(own, MAPPING),
+        unet=marigold / "unet",
+        vae=marigold / "vae",
+        scheduler=marigold / "scheduler",
+        image_encoder=image_encoder,
+        empty_text=empty_text,
+        text=text,
     )
 
 

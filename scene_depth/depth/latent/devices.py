@@ -1,10 +1,13 @@
-"""Chooses where and in which precision a network runs."""
+"""Chooses where and in which precision a network runs, or is converted."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 
 from scene_depth.errors import InputError
+from scene_depth.io.atomic import check_writable
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -48,3 +51,16 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise InputError("dtype", repr(name), f"auto, {', '.join(DTYPES)}")
     return DTYPES[name]
+
+
+def check_conversion(output: str | Path, dtype: str) -> None:
+    """Says before gigabytes are read whether converted weights can be written.
+
+    Raises:
+        InputError: If there is no such precision, or the folder has something in it or cannot be written.
+    """
+    if dtype not in DTYPES:
+        raise InputError("dtype", repr(dtype), ", ".join(DTYPES))
+    if Path(output).is_dir() and any(Path(output).iterdir()):
+        raise InputError("output folder", "a folder with files in it", "a new or empty folder", file=output)
+    check_writable(Path(output).parent)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 
 VARIABLE = "SCENE_DEPTH_CHECKPOINTS"
 DEFAULT_ROOT = "checkpoints"
@@ -154,10 +154,9 @@ def _downloaded(model: HubModel) -> Path:
     try:
         paths = [_fetch(model.hub_id, file.names) for file in model.files]
     except Exception as error:  # network, hub and file errors share no base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"weights {model.hub_id}",
-            f"could not be fetched ({reason})",
+            f"could not be fetched ({first_line(error)})",
             f"a local folder, or the hub's model {model.hub_id!r} within reach, with {_listed(model.files)}",
         ) from error
     return paths[0]

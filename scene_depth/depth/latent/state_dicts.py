@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
@@ -63,9 +63,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             return load_file(path)
         content = _torch_load(path)
     except Exception as error:  # unpickling fails in many ways
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            "weights", f"unreadable ({reason})", "a .safetensors file, or tensors alone by torch.save", file=path
+            "weights", f"unreadable ({first_line(error)})", "a .safetensors file, or tensors alone by torch.save", file=path
         ) from error
     if not isinstance(content, Mapping):
         raise InputError("weights", f"a {type(content).__name__}", "a dictionary of tensors by name", file=path)

@@ -9,26 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.depth.latent.state_dicts import find_state_file, load_strictly, read_state_dict, with_current_names
 from scene_depth.errors import InputError
 
 WEIGHTS = "diffusion_pytorch_model"
-
-
-def diffusers_class(name: str) -> Any:
-    """A class of diffusers, imported now.
-
-    Raises:
-        InputError: If diffusers is not installed.
-    """
-    try:
-        import diffusers
-
-        return getattr(diffusers, name)
-    except (ImportError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            "package diffusers", f"not importable ({error})", 'an installation, by pip install "scene-depth[diffusion]"'
-        ) from error
 
 
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
@@ -69,7 +54,8 @@ def load_vae(folder: str | Path, *, dtype: torch.dtype = torch.float32, device: 
 
 def pixels_per_latent(vae: Any) -> int:
     """Side of the square of pixels that one latent cell stands for, 8 in Stable Diffusion."""
-    return 2 ** (len(vae.config.block_out_channels) - 1)
+    levels: int = len(vae.config.block_out_channels)
+    return int(2 ** (levels - 1))
 
 
 def encode(vae: Any, images: Tensor) -> Tensor:
@@ -85,7 +71,8 @@ def encode(vae: Any, images: Tensor) -> Tensor:
     images = images.to(device=vae.device, dtype=vae.dtype)
     if images.shape[1] == 1:
         images = images.expand(-1, 3, -1, -1)
-    return vae.encode(images).latent_dist.mean * vae.config.scaling_factor
+    latents: Tensor = vae.encode(images).latent_dist.mean * vae.config.scaling_factor
+    return latents
 
 
 def decode(vae: Any, latents: Tensor) -> Tensor:
@@ -99,7 +86,8 @@ def decode(vae: Any, latents: Tensor) -> Tensor:
         Maps, about [-1, 1], in the type of the VAE  # [B, 1, 8 h, 8 w]
     """
     latents = latents.to(device=vae.device, dtype=vae.dtype)
-    return vae.decode(latents / vae.config.scaling_factor).sample.mean(dim=1, keepdim=True)
+    maps: Tensor = vae.decode(latents / vae.config.scaling_factor).sample.mean(dim=1, keepdim=True)
+    return maps
 
 
 def save_memory(vae: Any, *, slicing: bool = False, tiling: bool = False) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, silu
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
 
 CHANNELS = 11
@@ -138,8 +138,9 @@ def load_network(path: str | os.PathLike[str] | None = None) -> RefiningNetwork:
             state = {name: torch.from_numpy(content[name].astype(np.float32)) for name in content.files if name != CONFIG}
         network.load_state_dict(state)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError("weights of refined", reason, f"a {FILE} that scene-depth train refined wrote", file=file) from error
+        raise InputError(
+            "weights of refined", first_line(error), f"a {FILE} that scene-depth train refined wrote", file=file
+        ) from error
     return network.eval().requires_grad_(False)
 
 

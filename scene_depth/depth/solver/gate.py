@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.numpy_files import read_arrays
 from scene_depth.kernels import REORDERED, inlined, kernel, run_rows
@@ -98,7 +98,7 @@ def load_gate(path: str | os.PathLike[str] = EMBEDDED) -> Gate:
     except InputError:
         raise
     except (ValueError, KeyError, RecursionError) as error:
-        raise InputError("gate", str(error).splitlines()[0] or type(error).__name__, accepted, file=file) from error
+        raise InputError("gate", first_line(error), accepted, file=file) from error
     if told != _description():
         raise InputError("gate", "weights for other candidates and features", accepted, file=file)
     return Gate(**arrays)

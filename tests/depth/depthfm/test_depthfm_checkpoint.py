@@ -14,10 +14,9 @@ import torch
 from benchmarks.depthfm import HPARAMS
 from scene_depth.depth.depthfm import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.checkpoint import read_official
-from scene_depth.depth.depthfm.conversion import convert, found_parts
 from scene_depth.depth.depthfm.inference import sample
 from scene_depth.depth.depthfm.ldm import ldm_names, unet_config
-from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_model
+from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_model, convert, found_parts
 from scene_depth.errors import InputError
 
 IMAGE = torch.linspace(-1, 1, 3 * 64 * 128).reshape(1, 3, 64, 128)

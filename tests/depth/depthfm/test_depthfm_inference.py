@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.depthfm.attention import set_attention
 from scene_depth.depth.depthfm.encoding import ConditionEncoding, condition_maps, depth_range, normalized_log_depth
 from scene_depth.depth.depthfm.flow import euler, noised, signal_share, standard_normal
 from scene_depth.depth.depthfm.inference import (
     LogDepth,
+    metric_depth,
     network_image,
     predict_log_depth,
     processing_size,
     published_depth,
     sample,
 )
-from scene_depth.depth.depthfm.metric import metric_depth
+from scene_depth.depth.depthfm.network import set_attention
 from scene_depth.errors import InputError
 
 

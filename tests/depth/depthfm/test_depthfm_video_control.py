@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from scene_depth.depth.depthfm import DepthFMModel
-from scene_depth.depth.depthfm.control import relative_depth
-from scene_depth.depth.depthfm.inference import LogDepth
+from scene_depth.depth.depthfm.inference import LogDepth, relative_depth
 from scene_depth.depth.depthfm.video import VideoFrame, fitted_frame, measure_flicker, video_depth
 from scene_depth.depth.monocular import MonocularMap
 from scene_depth.errors import InputError

@@ -19,7 +19,7 @@ def model(official):
     """The tiny weights, loaded."""
     from scene_depth.depth.depthlab import DepthLabModel
 
-    return DepthLabModel.from_pretrained(official, device="cpu")
+    return DepthLabModel.from_pretrained(official, device="cpu").with_empty_text()
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ def test_switches_that_save_memory_change_little(model, official, view):
     saving = DepthLabInpainter(weights=official, device="cpu", num_inference_steps=2, attention_slice=7, vae_slicing=True)
     assert np.allclose(saving(*view).depth, plain, atol=1e-4)
     tiled = DepthLabInpainter(weights=official, device="cpu", num_inference_steps=2, vae_tiling=True)
-    assert tiled.model.vae.use_tiling
+    assert tiled.loaded.vae.use_tiling
     found = tiled(*view)  # the tiny autoencoder's tiles are a third of the view, so that depth does change
     assert np.array_equal(found.depth[view[2]], view[1][view[2]])
     assert 0 < np.abs(found.depth - plain).max() < 1

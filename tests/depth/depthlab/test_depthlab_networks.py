@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import griddata
 
-from scene_depth.depth.depthlab import fills
 from scene_depth.depth.depthlab.features import FeatureBank, attend
 from scene_depth.depth.depthlab.networks import build_unets, predict_v, reference_features
+from scene_depth.depth.depthlab.prediction import tile_weights, windows
+from scene_depth.depth.depthlab.preparation import fill_linear
 from scene_depth.depth.depthlab.sampler import Conditions, Sampling, sample
 from scene_depth.depth.depthlab.schedule import add_noise, ddim_step, noise_schedule, time_steps
-from scene_depth.depth.depthlab.tiles import tile_weights, windows
 from scene_depth.errors import InputError
 
 
@@ -185,7 +185,7 @@ def test_linear_fills_agree_inside_the_hull(seed, share):
     known[rng.integers(14), rng.integers(17)] = True
     y, x = np.mgrid[:14, :17]
     values = 0.3 + 0.02 * x - 0.03 * y
-    fast, slow = fills.linear(values, known), fills.linear(values, known, official=True)
+    fast, slow = fill_linear(values, known), fill_linear(values, known, official=True)
     assert np.array_equal(fast[known], values[known])
     assert np.allclose(fast, slow, atol=1e-6)
 
@@ -195,7 +195,7 @@ def test_the_fast_fill_differs_from_the_slow_one_at_ties_alone():
     values = np.sin(x / 9) + 0.3 * np.cos(y / 7)
     known = ~((np.hypot(x - 40.3, 1.3 * (y - 29.6) + 0.2 * x - 8) < 17.2) | (x - 7.1 * y < -250))
     expected = griddata(np.argwhere(known), values[known], (y, x), method="linear", fill_value=0)
-    assert np.abs(fills.linear(values, known) - expected).mean() < 2e-3
+    assert np.abs(fill_linear(values, known) - expected).mean() < 2e-3
 
 
 @pytest.mark.parametrize(("height", "width"), [(512, 512), (512, 520), (1200, 2000), (64, 3000)])

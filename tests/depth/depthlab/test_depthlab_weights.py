@@ -183,7 +183,6 @@ def test_old_names_of_the_attention_in_a_vae_are_understood(official, tmp_path):
 
 def test_saved_weights_predict_the_same_without_the_text_encoder(official, model, tmp_path):
     view = a_view()
-    model.unconditional()
     model.save_pretrained(tmp_path / "saved")
     loaded = DepthLabModel.from_pretrained(tmp_path / "saved", device="cpu")
     for guidance in (1.0, 2.0):
