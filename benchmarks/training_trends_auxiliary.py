@@ -22,7 +22,7 @@ from benchmarks.training_trends_runs import (
     trained,
     views,
 )
-from scene_depth.depth.auxiliary.inpainter import AuxiliaryInpainter
+from scene_depth.depth.auxiliary import AuxiliaryInpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_metrics import depth_errors, errors_by_distance
 from scene_depth.training import auxiliary

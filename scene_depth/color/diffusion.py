@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,6 @@ class DiffusionInpainter:
         controlnet: Local folder or hub id of a depth ControlNet made for that pipeline; the depth that a call gets then guides
             the picture, as ``control_image`` of it. Without one, depth does nothing.
         conditioning_scale: Weight of the ControlNet, 0 or more.
-        pipeline: The loaded pipeline.
 
     Raises:
         InputError: If diffusers or the device is not there, the weights are not there, or the ControlNet does not fit them.
@@ -52,13 +52,12 @@ class DiffusionInpainter:
     local_files_only: bool = True
     controlnet: str | None = None
     conditioning_scale: float = 1.0
-    pipeline: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         scale = self.conditioning_scale
         if not isinstance(scale, int | float) or not 0 <= scale < math.inf:
             raise InputError("conditioning_scale", repr(scale), "a finite number, 0 or more")
-        object.__setattr__(self, "pipeline", self._loaded())
+        _ = self.pipeline
 
     @staticmethod
     def find_weights() -> str:
@@ -74,7 +73,9 @@ class DiffusionInpainter:
             raise InputError("diffusion model", f"{STABLE_DIFFUSION!r}, which is not in the hub's cache", ACCEPTED)
         return found
 
-    def _loaded(self) -> Any:
+    @cached_property
+    def pipeline(self) -> Any:
+        """The loaded pipeline."""
         try:
             from diffusers import AutoPipelineForInpainting
         except ImportError as error:

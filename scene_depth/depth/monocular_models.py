@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import Space
+from scene_depth.depth.checks import check_least
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
 from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
@@ -85,20 +86,20 @@ class MarigoldModel:
     processing_resolution: int | None = None
     device: str = "auto"
     download: bool = True
-    name: str = field(init=False, default="marigold")
+    name: ClassVar[str] = "marigold"
     takes_seed: ClassVar[bool] = True
     find_weights = staticmethod(partial(_find_cached, MARIGOLD, "model_index.json"))
-    _pipeline: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        numbers = (
-            ("num_inference_steps", self.num_inference_steps, 1),
-            ("ensemble_size", self.ensemble_size, 1),
-            ("processing_resolution", self.processing_resolution, 0),
+        check_least(
+            num_inference_steps=(self.num_inference_steps, 1),
+            ensemble_size=(self.ensemble_size, 1),
+            processing_resolution=(self.processing_resolution, 0),
         )
-        for option, value, least in numbers:
-            if value is not None and value < least:
-                raise InputError(option, value, f"at least {least}")
+        _ = self._pipeline  # what is wrong with the weights is said at once
+
+    @cached_property
+    def _pipeline(self) -> Any:
         device = choose_device(self.device)
         pipeline_class = package_class("diffusers", "MarigoldDepthPipeline")
         extra = {} if Path(self.checkpoint).is_dir() else {"variant": "fp16"}  # half the download, also for CPU
@@ -110,7 +111,7 @@ class MarigoldModel:
         if device.type == "cuda":
             pipeline = pipeline.to(torch.float16)
         pipeline.set_progress_bar_config(disable=True)
-        object.__setattr__(self, "_pipeline", pipeline)
+        return pipeline
 
     def __call__(self, rgb: NDArray[np.float32], *, seed: int = 0) -> MonocularMap:
         result = self._pipeline(
@@ -139,12 +140,15 @@ class TransformersModel:
     checkpoint: str = DEPTH_ANYTHING
     device: str = "auto"
     download: bool = True
-    name: str = field(init=False, default="transformers")
+    name: ClassVar[str] = "transformers"
     takes_seed: ClassVar[bool] = False
     find_weights = staticmethod(partial(_find_cached, DEPTH_ANYTHING, "config.json"))
-    _parts: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        _ = self._parts  # what is wrong with the weights is said at once
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any]:
         processor_class = package_class("transformers", "AutoImageProcessor")
         model_class = package_class("transformers", "AutoModelForDepthEstimation")
 
@@ -153,7 +157,7 @@ class TransformersModel:
             return processor, model_class.from_pretrained(self.checkpoint, local_files_only=local)
 
         processor, model = _fetched(self.checkpoint, load, self.download)
-        object.__setattr__(self, "_parts", (processor, model.to(choose_device(self.device)).eval()))
+        return processor, model.to(choose_device(self.device)).eval()
 
     @torch.no_grad()
     def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:

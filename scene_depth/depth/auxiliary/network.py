@@ -30,18 +30,24 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scene_depth.depth.checks import InpaintingInput
+from scene_depth.depth.model import DepthModel
+from scene_depth.depth.protocol import LAPLACE, DepthPrediction
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.input_files import check_input_file
+from scene_depth.io.user_cache import user_cache
 
 Variant = Literal["B", "B+I", "B+I+S"]
 KERNELS = (3, 5, 7, 9)
@@ -214,9 +220,7 @@ def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork
 def default_paths() -> list[Path]:
     """Where weights are looked for: the folder SCENE_DEPTH_WEIGHTS, this package, the user's cache folder."""
     named = os.environ.get("SCENE_DEPTH_WEIGHTS")
-    base = os.environ.get("XDG_CACHE_HOME")
-    cache = (Path(base) if base else Path.home() / ".cache") / "scene_depth" / "weights"
-    folders = [*([Path(named)] if named else []), Path(__file__).parent, cache]
+    folders = [*([Path(named)] if named else []), Path(__file__).parent, user_cache() / "weights"]
     return [folder / FILE for folder in folders]
 
 
@@ -230,6 +234,52 @@ def find_network(path: str | os.PathLike[str] | None = None) -> Path:
         accepted = f"weights=FILE, or {FILE} in the folder that SCENE_DEPTH_WEIGHTS names; scene-depth train auxiliary makes it"
         raise InputError("weights of auxiliary", "none in " + ", ".join(str(place.parent) for place in places), accepted)
     return found
+
+
+@dataclass(frozen=True)
+class AuxiliaryInpainter(DepthModel):
+    """Completes sparse depth without looking at the picture (Lu et al., CVPR 2020).
+
+    Made for points all over the view, such as LiDAR lines; large holes are not what it was trained for.
+
+    Attributes:
+        weights: File, or folder with ``auxiliary.pt``; None looks in the default places.
+        device: "cpu", "cuda", ...; None takes CUDA where it is.
+        network: A loaded network in place of ``weights``.
+    """
+
+    weights: str | os.PathLike[str] | None = None
+    device: str | None = None
+    network: AuxiliaryNetwork | None = field(default=None, repr=False)
+    name: ClassVar[str] = "auxiliary"
+    find_weights = staticmethod(find_network)
+
+    def __post_init__(self) -> None:
+        _ = self._placed  # what is wrong with weights or device is said at once
+
+    @cached_property
+    def _placed(self) -> AuxiliaryNetwork:
+        """The network for test time, where it runs."""
+        network = self.network.without_image() if self.network is not None else load_network(self.weights)
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return network.to(device).eval()
+        except RuntimeError as error:
+            raise InputError("device", repr(device), "cpu, or a device that torch has") from error
+
+    def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
+        """Predicts one view; nothing is random."""
+        config = self._placed.config
+        sparse = np.where(view.known, view.depth, 0).astype(np.float32)
+        device = next(self._placed.parameters()).device
+        with torch.no_grad():
+            output = self._placed(torch.from_numpy(sparse)[None, None].to(device))
+        predicted = output.depth[0, 0].cpu().numpy()
+        uncertainty = None
+        if output.error is not None:
+            uncertainty = (LAPLACE * output.error[0, 0].cpu().numpy() / np.maximum(predicted, 1e-9)).astype(np.float32)
+        details = {"variant": config.variant, "width": config.width, "image": "not used"}
+        return DepthPrediction(predicted, uncertainty, details=details)
 
 
 def _encoder_branch(kernel: int, width: int, norm: str) -> nn.Sequential:

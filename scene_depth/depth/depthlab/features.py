@@ -54,11 +54,11 @@ class FeatureBank:
         return pair
 
 
-class WritingAttention:
-    """Processor of the reference UNet: self-attention as usual, its input stored in the bank.
+class CrossAttention:
+    """Processor of both UNets for the attention to the picture's embedding; takes the bank along and leaves it alone.
 
     Args:
-        name: Name of the transformer block.
+        name: Name of the transformer block, for the processors of its self-attention.
         query_slice: Queries attended at once; 0 for all.
     """
 
@@ -73,51 +73,34 @@ class WritingAttention:
         attention_mask: Tensor | None = None,
         bank: FeatureBank | None = None,
     ) -> Tensor:
+        if encoder_hidden_states is not None:
+            return attend(attn, hidden_states, encoder_hidden_states, self.query_slice)
         if bank is not None:
-            bank.write(self.name, hidden_states)
+            return self.attend_with(bank, attn, hidden_states)
+        return attend(attn, hidden_states, hidden_states, self.query_slice)
+
+    def attend_with(self, bank: FeatureBank, attn: Any, hidden_states: Tensor) -> Tensor:
+        """Self-attention where there is a bank."""
         return attend(attn, hidden_states, hidden_states, self.query_slice)
 
 
-class ReadingAttention:
+class WritingAttention(CrossAttention):
+    """Processor of the reference UNet: self-attention as usual, its input stored in the bank."""
+
+    def attend_with(self, bank: FeatureBank, attn: Any, hidden_states: Tensor) -> Tensor:
+        bank.write(self.name, hidden_states)
+        return attend(attn, hidden_states, hidden_states, self.query_slice)
+
+
+class ReadingAttention(CrossAttention):
     """Processor of the estimation UNet: self-attention over its own tokens and the stored ones."""
 
-    def __init__(self, name: str, query_slice: int = 0):
-        self.name, self.query_slice = name, query_slice
-
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        bank: FeatureBank | None = None,
-    ) -> Tensor:
-        if bank is None:
-            return attend(attn, hidden_states, hidden_states, self.query_slice)
+    def attend_with(self, bank: FeatureBank, attn: Any, hidden_states: Tensor) -> Tensor:
         plain, reading = hidden_states[: bank.plain_rows], hidden_states[bank.plain_rows :]
-        stored = bank.keys_and_values(self.name, attn)
-        result = attend(attn, reading, reading, self.query_slice, stored)
+        result = attend(attn, reading, reading, self.query_slice, bank.keys_and_values(self.name, attn))
         if bank.plain_rows == 0:
             return result
         return torch.cat([attend(attn, plain, plain, self.query_slice), result])
-
-
-class CrossAttention:
-    """Processor of both for the attention to the picture's embedding; takes the bank along and leaves it alone."""
-
-    def __init__(self, query_slice: int = 0):
-        self.query_slice = query_slice
-
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        bank: FeatureBank | None = None,
-    ) -> Tensor:
-        source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        return attend(attn, hidden_states, source, self.query_slice)
 
 
 def attend(
@@ -160,12 +143,6 @@ def connect(estimation: Any, reference: Any, query_slice: int = 0) -> None:
         estimation, reference: ``UNet2DConditionModel`` with the same transformer blocks.
         query_slice: Queries attended at once, to save memory; 0 for all.
     """
-    for unet, processor in ((estimation, ReadingAttention), (reference, WritingAttention)):
-        unet.set_attn_processor(
-            {
-                name: processor(name.removesuffix(SELF_ATTENTION), query_slice)
-                if name.endswith(SELF_ATTENTION)
-                else CrossAttention(query_slice)
-                for name in unet.attn_processors
-            }
-        )
+    for unet, own in ((estimation, ReadingAttention), (reference, WritingAttention)):
+        kinds = {name: own if name.endswith(SELF_ATTENTION) else CrossAttention for name in unet.attn_processors}
+        unet.set_attn_processor({name: kind(name.removesuffix(SELF_ATTENTION), query_slice) for name, kind in kinds.items()})

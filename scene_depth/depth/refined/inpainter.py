@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -72,8 +73,11 @@ class RefinedInpainter(DepthModel):
             raise InputError("solver.prior", "a prior", "none; a prior goes to the solver alone")
         if not self.trust > 0:
             raise InputError("trust", self.trust, "a number above 0")
-        if self.network is None:
-            object.__setattr__(self, "network", load_network(self.weights))
+        _ = self._loaded  # what is wrong with the weights is said at once
+
+    @cached_property
+    def _loaded(self) -> RefiningNetwork:
+        return self.network or load_network(self.weights)
 
     @property
     def harmonize(self) -> bool | None:
@@ -94,11 +98,10 @@ class RefinedInpainter(DepthModel):
 
     def _correction(self, view: InpaintingInput) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Change of log inverse depth and expected error of log depth  # [H, W], [H, W]"""
-        assert self.network is not None
         inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
         small = working_view(self.solver, view.rgb, inverse, view.known)
         with torch.no_grad():
-            change, error = self.network(torch.from_numpy(small.planes)[None])
+            change, error = self._loaded(torch.from_numpy(small.planes)[None])
         size = (view.known.shape[0], view.known.shape[1])
         change, error = enlarged(torch.cat([change, error]), size)
         return np.where(view.known, 0, change).astype(np.float32), error

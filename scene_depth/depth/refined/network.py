@@ -43,10 +43,6 @@ class NetworkConfig:
 
     widths: tuple[int, ...] = (48, 64, 96, 128)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 class RefiningNetwork(nn.Module):
     """Predicts how far the solver's log inverse depth is off, and how far off it remains.
@@ -106,7 +102,7 @@ class RefiningNetwork(nn.Module):
 def save_network(path: str | os.PathLike[str], network: RefiningNetwork) -> None:
     """Writes the network, its weights in half precision."""
     arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()}
-    arrays[CONFIG] = np.frombuffer(json.dumps(network.config.as_dict()).encode(), dtype=np.uint8)
+    arrays[CONFIG] = np.frombuffer(json.dumps(asdict(network.config)).encode(), dtype=np.uint8)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
 
