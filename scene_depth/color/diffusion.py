@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.controlnet import load_controlnet, not_loaded
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 from scene_depth.geometry.control_image import control_image
 
@@ -98,11 +99,11 @@ class DiffusionInpainter:
     def __call__(
         self,
         rgb: NDArray[np.float32],
-        hole: NDArray[np.bool_],
+        hole: Mask,
         *,
-        depth: NDArray[np.floating] | None = None,
+        depth: Array | None = None,
         camera: Cameras | None = None,
-        source: NDArray[np.bool_] | None = None,
+        source: Mask | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
         """Fills one picture; depth guides it through the ControlNet if there is one, camera and source do not.
@@ -140,7 +141,7 @@ class DiffusionInpainter:
         return np.asarray(result, dtype=np.float32)[:height, :width]
 
 
-def _control(depth: NDArray[np.floating] | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _control(depth: Array | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The picture that the ControlNet takes  # [H, W, 3]"""
     if depth is None:
         raise InputError("depth", "none", "the completed depth of the picture, which the ControlNet follows")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 
 
@@ -20,11 +21,11 @@ class ImageInpainter(Protocol):
     def __call__(
         self,
         rgb: NDArray[np.float32],
-        hole: NDArray[np.bool_],
+        hole: Mask,
         *,
-        depth: NDArray[np.floating] | None = None,
+        depth: Array | None = None,
         camera: Cameras | None = None,
-        source: NDArray[np.bool_] | None = None,
+        source: Mask | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
         """Fills one picture.
@@ -43,17 +44,17 @@ class ImageInpainter(Protocol):
         ...
 
 
-PlainFunction = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.floating]]
+PlainFunction = Callable[[NDArray[np.float32], Mask], Array]
 
 
 def inpaint_image(
     inpainter: ImageInpainter | PlainFunction,
-    rgb: NDArray[np.floating],
-    hole: NDArray[np.bool_],
+    rgb: Array,
+    hole: Mask,
     *,
-    depth: NDArray[np.floating] | None = None,
+    depth: Array | None = None,
     camera: Cameras | None = None,
-    source: NDArray[np.bool_] | None = None,
+    source: Mask | None = None,
     seed: int = 0,
 ) -> NDArray[np.float32]:
     """Checks the input, calls the inpainter and gives back every pixel outside the hole bit for bit.
@@ -83,7 +84,7 @@ def inpaint_image(
     return np.where(hole[..., None], np.clip(filled, 0.0, 1.0), rgb)
 
 
-def _checked_image(rgb: NDArray[np.floating], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _checked_image(rgb: Array, hole: Mask) -> NDArray[np.float32]:
     if rgb.ndim != 3 or rgb.shape[2] != 3 or not np.issubdtype(rgb.dtype, np.floating):
         raise InputError("rgb", f"{rgb.dtype} {rgb.shape}", "floating point (H, W, 3)")
     if hole.shape != rgb.shape[:2] or hole.dtype != np.bool_:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 
-Array = NDArray[np.floating]
 Space = Literal["inverse", "depth", "log"]
 SPACES: tuple[Space, ...] = ("inverse", "depth", "log")
 
@@ -45,9 +45,7 @@ class GlobalFit:
     two_parameters: bool
 
 
-def fit_globally(
-    prediction: Array, depth: Array, known: NDArray[np.bool_], space: Space | Literal["auto"] = "inverse"
-) -> GlobalFit:
+def fit_globally(prediction: Array, depth: Array, known: Mask, space: Space | Literal["auto"] = "inverse") -> GlobalFit:
     """Robust scale and shift over all known pixels, by residuals relative to the known depth.
 
     Least median of squares (Rousseeuw 1984) over lines through random pairs of pixels withstands predictions that are
@@ -97,7 +95,7 @@ def apply_fit(fit: GlobalFit, prediction: Array, known_depth: Array) -> NDArray[
 
 
 def align_locally(
-    prediction: Array, depth: Array, known: NDArray[np.bool_], fit: GlobalFit, neighbours: int = NEIGHBOURS, ridge: float = RIDGE
+    prediction: Array, depth: Array, known: Mask, fit: GlobalFit, neighbours: int = NEIGHBOURS, ridge: float = RIDGE
 ) -> NDArray[np.float64]:
     """Scale and shift for every unknown pixel from its nearest known pixels.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 
 DEPTH_RANGE = (1e-12, 1e12)  # squares and inverse squares still fit into float32
@@ -28,8 +29,8 @@ class InpaintingInput:
     """
 
     rgb: NDArray[np.float32] | None
-    depth: NDArray[np.floating]
-    known: NDArray[np.bool_]
+    depth: Array
+    known: Mask
     camera: Cameras | None
     notes: list[str] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ def check_input(
     return InpaintingInput(_picture(rgb, checked.shape), checked, mask, camera, notes)
 
 
-def _depth(depth: ArrayLike) -> NDArray[np.floating]:
+def _depth(depth: ArrayLike) -> Array:
     """A fresh, contiguous floating copy."""
     values = np.asarray(depth)
     if values.ndim != 2 or values.size == 0:
@@ -95,7 +96,7 @@ def _depth(depth: ArrayLike) -> NDArray[np.floating]:
     return np.array(values, dtype=values.dtype.newbyteorder("="), order="C")
 
 
-def _mask(known: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _mask(known: ArrayLike, shape: tuple[int, ...]) -> Mask:
     values: NDArray[Any] = np.asarray(known)
     if values.shape != shape:
         raise InputError("known", f"shape {values.shape}", f"{shape}, the shape of the depth")

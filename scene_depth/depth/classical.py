@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.levin import colorize
 from scene_depth.depth.model import DepthModel
@@ -24,10 +25,6 @@ from scene_depth.depth.solver.geodesic import geodesic_map
 from scene_depth.depth.solver.problem import color_guide
 from scene_depth.errors import InputError
 from scene_depth.geometry.membrane import solve_membrane
-
-Array = NDArray[np.floating]
-Mask = NDArray[np.bool_]
-Picture = NDArray[np.float32]
 
 
 class _Classical(DepthModel):

@@ -18,13 +18,8 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space
-from scene_depth.depth.completion_files import (
-    STORED_FORMAT,
-    FrameFiles,
-    frame_camera,
-    known_pixels,
-    read_scan_image,
-)
+from scene_depth.depth.arrays import Array, Mask
+from scene_depth.depth.completion_files import STORED_FORMAT, FrameFiles, frame_camera, known_pixels, read_scan_image
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, PriorInpainter, load_monocular_model, predict
@@ -396,7 +391,7 @@ def _read_prior(path: Path) -> NDArray[np.float32]:
     return np.where(values > 0, values, np.median(values[values > 0])).astype(np.float32)
 
 
-def _within(depth: NDArray[np.floating], known: NDArray[np.bool_], largest: float) -> tuple[NDArray[np.floating], int]:
+def _within(depth: Array, known: Mask, largest: float) -> tuple[Array, int]:
     """Filled depth cut off at what the file format can hold, and how many pixels that were."""
     beyond = ~known & (depth > largest)
     return np.where(beyond, largest, depth).astype(depth.dtype), int(beyond.sum())
@@ -404,8 +399,8 @@ def _within(depth: NDArray[np.floating], known: NDArray[np.bool_], largest: floa
 
 def _write(
     frame: FrameFiles,
-    completed: NDArray[np.floating],
-    known: NDArray[np.bool_],
+    completed: Array,
+    known: Mask,
     prediction: DepthPrediction,
     rgb: NDArray[np.float32] | None,
     measured: _Measured,
@@ -433,7 +428,7 @@ def _write(
     return {what: path.as_posix() for what, path in files.items()}
 
 
-def frame_points(depth: NDArray[np.floating], rgb: NDArray[np.float32] | None, camera: Cameras) -> PointCloud:
+def frame_points(depth: Array, rgb: NDArray[np.float32] | None, camera: Cameras) -> PointCloud:
     """The coloured points of one frame in the camera's frame and the unit of the depth; grey without a picture."""
     xyz = camera.unproject(torch.from_numpy(np.asarray(depth, dtype=np.float64))[None])[0].reshape(-1, 3).numpy()
     colors = np.full((len(xyz), 3), 128, np.uint8) if rgb is None else np.rint(rgb.reshape(-1, 3) * 255).astype(np.uint8)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras, camera_from_fov
+from scene_depth.depth.arrays import Mask
 from scene_depth.depth.masks.drawn import NOMINAL_FOV_X
 from scene_depth.errors import InputError
 from scene_depth.geometry.scan_projection import scan_depth, shining_through
@@ -220,7 +221,7 @@ def _frame(name: str, depth: Path, rgb: Path | None, mask: Path | None, prior: P
     return FrameFiles(name, depth, rgb, mask, prior, size)
 
 
-def known_pixels(depth: NDArray[np.float32], mask: NDArray[np.bool_] | None, white: str) -> NDArray[np.bool_]:
+def known_pixels(depth: NDArray[np.float32], mask: Mask | None, white: str) -> Mask:
     """What is known: where depth is, but not where the mask says that it is to be filled  # [H, W]
 
     Args:

@@ -15,14 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.scattered import linear_fill
 from scene_depth.depth.seam import DIRECTIONS, continued, shifted
 from scene_depth.geometry.membrane import solve_membrane
 
-Array = NDArray[np.floating]
 EDGE = 0.05  # step of log depth between neighbours that counts as a depth edge
 OUTLIER = 0.1  # deviation of an offset from its surroundings beyond which the border is an occlusion
 SURROUNDINGS = 25  # border pixels in the median
@@ -43,12 +42,12 @@ class BorderOffsets:
     """
 
     values: Array
-    border: NDArray[np.bool_]
+    border: Mask
     moved: bool
     median: float
 
 
-def border_offsets(prediction: Array, depth: Array, known: NDArray[np.bool_]) -> BorderOffsets:
+def border_offsets(prediction: Array, depth: Array, known: Mask) -> BorderOffsets:
     """Offsets at the border of the hole.
 
     Where the prediction differs from known depth, the offset is taken at the known border pixels. Where it had known
@@ -72,7 +71,7 @@ def border_offsets(prediction: Array, depth: Array, known: NDArray[np.bool_]) ->
     return BorderOffsets(offset, border, moved, median)
 
 
-def harmonize(prediction: Array, depth: Array, known: NDArray[np.bool_], offsets: BorderOffsets) -> Array:
+def harmonize(prediction: Array, depth: Array, known: Mask, offsets: BorderOffsets) -> Array:
     """The prediction with the offsets of the border continued into the hole.
 
     Known depth given as scattered points has no border that a membrane could hang on (harmonic functions have spikes at
@@ -105,13 +104,13 @@ def harmonize(prediction: Array, depth: Array, known: NDArray[np.bool_], offsets
     return np.where(known, prediction, prediction * np.exp(correction)).astype(prediction.dtype)
 
 
-def is_scattered(known: NDArray[np.bool_]) -> bool:
+def is_scattered(known: Mask) -> bool:
     """Whether known depth comes as isolated points rather than areas or lines."""
     border = known & _beside(~known)
     return bool(border.any()) and float((~_beside(known))[border].mean()) > SCATTERED
 
 
-def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _beside(mask: Mask) -> Mask:
     """Pixels with a 4-neighbour in the mask."""
     result = np.zeros_like(mask)
     for axis, way in DIRECTIONS:
@@ -119,7 +118,7 @@ def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-def _at_edge(depth: Array, known: NDArray[np.bool_], border: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _at_edge(depth: Array, known: Mask, border: Mask) -> Mask:
     """Border pixels beside a depth edge of the known side."""
     log_known = np.log(np.where(known, depth, 1.0).astype(np.float64))
     edge = np.zeros_like(known)
@@ -129,7 +128,7 @@ def _at_edge(depth: Array, known: NDArray[np.bool_], border: NDArray[np.bool_]) 
     return border & (edge | (~known & _beside(edge)))
 
 
-def _agrees(offset: Array, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _agrees(offset: Array, candidates: Mask) -> Mask:
     """Candidates whose offset is near the median of the candidates around them."""
     result = np.zeros_like(candidates)
     points = np.argwhere(candidates)
@@ -142,7 +141,7 @@ def _agrees(offset: Array, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-def _is_common(offset: Array, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _is_common(offset: Array, candidates: Mask) -> Mask:
     """Candidates within three robust standard deviations of the median of all."""
     if not candidates.any():
         return candidates

@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 
-Array = NDArray[np.floating]
+from scene_depth.depth.arrays import Array, Mask
+
 NEIGHBOURS = [(di, dj) for di in (-1, 0, 1) for dj in (-1, 0, 1) if (di, dj) != (0, 0)]
 VARIANCE_FACTOR = 0.6  # this and the two constants below are those of the authors' code
 LEAST_SIMILARITY = 0.01
 LEAST_VARIANCE = 2e-6
 
 
-def colorize(gray: Array, values: Array, known: NDArray[np.bool_]) -> Array:
+def colorize(gray: Array, values: Array, known: Mask) -> Array:
     """Solves u_r = sum_s w_rs u_s over the 3 x 3 neighbours s of every unknown pixel r, with u given at known pixels.
 
     w_rs is exp(-(Y_r - Y_s)^2 / s_r), divided by its sum over s; s_r is 0.6 times the variance of the 3 x 3 window, at
@@ -88,7 +89,7 @@ def _neighbour(values: Array, step: tuple[int, int]) -> Array:
 
 
 def _system(
-    weights: dict[tuple[int, int], Array], values: Array, known: NDArray[np.bool_], number: NDArray[np.intp]
+    weights: dict[tuple[int, int], Array], values: Array, known: Mask, number: NDArray[np.intp]
 ) -> tuple[csc_matrix, Array]:
     count = int(number.max()) + 1
     rows, columns = [np.arange(count)], [np.arange(count)]

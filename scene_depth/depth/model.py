@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Array
 from scene_depth.depth.checks import InpaintingInput, check_input
 from scene_depth.depth.harmonize import border_offsets, harmonize
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
@@ -25,7 +26,6 @@ from scene_depth.depth.seam import measure_seam
 from scene_depth.errors import InputError
 from scene_depth.geometry.normals import normals_from_depth
 
-Array = NDArray[np.floating]
 PlainFunction = Callable[..., Any]  # f(rgb, depth, known) -> depth [H, W]
 
 BEYOND_REASON = 1e6  # predictions this many times beyond the known range are no depth

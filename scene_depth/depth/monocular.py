@@ -16,7 +16,6 @@ from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 from scene_depth.registry import Entry, Registry
 
-Array = NDArray[np.floating]
 BackEnd = Literal["solver", "local", "global"]
 BACK_ENDS = ("solver", "local", "global")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]
+from scene_depth.depth.arrays import Array, Mask
+
 LONGEST_SIDE = 960  # of one panel
 LARGEST_UNCERTAINTY = 0.3  # relative; the last colour
 UNKNOWN = np.array([0.13, 0.13, 0.13], dtype=np.float32)
@@ -31,7 +32,7 @@ def turbo(values: Array) -> NDArray[np.float32]:
     return colors
 
 
-def depth_range(depth: Array, known: NDArray[np.bool_]) -> tuple[float, float]:
+def depth_range(depth: Array, known: Mask) -> tuple[float, float]:
     """Near and far end of the colours: the 2 % and 98 % quantile of known and completed depth together."""
     near = min(np.quantile(depth[known], 0.02), np.quantile(depth, 0.02))
     far = max(np.quantile(depth[known], 0.98), np.quantile(depth, 0.98))
@@ -46,9 +47,7 @@ def color_depth(depth: Array, near: float, far: float) -> NDArray[np.float32]:
     return np.where(positive[..., None], colors, UNKNOWN)
 
 
-def preview(
-    rgb: NDArray[np.float32] | None, depth: Array, known: NDArray[np.bool_], uncertainty: Array | None
-) -> NDArray[np.float32]:
+def preview(rgb: NDArray[np.float32] | None, depth: Array, known: Mask, uncertainty: Array | None) -> NDArray[np.float32]:
     """Four panels: picture and completed depth above, known depth and uncertainty below.
 
     Depth has one colour scale in both panels; uncertainty goes from 0 (blue) to 30 % and more (red). What is not there

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.preview import color_depth, depth_range
 from scene_depth.showing import Shown
 
@@ -52,7 +53,7 @@ class DepthPrediction(Shown):
         DepthPrediction(320 x 240, depth ... to ..., step at the seam ...%)
     """
 
-    depth: NDArray[np.floating]
+    depth: Array
     uncertainty: NDArray[np.float32] | None = None
     normals: NDArray[np.float32] | None = None
     seam: SeamReport | None = None
@@ -64,7 +65,7 @@ class DepthPrediction(Shown):
         doubt = "" if self.uncertainty is None else f", uncertainty up to {self.uncertainty.max():.1%}"
         return f"DepthPrediction({width} x {height}, depth {self.depth.min():.4g} to {self.depth.max():.4g}{step}{doubt})"
 
-    def picture(self) -> NDArray[np.floating]:
+    def picture(self) -> Array:
         """The depth in colours, near red, far blue  # [H, W, 3]"""
         return color_depth(self.depth, *depth_range(self.depth, self.depth > 0))
 
@@ -74,13 +75,7 @@ class DepthInpainter(Protocol):
     """Predicts depth where it is not known. Every depth model of this package is called like this."""
 
     def __call__(
-        self,
-        rgb: NDArray[np.float32] | None,
-        depth: NDArray[np.floating],
-        known: NDArray[np.bool_],
-        *,
-        camera: Cameras | None = None,
-        seed: int = 0,
+        self, rgb: NDArray[np.float32] | None, depth: Array, known: Mask, *, camera: Cameras | None = None, seed: int = 0
     ) -> DepthPrediction:
         """Fills one view.
 

@@ -10,12 +10,14 @@ from scipy import ndimage
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay, QhullError
 
+from scene_depth.depth.arrays import Array, Mask
+
 T = TypeVar("T", bound=np.generic)
 
 EIGHT = np.ones((3, 3), dtype=bool)
 
 
-def nearest_fill(values: NDArray[T], known: NDArray[np.bool_]) -> NDArray[T]:
+def nearest_fill(values: NDArray[T], known: Mask) -> NDArray[T]:
     """Each unknown pixel takes the value of the nearest known one (Euclidean, exact).
 
     Args:
@@ -27,7 +29,7 @@ def nearest_fill(values: NDArray[T], known: NDArray[np.bool_]) -> NDArray[T]:
     return filled
 
 
-def linear_fill(values: NDArray[np.floating], known: NDArray[np.bool_], outside: float | None = None) -> NDArray[np.float64]:
+def linear_fill(values: Array, known: Mask, outside: float | None = None) -> NDArray[np.float64]:
     """Linear on the Delaunay triangles of the known pixels, nearest or a constant outside their convex hull.
 
     Only known pixels that touch an unknown one are triangulated: triangles that lie in a hole have no other corners.

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.protocol import SeamReport
 from scene_depth.geometry.normals import normals_from_depth
 
 T = TypeVar("T", bound=np.generic)
-Array = NDArray[np.floating]
 DIRECTIONS = ((0, 1), (0, -1), (1, 1), (1, -1))  # axis, step
 FARTHEST = 2.0  # an extrapolated inverse depth stays within this factor of the value that it starts from
 
 
-def measure_seam(depth: Array, known: NDArray[np.bool_], camera: Cameras | None = None) -> SeamReport | None:
+def measure_seam(depth: Array, known: Mask, camera: Cameras | None = None) -> SeamReport | None:
     """Measures the step between known and filled neighbours (four directions).
 
     The known side is continued across the border by its own slope in inverse depth, in which planes are straight; the
@@ -45,7 +45,7 @@ def measure_seam(depth: Array, known: NDArray[np.bool_], camera: Cameras | None 
     return SeamReport(float(jump.mean()), float(rough.mean()) if rough.size else 0.0, normal_jump, int(jump.size))
 
 
-def continued(u: Array, known: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
+def continued(u: Array, known: Mask) -> tuple[Array, Mask]:
     """Inverse depth of the known surface continued into the filled pixels beside it, the mean over the sides it comes from.
 
     Args:
@@ -76,14 +76,14 @@ def shifted(values: NDArray[T], axis: int, steps: int) -> NDArray[T]:
     return result
 
 
-def _continue(u: Array, known: NDArray[np.bool_], axis: int, way: int) -> tuple[Array, NDArray[np.bool_]]:
+def _continue(u: Array, known: Mask, axis: int, way: int) -> tuple[Array, Mask]:
     """For every pixel: its neighbour against ``way``, continued by that side's slope, and whether the neighbour is known."""
     last, from_known = shifted(u, axis, way), shifted(known, axis, way)
     slope = np.where(shifted(known, axis, 2 * way), last - shifted(u, axis, 2 * way), 0.0)
     return np.clip(last + slope, last / FARTHEST, last * FARTHEST), from_known
 
 
-def _normal_jump(depth: Array, known: NDArray[np.bool_], camera: Cameras) -> float | None:
+def _normal_jump(depth: Array, known: Mask, camera: Cameras) -> float | None:
     """Mean angle between the normals of the two sides, each from its own pixels only."""
     outside, inside = normals_from_depth(depth, camera, known), normals_from_depth(depth, camera, ~known)
     supported = _has_both_slopes(known) | _has_both_slopes(~known)
@@ -99,7 +99,7 @@ def _normal_jump(depth: Array, known: NDArray[np.bool_], camera: Cameras) -> flo
     return float(angle.mean()) if angle.size else None
 
 
-def _has_both_slopes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _has_both_slopes(mask: Mask) -> Mask:
     """Pixels of the mask with neighbours of the mask along both axes."""
     vertical = shifted(mask, 0, 1) | shifted(mask, 0, -1)
     horizontal = shifted(mask, 1, 1) | shifted(mask, 1, -1)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.color.exemplar.patchmatch import Mask, Picture, Values
+from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.kernels import EXACT, kernel
@@ -20,7 +20,7 @@ SMOOTHING_STEPS = 40  # explicit diffusion steps of 0.2: a blur of about four pi
 Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def surface_weights(shape: tuple[int, int], depth: Values | None, camera: Cameras | None) -> Weights:
+def surface_weights(shape: tuple[int, int], depth: Array | None, camera: Cameras | None) -> Weights:
     """Weights of the edges to the right and lower neighbour: near 1 on one smooth surface, small across its edges.
 
     Args:
@@ -37,7 +37,7 @@ def surface_weights(shape: tuple[int, int], depth: Values | None, camera: Camera
     return _weights_along(1, depth, points, normals), _weights_along(0, depth, points, normals)
 
 
-def _weights_along(axis: int, depth: Values, points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weights_along(axis: int, depth: Array, points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
     step = np.roll(points, -1, axis) - points
     other_normals = np.roll(normals, -1, axis)
     nearest = np.minimum(depth, np.roll(depth, -1, axis))

@@ -12,10 +12,10 @@ from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
 from scene_depth.color.exemplar.labelling import label_offsets
 from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refined_offsets
-from scene_depth.color.exemplar.patchmatch import Mask, Picture, Places, Values
 from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
+from scene_depth.depth.arrays import Array, Mask, Picture, Places
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import planes_of
 
@@ -51,7 +51,7 @@ class ExemplarInpainter:
         rgb: Picture,
         hole: Mask,
         *,
-        depth: Values | None = None,
+        depth: Array | None = None,
         camera: Cameras | None = None,
         source: Mask | None = None,
         seed: int = 0,
@@ -69,13 +69,7 @@ class ExemplarInpainter:
         return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
 
     def _in_picture(
-        self,
-        rgb: Picture,
-        hole: Mask,
-        known: Mask,
-        depth: Values | None,
-        camera: Cameras | None,
-        seed: int,
+        self, rgb: Picture, hole: Mask, known: Mask, depth: Array | None, camera: Cameras | None, seed: int
     ) -> Picture:
         smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera))
         guided = depth is not None and camera is not None
@@ -85,9 +79,9 @@ class ExemplarInpainter:
         guides = self._guides(base, depth, camera)
         return base + fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
 
-    def _guides(self, base: Picture, depth: Values | None, camera: Cameras | None) -> Picture:
+    def _guides(self, base: Picture, depth: Array | None, camera: Cameras | None) -> Picture:
         """What patches are compared by besides texture, already weighted  # [H, W, G]"""
-        guides: list[Values] = [self.base_weight * base]
+        guides: list[Array] = [self.base_weight * base]
         if depth is not None:
             guides.append(self.depth_weight * np.log(np.maximum(depth, 1e-6))[..., None])
             if camera is not None:
@@ -112,7 +106,7 @@ def continue_pattern(texture: Picture, known: Mask, hole: Mask, *, seed: int = 0
     decided for the whole hole at once, so that stripes and tiles go on in step and straight edges stay straight.
 
     Args:
-        texture: Values, a first guess where they are not known  # [H, W, 3]
+        texture: Array, a first guess where they are not known  # [H, W, 3]
         known: Cells that may serve as an example  # [H, W]
         hole: Cells to fill  # [H, W]
         seed: Of everything random.
@@ -152,7 +146,7 @@ def copy_from(values: Picture, known: Mask, hole: Mask, sources: Places) -> tupl
     return np.where(copied[..., None], values[safe[..., 0], safe[..., 1]], values), copied
 
 
-def smooth_shade(rgb: Values, known: Mask, hole: Mask) -> NDArray[np.float64]:
+def smooth_shade(rgb: Array, known: Mask, hole: Mask) -> NDArray[np.float64]:
     """Light on a plane: the linear function of the place that fits the known cells best, near ones more.
 
     Its slope counts by the share of the variance that it explains, since the slope of a pattern is no light, and its

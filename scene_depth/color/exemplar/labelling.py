@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from scene_depth.color.exemplar.offsets import shifted
-from scene_depth.color.exemplar.patchmatch import Mask, Places, Values
+from scene_depth.depth.arrays import Array, Mask, Places
 from scene_depth.kernels import FAST, inlined, kernel
 
 FORBIDDEN = np.float32(1e3)  # cost of a copy from where nothing is known; everything else is far below
@@ -17,7 +17,7 @@ LIGHT = 0.3  # weight of an even difference in brightness there beside one in pa
 ROUNDS = 15
 
 
-def label_offsets(values: Values, known: Mask, hole: Mask, offsets: Places) -> Places:
+def label_offsets(values: Array, known: Mask, hole: Mask, offsets: Places) -> Places:
     """The best offset of every cell of the hole.
 
     Minimises, by sequential tree-reweighted message passing (Kolmogorov 2006), the visible seams between cells with

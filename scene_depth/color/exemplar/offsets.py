@@ -9,7 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude, maximum_filter
 
-from scene_depth.color.exemplar.patchmatch import RADIUS, Mask, Picture, Places, Values, usable_centres
+from scene_depth.color.exemplar.patchmatch import RADIUS, usable_centres
+from scene_depth.depth.arrays import Array, Mask, Picture, Places
 
 T = TypeVar("T", bound=np.generic)
 
@@ -22,7 +23,7 @@ PEAKS, REPEATED, MOST_TIMES = 60, 12, 8  # peaks considered; how many of them al
 FLOORED = 0.1  # squared difference at which two cells simply differ, so that other surfaces do not move an offset
 
 
-def dominant_offsets(values: Values, known: Mask, hole: Mask, count: int) -> Places:
+def dominant_offsets(values: Array, known: Mask, hole: Mask, count: int) -> Places:
     """Translations that take many patches near the hole to their best match elsewhere, and multiples of those.
 
     After those come steps, if there are any, that reach known cells from parts of the hole that no such one serves.
@@ -56,7 +57,7 @@ def dominant_offsets(values: Values, known: Mask, hole: Mask, count: int) -> Pla
     return _serving(chosen, known, hole, count)
 
 
-def _best_served(values: Values, known: Mask, hole: Mask, candidates: Places, near: Places, count: int) -> Places:
+def _best_served(values: Array, known: Mask, hole: Mask, candidates: Places, near: Places, count: int) -> Places:
     """Offsets that repeat the known pattern well and together give every cell of the hole several to choose from.
 
     Each step takes the offset with the largest sum of what it adds to the cells that it serves: its likeness, halved for
@@ -82,7 +83,7 @@ def _best_served(values: Values, known: Mask, hole: Mask, candidates: Places, ne
     return candidates[chosen]
 
 
-def best_matches(values: Values, near: Places, sources: Places) -> Places:
+def best_matches(values: Array, near: Places, sources: Places) -> Places:
     """For each patch the source, at least LEAST_STEP away, whose principal components are closest  # [T, 2]
 
     Args:
@@ -101,7 +102,7 @@ def best_matches(values: Values, near: Places, sources: Places) -> Places:
     return found
 
 
-def descriptors(values: Values, centres: Places, less: Values | None = None) -> Picture:
+def descriptors(values: Array, centres: Places, less: Array | None = None) -> Picture:
     """Principal components of the patches around centres that lie RADIUS or more inside the grid  # [P, COMPONENTS]
 
     Args:
@@ -120,7 +121,7 @@ def descriptors(values: Values, centres: Places, less: Values | None = None) -> 
     return components
 
 
-def refined_offsets(values: Values, known: Mask, hole: Mask, offsets: Places, reach: int) -> Places:
+def refined_offsets(values: Array, known: Mask, hole: Mask, offsets: Places, reach: int) -> Places:
     """Each offset moved by up to ``reach`` cells to where it repeats the known cells near the hole best  # [K, 2]"""
     near = np.argwhere(known & (distance_transform_edt(~hole) < np.sqrt(hole.sum()) + 2 * RADIUS))
     near = thinned(near, 4000)
@@ -133,7 +134,7 @@ def refined_offsets(values: Values, known: Mask, hole: Mask, offsets: Places, re
     return best
 
 
-def _mismatch(values: Values, known: Mask, cells: Places, offset: Places, weights: Values | None = None) -> float:
+def _mismatch(values: Array, known: Mask, cells: Places, offset: Places, weights: Array | None = None) -> float:
     """Mean squared difference, limited to FLOORED, between the cells and those at the offset; infinite if few are known."""
     there = cells + offset
     inside = ((there >= 0) & (there < known.shape)).all(axis=1)
@@ -174,7 +175,7 @@ def known_at(known: Mask, places: Places) -> Mask:
 
 
 def shifted(values: NDArray[T], offset: Places, outside: object) -> NDArray[T]:
-    """Values at x + offset, ``outside`` where that is beyond the grid  # [H, W, ...]"""
+    """Array at x + offset, ``outside`` where that is beyond the grid  # [H, W, ...]"""
     moved = np.full_like(values, outside)
     source, target = [], []
     for size, step in zip(values.shape[:2], offset, strict=True):

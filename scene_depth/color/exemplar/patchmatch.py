@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion
 
+from scene_depth.depth.arrays import Mask, Places
 from scene_depth.kernels import EXACT, FAST, inlined, kernel
-
-Mask = NDArray[np.bool_]
-Picture = NDArray[np.float32]  # colours or other channels
-Places = NDArray[np.int64]  # rows and columns
-Values = NDArray[np.floating]
 
 RADIUS = 3  # patches of 7 x 7: smaller ones lose the pattern, larger ones seldom repeat
 FAR = np.float32(3.4e38)

@@ -8,9 +8,10 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filt
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.offsets import LEAST_STEP, descriptors, thinned
-from scene_depth.color.exemplar.patchmatch import Mask, Picture, Places, Values, usable_centres
+from scene_depth.color.exemplar.patchmatch import usable_centres
 from scene_depth.color.exemplar.straight_view import straight_view
 from scene_depth.color.exemplar.texture import any_of_four, halved
+from scene_depth.depth.arrays import Array, Mask, Picture, Places
 from scene_depth.geometry.planes import planes_of
 
 LEAST_SHARE = 0.2  # of the hole that lies on a plane which the object may have stood on
@@ -28,7 +29,7 @@ DEEPEST = 1.6  # logarithm of the gain below which it is no longer believed
 SIGNIFICANT = 2.5  # by how many times a shadow must exceed what the method finds where there is none
 
 
-def picture_gain(rgb: Values, hole: Mask, depth: Values, camera: Cameras, seed: int = 0) -> Picture:
+def picture_gain(rgb: Array, hole: Mask, depth: Array, camera: Cameras, seed: int = 0) -> Picture:
     """The shadow's gain in a picture, on the planes that much of the hole lies on; 1 where there is none  # [H, W]
 
     Args:
@@ -51,7 +52,7 @@ def picture_gain(rgb: Values, hole: Mask, depth: Values, camera: Cameras, seed: 
     return gain
 
 
-def shadow_gain(rgb: Values, known: Mask, hole: Mask) -> Picture:
+def shadow_gain(rgb: Array, known: Mask, hole: Mask) -> Picture:
     """By what factor the surface around a hole is darker than where no shadow of the object reaches.
 
     Patches near the hole are matched to patches farther away on the same surface up to a common factor, after the even
@@ -180,7 +181,7 @@ def _matches(
     return index, np.where(np.isfinite(cost), cost, 1e6)
 
 
-def _smoothed(gains: Values, trust: Values, centres: Places, shape: tuple[int, ...], spread: float) -> NDArray[np.float64]:
+def _smoothed(gains: Array, trust: Array, centres: Places, shape: tuple[int, ...], spread: float) -> NDArray[np.float64]:
     """The gains as a smooth field, matches that disagree with their surroundings counting less  # [H, W]"""
     count = np.zeros(shape)
     np.add.at(count, tuple(centres.T), 1.0)

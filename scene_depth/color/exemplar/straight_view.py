@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, map_coordinates
 
 from scene_depth.cameras import Cameras
-from scene_depth.color.exemplar.patchmatch import Mask, Picture, Values
+from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.geometry.planes import LEAST_HOLE, Plane, around, camera_points, plane_depth
 
 COARSENED = 3.0  # footprint of a pixel, in those of the hole, above which it no longer shows the texture
@@ -36,7 +36,7 @@ class StraightView:
     columns: NDArray[np.float64]
 
 
-def straight_view(plane: Plane, rgb: Values, known: Mask, hole: Mask, camera: Cameras) -> StraightView:
+def straight_view(plane: Plane, rgb: Array, known: Mask, hole: Mask, camera: Cameras) -> StraightView:
     """The plane's pixels on a grid in the plane, its axes level with the picture's and along the slope.
 
     Args:

@@ -9,19 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from scene_depth.color.exemplar.offsets import known_at
-from scene_depth.color.exemplar.patchmatch import (
-    FAR,
-    RADIUS,
-    Mask,
-    Picture,
-    Places,
-    Values,
-    improve_field,
-    measure_field,
-    target_centres,
-    usable_centres,
-    vote,
-)
+from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, measure_field, target_centres, usable_centres, vote
+from scene_depth.depth.arrays import Array, Mask, Picture, Places
 
 T = TypeVar("T", bound=np.generic)
 
@@ -46,7 +35,7 @@ def fill_texture(
     Pixels that are neither hole nor known are void: they are no example and no patch is compared by them.
 
     Args:
-        texture: Values, a first guess inside the hole  # [H, W, 3]
+        texture: Array, a first guess inside the hole  # [H, W, 3]
         hole: Pixels to fill  # [H, W]
         known: Pixels that may serve as an example  # [H, W]
         guides: What patches are compared by besides the texture, already weighted, known everywhere  # [H, W, G]
@@ -91,7 +80,7 @@ def fill_texture(
     return filled
 
 
-def spread_inwards(values: Values, known: Mask) -> Picture:
+def spread_inwards(values: Array, known: Mask) -> Picture:
     """Known values, and a smooth continuation of them everywhere else (pull-push, Gortler et al. 1996, section 3.3).
 
     Args:
@@ -134,7 +123,7 @@ def any_of_four(mask: Mask) -> Mask:
     return np.asarray(_blocks(mask).any(axis=(1, 3)))
 
 
-def halved(values: Values, counts: Mask) -> Picture:
+def halved(values: Array, counts: Mask) -> Picture:
     """Mean of the pixels of each block that count, of all where none does  # [h, w, C]"""
     weight = np.maximum(_blocks(counts.astype(np.float32)), 1e-6)[..., None]
     mean: Picture = ((_blocks(values) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))).astype(np.float32)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import resize_sparse_depth
@@ -60,7 +61,7 @@ class ConditionEncoding:
             raise InputError("encoding", repr(values), "depth_range and distance_scale", file=file) from error
 
 
-def depth_range(depth: NDArray[np.floating], encoding: ConditionEncoding) -> tuple[float, float]:
+def depth_range(depth: Array, encoding: ConditionEncoding) -> tuple[float, float]:
     """Depths that normalise to -1 and 1.
 
     Args:
@@ -76,7 +77,7 @@ def depth_range(depth: NDArray[np.floating], encoding: ConditionEncoding) -> tup
     return near, far
 
 
-def normalized_log_depth(depth: NDArray[np.floating], ends: tuple[float, float]) -> NDArray[np.float64]:
+def normalized_log_depth(depth: Array, ends: tuple[float, float]) -> NDArray[np.float64]:
     """2 (ln d - ln near) / (ln far - ln near) - 1 (Gui et al. 2024, section 3.3).
 
     Args:
@@ -88,9 +89,7 @@ def normalized_log_depth(depth: NDArray[np.floating], ends: tuple[float, float])
     return values
 
 
-def condition_maps(
-    depth: NDArray[np.floating], known: NDArray[np.bool_], size: tuple[int, int], encoding: ConditionEncoding
-) -> Tensor:
+def condition_maps(depth: Array, known: Mask, size: tuple[int, int], encoding: ConditionEncoding) -> Tensor:
     """Depth filled by the nearest known value, and the distance to it.
 
     Args:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import MAD_TO_SIGMA, GlobalFit, apply_fit, fit_globally
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.depthfm.encoding import condition_maps
 from scene_depth.depth.depthfm.flow import euler, noised, standard_normal
 from scene_depth.depth.depthfm.network import DepthFM
@@ -87,7 +88,7 @@ def processing_size(height: int, width: int, processing_resolution: int = 0) -> 
     return rows, columns
 
 
-def network_image(rgb: NDArray[np.floating] | NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
+def network_image(rgb: Array | NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
     """The picture as the network takes it: 8 bits, resized bilinearly by Pillow, in [-1, 1].
 
     Args:
@@ -174,10 +175,10 @@ def published_depth(mean_log_depth: Tensor) -> Tensor:
 
 def predict_log_depth(
     model: DepthFM,
-    rgb: NDArray[np.floating] | NDArray[np.uint8],
+    rgb: Array | NDArray[np.uint8],
     *,
-    depth: NDArray[np.floating] | None = None,
-    known: NDArray[np.bool_] | None = None,
+    depth: Array | None = None,
+    known: Mask | None = None,
     num_inference_steps: int = 2,
     ensemble_size: int = 4,
     processing_resolution: int = 0,
@@ -237,9 +238,7 @@ class MetricDepth:
     normals: NDArray[np.float32] | None = None
 
 
-def metric_depth(
-    prediction: LogDepth, depth: NDArray[np.floating], known: NDArray[np.bool_], camera: Cameras | None = None
-) -> MetricDepth:
+def metric_depth(prediction: LogDepth, depth: Array, known: Mask, camera: Cameras | None = None) -> MetricDepth:
     """Fits scale and shift of log depth robustly to known pixels (the paper's evaluation fits by least squares, in the
     same space) and takes the exponential.
 

@@ -34,13 +34,7 @@ WITHOUT_EFFECT = {  # on the weights or on inference
     "num_attention_blocks",
     "disable_middle_self_attn",
 }
-OTHERS = {
-    "num_heads",
-    "num_head_channels",
-    "use_linear_in_transformer",
-    "transformer_depth",
-    "context_dim",
-}
+OTHERS = {"num_heads", "num_head_channels", "use_linear_in_transformer", "transformer_depth", "context_dim"}
 
 RESNET = {
     "norm1": "in_layers.0",

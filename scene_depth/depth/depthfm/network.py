@@ -37,10 +37,7 @@ VAE = HubModel(
     "stable-diffusion-v1-5/stable-diffusion-v1-5",
     (
         HubFile(("vae/config.json", "config.json")),
-        HubFile(
-            tuple(f"{place}{WEIGHTS}{suffix}" for place in ("vae/", "") for suffix in (".safetensors", ".bin")),
-            "0.3 GB",
-        ),
+        HubFile(tuple(f"{place}{WEIGHTS}{suffix}" for place in ("vae/", "") for suffix in (".safetensors", ".bin")), "0.3 GB"),
     ),
 )
 DEPTH_CHANNELS, COMPLETION_CHANNELS = 8, 16

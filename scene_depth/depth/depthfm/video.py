@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import GlobalFit, fit_globally
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, predict
 from scene_depth.errors import InputError
 
@@ -31,8 +32,8 @@ class VideoFrame:
     """
 
     rgb: NDArray[np.float32]
-    depth: NDArray[np.floating] | None = None
-    known: NDArray[np.bool_] | None = None
+    depth: Array | None = None
+    known: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,7 @@ def video_depth(model: MonocularModel, frames: Iterable[VideoFrame], *, seed: in
 
 
 def fitted_frame(
-    predicted: MonocularMap,
-    previous: NDArray[np.floating] | None,
-    depth: NDArray[np.floating] | None = None,
-    known: NDArray[np.bool_] | None = None,
+    predicted: MonocularMap, previous: Array | None, depth: Array | None = None, known: Mask | None = None
 ) -> VideoDepth:
     """Scale and shift of log depth by a robust fit to the previous frame's depth and to known pixels.
 
@@ -124,9 +122,7 @@ class Flicker:
     pixels: int
 
 
-def measure_flicker(
-    depths: Sequence[NDArray[np.floating]], pictures: Sequence[NDArray[np.floating]] | None = None, still: float = STILL
-) -> Flicker:
+def measure_flicker(depths: Sequence[Array], pictures: Sequence[Array] | None = None, still: float = STILL) -> Flicker:
     """Measures the flicker of a video.
 
     A relative measure: 0.01 is a change of 1 % from frame to frame. The scale of the whole does not matter.

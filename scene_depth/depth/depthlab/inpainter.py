@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from scene_depth.depth.arrays import Array
 from scene_depth.depth.checks import InpaintingInput, check_least
 from scene_depth.depth.depthlab.networks import DepthLabModel
 from scene_depth.depth.depthlab.prediction import draw_noise, predict, predict_tiled
@@ -37,7 +38,6 @@ DEEP = 0.2  # radius of a hole in longer sides from which the start shines throu
 WIDE_RANGE = 30.0  # ratio of known depths from which a linear range leaves little for the near part
 STRAY = 0.5  # share of the range that the outermost 0.5 % of known depth may take
 THIN = 4.0  # ratio of sides from which CLIP sees less than a quarter of the picture
-Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,7 @@ from torch import Tensor, nn
 from scene_depth.depth.depthlab.conditioning import MappingLayer, load_empty_text, load_image_encoder
 from scene_depth.depth.depthlab.features import FeatureBank, connect
 from scene_depth.depth.depthlab.schedule import NoiseSchedule, noise_schedule
-from scene_depth.depth.depthlab.weights import (
-    EMPTY_TEXT,
-    ESTIMATION,
-    MAPPING,
-    MARKER,
-    REFERENCE,
-    DepthLabFiles,
-    find_depthlab,
-)
+from scene_depth.depth.depthlab.weights import EMPTY_TEXT, ESTIMATION, MAPPING, MARKER, REFERENCE, DepthLabFiles, find_depthlab
 from scene_depth.depth.latent.devices import DTYPES, check_conversion, choose_device, choose_dtype
 from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.depth.latent.sources import locate

@@ -99,13 +99,7 @@ def predict(
 
 @torch.inference_mode()
 def predict_tiled(
-    model: DepthLabModel,
-    view: PreparedView,
-    noise: tuple[Tensor, Tensor],
-    sampling: Sampling,
-    side: int,
-    *,
-    rows: int = 1,
+    model: DepthLabModel, view: PreparedView, noise: tuple[Tensor, Tensor], sampling: Sampling, side: int, *, rows: int = 1
 ) -> Tensor:
     """Decoded, normalised depth of one large view from overlapping tiles, blended where they meet.
 

@@ -17,12 +17,11 @@ from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 from scipy.spatial import QhullError
 from torch import Tensor
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.scattered import linear_fill, nearest_fill
 from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import resize_sparse_depth
 
-Array = NDArray[np.floating]
-Mask = NDArray[np.bool_]
 LEAST_SIDE = 64  # pixels to which thin pictures are padded, so that the deepest level of the UNet has a whole cell
 RANGE_GUARD = 1e-6  # added to the known range, so that constant depth stays finite
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.depth.masks.content import instances, segment, sensor_failures
 from scene_depth.depth.masks.drawn import (
     circles,
@@ -51,14 +52,12 @@ __all__ = [
     "training_mask",
 ]
 
-MaskFunction = Callable[
-    ["NDArray[np.float32] | None", "NDArray[np.floating]", int, "Cameras | None"], "NDArray[np.bool_]"
-]  # (rgb, depth, seed, camera) -> known
+MaskFunction = Callable[["Picture | None", "Array", int, "Cameras | None"], "Mask"]  # (rgb, depth, seed, camera) -> known
 
 _ATTEMPTS = 50
 
 
-def _by_shape(function: Callable[..., NDArray[np.bool_]], **parameters: float) -> MaskFunction:
+def _by_shape(function: Callable[..., Mask], **parameters: float) -> MaskFunction:
     return lambda rgb, depth, seed, camera: function(depth.shape, seed, **parameters)
 
 
@@ -109,13 +108,8 @@ def check_masks(names: Sequence[str], *, field: str = "masks", also: Sequence[st
 
 
 def known_mask(
-    name: str,
-    depth: NDArray[np.floating],
-    seed: int,
-    *,
-    rgb: NDArray[np.float32] | None = None,
-    camera: Cameras | None = None,
-) -> NDArray[np.bool_]:
+    name: str, depth: Array, seed: int, *, rgb: NDArray[np.float32] | None = None, camera: Cameras | None = None
+) -> Mask:
     """The known pixels of a frame with truth under a named strategy: the mask, where the truth is valid.
 
     A mask that leaves no valid pixel known (patches that fall into the sky of a LiDAR frame) is drawn again with the
@@ -153,6 +147,6 @@ def mask_seed(*names: str) -> int:
     return zlib.crc32("/".join(names).encode())
 
 
-def _valid(depth: NDArray[np.floating]) -> NDArray[np.bool_]:
-    valid: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
+def _valid(depth: Array) -> Mask:
+    valid: Mask = np.isfinite(depth) & (depth > 0)
     return valid

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError
 
@@ -18,9 +19,7 @@ LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # Rec. 709
 BREAKS = (0.05, 0.03, 0.02, 0.012, 0.007, 0.004)  # relative depth steps that part two segments, tried from large to small
 
 
-def segment(
-    depth: NDArray[np.floating], seed: int, smallest: float = 0.015, largest: float = 0.4, grow: int | None = None
-) -> NDArray[np.bool_]:
+def segment(depth: Array, seed: int, smallest: float = 0.015, largest: float = 0.4, grow: int | None = None) -> Mask:
     """Everything but one whole object: a real depth-connected segment, grown by some pixels so that no rim is left over.
 
     Neighbours belong together unless their depth differs by more than a relative step; the step is lowered until a
@@ -47,9 +46,7 @@ def segment(
     return _without(labels == chosen, grow)
 
 
-def instances(
-    labels: NDArray[np.integer], seed: int, smallest: float = 0.005, largest: float = 0.5, grow: int = 2
-) -> NDArray[np.bool_]:
+def instances(labels: NDArray[np.integer], seed: int, smallest: float = 0.005, largest: float = 0.5, grow: int = 2) -> Mask:
     """Everything but one labelled object, DepthLab's object masks where a data set has instance labels.
 
     Args:
@@ -71,14 +68,14 @@ def instances(
 
 def sensor_failures(
     rgb: NDArray[np.float32] | None,
-    depth: NDArray[np.floating],
+    depth: Array,
     seed: int,
     darkest: float = 0.08,
     brightest: float = 0.03,
     blotches: float = 0.05,
     edge_step: float = 0.05,
     disparity: float = 0.04,
-) -> NDArray[np.bool_]:
+) -> Mask:
     """What a structured-light or stereo sensor loses: depth edges and their shadow, dark and bright surfaces, blotches.
 
     Shadow: a pixel is not seen by the second eye if some pixel s columns beside it, on one side, has a disparity larger
@@ -105,7 +102,7 @@ def sensor_failures(
     return ~lost
 
 
-def fill_nearest(depth: NDArray[np.floating]) -> NDArray[np.float64]:
+def fill_nearest(depth: Array) -> NDArray[np.float64]:
     """Depth with each invalid pixel replaced by the nearest valid one.
 
     Raises:
@@ -129,13 +126,13 @@ def _connected(depth: NDArray[np.float64], step: float) -> NDArray[np.int32]:
     return labels
 
 
-def _of_size(labels: NDArray[np.int32], valid: NDArray[np.bool_], smallest: float, largest: float) -> NDArray[np.intp]:
+def _of_size(labels: NDArray[np.int32], valid: Mask, smallest: float, largest: float) -> NDArray[np.intp]:
     """Labels by their share of the image, of which only pixels with truth count."""
     counts = np.bincount(labels[valid], minlength=labels.max() + 1)
     return np.flatnonzero((counts >= max(1, smallest * labels.size)) & (counts <= largest * labels.size))
 
 
-def _without(thing: NDArray[np.bool_], grow: int) -> NDArray[np.bool_]:
+def _without(thing: Mask, grow: int) -> Mask:
     """All but the thing with its holes filled and its rim widened, but never nothing."""
     whole = ndimage.binary_fill_holes(thing)
     if grow > 0:
@@ -143,13 +140,13 @@ def _without(thing: NDArray[np.bool_], grow: int) -> NDArray[np.bool_]:
     return ~whole if not whole.all() else ~thing
 
 
-def _edge_band(depth: NDArray[np.float64], step: float, reach: int) -> NDArray[np.bool_]:
+def _edge_band(depth: NDArray[np.float64], step: float, reach: int) -> Mask:
     highest, lowest = ndimage.maximum_filter(depth, 3), ndimage.minimum_filter(depth, 3)
-    band: NDArray[np.bool_] = ndimage.binary_dilation(highest > (1 + step) * lowest, iterations=reach)
+    band: Mask = ndimage.binary_dilation(highest > (1 + step) * lowest, iterations=reach)
     return band
 
 
-def _shadow(depth: NDArray[np.float64], disparity: float, toward_right: bool) -> NDArray[np.bool_]:
+def _shadow(depth: NDArray[np.float64], disparity: float, toward_right: bool) -> Mask:
     shift = disparity * np.median(depth) / depth
     if toward_right:
         shift = shift[:, ::-1]
@@ -160,7 +157,7 @@ def _shadow(depth: NDArray[np.float64], disparity: float, toward_right: bool) ->
     return hidden[:, ::-1] if toward_right else hidden
 
 
-def _lowest(values: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
+def _lowest(values: Array, share: float) -> Mask:
     chosen = np.zeros(values.shape, dtype=bool)
     chosen.flat[np.argsort(values, axis=None, kind="stable")[: round(share * values.size)]] = True
     return chosen

@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.arrays import Mask
 from scene_depth.errors import InputError
 
 NOMINAL_FOV_X = math.radians(60.0)  # used where no intrinsics are given; a common RGB-D camera
@@ -21,7 +21,7 @@ HDL64_AZIMUTH_STEP = math.radians(0.2)  # a 64-beam scanner at about 10 turns a 
 SIDES = ("left", "right", "top", "bottom")
 
 
-def random_share(shape: tuple[int, int], seed: int, share: float = 0.1) -> NDArray[np.bool_]:
+def random_share(shape: tuple[int, int], seed: int, share: float = 0.1) -> Mask:
     """Independent random pixels; exactly ``round(share * pixels)`` of them, at least one.
 
     Args:
@@ -31,9 +31,7 @@ def random_share(shape: tuple[int, int], seed: int, share: float = 0.1) -> NDArr
     return random_points(shape, seed, max(1, round(share * shape[0] * shape[1])))
 
 
-def random_points(
-    shape: tuple[int, int], seed: int, count: int = 500, valid: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
+def random_points(shape: tuple[int, int], seed: int, count: int = 500, valid: Mask | None = None) -> Mask:
     """A number of random pixels, as in the 500-point protocol of NYUv2 (Ma and Karaman 2018).
 
     Args:
@@ -49,7 +47,7 @@ def random_points(
     return known
 
 
-def sparse_points(shape: tuple[int, int], seed: int, lowest: float = 0.001, highest: float = 0.02) -> NDArray[np.bool_]:
+def sparse_points(shape: tuple[int, int], seed: int, lowest: float = 0.001, highest: float = 0.02) -> Mask:
     """Random pixels of a random share, by default the 0.1 to 2 % of DepthLab's training masks.
 
     Args:
@@ -69,7 +67,7 @@ def lidar_lines(
     azimuth_step: float = HDL64_AZIMUTH_STEP,
     largest_roll: float = math.radians(2.0),
     dropout: float = 0.1,
-) -> NDArray[np.bool_]:
+) -> Mask:
     """The pixels that a spinning LiDAR beside the camera would hit: ``beams`` lines in equal steps of elevation.
 
     The lines cover the whole height of the picture. Away from the optical axis they bend, as real scan lines do, since
@@ -112,9 +110,7 @@ def lidar_lines(
     return known
 
 
-def patches(
-    shape: tuple[int, int], seed: int, share: float = 0.05, smallest: float = 0.04, largest: float = 0.1
-) -> NDArray[np.bool_]:
+def patches(shape: tuple[int, int], seed: int, share: float = 0.05, smallest: float = 0.04, largest: float = 0.1) -> Mask:
     """Known squares at random places until a share of the image is known: the contiguous reading of "known ratio".
 
     Args:
@@ -147,7 +143,7 @@ def intrinsics(shape: tuple[int, int], camera: Cameras | None) -> tuple[float, f
 
 def strokes(
     shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 6), width: tuple[float, float] = (0.03, 0.12)
-) -> NDArray[np.bool_]:
+) -> Mask:
     """Holes along brush strokes: wandering lines with round joints.
 
     Args:
@@ -173,7 +169,7 @@ def strokes(
 
 def circles(
     shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 8), radius: tuple[float, float] = (0.04, 0.25)
-) -> NDArray[np.bool_]:
+) -> Mask:
     """Round holes.
 
     Args:
@@ -190,9 +186,7 @@ def circles(
     return _with_both(known)
 
 
-def squares(
-    shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 8), side: tuple[float, float] = (0.08, 0.4)
-) -> NDArray[np.bool_]:
+def squares(shape: tuple[int, int], seed: int, count: tuple[int, int] = (1, 8), side: tuple[float, float] = (0.08, 0.4)) -> Mask:
     """Square holes with sides along the axes.
 
     Args:
@@ -209,10 +203,10 @@ def squares(
     return _with_both(known)
 
 
-def mixture(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
+def mixture(shape: tuple[int, int], seed: int) -> Mask:
     """One, two or three of strokes, circles and squares together, as DepthLab trains with."""
     rng = np.random.default_rng(seed)
-    kinds: list[Callable[[tuple[int, int], int], NDArray[np.bool_]]] = [strokes, circles, squares]
+    kinds: list[Callable[[tuple[int, int], int], Mask]] = [strokes, circles, squares]
     chosen = rng.permutation(3)[: int(rng.integers(1, 4))]
     known = np.ones(shape, dtype=bool)
     for kind in chosen:
@@ -220,7 +214,7 @@ def mixture(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
     return _with_both(known)
 
 
-def silhouette(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest: float = 0.4) -> NDArray[np.bool_]:
+def silhouette(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest: float = 0.4) -> Mask:
     """One hole with a smooth random outline, as if an object were removed.
 
     The outline is r(angle) = exp of a random Fourier series of order 6 about a centre inside the image, stretched and
@@ -248,7 +242,7 @@ def silhouette(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest
     return _with_both(known)
 
 
-def rectangle(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest: float = 0.4) -> NDArray[np.bool_]:
+def rectangle(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest: float = 0.4) -> Mask:
     """One rectangular hole of a random share and aspect somewhere inside the image.
 
     Args:
@@ -268,7 +262,7 @@ def rectangle(shape: tuple[int, int], seed: int, smallest: float = 0.1, largest:
     return _with_both(known)
 
 
-def half_image(shape: tuple[int, int], seed: int, side: str | None = None, share: float = 0.5) -> NDArray[np.bool_]:
+def half_image(shape: tuple[int, int], seed: int, side: str | None = None, share: float = 0.5) -> Mask:
     """One side of the image is known, the other is to be outpainted.
 
     Args:
@@ -293,7 +287,7 @@ def half_image(shape: tuple[int, int], seed: int, side: str | None = None, share
     return _with_both(known)
 
 
-def training_mask(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
+def training_mask(shape: tuple[int, int], seed: int) -> Mask:
     """One mask of DepthLab's training distribution: strokes, circles, squares, a mixture, random points or a silhouette.
 
     The paper names the strategies and not their shares; here each is as likely as the others. Where instance labels
@@ -304,7 +298,7 @@ def training_mask(shape: tuple[int, int], seed: int) -> NDArray[np.bool_]:
     return strategies[int(rng.integers(len(strategies)))](shape, int(rng.integers(2**31)))
 
 
-def _with_both(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _with_both(known: Mask) -> Mask:
     """Strokes can miss the picture and large holes can swallow it; then the centre pixel, or a corner, is turned over."""
     if known.all():
         known[known.shape[0] // 2, known.shape[1] // 2] = False

@@ -17,6 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction
@@ -107,7 +108,7 @@ class RefinedInpainter(DepthModel):
         return np.where(view.known, 0, change).astype(np.float32), error
 
 
-def _distance(known: NDArray[np.bool_]) -> NDArray[np.floating]:
+def _distance(known: Mask) -> Array:
     """Distance to known depth in pixels of the working view  # [H, W]"""
     height, width = known.shape
     distance: NDArray[np.float64] = ndimage.distance_transform_edt(~known)
@@ -128,9 +129,7 @@ class WorkingView:
     unit: float
 
 
-def working_view(
-    solver: SolverInpainter, rgb: NDArray[np.floating] | None, inverse: NDArray[np.float64], known: NDArray[np.bool_]
-) -> WorkingView:
+def working_view(solver: SolverInpainter, rgb: Array | None, inverse: NDArray[np.float64], known: Mask) -> WorkingView:
     """Reduces a view, solves it and describes the result.
 
     Args:
@@ -155,7 +154,7 @@ def working_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def reduced(planes: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
+def reduced(planes: Array, size: tuple[int, int]) -> NDArray[np.float64]:
     """Means over the areas of the larger pixels  # [C, H, W] -> [C, h, w]"""
     if planes.shape[1:] == size:
         return np.asarray(planes, dtype=np.float64)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.solver.problem import Problem, Solution
 from scene_depth.kernels import EXACT, kernel
 
@@ -82,7 +83,7 @@ def find_candidates(problem: Problem, solution: Solution) -> Candidates:
     return Candidates(values.astype(np.float32), features.astype(np.float32))
 
 
-def _roughness(problem: Problem) -> tuple[NDArray[np.floating], float]:
+def _roughness(problem: Problem) -> tuple[Array, float]:
     """How badly known pixels are told by the known ones around them, in log inverse depth: nearby  # [H, W]; all over"""
     known = problem.known
     others = find_neighbours(problem.values, known, own=False).mean(problem.values)
@@ -95,7 +96,7 @@ def _roughness(problem: Problem) -> tuple[NDArray[np.floating], float]:
     return np.where(share > 1e-6, total / np.maximum(share, 1e-6), everywhere), everywhere
 
 
-def _slope(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def _slope(values: Array) -> Array:
     """Change from pixel to pixel; 0 along a side of one pixel."""
     parts = [np.gradient(values, axis=axis) for axis in (0, 1) if values.shape[axis] > 1]
     return np.sqrt(sum((part**2 for part in parts), np.zeros_like(values)))
@@ -153,7 +154,7 @@ class Neighbours:
         return np.where(closer, row, column)
 
 
-def find_neighbours(values: NDArray[np.float32], known: NDArray[np.bool_], *, own: bool = True) -> Neighbours:
+def find_neighbours(values: NDArray[np.float32], known: Mask, *, own: bool = True) -> Neighbours:
     """Looks from every pixel in four directions.
 
     Args:

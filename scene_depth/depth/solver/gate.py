@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.depth.arrays import Mask
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
@@ -55,7 +56,7 @@ class Gate:
                 raise InputError(field.name, f"shape {value.shape} of {value.dtype}", f"finite float32 of shape {shape}")
 
     def mix(
-        self, candidates: Candidates, known: NDArray[np.bool_], threads: int | None = None
+        self, candidates: Candidates, known: Mask, threads: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The candidates, weighted, where depth is hidden; the first one elsewhere.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.depth.arrays import Mask
 from scene_depth.kernels import EXACT, kernel, subroutine
 
 
@@ -26,7 +27,7 @@ class GeodesicMap:
     source: NDArray[np.int32]
 
 
-def geodesic_map(guide: NDArray[np.float32], known: NDArray[np.bool_], order: NDArray[np.float32], price: float) -> GeodesicMap:
+def geodesic_map(guide: NDArray[np.float32], known: Mask, order: NDArray[np.float32], price: float) -> GeodesicMap:
     """Shortest paths from the known pixels.
 
     Args:

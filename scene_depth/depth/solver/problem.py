@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.solver.geodesic import GeodesicMap
 
 RANGE = 1e6  # inverse depths this many times above or below the median are treated as at this limit (float32 squares)
@@ -38,7 +39,7 @@ class Problem:
     """
 
     values: NDArray[np.float32]
-    known: NDArray[np.bool_]
+    known: Mask
     guide: NDArray[np.float32]
     distance: NDArray[np.float32]
     nearest: NDArray[np.int64]
@@ -50,7 +51,7 @@ class Problem:
         return below * float(inside.min()), above * float(inside.max())
 
 
-def make_problem(inverse: NDArray[np.float64], known: NDArray[np.bool_], guide: NDArray[np.float32]) -> Problem:
+def make_problem(inverse: NDArray[np.float64], known: Mask, guide: NDArray[np.float32]) -> Problem:
     """Brings inverse depth into the solver's unit.
 
     The unit is a power of two, so that depth times a power of two gives the same bits times that power.
@@ -85,7 +86,7 @@ class Solution:
     expected: NDArray[np.float32] | None = None
 
 
-def lab(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
+def lab(rgb: Array) -> NDArray[np.float32]:
     """CIE L*a*b* (D65) of sRGB colours, divided by 100, so that a distance of 1 is black against white.
 
     Args:
@@ -103,7 +104,7 @@ def lab(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.stack([1.16 * y - 0.16, 5.0 * (x - y), 2.0 * (y - z)]).astype(np.float32)
 
 
-def color_guide(rgb: NDArray[np.floating] | None, shape: tuple[int, int]) -> NDArray[np.float32]:
+def color_guide(rgb: Array | None, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Smoothed L*a*b* planes, or one empty plane without a picture  # [channels, H, W]"""
     if rgb is None:
         return np.zeros((1, *shape), dtype=np.float32)
