@@ -142,7 +142,7 @@ def sample(
     image_latents = encode(model.vae, images).float()
     condition = image_latents
     if maps is not None:
-        encoded = encode(model.vae, maps.flatten(0, 1)).float().view(len(images), -1, *image_latents.shape[2:])
+        encoded = encode(model.vae, maps.flatten(0, 1)).float().reshape(len(images), -1, *image_latents.shape[2:])
         condition = torch.cat([image_latents, encoded], dim=1)
     if noise is None:
         noise = standard_normal((len(images) * ensemble_size, *image_latents.shape[1:]), seed)
@@ -154,7 +154,7 @@ def sample(
         final = euler(partial(model.velocity, condition=fixed), start, num_inference_steps)
         latents.append(final)
         depths.append(decode(model.vae, final).float()[:, 0])
-    by_picture = (torch.cat(parts).view(len(images), ensemble_size, *parts[0].shape[1:]) for parts in (latents, depths))
+    by_picture = (torch.cat(parts).reshape(len(images), ensemble_size, *parts[0].shape[1:]) for parts in (latents, depths))
     return Samples(*by_picture)
 
 
