@@ -94,7 +94,7 @@ def _sample(name: str, folder: Path, on_progress: OnProgress) -> Path:
     except ImportError as error:
         accepted = "a checkout with its folder scenes, or the package scene_depth_synthetic, which draws them"
         raise InputError("sample scene", f"no {name}", accepted) from error
-    write_sample_scene(folder / name, sample_scene(name), on_progress=on_progress)
+    end_if_stopped(write_sample_scene(folder / name, sample_scene(name), on_progress=on_progress))
     return folder / name
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scene_depth_synthetic.cli import scenes
+from scene_depth_synthetic.cli import Composite, Run
 from scene_depth_synthetic.composited import Composited, composite_object, write_composited
 from scene_depth_synthetic.composited.drawing import KINDS, object_for
 
@@ -186,14 +186,25 @@ def test_a_folder_is_read_back_with_its_truth_and_split(tmp_path: Path, composit
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_transforms(tmp_path / "scene", room())
-    scenes("composite", str(tmp_path / "scene"), tmp_path / "out", threads=1, seed=2, held_out_every=2)
+    Composite(tmp_path / "scene", tmp_path / "out", seed=2, held_out_every=2, running=Run(threads=1)).run()
     assert "ball on a drum in 5 of 5 views, 3 of them held out" in capsys.readouterr().out
     assert len(read_scene(tmp_path / "out", split="test")) == 3
     with pytest.raises(InputError, match="new or empty"):
-        scenes("composite", str(tmp_path / "scene"), tmp_path / "out")
+        Composite(tmp_path / "scene", tmp_path / "out").run()
     with pytest.raises(InputError, match="held_out_every"):
-        scenes("composite", str(tmp_path / "scene"), tmp_path / "other", threads=1, held_out_every=1)
+        Composite(tmp_path / "scene", tmp_path / "other", held_out_every=1).run()
     assert not (tmp_path / "other").exists()
+
+
+def test_a_stopped_drawing_leaves_the_other_views_as_they_were(composited: Composited) -> None:
+    found = composite_object(room(), seed=0, threads=1, on_progress=lambda now: now.done < 2)
+    assert composited.finished
+    assert not found.finished
+    assert [bool(each.mask().any()) for each in found.scene.views] == [True, True, False, False, False]
+    for full, removed, original in zip(found.scene.views[2:], found.removed.views[2:], room().views[2:], strict=True):
+        assert full.name == removed.name
+        assert np.array_equal(full.image(), original.image())
+        assert np.array_equal(full.depth(), original.depth())
 
 
 def test_bad_scenes_are_refused(tmp_path: Path, composited: Composited) -> None:

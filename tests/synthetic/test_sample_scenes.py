@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from nerfstudio_parser import parse_with_nerfstudio
-from scene_depth_synthetic.cli import scenes
+from scene_depth_synthetic.cli import Make, Run
 from scene_depth_synthetic.samples import SAMPLE_SCENES
-from scene_depth_synthetic.samples.writer import capture, sample_scene, write_sample_scene
+from scene_depth_synthetic.samples.writer import SampleReport, capture, sample_scene, write_sample_scene
 
+from scene_depth.cli.app import GROUP, main
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import count_sightings
 from scene_depth.io.scenes import read_scene
+from scene_depth.work import Progress
 
 SCENES = Path(__file__).resolve().parents[2] / "scenes"
 LARGEST_BYTES = 12e6
+SCENES_COMMAND = EntryPoint("scenes", "scene_depth_synthetic.cli:scenes", GROUP)
 
 
 def test_all_scenes_together_are_small() -> None:
@@ -79,7 +84,7 @@ def test_nerfstudio_reads_a_scene(tmp_path: Path) -> None:
 def test_the_command_writes_a_scene_twice_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     contents = []
     for threads in (1, 2):
-        scenes("make", "table", tmp_path / "out", scale=0.1, threads=threads)
+        Make("table", tmp_path / "out", scale=0.1, running=Run(threads=threads)).run()
         files = sorted(path for path in (tmp_path / "out" / "table").rglob("*") if path.is_file())
         contents.append({str(path.relative_to(tmp_path)): path.read_bytes() for path in files})
     assert contents[0] == contents[1]
@@ -89,18 +94,41 @@ def test_the_command_writes_a_scene_twice_with_the_same_bytes(tmp_path: Path, ca
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field"),
+    ("options", "field"),
     [
-        (("make", "cave"), "name"),
-        (("make", "all", 0.0), "scale"),
-        (("make", "table", 1.0, 0), "threads"),
+        ({"name": "cave"}, "name"),
+        ({"name": "all", "scale": 0.0}, "scale"),
+        ({"name": "table", "running": Run(threads=0)}, "threads"),
     ],
 )
-def test_bad_arguments_are_refused_before_anything_is_written(tmp_path: Path, arguments: tuple, field: str) -> None:
-    action, name, *rest = arguments
+def test_bad_arguments_are_refused_before_anything_is_written(tmp_path: Path, options: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError, match=field):
-        scenes(action, name, tmp_path / "out", *rest)
+        Make(output=tmp_path / "out", **options).run()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("interrupt", [False, True])
+def test_a_stopped_drawing_says_so_and_is_drawn_over_by_the_same_call(tmp_path: Path, interrupt: bool) -> None:
+    def stop_at_third(now: Progress) -> bool:
+        if interrupt and now.done == 2:
+            raise KeyboardInterrupt
+        return now.done < 2
+
+    sample = sample_scene("table", 0.1)
+    report = write_sample_scene(tmp_path, sample, threads=1, on_progress=stop_at_third)
+    assert not report.finished
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["frame_00.jpg"]
+    assert not (tmp_path / "transforms.json").exists()
+    again = write_sample_scene(tmp_path, sample, threads=1, on_progress=lambda now: now.done < 4)
+    assert len(list((tmp_path / "images").iterdir())) == 2
+    assert not again.finished
+    assert json.loads((tmp_path / "recipe.json").read_text())["finished"] is False
+
+
+def test_the_command_turns_a_stopped_drawing_into_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scene_depth_synthetic.cli.write_sample_scene", lambda *_, **__: SampleReport({}, finished=False))
+    monkeypatch.setattr("scene_depth.cli.app.entry_points", lambda group: [SCENES_COMMAND])
+    assert main(["scenes", "make", "table", "--output", str(tmp_path / "out"), "--scale", "0.1"]) == 130
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_folder
 from scene_depth.io.transforms_json_output import write_transforms
 from scene_depth.scene import Scene, View
-from scene_depth.work import OnProgress, Progress
+from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_synthetic.composited.drawing import Appearance, object_for, standing_object
 from scene_depth_synthetic.composited.placement import Placement, find_placement
 from scene_depth_synthetic.procedural.dice import Dice
@@ -35,20 +35,23 @@ class Composited:
         removed: The same views, by the same names, as they were: the truth once the object is removed.
         object_name: What it is, in words.
         placement: Where it stands.
+        finished: False if the drawing was stopped before its end.
     """
 
     scene: Scene
     removed: Scene
     object_name: str
     placement: Placement
+    finished: bool = True
 
 
 @dataclass(frozen=True)
-class _Original:
-    """A view of the scene, loaded: 8-bit colours [H, W, 3], z-depth with 0 for unknown [H, W]."""
+class _Drawn:
+    """A view of the scene: 8-bit colours [H, W, 3], z-depth with 0 for unknown [H, W], and what it sees of the object."""
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32]
+    look: Appearance | None
 
 
 def composite_object(
@@ -68,46 +71,33 @@ def composite_object(
         seed: Chooses object and place; the same seed gives the same bits.
         size: Height of the object in scene units; by default 0.3 of the height of the pictures that see it.
         threads: Worker threads; the result does not depend on them.
-        on_progress: Called before each picture; False ends the drawing.
+        on_progress: Called before each picture; False ends the drawing, and so does Ctrl-C. Views that were not reached are
+            left without the object.
 
     Raises:
         InputError: If a view has no photo or no depth, the size is not positive, or nothing can stand anywhere.
-        KeyboardInterrupt: If it was stopped; nothing is written before the end.
     """
     _check(scene, seed, size)
     name, piece = object_for(seed)
-    slenderness = max(piece.width, piece.depth) / piece.height
-    placement = find_placement(scene, slenderness, size=size, seed=seed)
+    placement = find_placement(scene, max(piece.width, piece.depth) / piece.height, size=size, seed=seed)
     standing = standing_object(piece, placement, Dice(seed, 303).uniform(0.0, 6.28))
-    originals, seen = [], []
-    for index, view in enumerate(scene.views):
-        if on_progress is not None and on_progress(Progress("composite", index, len(scene), f"{name}: {view.name}")) is False:
-            raise KeyboardInterrupt
-        rgb = np.rint(np.clip(view.image(), 0, 1) * 255).astype(np.uint8)
-        originals.append(_Original(rgb, view.depth()))
-        look = standing.appearance(view.camera, seed=index, threads=threads)
-        seen.append(None if look is None else _not_hidden(look, originals[-1].depth))
-    seen = [look if look is None else _not_hidden(look, original.depth) for look, original in zip(seen, originals, strict=True)]
-    light = _light(seen, originals)
+    work, drawn = Work(on_progress), []
+    with work.stage("composite"):
+        for index, view in enumerate(scene.views):
+            if not work.report(Progress("composite", index, len(scene), f"{name}: {view.name}")):
+                break
+            rgb, depth = np.rint(np.clip(view.image(), 0, 1) * 255).astype(np.uint8), view.depth()
+            look = standing.appearance(view.camera, seed=index, threads=threads)
+            drawn.append(_Drawn(rgb, depth, None if look is None else _not_hidden(look, depth)))
+    light = _light(drawn)
     with_object, without = [], []
-    for view, original, look in zip(scene.views, originals, seen, strict=True):
-        picture = _composite(original, look, light)
-        png = str(PurePosixPath(view.name).with_suffix(".png"))
-        with_object.append(_view(view, png, picture.rgb, picture.depth, picture.mask))
-        without.append(_view(view, png, original.rgb, original.depth, None))
-    return Composited(
-        replace(scene, views=tuple(with_object), points=None),
-        replace(scene, views=tuple(without), points=None),
-        name,
-        placement,
-    )
-
-
-@dataclass(frozen=True)
-class _Picture:
-    rgb: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    for index, view in enumerate(scene.views):
+        plain = replace(view, name=str(PurePosixPath(view.name).with_suffix(".png")), load_mask=None)
+        pair = _composite(plain, drawn[index], light) if index < len(drawn) else (_with_empty_mask(plain), plain)
+        with_object.append(pair[0])
+        without.append(pair[1])
+    full, removed = (replace(scene, views=tuple(views), points=None) for views in (with_object, without))
+    return Composited(full, removed, name, placement, finished=not work.stopped)
 
 
 def _check(scene: Scene, seed: int, size: float | None) -> None:
@@ -140,13 +130,13 @@ def _not_hidden(look: Appearance, depth: NDArray[np.float32]) -> Appearance:
     return replace(look, coverage=np.where(front, look.coverage, 0).astype(np.float32), centered=look.centered & front)
 
 
-def _light(seen: list[Appearance | None], originals: list[_Original]) -> NDArray[np.float64]:
+def _light(views: list[_Drawn]) -> NDArray[np.float64]:
     """Factors on the object's radiance so that its mean is as bright as the windows around it  # [3]"""
     own, around = [], []
-    for look, original in zip(seen, originals, strict=True):
-        if look is not None and (look.coverage > 0.5).any():
-            own.append(look.radiance[look.coverage > 0.5].mean(axis=0))
-            around.append(_linear(original.rgb[look.rows, look.columns]).reshape(-1, 3).mean(axis=0))
+    for view in views:
+        if view.look is not None and (view.look.coverage > 0.5).any():
+            own.append(view.look.radiance[view.look.coverage > 0.5].mean(axis=0))
+            around.append(_linear(view.rgb[view.look.rows, view.look.columns]).reshape(-1, 3).mean(axis=0))
     if not own:
         return np.ones(3)
     color = np.mean(around, axis=0)
@@ -155,27 +145,26 @@ def _light(seen: list[Appearance | None], originals: list[_Original]) -> NDArray
     return np.asarray(brightness / max(float(np.mean(own)), 1e-6) * cast)
 
 
-def _composite(original: _Original, look: Appearance | None, light: NDArray[np.float64]) -> _Picture:
-    rgb, depth, mask = original.rgb.copy(), original.depth.copy(), np.zeros(original.depth.shape, dtype=bool)
-    if look is None:
-        return _Picture(rgb, depth, mask)
-    window = (look.rows, look.columns)
-    share = look.coverage.astype(np.float64)[..., None]
-    blended = share * _shoulder(look.radiance * light) + (1 - share) * _linear(original.rgb[window])
-    mask[window] = look.coverage > 0
-    rgb[window] = np.where(mask[window][..., None], _encoded(blended), rgb[window])
-    depth[window] = np.where(look.centered, look.depth, depth[window])
-    return _Picture(rgb, depth, mask)
+def _composite(view: View, drawn: _Drawn, light: NDArray[np.float64]) -> tuple[View, View]:
+    """A view with the object, and as it was."""
+    rgb, depth, mask = drawn.rgb.copy(), drawn.depth.copy(), np.zeros(drawn.depth.shape, dtype=bool)
+    if (look := drawn.look) is not None:
+        window = (look.rows, look.columns)
+        share = look.coverage.astype(np.float64)[..., None]
+        blended = share * _shoulder(look.radiance * light) + (1 - share) * _linear(drawn.rgb[window])
+        mask[window] = look.coverage > 0
+        rgb[window] = np.where(mask[window][..., None], _encoded(blended), rgb[window])
+        depth[window] = np.where(look.centered, look.depth, depth[window])
+    return _loaded(view, rgb, depth, mask), _loaded(view, drawn.rgb, drawn.depth, None)
 
 
-def _view(view: View, name: str, rgb: NDArray[np.uint8], depth: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> View:
-    return View(
-        name=name,
-        camera=view.camera,
-        load_image=lambda: rgb.astype(np.float32) / np.float32(255),
-        load_mask=None if mask is None else lambda: mask,
-        load_depth=lambda: depth,
-    )
+def _with_empty_mask(view: View) -> View:
+    return replace(view, load_mask=lambda: np.zeros((view.camera.height, view.camera.width), dtype=bool))
+
+
+def _loaded(view: View, rgb: NDArray[np.uint8], depth: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> View:
+    load_mask = None if mask is None else lambda: mask
+    return View(view.name, view.camera, lambda: rgb.astype(np.float32) / np.float32(255), load_mask, lambda: depth)
 
 
 def _shoulder(linear: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -201,20 +190,6 @@ RECIPE, REMOVED = "recipe.json", "removed"
 HELD_OUT_EVERY = 8
 
 
-def held_out_names(composited: Composited, every: int = HELD_OUT_EVERY) -> list[str]:
-    """Every ``every``-th of the views that show the object, in order of their names: others would measure nothing.
-
-    Raises:
-        InputError: If that leaves no view to train on.
-    """
-    check_every(every)
-    showing = sorted(view.name for view in composited.scene.views if view.mask().any())
-    chosen = showing[::every]
-    if len(chosen) == len(composited.scene):
-        raise InputError("held_out_every", every, "a number that leaves views to train on")
-    return chosen
-
-
 def check_every(every: int) -> None:
     """Raises InputError if every view would be held out, or none."""
     if every < 2:
@@ -232,7 +207,7 @@ def write_composited(
     Args:
         path: New or empty folder, which appears whole or not at all.
         composited: The scene.
-        every: See ``held_out_names``.
+        every: Each such one of the views that show the object, by name, is held out: others would measure nothing.
         recipe: How it was made, for ``recipe.json``.
 
     Returns:
@@ -241,7 +216,11 @@ def write_composited(
     Raises:
         InputError: If the folder is not empty or cannot be written, or no view is left to train on.
     """
-    held_out = held_out_names(composited, every)
+    check_every(every)
+    names = [view.name for view in composited.scene.views if view.mask().any()]
+    held_out = sorted(names)[::every]
+    if len(held_out) == len(composited.scene):
+        raise InputError("held_out_every", every, "a number that leaves views to train on")
     placement = composited.placement
     content = {
         **(recipe or {}),
@@ -251,7 +230,7 @@ def write_composited(
         "height": placement.height,
         "on_a_level_surface": placement.level,
         "views": len(composited.scene),
-        "views_with_the_object": sum(bool(view.mask().any()) for view in composited.scene.views),
+        "views_with_the_object": len(names),
         "held_out": held_out,
         "held_out_every": every,
         "object_share_of_image": {view.name: round(float(view.mask().mean()), 4) for view in composited.scene.views},

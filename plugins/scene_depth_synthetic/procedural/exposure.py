@@ -11,6 +11,7 @@ from scene_depth.kernels import EXACT, kernel, subroutine
 from scene_depth_synthetic.procedural.exact_math import srgb_from_linear
 from scene_depth_synthetic.procedural.renderer import Rendering
 
+BRIGHT = 0.48  # linear value of the brightest tenth of a picture
 SHOULDER = 0.7  # linear values above are compressed, so that highlights keep some shape
 
 
@@ -68,11 +69,8 @@ def _smooth_rows(light, depth, normals, step, strength, out):
                     v, u = y + dy * step, x + dx * step
                     if v < 0 or v >= height or u < 0 or u >= width or depth[v, u] == 0.0:
                         continue
-                    cosine = (
-                        normals[y, x, 0] * normals[v, u, 0]
-                        + normals[y, x, 1] * normals[v, u, 1]
-                        + normals[y, x, 2] * normals[v, u, 2]
-                    )
+                    cosine = normals[y, x, 0] * normals[v, u, 0] + normals[y, x, 1] * normals[v, u, 1]
+                    cosine += normals[y, x, 2] * normals[v, u, 2]
                     near = 1.0 - abs(depth[v, u] - z) / (0.03 * z * step)
                     if cosine <= 0.85 or near <= 0.0:
                         continue
@@ -84,38 +82,32 @@ def _smooth_rows(light, depth, normals, step, strength, out):
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = r / total, g / total, b / total
 
 
-def smoothed_radiance(rendering: Rendering, *, passes: int = 2) -> NDArray[np.float32]:
+def smoothed_radiance(rendering: Rendering) -> NDArray[np.float32]:
     """Radiance with the noise of the lighting smoothed along surfaces; textures and edges stay (a-trous wavelet filter,
-    Dammertz et al. 2010, on irradiance and gloss alone).
-
-    Args:
-        passes: Each doubles the reach, from two pixels.
-
-    Returns:
-        Linear radiance  # [H, W, 3]
+    Dammertz et al. 2010, on irradiance and gloss alone). Linear  # [H, W, 3]
     """
-    irradiance, gloss = (_smoothed(light, rendering, passes) for light in (rendering.irradiance, rendering.gloss))
+    irradiance, gloss = (_smoothed(light, rendering) for light in (rendering.irradiance, rendering.gloss))
     return rendering.radiance + rendering.albedo * (irradiance - rendering.irradiance) + (gloss - rendering.gloss)
 
 
-def _smoothed(light: NDArray[np.float32], rendering: Rendering, passes: int) -> NDArray[np.float32]:
+def _smoothed(light: NDArray[np.float32], rendering: Rendering) -> NDArray[np.float32]:
     if not light.any():
         return light
     result = np.empty_like(light)
     _despeckle(light, result)
-    for i in range(passes):
+    # the first pass removes noise, the second reaches twice as far and heeds what edges of shadows have become visible
+    for step, strength in ((1, 1.5), (2, 0.25)):
         out = np.empty_like(light)
-        # the first pass removes noise, the later ones heed what edges of shadows have then become visible
-        _smooth_rows(result, rendering.depth, rendering.normals, 1 << i, 1.5 if i == 0 else 0.25, out)
+        _smooth_rows(result, rendering.depth, rendering.normals, step, strength, out)
         result = out
     return result
 
 
-def fitting_exposure(radiance: NDArray[np.float32], depth: NDArray[np.float32], target: float = 0.48) -> float:
-    """The factor that brings the brightest tenth of what is not sky to ``target`` (linear)."""
+def fitting_exposure(radiance: NDArray[np.float32], depth: NDArray[np.float32]) -> float:
+    """The factor that brings the brightest tenth of what is not sky to ``BRIGHT``."""
     seen = radiance[depth > 0] if (depth > 0).any() else radiance.reshape(-1, 3)
     luminance = np.sort(0.25 * (seen[:, 0] + 2.0 * seen[:, 1] + seen[:, 2]))
-    return target / max(float(luminance[int(0.9 * (len(luminance) - 1))]), 1e-6)
+    return BRIGHT / max(float(luminance[int(0.9 * (len(luminance) - 1))]), 1e-6)
 
 
 def develop(

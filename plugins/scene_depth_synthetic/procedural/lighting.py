@@ -83,15 +83,15 @@ def sample_light(lights, k, px, py, pz, s, t):
         Unit direction to it, distance, and radiance times solid angle over pi for each channel: times the cosine at the
         surface and its reflectance this is the radiance it reflects.
     """
-    kind = lights[k, 0]
+    kind, r, g, b = lights[k, 0], lights[k, 4], lights[k, 5], lights[k, 6]
     if kind == SUN:
         x, y, z = _around(lights[k, 1], lights[k, 2], lights[k, 3], lights[k, 13], s, t)
-        return x, y, z, FAR_AWAY, lights[k, 4] / math.pi, lights[k, 5] / math.pi, lights[k, 6] / math.pi
+        return x, y, z, FAR_AWAY, r / math.pi, g / math.pi, b / math.pi
     if kind == RECTANGLE:
-        a, b = 2.0 * s - 1.0, 2.0 * t - 1.0
-        x = lights[k, 1] + a * lights[k, 7] + b * lights[k, 10] - px
-        y = lights[k, 2] + a * lights[k, 8] + b * lights[k, 11] - py
-        z = lights[k, 3] + a * lights[k, 9] + b * lights[k, 12] - pz
+        s, t = 2.0 * s - 1.0, 2.0 * t - 1.0
+        x = lights[k, 1] + s * lights[k, 7] + t * lights[k, 10] - px
+        y = lights[k, 2] + s * lights[k, 8] + t * lights[k, 11] - py
+        z = lights[k, 3] + s * lights[k, 9] + t * lights[k, 12] - pz
         square = x * x + y * y + z * z
         distance = math.sqrt(square)
         # u x v has the length of a quarter of the area
@@ -101,22 +101,14 @@ def sample_light(lights, k, px, py, pz, s, t):
         facing = max(-(nx * x + ny * y + nz * z) / distance, 0.0)
         # irradiance over pi cannot exceed the radiance; without the bound a corner beside the light is all noise
         weight = min(4.0 * facing / (math.pi * max(square, 1e-6)), 1.5)
-        return (
-            x / distance,
-            y / distance,
-            z / distance,
-            distance,
-            lights[k, 4] * weight,
-            lights[k, 5] * weight,
-            lights[k, 6] * weight,
-        )
+        return x / distance, y / distance, z / distance, distance, r * weight, g * weight, b * weight
     x, y, z = lights[k, 1] - px, lights[k, 2] - py, lights[k, 3] - pz
     square = max(x * x + y * y + z * z, 1.0001 * lights[k, 13] * lights[k, 13])
     distance = math.sqrt(square)
     sine = lights[k, 13] / distance
     dx, dy, dz = _around(x / distance, y / distance, z / distance, sine / math.sqrt(1.0 - sine * sine), s, t)
     weight = 2.0 * (1.0 - math.sqrt(1.0 - sine * sine))  # solid angle over pi
-    return dx, dy, dz, distance - lights[k, 13], lights[k, 4] * weight, lights[k, 5] * weight, lights[k, 6] * weight
+    return dx, dy, dz, distance - lights[k, 13], r * weight, g * weight, b * weight
 
 
 @subroutine(EXACT)

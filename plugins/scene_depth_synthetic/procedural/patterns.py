@@ -25,6 +25,13 @@ from scene_depth_synthetic.procedural.exact_math import (
 
 
 @subroutine(EXACT)
+def _square_noise(ix, iy, iz, u, v, seed):
+    """Random values at the corners of a lattice square, blended with weights u and v."""
+    low = lerp(quick_cell(ix, iy, iz, seed), quick_cell(ix + 1, iy, iz, seed), u)
+    return lerp(low, lerp(quick_cell(ix, iy + 1, iz, seed), quick_cell(ix + 1, iy + 1, iz, seed), u), v)
+
+
+@subroutine(EXACT)
 def value_noise(x, y, z, seed):
     """Smooth noise in [0, 1] with features of size 1."""
     fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
@@ -33,17 +40,7 @@ def value_noise(x, y, z, seed):
     u = u * u * u * (u * (u * 6.0 - 15.0) + 10.0)
     v = v * v * v * (v * (v * 6.0 - 15.0) + 10.0)
     w = w * w * w * (w * (w * 6.0 - 15.0) + 10.0)
-    low = lerp(
-        lerp(quick_cell(ix, iy, iz, seed), quick_cell(ix + 1, iy, iz, seed), u),
-        lerp(quick_cell(ix, iy + 1, iz, seed), quick_cell(ix + 1, iy + 1, iz, seed), u),
-        v,
-    )
-    high = lerp(
-        lerp(quick_cell(ix, iy, iz + 1, seed), quick_cell(ix + 1, iy, iz + 1, seed), u),
-        lerp(quick_cell(ix, iy + 1, iz + 1, seed), quick_cell(ix + 1, iy + 1, iz + 1, seed), u),
-        v,
-    )
-    return lerp(low, high, w)
+    return lerp(_square_noise(ix, iy, iz, u, v, seed), _square_noise(ix, iy, iz + 1, u, v, seed), w)
 
 
 @subroutine(EXACT)

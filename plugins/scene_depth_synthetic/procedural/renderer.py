@@ -118,12 +118,8 @@ def arriving_radiance(g, materials, lights, sky, ambient, stack, points, i, bits
     lr, lg, lb = lr + ambient[0], lg + ambient[1], lb + ambient[2]
     glow = materials[m, EMISSION]
     limit = limit * max(ambient[0], max(ambient[1], ambient[2])) + 1e-3
-    er, eg, eb = (
-        r * lr + glow * materials[m, COLOR_A],
-        gr * lg + glow * materials[m, COLOR_A + 1],
-        b * lb + glow * materials[m, COLOR_A + 2],
-    )
-    return min(er, limit), min(eg, limit), min(eb, limit)
+    er, eg = r * lr + glow * materials[m, COLOR_A], gr * lg + glow * materials[m, COLOR_A + 1]
+    return min(er, limit), min(eg, limit), min(b * lb + glow * materials[m, COLOR_A + 2], limit)
 
 
 @subroutine(EXACT)
@@ -283,10 +279,8 @@ def _render_rows(top, bottom, scene, camera, points, lit, seed, radiance, albedo
                 length = math.sqrt(dx * dx + dy * dy + dz * dz)
                 ux, uy, uz = dx / length, dy / length, dz / length
                 if hit < 0:
-                    r, gr, bl = sky_radiance(sky, ux, uy, uz, True)
-                    total[0] += r
-                    total[1] += gr
-                    total[2] += bl
+                    for k, light in enumerate(sky_radiance(sky, ux, uy, uz, True)):
+                        total[k] += light
                     continue
                 px, py, pz = ox + t * dx, oy + t * dy, oz + t * dz
                 nx, ny, nz, sx, sy, sz, ar, ag, ab = surface_at(g, materials, hit, px, py, pz, ux, uy, uz, t * pixel)
@@ -298,24 +292,16 @@ def _render_rows(top, bottom, scene, camera, points, lit, seed, radiance, albedo
                     last = hit
                 glow = materials[int(primitives[hit, MATERIAL]), EMISSION]
                 keep = 1.0 - fresnel
-                total[0] += ar * (keep * er + glow) + hr
-                total[1] += ag * (keep * eg + glow) + hg
-                total[2] += ab * (keep * eb + glow) + hb
-                total[3] += keep * ar
-                total[4] += keep * ag
-                total[5] += keep * ab
-                total[6] += er
-                total[7] += eg
-                total[8] += eb
-                total[9] += hr
-                total[10] += hg
-                total[11] += hb
+                for k, (a, e, h) in enumerate(((ar, er, hr), (ag, eg, hg), (ab, eb, hb))):
+                    total[k] += a * (keep * e + glow) + h
+                    total[3 + k] += keep * a
+                    total[6 + k] += e
+                    total[9 + k] += h
                 if i == 0:
                     depth[y, x] = t
                     ids[y, x, 0], ids[y, x, 1] = int(primitives[hit, OBJECT]), int(primitives[hit, CATEGORY])
-                    normals[y, x, 0] = camera[0] * nx + camera[4] * ny + camera[8] * nz
-                    normals[y, x, 1] = camera[1] * nx + camera[5] * ny + camera[9] * nz
-                    normals[y, x, 2] = camera[2] * nx + camera[6] * ny + camera[10] * nz
+                    for k in range(3):
+                        normals[y, x, k] = camera[k] * nx + camera[4 + k] * ny + camera[8 + k] * nz
             for k in range(3):
                 radiance[y, x, k] = total[k] / samples
                 albedo[y, x, k] = total[3 + k] / samples

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth_synthetic.procedural.materials import Material
-from scene_depth_synthetic.procedural.primitives import (
+from scene_depth_synthetic.procedural.tracing import (
     BOX,
     CLOSED,
     FRUSTUM,
@@ -42,7 +42,7 @@ class Part:
     """One primitive, or one mesh.
 
     Attributes:
-        kind: Unit shape (``primitives``).
+        kind: Unit shape (``tracing``).
         matrix: Unit shape to the thing's frame; for a mesh its frame to the thing's  # [3, 4]
         frame: Metric frame of the texture to the thing's frame  # [3, 4]
         material: What it is made of.

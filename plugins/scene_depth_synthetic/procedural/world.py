@@ -12,10 +12,9 @@ from scene_depth.errors import InputError
 from scene_depth_synthetic.procedural.bvh import build_bvh
 from scene_depth_synthetic.procedural.lighting import LIGHT_ROW, Light, Sky
 from scene_depth_synthetic.procedural.materials import Material, material_table
-from scene_depth_synthetic.procedural.primitives import LATHE, QUAD, SPHERE, TORUS, TRIANGLE
 from scene_depth_synthetic.procedural.renderer import PackedScene
 from scene_depth_synthetic.procedural.shapes import Part, Piece, moved, profile_rows, triangles
-from scene_depth_synthetic.procedural.tracing import Geometry
+from scene_depth_synthetic.procedural.tracing import LATHE, QUAD, SPHERE, TORUS, TRIANGLE, Geometry
 from scene_depth_synthetic.procedural.transforms import Matrix, invert
 
 CLASSES = (
