@@ -25,21 +25,13 @@ GENERATION = 1
 
 @dataclass(frozen=True)
 class ProceduralFrame:
-    """One random frame, rendered when it is first loaded.
+    """One random frame, rendered when it is first loaded."""
 
-    Attributes:
-        kind: "room", "table_top" or "street".
-        seed: Of the world and the view.
-        size: Width and height.
-        samples: Rays a pixel for colour.
-        cache: Folder of kept frames, or None.
-    """
-
-    kind: str
-    seed: int
-    size: tuple[int, int]
-    samples: int = 4
-    cache: Path | None = None
+    kind: str  # "room", "table_top" or "street"
+    seed: int  # of the world and the view
+    size: tuple[int, int]  # width and height
+    samples: int = 4  # rays a pixel for colour
+    cache: Path | None = None  # folder of kept frames
     role: str = "train"
 
     @property

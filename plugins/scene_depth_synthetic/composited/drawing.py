@@ -15,31 +15,25 @@ from scene_depth_synthetic.composited.placement import Placement
 from scene_depth_synthetic.procedural import tableware
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.exposure import smoothed_radiance
-from scene_depth_synthetic.procedural.finishes import PALETTES, Palette, paint
+from scene_depth_synthetic.procedural.finishes import PALETTES, UPRIGHT, Palette, paint
 from scene_depth_synthetic.procedural.lighting import RECTANGLE, Light, Sky
 from scene_depth_synthetic.procedural.materials import CHECKS, DOTS, PLAIN, STRIPES, Material
 from scene_depth_synthetic.procedural.renderer import PackedScene, render
-from scene_depth_synthetic.procedural.shapes import Part, Piece, block, ellipsoid, moved
+from scene_depth_synthetic.procedural.shapes import ORIGIN, Part, Piece, block, ellipsoid, moved, sphere
 from scene_depth_synthetic.procedural.small_things import bear
 from scene_depth_synthetic.procedural.transforms import shift, turn_z
 from scene_depth_synthetic.procedural.world import Thing, World
 
 
 def object_for(seed: int) -> tuple[str, Piece]:
-    """An object and its name; the same seed gives the same object, and the kinds take turns.
-
-    Args:
-        seed: Whole number from 0.
-    """
-    dice = Dice(seed, 301)
-    names = list(KINDS)
-    name = names[seed % len(names)]
+    """An object and its name; the same seed from 0 gives the same object, and the kinds take turns."""
+    dice, name = Dice(seed, 301), list(KINDS)[seed % len(KINDS)]
     return name, KINDS[name](dice, dice.choice(PALETTES))
 
 
 def _striped_vase(dice: Dice, palette: Palette) -> Piece:
     a, b, c = dice.shuffled(palette)[:3]
-    glaze = Material(STRIPES, a, b, c, (0.05, 0.05), (0.5 * math.pi, 0.42, 0.1), dice.seed(), 0.1, 5)
+    glaze = Material(STRIPES, a, b, c, 0.05, (UPRIGHT, 0.42, 0.1), dice.seed(), 0.1, 5)
     return tableware.vase(0.1, 0.32, glaze, dice.below(3))
 
 
@@ -49,15 +43,15 @@ def _stack_of_boxes(dice: Dice, palette: Palette) -> Piece:
     for level in range(3):
         rise = dice.uniform(0.08, 0.12)
         skin = _patterned(dice, palette, (CHECKS, STRIPES, DOTS)[level])
-        box = block((side, dice.uniform(0.75, 1.0) * side, rise), (0.0, 0.0, 0.0), skin)
-        parts += moved([box], shift(0.0, 0.0, height), turn_z(dice.uniform(-0.5, 0.5)))
+        box = block((side, dice.uniform(0.75, 1.0) * side, rise), ORIGIN, skin)
+        parts += moved(box, shift(0.0, 0.0, height), turn_z(dice.uniform(-0.5, 0.5)))
         side, height = 0.8 * side, height + rise
     return Piece("box", parts, 0.28, 0.28, height)
 
 
 def _ball_on_a_drum(dice: Dice, palette: Palette) -> Piece:
     drum = tableware.vase(0.11, 0.14, _patterned(dice, palette, STRIPES), 2)
-    ball = ellipsoid((0.09, 0.09, 0.09), (0.0, 0.0, 0.21), _patterned(dice, palette, CHECKS))
+    ball = sphere(0.09, (0.0, 0.0, 0.21), _patterned(dice, palette, CHECKS))
     return Piece("toy", [*drum.parts, ball], 0.22, 0.22, 0.3)
 
 
@@ -69,8 +63,8 @@ def _soft_toy(dice: Dice, palette: Palette) -> Piece:
 
 def _patterned(dice: Dice, palette: Palette, pattern: int) -> Material:
     a, b, c = dice.shuffled(palette)[:3]
-    parameters = {STRIPES: (0.5 * math.pi, 0.45, 0.1), CHECKS: (0.06,), DOTS: (0.28,)}[pattern]
-    return Material(pattern, a, b, c, (0.06, 0.06), parameters, dice.seed(), 0.06, 4)
+    parameters = {STRIPES: (UPRIGHT, 0.45, 0.1), CHECKS: (0.06,), DOTS: (0.28,)}[pattern]
+    return Material(pattern, a, b, c, 0.06, parameters, dice.seed(), 0.06, 4)
 
 
 KINDS: dict[str, Callable[[Dice, Palette], Piece]] = {
@@ -91,58 +85,38 @@ REACH = 1.3  # of the object's half width, within which all of it lies
 
 @dataclass(frozen=True)
 class Appearance:
-    """The object in the window of a view in which it lies.
+    """The object in the window of a view in which it lies."""
 
-    Attributes:
-        rows, columns: The window.
-        radiance: Linear, of the covered part of each pixel, before exposure  # [h, w, 3]
-        coverage: Share of the pixel that the object covers, in 1/32  # [h, w]
-        depth: z-depth in scene units; at the pixel's centre, and where only the rim of the pixel is covered that of the
-            nearest neighbour  # [h, w]
-        centered: Whether the object lies at the pixel's centre  # [h, w] bool
-    """
-
-    rows: slice
+    rows: slice  # the window
     columns: slice
-    radiance: NDArray[np.float32]
-    coverage: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    centered: NDArray[np.bool_]
+    radiance: NDArray[np.float32]  # linear, of the covered part of each pixel, before exposure, [h, w, 3]
+    coverage: NDArray[np.float32]  # share of the pixel that the object covers, in 1/32, [h, w]
+    depth: NDArray[np.float32]  # z-depth in scene units; of the nearest neighbour where only the pixel's rim is covered, [h, w]
+    centered: NDArray[np.bool_]  # whether the object lies at the pixel's centre, [h, w] bool
 
 
 @dataclass(frozen=True)
 class StandingObject:
-    """An object at its place, ready to be drawn.
+    """An object at its place, ready to be drawn: in two soft lights, and as the same shape with radiance 1 all over."""
 
-    Attributes:
-        to_scene: Rotation and foot: rigid map from the object's frame, in scene units  # [4, 4]
-        unit: Scene units a metre of the object.
-        radius, height: Of a cylinder around it, in scene units.
-        lit: Its world with two soft lights.
-        glowing: The same shape with radiance 1 all over.
-    """
-
-    to_scene: NDArray[np.float64]
-    unit: float
-    radius: float
+    to_scene: NDArray[np.float64]  # [4, 4], rotation and foot: rigid map from the object's frame, in scene units
+    unit: float  # scene units a metre of the object
+    radius: float  # of a cylinder around it, in scene units
     height: float
     lit: PackedScene
     glowing: PackedScene
 
     def appearance(self, camera: Cameras, *, seed: int = 0, threads: int | None = None) -> Appearance | None:
-        """How a view sees the object; None if it is not in the picture.
-
-        Args:
-            camera: One camera of the scene.
-            seed: Of the noise of the light.
-            threads: Worker threads; the result does not depend on them.
-        """
+        """How a camera of the scene sees the object; None if it is not in the picture. ``seed`` is that of the light's noise."""
         window = self._window(camera)
         if window is None:
             return None
         rows, columns = window
         size = (columns.stop - columns.start, rows.stop - rows.start)
-        own = self._in_own_frame(camera).cropped(columns.start, rows.start, *size)
+        pose = np.linalg.inv(self.to_scene) @ camera.camera_to_world[0].double().cpu().numpy()
+        pose[:3, 3] /= self.unit
+        own = replace(camera, camera_to_world=torch.from_numpy(pose)[None], K=camera.K.double())  # in metres
+        own = own.cropped(columns.start, rows.start, *size)
         drawn = render(self.lit, own, samples=SAMPLES, lit_samples=LIT_SAMPLES, seed=seed, threads=threads)
         shape = render(self.glowing, own, samples=SAMPLES, lit_samples=1, seed=seed, threads=threads)
         coverage = (np.rint(shape.radiance[..., 0] * SAMPLES) / SAMPLES).astype(np.float32)
@@ -168,21 +142,9 @@ class StandingObject:
         right, bottom = min(camera.width, int(high[0])), min(camera.height, int(high[1]))
         return None if right <= left or bottom <= top else (slice(top, bottom), slice(left, right))
 
-    def _in_own_frame(self, camera: Cameras) -> Cameras:
-        """The camera in the object's frame and in metres."""
-        pose = np.linalg.inv(self.to_scene) @ camera.camera_to_world[0].double().cpu().numpy()
-        pose[:3, 3] /= self.unit
-        return replace(camera, camera_to_world=torch.from_numpy(pose)[None], K=camera.K.double())
-
 
 def standing_object(piece: Piece, placement: Placement, turn: float) -> StandingObject:
-    """The object at its place.
-
-    Args:
-        piece: The object; its z axis goes along the placement's up.
-        placement: Where.
-        turn: Angle about its axis in radians.
-    """
+    """The object at its place, its z axis along the placement's up, turned about it by an angle in radians."""
     unit = placement.height / piece.height
     parts = tuple(piece.parts)
     key = Light(RECTANGLE, (-0.9, -0.7, 1.5), (5.0, 4.8, 4.5), (0.0, 0.45, 0.0), (0.35, 0.0, 0.35))

@@ -31,23 +31,18 @@ AXIS = (0.05, 0.35, 0.65, 1.0)  # heights along the object at which it must be i
 MARGIN = 0.04  # of the picture's size, beside which a point does not count as in sight
 
 
+Array = NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Placement:
-    """Where an object stands, in the frame and unit of the scene.
+    """Where an object stands, in the frame and unit of the scene."""
 
-    Attributes:
-        foot: Point of the surface below its middle.
-        up: Unit vector along its axis, away from the surface.
-        height: Its height.
-        level: Whether the surface is level; on another one the object stands out from it.
-        views: Names of the views that see all of its axis.
-    """
-
-    foot: tuple[float, float, float]
-    up: tuple[float, float, float]
-    height: float
-    level: bool
-    views: tuple[str, ...]
+    foot: tuple[float, float, float]  # point of the surface below its middle
+    up: tuple[float, float, float]  # unit vector along its axis, away from the surface
+    height: float  # its height
+    level: bool  # whether the surface is level; on another one the object stands out from it
+    views: tuple[str, ...]  # names of the views that see all of its axis
 
 
 def find_placement(scene: Scene, slenderness: float, *, size: float | None = None, seed: int = 0) -> Placement:
@@ -72,13 +67,8 @@ def find_placement(scene: Scene, slenderness: float, *, size: float | None = Non
     points = _surface_points(cameras, depths)
     dice = Dice(seed, 302)
     feet = points[[dice.below(len(points)) for _ in range(CANDIDATES)]]
-    seen = np.stack(
-        [
-            sight(torch.from_numpy(feet), camera, depth, None, SAME_SURFACE).seen.numpy()
-            for camera, depth in zip(cameras, depths, strict=True)
-        ]
-    )
-    heights = [size or _fitting_height(foot, cameras, row) for foot, row in zip(feet, seen.T, strict=True)]
+    sights = [sight(torch.from_numpy(feet), *view, None, SAME_SURFACE).seen.numpy() for view in zip(cameras, depths, strict=True)]
+    heights = [size or _fitting_height(foot, cameras, seen) for foot, seen in zip(feet, np.stack(sights, axis=1), strict=True)]
     surfaces = _Surfaces(points, cKDTree(points))
     grounds = [surfaces.ground(foot, 0.5 * slenderness * height) for foot, height in zip(feet, heights, strict=True)]
     up = _vertical(grounds, _upward(cameras))
@@ -101,12 +91,8 @@ def find_placement(scene: Scene, slenderness: float, *, size: float | None = Non
             _, foot, axis, height, clear = dice.choice([entry for entry in found if entry[0] >= CLOSE_TO_BEST * best])
             names = tuple(scene.views[index].name for index in clear)
             return Placement(_tuple(foot), _tuple(axis), float(height), level, names)
-    raise InputError(
-        "scene",
-        "no surface that an object could stand on in sight of two views",
-        "overlapping views with depth",
-        file=scene.source,
-    )
+    lacking = "no surface that an object could stand on in sight of two views"
+    raise InputError("scene", lacking, "overlapping views with depth", file=scene.source)
 
 
 def _depths(scene: Scene) -> list[torch.Tensor]:
@@ -121,7 +107,7 @@ def _depths(scene: Scene) -> list[torch.Tensor]:
     return found
 
 
-def _surface_points(cameras: list[Cameras], depths: list[torch.Tensor]) -> NDArray[np.float64]:
+def _surface_points(cameras: list[Cameras], depths: list[torch.Tensor]) -> Array:
     """World points of a grid of pixels of all views  # [P, 3]"""
     found = []
     for camera, depth in zip(cameras, depths, strict=True):
@@ -131,13 +117,13 @@ def _surface_points(cameras: list[Cameras], depths: list[torch.Tensor]) -> NDArr
     return np.concatenate(found).astype(np.float64)
 
 
-def _upward(cameras: list[Cameras]) -> NDArray[np.float64]:
+def _upward(cameras: list[Cameras]) -> Array:
     """Mean of what is up in the pictures, a unit vector  # [3]"""
     mean = -np.mean([camera.camera_to_world[0, :3, 1].double().numpy() for camera in cameras], axis=0)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
 
 
-def _fitting_height(foot: NDArray[np.float64], cameras: list[Cameras], seen: NDArray[np.bool_]) -> float:
+def _fitting_height(foot: Array, cameras: list[Cameras], seen: NDArray[np.bool_]) -> float:
     """A height at which the object fills the wanted share of the pictures that see its foot."""
     extents = []
     for index in np.flatnonzero(seen):
@@ -150,10 +136,10 @@ def _fitting_height(foot: NDArray[np.float64], cameras: list[Cameras], seen: NDA
 class _Ground:
     """The plane below a foot: its unit normal of either sign, and the points that lie there  # [P, 3]"""
 
-    normal: NDArray[np.float64]
-    around: NDArray[np.float64]
+    normal: Array
+    around: Array
 
-    def top(self, axis: NDArray[np.float64], foot: NDArray[np.float64]) -> float:
+    def top(self, axis: Array, foot: Array) -> float:
         """How far the ground's noise rises above the foot; lower, it would cut the object's lower rim."""
         return float(np.percentile((self.around - foot) @ axis, 95))
 
@@ -162,10 +148,10 @@ class _Ground:
 class _Surfaces:
     """Points of all surfaces  # [P, 3]"""
 
-    points: NDArray[np.float64]
+    points: Array
     tree: cKDTree
 
-    def ground(self, foot: NDArray[np.float64], radius: float) -> _Ground | None:
+    def ground(self, foot: Array, radius: float) -> _Ground | None:
         """The plane that carries a round foot on all sides; None where there is none."""
         if radius <= 0:
             return None
@@ -183,7 +169,7 @@ class _Surfaces:
             return None
         return _Ground(directions[:, 0], around)
 
-    def is_free(self, foot: NDArray[np.float64], axis: NDArray[np.float64], height: float, radius: float, below: int) -> bool:
+    def is_free(self, foot: Array, axis: Array, height: float, radius: float, below: int) -> bool:
         """Whether nothing is in the object's room, but for stray points: fewer than a share of those below it."""
         room = self.points[self.tree.query_ball_point(foot + 0.55 * height * axis, 0.55 * height + radius)] - foot
         rise = room @ axis
@@ -191,7 +177,7 @@ class _Surfaces:
         return int((inside & (rise > 0.08 * height) & (rise < 1.05 * height)).sum()) <= INTRUSION * below
 
 
-def _vertical(grounds: list[_Ground | None], upward: NDArray[np.float64]) -> NDArray[np.float64]:
+def _vertical(grounds: list[_Ground | None], upward: Array) -> Array:
     """The direction near ``upward`` in which most planes face: floors and tables say better than cameras what is up  # [3]"""
     normals = [ground.normal * np.sign(ground.normal @ upward) for ground in grounds if ground is not None]
     normals = [normal for normal in normals if normal @ upward > NEARLY_UP]
@@ -204,7 +190,7 @@ def _vertical(grounds: list[_Ground | None], upward: NDArray[np.float64]) -> NDA
 
 
 def _in_sight(
-    foot: NDArray[np.float64], axis: NDArray[np.float64], height: float, cameras: list[Cameras], depths: list[torch.Tensor]
+    foot: Array, axis: Array, height: float, cameras: list[Cameras], depths: list[torch.Tensor]
 ) -> tuple[list[int], float]:
     """Views that see the whole axis before all surfaces, and how well all together do: 1 a view with it in the middle."""
     points = torch.from_numpy(foot + height * np.array(AXIS)[:, None] * axis)
@@ -222,6 +208,6 @@ def _in_sight(
     return clear, score
 
 
-def _tuple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _tuple(values: Array) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in values)
     return x, y, z

@@ -6,37 +6,16 @@ import math
 from dataclasses import replace
 
 from scene_depth_synthetic.procedural.dice import Dice
-from scene_depth_synthetic.procedural.finishes import (
-    Palette,
-    carpet,
-    cloth,
-    furniture_finish,
-    glowing,
-    metal,
-    paint,
-    painted,
-    wooden,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.materials import RUG, Material, blend, colors, scaled
-from scene_depth_synthetic.procedural.shapes import (
-    ORIGIN,
-    Part,
-    Piece,
-    Shelf,
-    block,
-    box,
-    cushion,
-    cylinder,
-    ellipsoid,
-    frustum,
-    moved,
-    rod,
-    round_piece,
-    sphere,
-    torus,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.small_things import monitor, shade_material
 from scene_depth_synthetic.procedural.transforms import circle, compose, shift, turn_x, turn_y, turn_z
+
+from scene_depth_synthetic.procedural.finishes import (  # isort: skip
+    Palette, carpet, cloth, furniture_finish, glowing, metal, paint, painted, wooden,
+)  # fmt: skip
+from scene_depth_synthetic.procedural.shapes import (  # isort: skip
+    ORIGIN, Part, Piece, Shelf, block, box, cushion, cylinder, ellipsoid, frustum, moved, rod, round_piece, sphere, torus,
+)  # fmt: skip
 
 SIDES = (-1.0, 1.0)
 STEELS = colors("#b08d45 #9a9da0 #2e2e30")  # brass, steel, iron

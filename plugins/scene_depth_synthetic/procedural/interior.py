@@ -20,18 +20,13 @@ WALL_THICKNESS = 0.16
 
 @dataclass(frozen=True)
 class Opening:
-    """A hole in a wall, in the wall's frame: x along it, z up, metres.
+    """A hole in a wall, in the wall's frame: x along it, z up, metres."""
 
-    Attributes:
-        left, right, bottom, top: Its edges.
-        window: Whether it is a window; else a doorway.
-    """
-
-    left: float
+    left: float  # its edges
     right: float
     bottom: float
     top: float
-    window: bool
+    window: bool  # whether it is a window; else a doorway
 
 
 def wall(length: float, height: float, openings: Sequence[Opening], material: Material, number: int) -> list[Part]:

@@ -20,22 +20,14 @@ FAR_AWAY = 1e4
 
 @dataclass(frozen=True)
 class Light:
-    """A light that is itself invisible; lamps and windows that are seen have a glowing material beside it.
+    """A light that is itself invisible; lamps and windows that are seen have a glowing material beside it."""
 
-    Attributes:
-        kind: RECTANGLE, BALL or SUN.
-        position: Centre; for the sun the direction towards it  # metres
-        color: Radiance of a rectangle or ball, irradiance of the sun on a surface that faces it.
-        u, v: Half sides of a rectangle, which shines to u x v  # metres
-        radius: Of a ball in metres; of the sun as the tangent of its angular radius.
-    """
-
-    kind: float
-    position: Vector
-    color: Vector
-    u: Vector = (0.0, 0.0, 0.0)
+    kind: float  # RECTANGLE, BALL or SUN
+    position: Vector  # centre; for the sun the direction towards it, metres
+    color: Vector  # radiance of a rectangle or ball, irradiance of the sun on a surface that faces it
+    u: Vector = (0.0, 0.0, 0.0)  # half sides of a rectangle, which shines to u x v, metres
     v: Vector = (0.0, 0.0, 0.0)
-    radius: float = 0.0
+    radius: float = 0.0  # of a ball in metres; of the sun as the tangent of its angular radius
 
     def row(self) -> NDArray[np.float64]:
         """The light as numbers for the kernels  # [LIGHT_ROW]"""
@@ -54,21 +46,14 @@ def tinted(tint: Vector, strength: float) -> Vector:
 
 @dataclass(frozen=True)
 class Sky:
-    """What rays meet that leave the scene; its depth is unknown.
+    """What rays meet that leave the scene; its depth is unknown."""
 
-    Attributes:
-        zenith, horizon, ground: Radiance above, at eye level, and below.
-        clouds: Share of the sky that is covered, 0 to 1.
-        seed: Of the clouds.
-        lights: Whether it lights surfaces; not in a room whose windows are lights already.
-    """
-
-    zenith: Vector = (0.25, 0.42, 0.75)
+    zenith: Vector = (0.25, 0.42, 0.75)  # radiance above, at eye level, and below
     horizon: Vector = (0.75, 0.82, 0.9)
     ground: Vector = (0.25, 0.24, 0.22)
-    clouds: float = 0.0
-    seed: int = 0
-    lights: bool = True
+    clouds: float = 0.0  # share of the sky that is covered, 0 to 1
+    seed: int = 0  # of the clouds
+    lights: bool = True  # whether it lights surfaces; not in a room whose windows are lights already
 
     def row(self) -> NDArray[np.float64]:
         """The sky as numbers for the kernels  # [12]"""

@@ -71,7 +71,7 @@ class Material:
         seed: Of the pattern's random numbers; that of the surface is added.
         specular: Strength of highlights of the lights.
         gloss: Sharpness of highlights: the exponent is 2 ** gloss.
-        mirror: Reflectance of the surroundings at normal incidence (Schlick's approximation makes it grow towards grazing).
+        mirror: Reflectance of the surroundings at normal incidence; by Schlick's approximation it grows towards grazing.
         emission: Radiance per unit of colour that the surface sends out by itself.
         casts_shadow: Whether it stops light; false for lamp shades and glass.
     """
@@ -101,70 +101,58 @@ class Material:
 
 
 @subroutine(EXACT)
-def _solid_weights(m, k, x, y, z, width, seed):
-    pattern, size = int(m[k, PATTERN]), m[k, SCALE_U]
-    x, y, z, width = x / size, y / size, z / size, width / size
+def _weights(pattern, p0, p1, p2, x, y, z, u, v, width, seed):
+    """Weights of the second and third colour, and brightness."""
     if pattern == PLAIN:
-        return patterns.plain(x, y, z, width, m[k, P0], seed)
+        return patterns.plain(x, y, z, width, p0, seed)
     if pattern == WOOD:
-        return patterns.wood(x, y, z, width, m[k, P0], m[k, P1], seed)
+        return patterns.wood(x, y, z, width, p0, p1, seed)
     if pattern == MARBLE:
-        return patterns.marble(x, y, z, width, m[k, P0], m[k, P1], seed)
+        return patterns.marble(x, y, z, width, p0, p1, seed)
     if pattern == MOTTLED:
-        return patterns.mottled(x, y, z, width, m[k, P0], m[k, P1], seed)
+        return patterns.mottled(x, y, z, width, p0, p1, seed)
     if pattern == SPECKLED:
-        return patterns.speckled(x, y, z, width, m[k, P0], m[k, P1], seed)
-    return patterns.foliage(x, y, z, width, m[k, P0], seed)
-
-
-@subroutine(EXACT)
-def _flat_weights(m, k, u, v, width, seed):
-    pattern = int(m[k, PATTERN])
+        return patterns.speckled(x, y, z, width, p0, p1, seed)
+    if pattern == FOLIAGE:
+        return patterns.foliage(x, y, z, width, p0, seed)
     if pattern == CHECKS:
-        return patterns.checks(u, v, width, m[k, P0], seed)
+        return patterns.checks(u, v, width, p0, seed)
     if pattern == STRIPES:
-        return patterns.stripes(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+        return patterns.stripes(u, v, width, p0, p1, p2, seed)
     if pattern == TILES:
-        return patterns.tiles(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+        return patterns.tiles(u, v, width, p0, p1, p2, seed)
     if pattern == BRICKS:
-        return patterns.bricks(u, v, width, m[k, P0], m[k, P1], seed)
+        return patterns.bricks(u, v, width, p0, p1, seed)
     if pattern == BOARDS:
-        return patterns.boards(u, v, width, m[k, P0], m[k, P1], m[k, P2], seed)
+        return patterns.boards(u, v, width, p0, p1, p2, seed)
     if pattern == TARTAN:
-        return patterns.tartan(u, v, width, m[k, P0], seed)
+        return patterns.tartan(u, v, width, p0, seed)
     if pattern == WEAVE:
-        return patterns.weave(u, v, width, m[k, P0], seed)
+        return patterns.weave(u, v, width, p0, seed)
     if pattern == DOTS:
-        return patterns.dots(u, v, width, m[k, P0], seed)
+        return patterns.dots(u, v, width, p0, seed)
     if pattern == COBBLES:
-        return patterns.cobbles(u, v, width, m[k, P0], m[k, P1], seed)
-    return patterns.chevrons(u, v, width, m[k, P0], seed)
-
-
-@subroutine(EXACT)
-def _picture_weights(m, k, u, v, width, seed):
-    pattern = int(m[k, PATTERN])
+        return patterns.cobbles(u, v, width, p0, p1, seed)
+    if pattern == CHEVRONS:
+        return patterns.chevrons(u, v, width, p0, seed)
     if pattern == POSTER:
-        return patterns.poster(u, v, width, m[k, P0], m[k, P1], seed)
+        return patterns.poster(u, v, width, p0, p1, seed)
     if pattern == PAGE:
-        return patterns.page(u, v, width, m[k, P0], m[k, P1], seed)
+        return patterns.page(u, v, width, p0, p1, seed)
     if pattern == LANDSCAPE:
-        return patterns.landscape(u, v, width, m[k, P0], seed)
+        return patterns.landscape(u, v, width, p0, seed)
     if pattern == RUG:
-        return patterns.rug(u, v, width, m[k, P0], seed)
-    return patterns.book_cover(u, v, width, m[k, P0], seed)
+        return patterns.rug(u, v, width, p0, seed)
+    return patterns.book_cover(u, v, width, p0, seed)
 
 
 @subroutine(EXACT)
 def surface_color(m, k, number, x, y, z, u, v, width):
     """Linear reflectance of row k of the materials at metric texture coordinates; ``number`` is that of the surface."""
-    pattern, seed = int(m[k, PATTERN]), int(m[k, SEED]) + 131 * number
-    if pattern < CHECKS:
-        second, third, light = _solid_weights(m, k, x, y, z, width, seed)
-    elif pattern < POSTER:
-        second, third, light = _flat_weights(m, k, u / m[k, SCALE_U], v / m[k, SCALE_V], width / m[k, SCALE_U], seed)
-    else:
-        second, third, light = _picture_weights(m, k, u / m[k, SCALE_U], v / m[k, SCALE_V], width / m[k, SCALE_U], seed)
+    su, sv, seed = m[k, SCALE_U], m[k, SCALE_V], int(m[k, SEED]) + 131 * number
+    second, third, light = _weights(
+        int(m[k, PATTERN]), m[k, P0], m[k, P1], m[k, P2], x / su, y / su, z / su, u / su, v / sv, width / su, seed
+    )
     first = max(1.0 - second - third, 0.0)
     r = light * (first * m[k, COLOR_A] + second * m[k, COLOR_B] + third * m[k, COLOR_C])
     g = light * (first * m[k, COLOR_A + 1] + second * m[k, COLOR_B + 1] + third * m[k, COLOR_C + 1])

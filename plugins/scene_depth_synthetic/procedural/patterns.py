@@ -13,15 +13,10 @@ from __future__ import annotations
 import math
 
 from scene_depth.kernels import EXACT, subroutine
-from scene_depth_synthetic.procedural.exact_math import (
-    hash_cell,
-    lerp,
-    quick_cell,
-    random_cell,
-    sincos,
-    smoothstep,
-    unit_from_bits,
-)
+
+from scene_depth_synthetic.procedural.exact_math import (  # isort: skip
+    hash_cell, lerp, quick_cell, random_cell, sincos, smoothstep, unit_from_bits,
+)  # fmt: skip
 
 
 @subroutine(EXACT)

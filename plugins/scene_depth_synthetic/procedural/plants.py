@@ -7,19 +7,12 @@ import math
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.finishes import paint, timber
 from scene_depth_synthetic.procedural.materials import FOLIAGE, Material, colors, scaled
-from scene_depth_synthetic.procedural.shapes import (
-    ORIGIN,
-    Part,
-    Piece,
-    cylinder,
-    ellipsoid,
-    frustum,
-    moved,
-    rod,
-    round_piece,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.tableware import stretched, vessel
 from scene_depth_synthetic.procedural.transforms import circle, shift, turn_x, turn_z, upright_along
+
+from scene_depth_synthetic.procedural.shapes import (  # isort: skip
+    ORIGIN, Part, Piece, cylinder, ellipsoid, frustum, moved, rod, round_piece,
+)  # fmt: skip
 
 GREENS = colors("#57713f #6d7f45 #46604a #7c8a58 #5a6b42 #858a52")
 TURN, GOLDEN = 2.0 * math.pi, 0.38196601  # a full turn in radians; the golden section of one

@@ -15,18 +15,11 @@ from scene_depth.kernels import EXACT, kernel, run_rows, subroutine
 from scene_depth_synthetic.procedural.exact_math import hash_cell, mix_bits, unit_from_bits
 from scene_depth_synthetic.procedural.lighting import cosine_direction, sample_light, sky_radiance
 from scene_depth_synthetic.procedural.materials import COLOR_A, EMISSION, GLOSS, MEAN, MIRROR, SPECULAR, surface_color
-from scene_depth_synthetic.procedural.tracing import (
-    CATEGORY,
-    FRAME,
-    MATERIAL,
-    OBJECT,
-    TEXTURE_NUMBER,
-    Geometry,
-    is_blocked,
-    nearest_hit,
-    surface_normals,
-    texture_coordinates,
-)
+
+from scene_depth_synthetic.procedural.tracing import (  # isort: skip
+    CATEGORY, FRAME, MATERIAL, OBJECT, TEXTURE_NUMBER, Geometry, is_blocked, nearest_hit, surface_normals, texture_coordinates,
+)  # fmt: skip
+
 
 SHIFT = np.uint64(0x9E3779B97F4A7C15)  # from one use of a pixel's bits to the next
 
@@ -210,21 +203,13 @@ NEAREST = 1e-4  # metres before the eye that are not drawn
 
 
 class PackedScene(NamedTuple):
-    """A scene for the kernels.
+    """A scene for the kernels."""
 
-    Attributes:
-        geometry: Primitives and their tree.
-        materials: One row a material  # [M, materials.ROW]
-        lights: One row a light  # [L, LIGHT_ROW]
-        sky: Row of the sky  # [12]
-        ambient: Light of the second and later bounces, irradiance over pi  # [3]
-    """
-
-    geometry: Geometry
-    materials: NDArray[np.float64]
-    lights: NDArray[np.float64]
-    sky: NDArray[np.float64]
-    ambient: NDArray[np.float64]
+    geometry: Geometry  # primitives and their tree
+    materials: NDArray[np.float64]  # one row a material, [M, materials.ROW]
+    lights: NDArray[np.float64]  # one row a light, [L, LIGHT_ROW]
+    sky: NDArray[np.float64]  # row of the sky, [12]
+    ambient: NDArray[np.float64]  # light of the second and later bounces, irradiance over pi, [3]
 
 
 @dataclass(frozen=True)

@@ -10,32 +10,20 @@ import numpy as np
 from scene_depth_synthetic.procedural import furniture as f
 from scene_depth_synthetic.procedural import interior
 from scene_depth_synthetic.procedural.dice import Dice
-from scene_depth_synthetic.procedural.finishes import (
-    PALETTES,
-    Palette,
-    ceramic,
-    cloth,
-    floor_finish,
-    furniture_finish,
-    glowing,
-    plaster,
-    wall_finish,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.interior import Opening, skirting, trim_material, wall_place
 from scene_depth_synthetic.procedural.lighting import BALL, SUN, Light, Sky, ceiling_light, tinted
 from scene_depth_synthetic.procedural.materials import blend
 from scene_depth_synthetic.procedural.plants import potted_plant
 from scene_depth_synthetic.procedural.shapes import ORIGIN, Piece, Shelf, block, panel
-from scene_depth_synthetic.procedural.small_things import (
-    carton,
-    clock,
-    fill_shelves,
-    framed_picture,
-    scatter,
-    small_thing,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.transforms import Matrix, apply, compose, shift, turn_z
 from scene_depth_synthetic.procedural.world import World, WorldBuilder
+
+from scene_depth_synthetic.procedural.finishes import (  # isort: skip
+    PALETTES, Palette, ceramic, cloth, floor_finish, furniture_finish, glowing, plaster, wall_finish,
+)  # fmt: skip
+from scene_depth_synthetic.procedural.small_things import (  # isort: skip
+    carton, clock, fill_shelves, framed_picture, scatter, small_thing,
+)  # fmt: skip
 
 QUARTER = 0.5 * math.pi
 LAMP_TINTS = ((1.0, 0.84, 0.62), (1.0, 0.95, 0.88), (0.92, 0.97, 1.05))  # warm, neutral, cool
@@ -44,27 +32,19 @@ TABLE_TINTS = ((1.0, 0.82, 0.6), (1.0, 0.94, 0.86), (0.9, 0.96, 1.06))
 
 @dataclass
 class Room:
-    """A room while it is being furnished.
-
-    Attributes:
-        width, depth, height: Along x, y, z; the origin is the middle of the floor.
-        taken: Rectangles (x0, x1, y0, y1) of the floor that are occupied.
-        openings: Of the four walls (``wall_place``).
-        flux: Light that enters, of any unit, for the estimate of the ambient light.
-        day: Whether the windows are lights.
-    """
+    """A room while it is being furnished."""
 
     dice: Dice
     palette: Palette
-    width: float
+    width: float  # along x, y, z; the origin is the middle of the floor
     depth: float
     height: float
     builder: WorldBuilder = field(default_factory=WorldBuilder)
-    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
-    openings: list[list[Opening]] = field(default_factory=lambda: [[], [], [], []])
+    taken: list[tuple[float, float, float, float]] = field(default_factory=list)  # rectangles (x0, x1, y0, y1) of the floor
+    openings: list[list[Opening]] = field(default_factory=lambda: [[], [], [], []])  # of the four walls (``wall_place``)
     lights: list[Light] = field(default_factory=list)
-    flux: float = 0.0
-    day: bool = False
+    flux: float = 0.0  # light that enters, of any unit, for the estimate of the ambient light
+    day: bool = False  # whether the windows are lights
 
     def side_length(self, side: int) -> float:
         """Length of a wall."""

@@ -10,28 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth_synthetic.procedural.materials import Material
-from scene_depth_synthetic.procedural.tracing import (
-    BOX,
-    CLOSED,
-    FRUSTUM,
-    LATHE,
-    QUAD,
-    SPHERE,
-    SUPERELLIPSOID,
-    TORUS,
-    TRIANGLE,
-)
-from scene_depth_synthetic.procedural.transforms import (
-    Matrix,
-    Vector,
-    apply,
-    compose,
-    cross,
-    shift,
-    stretch,
-    turn_x,
-    upright_along,
-)
+
+from scene_depth_synthetic.procedural.tracing import (  # isort: skip
+    BOX, CLOSED, FRUSTUM, LATHE, QUAD, SPHERE, SUPERELLIPSOID, TORUS, TRIANGLE,
+)  # fmt: skip
+from scene_depth_synthetic.procedural.transforms import (  # isort: skip
+    Matrix, Vector, apply, compose, cross, shift, stretch, turn_x, upright_along,
+)  # fmt: skip
+
 
 ORIGIN = (0.0, 0.0, 0.0)
 SMOOTH_EDGE = 0.8  # cosine: corners of a turned profile sharper than this stay sharp
@@ -39,30 +25,18 @@ SMOOTH_EDGE = 0.8  # cosine: corners of a turned profile sharper than this stay 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One primitive, or one mesh.
+    """One primitive, or one mesh."""
 
-    Attributes:
-        kind: Unit shape (``tracing``).
-        matrix: Unit shape to the thing's frame; for a mesh its frame to the thing's  # [3, 4]
-        frame: Metric frame of the texture to the thing's frame  # [3, 4]
-        material: What it is made of.
-        params: As in ``tracing.Geometry``.
-        profile: Of a lathe shape: corners (r, z)  # [P, 2]
-        vertices, faces: Of a mesh  # [V, 3], [F, 3]
-        smooth: Whether a mesh is shaded as a curved surface.
-        number: Of the texture; None takes one of its own. Parts with the same number and frame continue each other.
-    """
-
-    kind: int
-    matrix: Matrix
-    frame: Matrix
-    material: Material
-    params: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    profile: NDArray[np.float64] | None = None
-    vertices: NDArray[np.float64] | None = None
+    kind: int  # unit shape (``tracing``)
+    matrix: Matrix  # unit shape to the thing's frame; for a mesh its frame to the thing's, [3, 4]
+    frame: Matrix  # metric frame of the texture to the thing's frame, [3, 4]
+    material: Material  # what it is made of
+    params: tuple[float, float, float] = (0.0, 0.0, 0.0)  # as in ``tracing.Geometry``
+    profile: NDArray[np.float64] | None = None  # of a lathe shape: corners (r, z), [P, 2]
+    vertices: NDArray[np.float64] | None = None  # of a mesh, [V, 3], [F, 3]
     faces: NDArray[np.int64] | None = None
-    smooth: bool = True
-    number: int | None = None
+    smooth: bool = True  # whether a mesh is shaded as a curved surface
+    number: int | None = None  # of the texture, None for one of its own; the same number and frame continue each other
 
 
 def moved(parts: Part | Sequence[Part], *matrices: Matrix) -> list[Part]:
@@ -220,39 +194,26 @@ def triangles(part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """A level rectangle that things can stand on, in the piece's frame, metres.
+    """A level rectangle that things can stand on, in the piece's frame, metres."""
 
-    Attributes:
-        x, y, z: Its centre.
-        width, depth: Along x and y.
-        clearance: Free height above.
-    """
-
-    x: float
+    x: float  # its centre
     y: float
     z: float
-    width: float
+    width: float  # along x and y
     depth: float
-    clearance: float = 0.6
+    clearance: float = 0.6  # free height above
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Something that stands on the origin of its frame (z = 0) with its front towards -y, metres.
+    """Something that stands on the origin of its frame (z = 0) with its front towards -y, metres."""
 
-    Attributes:
-        category: One of ``world.CLASSES``.
-        parts: Its primitives.
-        width, depth, height: Extents along x, y, z; the origin is the centre of the footprint.
-        shelves: Where other things can stand.
-    """
-
-    category: str
-    parts: list[Part]
-    width: float
+    category: str  # one of ``world.CLASSES``
+    parts: list[Part]  # its primitives
+    width: float  # extents along x, y, z; the origin is the centre of the footprint
     depth: float
     height: float
-    shelves: list[Shelf] = field(default_factory=list)
+    shelves: list[Shelf] = field(default_factory=list)  # where other things can stand
 
 
 def round_piece(category: str, parts: list[Part], radius: float, height: float, *shelves: Shelf) -> Piece:

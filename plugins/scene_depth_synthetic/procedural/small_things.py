@@ -9,54 +9,20 @@ import numpy as np
 
 from scene_depth_synthetic.procedural import tableware
 from scene_depth_synthetic.procedural.dice import Dice
-from scene_depth_synthetic.procedural.finishes import (
-    Palette,
-    ceramic,
-    cloth,
-    glowing,
-    metal,
-    paint,
-    painted,
-    picture,
-    wooden,
-)  # fmt: skip
-from scene_depth_synthetic.procedural.materials import (
-    BOOK,
-    CHECKS,
-    DOTS,
-    FOLIAGE,
-    MOTTLED,
-    PAGE,
-    STRIPES,
-    Material,
-    blend,
-    colors,
-    rgb,
-    scaled,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.plants import cactus, potted_plant
-from scene_depth_synthetic.procedural.shapes import (
-    ORIGIN,
-    Part,
-    Piece,
-    Shelf,
-    block,
-    box,
-    curve,
-    cylinder,
-    ellipsoid,
-    frustum,
-    height_field,
-    moved,
-    panel,
-    rod,
-    round_piece,
-    sphere,
-    torus,
-    turned,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.transforms import Matrix, circle, shift, sine_cosine, turn_x, turn_y, turn_z
 from scene_depth_synthetic.procedural.world import WorldBuilder
+
+from scene_depth_synthetic.procedural.finishes import (  # isort: skip
+    Palette, ceramic, cloth, glowing, metal, paint, painted, picture, wooden,
+)  # fmt: skip
+from scene_depth_synthetic.procedural.materials import (  # isort: skip
+    BOOK, CHECKS, DOTS, FOLIAGE, MOTTLED, PAGE, STRIPES, Material, blend, colors, rgb, scaled,
+)  # fmt: skip
+from scene_depth_synthetic.procedural.shapes import (  # isort: skip
+    ORIGIN, Part, Piece, Shelf, block, box, curve, cylinder, ellipsoid, frustum, height_field, moved, panel, rod, round_piece,
+    sphere, torus, turned,
+)  # fmt: skip
 
 PAPER = rgb("#e9e2d2")
 BRASS = metal("#b08d45", mirror=0.2)

@@ -8,37 +8,15 @@ import numpy as np
 
 from scene_depth_synthetic.procedural import materials as m
 from scene_depth_synthetic.procedural.dice import Dice
-from scene_depth_synthetic.procedural.finishes import (
-    UPRIGHT,
-    Palette,
-    bricks,
-    cloth,
-    glass,
-    glowing,
-    metal,
-    paint,
-    painted,
-    plaster,
-    timber,
-)
 from scene_depth_synthetic.procedural.materials import Color, Material, blend, colors, scaled
-from scene_depth_synthetic.procedural.shapes import (
-    ORIGIN,
-    Part,
-    Piece,
-    block,
-    box,
-    cushion,
-    cylinder,
-    ellipsoid,
-    frustum,
-    mesh,
-    moved,
-    panel,
-    rod,
-    torus,
-)
 from scene_depth_synthetic.procedural.transforms import shift, turn_x, turn_y, turn_z
+
+from scene_depth_synthetic.procedural.finishes import (  # isort: skip
+    UPRIGHT, Palette, bricks, cloth, glass, glowing, metal, paint, painted, plaster, timber,
+)  # fmt: skip
+from scene_depth_synthetic.procedural.shapes import (  # isort: skip
+    ORIGIN, Part, Piece, block, box, cushion, cylinder, ellipsoid, frustum, mesh, moved, panel, rod, torus,
+)  # fmt: skip
 
 SIDES = (-1.0, 1.0)
 CAR_COLORS = colors("#9b2226 #1f3a5f #c9ccd0 #f0efe9 #2b2d30 #6b7c72 #d7a13b #486a8c #7a8088 #274c3a")

@@ -26,21 +26,15 @@ QUARTER = 0.5 * math.pi
 
 @dataclass
 class Street:
-    """A street while it is being filled.
-
-    Attributes:
-        road, pavement: Half width of the road and width of each pavement, metres.
-        suburb: Whether its houses stand in gardens.
-        taken: Circles (x, y, radius) that are occupied.
-    """
+    """A street while it is being filled."""
 
     dice: Dice
     palette: Palette
-    road: float
+    road: float  # half width of the road and width of each pavement, metres
     pavement: float
-    suburb: bool
+    suburb: bool  # whether its houses stand in gardens
     builder: WorldBuilder = field(default_factory=WorldBuilder)
-    taken: list[tuple[float, float, float]] = field(default_factory=list)
+    taken: list[tuple[float, float, float]] = field(default_factory=list)  # circles (x, y, radius) that are occupied
 
     @property
     def edge(self) -> float:

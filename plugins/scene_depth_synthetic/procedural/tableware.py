@@ -8,20 +8,11 @@ from collections.abc import Sequence
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.finishes import paint
 from scene_depth_synthetic.procedural.materials import PLAIN, Material, colors
-from scene_depth_synthetic.procedural.shapes import (
-    ORIGIN,
-    Part,
-    Piece,
-    curve,
-    cylinder,
-    moved,
-    rod,
-    round_piece,
-    sphere,
-    torus,
-    turned,
-)  # fmt: skip
 from scene_depth_synthetic.procedural.transforms import circle, shift, turn_x, turn_z
+
+from scene_depth_synthetic.procedural.shapes import (  # isort: skip
+    ORIGIN, Part, Piece, curve, cylinder, moved, rod, round_piece, sphere, torus, turned,
+)  # fmt: skip
 
 Profile = Sequence[tuple[float, float]]  # corners (radius, height)
 

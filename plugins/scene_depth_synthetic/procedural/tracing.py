@@ -25,7 +25,6 @@ NO_HIT = 1e30
 # columns of a primitive's row
 KIND, TO_LOCAL, TOP, CAPS, RADIUS, FRAME, MATERIAL, OBJECT, CATEGORY, SHADOW = 0, 1, 13, 14, 15, 16, 17, 18, 19, 20
 FIRST_ROW, ROW_COUNT, TUBE, CORNERS = TOP, CAPS, TOP, TOP  # the same columns under the names that fit other shapes
-PRIMITIVE_ROW = 21
 TEXTURE_NUMBER = 12  # column of a frame's row
 
 
@@ -291,16 +290,6 @@ def _hit_superellipsoid(ox, oy, oz, dx, dy, dz, tmin, tmax):
 
 
 @subroutine(EXACT)
-def transform_point(m, i, k, x, y, z):
-    """A point through the 3 x 4 matrix that starts in column k of row i."""
-    return (
-        m[i, k] * x + m[i, k + 1] * y + m[i, k + 2] * z + m[i, k + 3],
-        m[i, k + 4] * x + m[i, k + 5] * y + m[i, k + 6] * z + m[i, k + 7],
-        m[i, k + 8] * x + m[i, k + 9] * y + m[i, k + 10] * z + m[i, k + 11],
-    )
-
-
-@subroutine(EXACT)
 def transform_vector(m, i, k, x, y, z):
     """A direction through the 3 x 4 matrix that starts in column k of row i."""
     return (
@@ -308,6 +297,13 @@ def transform_vector(m, i, k, x, y, z):
         m[i, k + 4] * x + m[i, k + 5] * y + m[i, k + 6] * z,
         m[i, k + 8] * x + m[i, k + 9] * y + m[i, k + 10] * z,
     )
+
+
+@subroutine(EXACT)
+def transform_point(m, i, k, x, y, z):
+    """A point through the 3 x 4 matrix that starts in column k of row i."""
+    u, v, w = transform_vector(m, i, k, x, y, z)
+    return u + m[i, k + 3], v + m[i, k + 7], w + m[i, k + 11]
 
 
 @subroutine(EXACT)

@@ -29,17 +29,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """One object of the world.
+    """One object of the world."""
 
-    Attributes:
-        number: Its instance id, 1 or more.
-        category: One of CLASSES.
-        parts: In the frame of the world.
-    """
-
-    number: int
-    category: str
-    parts: tuple[Part, ...]
+    number: int  # its instance id, 1 or more
+    category: str  # one of CLASSES
+    parts: tuple[Part, ...]  # in the frame of the world
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,17 +42,11 @@ TOLERANCE = 0.01  # relative difference of depths that still counts as the same 
 
 @dataclass(frozen=True)
 class Picture:
-    """One view.
+    """One view."""
 
-    Attributes:
-        image: sRGB, uint8  # [H, W, 3]
-        depth: z-depth in metres, exact at the pixel centre, 0 = sky, float32  # [H, W]
-        mask: The object to remove, bool  # [H, W]
-    """
-
-    image: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    image: NDArray[np.uint8]  # sRGB, uint8, [H, W, 3]
+    depth: NDArray[np.float32]  # z-depth in metres, exact at the pixel centre, 0 = sky, float32, [H, W]
+    mask: NDArray[np.bool_]  # the object to remove, bool, [H, W]
 
 
 @dataclass(frozen=True)
