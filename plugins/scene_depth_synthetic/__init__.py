@@ -6,41 +6,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scene_depth_synthetic.composited import Composited as Composited
-    from scene_depth_synthetic.composited import composite_object as composite_object
-    from scene_depth_synthetic.composited import write_composited as write_composited
-    from scene_depth_synthetic.procedural import ProceduralDataset as ProceduralDataset
-    from scene_depth_synthetic.procedural import RGBDFrame as RGBDFrame
-    from scene_depth_synthetic.procedural import generate_frame as generate_frame
-    from scene_depth_synthetic.procedural import generate_world as generate_world
-    from scene_depth_synthetic.samples import SAMPLE_SCENES as SAMPLE_SCENES
-    from scene_depth_synthetic.samples import SampleScene as SampleScene
-    from scene_depth_synthetic.samples.writer import sample_scene as sample_scene
-    from scene_depth_synthetic.samples.writer import write_sample_scene as write_sample_scene
-    from scene_depth_synthetic.stream import procedural_frames as procedural_frames
+    from scene_depth_synthetic.composited import Composited, composite_object, write_composited
+    from scene_depth_synthetic.procedural import ProceduralDataset, RGBDFrame, generate_frame, generate_world
+    from scene_depth_synthetic.samples import SAMPLE_SCENES, SampleScene
+    from scene_depth_synthetic.samples.writer import SampleReport, sample_scene, write_sample_scene
+    from scene_depth_synthetic.stream import procedural_frames
 
-_PUBLIC = {
-    "Composited": "composited",
-    "composite_object": "composited",
-    "write_composited": "composited",
-    "ProceduralDataset": "procedural",
-    "RGBDFrame": "procedural",
-    "generate_frame": "procedural",
-    "generate_world": "procedural",
-    "SAMPLE_SCENES": "samples",
-    "SampleScene": "samples",
-    "sample_scene": "samples.writer",
-    "write_sample_scene": "samples.writer",
-    "procedural_frames": "stream",
+__all__ = [
+    "SAMPLE_SCENES", "Composited", "ProceduralDataset", "RGBDFrame", "SampleReport", "SampleScene", "composite_object",
+    "generate_frame", "generate_world", "procedural_frames", "sample_scene", "write_composited", "write_sample_scene",
+]  # fmt: skip
+_MODULES = {
+    "composited": ("Composited", "composite_object", "write_composited"),
+    "procedural": ("ProceduralDataset", "RGBDFrame", "generate_frame", "generate_world"),
+    "samples": ("SAMPLE_SCENES", "SampleScene"),
+    "samples.writer": ("SampleReport", "sample_scene", "write_sample_scene"),
+    "stream": ("procedural_frames",),
 }
-__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return __all__

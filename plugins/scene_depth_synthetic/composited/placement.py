@@ -60,7 +60,7 @@ def find_placement(scene: Scene, slenderness: float, *, size: float | None = Non
         seed: Of the choice.
 
     Raises:
-        InputError: If views have no depth, or nothing can stand anywhere in sight of two views.
+        InputError: If no depth is known, or nothing can stand anywhere in sight of two views.
     """
     depths = _depths(scene)
     cameras = [view.camera for view in scene.views]
@@ -96,12 +96,9 @@ def find_placement(scene: Scene, slenderness: float, *, size: float | None = Non
 
 
 def _depths(scene: Scene) -> list[torch.Tensor]:
-    found = []
-    for view in scene.views:
-        if view.load_depth is None:
-            raise InputError(f"view {view.name!r}: depth", "none", "a scene whose views all have depth", file=scene.source)
-        depth = view.depth()
-        found.append(torch.from_numpy(np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)).double())
+    depths = (view.depth() for view in scene.views)
+    known = (np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32) for depth in depths)
+    found = [torch.from_numpy(depth).double() for depth in known]
     if not any(bool((depth > 0).any()) for depth in found):
         raise InputError("depth", "no known pixel in any view", "a scene with measured depth", file=scene.source)
     return found

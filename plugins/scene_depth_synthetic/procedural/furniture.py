@@ -8,7 +8,7 @@ from dataclasses import replace
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.materials import RUG, Material, blend, colors, scaled
 from scene_depth_synthetic.procedural.small_things import monitor, shade_material
-from scene_depth_synthetic.procedural.transforms import circle, compose, shift, turn_x, turn_y, turn_z
+from scene_depth_synthetic.procedural.transforms import compose, shift, sine_cosine, turn_x, turn_y, turn_z
 
 from scene_depth_synthetic.procedural.finishes import (  # isort: skip
     Palette, carpet, cloth, furniture_finish, glowing, metal, paint, painted, wooden,
@@ -104,7 +104,7 @@ def stool(dice: Dice, palette: Palette) -> Piece:
     finish, height, radius = furniture_finish(dice, palette), dice.uniform(0.42, 0.7), dice.uniform(0.15, 0.2)
     parts = [cylinder(radius, 0.035, (0, 0, height - 0.035), finish)]
     for i in range(3 + dice.below(2)):
-        cosine, sine = circle(6.2831853 * i / 3.0)
+        sine, cosine = sine_cosine(6.2831853 * i / 3.0)
         foot = (1.1 * radius * cosine, 1.1 * radius * sine, 0)
         parts.append(rod(foot, (0.65 * radius * cosine, 0.65 * radius * sine, height - 0.03), 0.016, finish))
     parts.append(torus(0.92 * radius, 0.01, (0, 0, 0.35 * height), finish))

@@ -32,12 +32,12 @@ class Opening:
 def wall(length: float, height: float, openings: Sequence[Opening], material: Material, number: int) -> list[Part]:
     """A wall along x from -length / 2, whose face is y = 0 and looks towards -y; one texture over all pieces."""
     parts = []
-    half, y = 0.5 * WALL_THICKNESS, 0.5 * WALL_THICKNESS
 
     def piece(left: float, right: float, bottom: float, top: float) -> None:
         if right - left > 1e-6 and top - bottom > 1e-6:
-            size, center = (right - left, 2.0 * half, top - bottom), (0.5 * (left + right), y, 0.5 * (bottom + top))
-            parts.append(replace(box(size, center, material), frame=shift(), number=number))
+            center = (0.5 * (left + right), 0.5 * WALL_THICKNESS, 0.5 * (bottom + top))
+            board = box((right - left, WALL_THICKNESS, top - bottom), center, material)
+            parts.append(replace(board, frame=shift(), number=number))
 
     edge = -0.5 * length
     for opening in sorted(openings, key=lambda o: o.left):

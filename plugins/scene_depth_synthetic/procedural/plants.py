@@ -8,7 +8,7 @@ from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.finishes import paint, timber
 from scene_depth_synthetic.procedural.materials import FOLIAGE, Material, colors, scaled
 from scene_depth_synthetic.procedural.tableware import stretched, vessel
-from scene_depth_synthetic.procedural.transforms import circle, shift, turn_x, turn_z, upright_along
+from scene_depth_synthetic.procedural.transforms import shift, sine_cosine, turn_x, turn_z, upright_along
 
 from scene_depth_synthetic.procedural.shapes import (  # isort: skip
     ORIGIN, Part, Piece, cylinder, ellipsoid, frustum, moved, rod, round_piece,
@@ -34,7 +34,7 @@ def leaves(dice: Dice, count: int, reach: float, height: float, width: float, ma
     """Leaves on stalks that rise from the origin and bend outwards."""
     parts = []
     for i in range(count):
-        cosine, sine = circle(TURN * (i + dice.uniform(0.0, 0.8)) / count)
+        sine, cosine = sine_cosine(TURN * (i + dice.uniform(0.0, 0.8)) / count)
         top, out = height * dice.uniform(0.5, 0.9), reach * dice.uniform(0.55, 0.9)
         bend = (0.4 * out * cosine, 0.4 * out * sine, top)
         tip = (out * cosine, out * sine, top + (height - top) * dice.uniform(-0.6, 0.8))
@@ -77,7 +77,7 @@ def tree(dice: Dice, height: float, *, conifer: bool = False) -> Piece:
         return Piece("tree", parts, 0.5 * height, 0.5 * height, height)
     parts = [frustum(trunk, 0.55 * trunk, 0.55 * height, ORIGIN, bark)]
     for i in range(dice.between(6, 10)):
-        cosine, sine = circle(TURN * (GOLDEN * i + 0.2 * dice.unit()))
+        sine, cosine = sine_cosine(TURN * (GOLDEN * i + 0.2 * dice.unit()))
         out, size = height * dice.uniform(0.05, 0.2), height * dice.uniform(0.11, 0.2)
         center = (out * cosine, out * sine, height * dice.uniform(0.52, 0.85))
         radii = (size * dice.uniform(0.9, 1.2), size * dice.uniform(0.9, 1.2), size * dice.uniform(0.75, 1.0))
@@ -92,7 +92,7 @@ def bush(dice: Dice, size: float) -> Piece:
     crown = crown_material(dice, 0.5, 0.9, 0.12 * size)
     parts = []
     for i in range(dice.between(3, 6)):
-        cosine, sine = circle(TURN * GOLDEN * i)
+        sine, cosine = sine_cosine(TURN * GOLDEN * i)
         radius, out = size * dice.uniform(0.25, 0.4), 0.3 * size * dice.unit()
         parts.append(ellipsoid((radius, radius, 0.9 * radius), (out * cosine, out * sine, 0.8 * radius), crown))
     return Piece("plant", parts, size, size, 0.7 * size)

@@ -10,7 +10,7 @@ import numpy as np
 from scene_depth_synthetic.procedural import tableware
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.plants import cactus, potted_plant
-from scene_depth_synthetic.procedural.transforms import Matrix, circle, shift, sine_cosine, turn_x, turn_y, turn_z
+from scene_depth_synthetic.procedural.transforms import Matrix, shift, sine_cosine, turn_x, turn_y, turn_z
 from scene_depth_synthetic.procedural.world import WorldBuilder
 
 from scene_depth_synthetic.procedural.finishes import (  # isort: skip
@@ -180,7 +180,7 @@ def pen_cup(dice: Dice, palette: Palette) -> Piece:
     radius, height = dice.uniform(0.03, 0.045), dice.uniform(0.08, 0.11)
     parts = [cylinder(radius, height, ORIGIN, painted(dice, palette), caps=1)]
     for i in range(dice.between(3, 7)):
-        cosine, sine = circle(2.4 * i)
+        sine, cosine = sine_cosine(2.4 * i)
         foot, top = 0.5 * radius, radius * dice.uniform(0.8, 1.3)
         end = (top * cosine, top * sine, height * dice.uniform(1.3, 1.9))
         parts.append(rod((-foot * cosine, -foot * sine, 0.005), end, 0.0035, painted(dice, palette)))
@@ -212,10 +212,10 @@ def clock(dice: Dice, radius: float) -> list[Part]:
     rim, face, dark = painted(dice, colors("#8c3b2a #2d2d2d #c9a227")), paint("#f1ede3"), paint("#1c1c1c")
     parts = [cylinder(radius, 0.03, ORIGIN, rim), cylinder(0.88 * radius, 0.004, (0, 0, 0.03), face)]
     for angle, length in ((dice.uniform(0, 6.28), 0.5), (dice.uniform(0, 6.28), 0.75)):
-        cosine, sine = circle(angle)
+        sine, cosine = sine_cosine(angle)
         parts.append(rod((0, 0, 0.037), (length * radius * cosine, length * radius * sine, 0.037), 0.03 * radius, dark))
     for i in range(12):
-        cosine, sine = circle(i * math.pi / 6.0)
+        sine, cosine = sine_cosine(i * math.pi / 6.0)
         center = (0.76 * radius * cosine, 0.76 * radius * sine, 0.035)
         parts.append(ellipsoid((0.03 * radius, 0.03 * radius, 0.004), center, dark))
     return moved(parts, turn_x(0.5 * math.pi))
@@ -239,7 +239,7 @@ def crumpled_cloth(dice: Dice, palette: Palette, size: float) -> Piece:
     z = np.zeros((n, n))
     for _ in range(4):
         angle, wave, phase = dice.uniform(0, 3.1), dice.uniform(4.0, 13.0) / size, dice.uniform(0, 6.28)
-        cosine, sine = circle(angle)
+        sine, cosine = sine_cosine(angle)
         along = (x * cosine + y * sine) * wave + phase
         z += np.array([[sine_cosine(float(v))[0] for v in row] for row in along])
     z = 0.004 + 0.014 * size * (z + 4.0) * 0.5

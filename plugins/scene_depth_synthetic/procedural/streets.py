@@ -15,7 +15,7 @@ from scene_depth_synthetic.procedural.lighting import SUN, Light, Sky
 from scene_depth_synthetic.procedural.materials import Material, colors, scaled
 from scene_depth_synthetic.procedural.plants import bush, tree
 from scene_depth_synthetic.procedural.shapes import Part, Piece, block, height_field, panel
-from scene_depth_synthetic.procedural.transforms import circle, shift, sine_cosine, turn_z
+from scene_depth_synthetic.procedural.transforms import shift, sine_cosine, turn_z
 from scene_depth_synthetic.procedural.world import World, WorldBuilder
 
 LENGTH = 80.0  # metres; nothing is farther
@@ -68,7 +68,7 @@ def random_street(dice: Dice) -> World:
 
 def _daylight(dice: Dice) -> tuple[tuple[Light, ...], Sky]:
     """Sun and sky."""
-    cosine, sine = circle(dice.uniform(0.0, 2.0 * math.pi))
+    sine, cosine = sine_cosine(dice.uniform(0.0, 2.0 * math.pi))
     rise, overcast = dice.uniform(0.25, 1.6), dice.chance(0.25)
     length = math.sqrt(1.0 + rise * rise)
     low = max(0.0, 1.0 - rise)

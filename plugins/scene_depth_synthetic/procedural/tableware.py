@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from scene_depth_synthetic.procedural.dice import Dice
 from scene_depth_synthetic.procedural.finishes import paint
 from scene_depth_synthetic.procedural.materials import PLAIN, Material, colors
-from scene_depth_synthetic.procedural.transforms import circle, shift, turn_x, turn_z
+from scene_depth_synthetic.procedural.transforms import shift, sine_cosine, turn_x, turn_z
 
 from scene_depth_synthetic.procedural.shapes import (  # isort: skip
     ORIGIN, Part, Piece, curve, cylinder, moved, rod, round_piece, sphere, torus, turned,
@@ -93,7 +93,7 @@ def fruit_bowl(dice: Dice, radius: float, material: Material) -> Piece:
     parts = bowl(radius, 0.5 * radius, material).parts
     start = dice.uniform(0.0, 6.28)
     for i in range(6):
-        cosine, sine = circle(start + 1.2566370614 * i)
+        sine, cosine = sine_cosine(start + 1.2566370614 * i)
         reach, rise = (0.48 * radius, 0.2 * radius) if i < 5 else (0.0, 0.42 * radius)
         size = 0.27 * radius * dice.uniform(0.9, 1.1)
         color = dice.choice(colors("#b3372b #8fa33a #d98324 #c9a227"))

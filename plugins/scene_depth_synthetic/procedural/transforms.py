@@ -17,48 +17,38 @@ Matrix = NDArray[np.float64]  # [3, 4]
 Vector = Sequence[float]
 
 
-def _matrix(rows: Sequence[Sequence[float]]) -> Matrix:
-    return np.array(rows, dtype=np.float64)
-
-
 def sine_cosine(angle: float) -> tuple[float, float]:
     """Sine and cosine of an angle in radians, with the same bits as in the kernels."""
     sine, cosine = sincos.py_func(angle)
     return float(sine), float(cosine)
 
 
-def circle(angle: float) -> tuple[float, float]:
-    """Cosine and sine of an angle in radians: a point of the unit circle."""
-    sine, cosine = sine_cosine(angle)
-    return cosine, sine
-
-
 def shift(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Matrix:
     """Translation."""
-    return _matrix([[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z]])
+    return np.array([[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z]], np.float64)
 
 
 def stretch(x: float, y: float, z: float) -> Matrix:
     """Scaling along the axes."""
-    return _matrix([[x, 0, 0, 0], [0, y, 0, 0], [0, 0, z, 0]])
+    return np.array([[x, 0, 0, 0], [0, y, 0, 0], [0, 0, z, 0]], np.float64)
 
 
 def turn_x(angle: float) -> Matrix:
     """Rotation about x, from y to z."""
     s, c = sine_cosine(angle)
-    return _matrix([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0]])
+    return np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0]], np.float64)
 
 
 def turn_y(angle: float) -> Matrix:
     """Rotation about y, from z to x."""
     s, c = sine_cosine(angle)
-    return _matrix([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0]])
+    return np.array([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0]], np.float64)
 
 
 def turn_z(angle: float) -> Matrix:
     """Rotation about z, from x to y: a yaw seen from above, counter-clockwise."""
     s, c = sine_cosine(angle)
-    return _matrix([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0]])
+    return np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0]], np.float64)
 
 
 def compose(*matrices: Matrix) -> Matrix:
@@ -103,4 +93,4 @@ def upright_along(start: Vector, end: Vector) -> tuple[Matrix, float]:
     norm = math.sqrt(sum(v * v for v in across))
     x = [v / norm for v in across]
     y = (z[1] * x[2] - z[2] * x[1], z[2] * x[0] - z[0] * x[2], z[0] * x[1] - z[1] * x[0])
-    return _matrix([[x[k], y[k], z[k], float(start[k])] for k in range(3)]), length
+    return np.array([[x[k], y[k], z[k], float(start[k])] for k in range(3)], np.float64), length

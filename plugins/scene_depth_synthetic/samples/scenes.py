@@ -17,7 +17,7 @@ from scene_depth_synthetic.procedural.lighting import BALL, RECTANGLE, SUN, Ligh
 from scene_depth_synthetic.procedural.materials import Material, rgb, scaled
 from scene_depth_synthetic.procedural.plants import potted_plant, tree
 from scene_depth_synthetic.procedural.shapes import ORIGIN, block, box, cushion, cylinder, moved, panel
-from scene_depth_synthetic.procedural.transforms import Matrix, circle, compose, shift, turn_x, turn_y, turn_z
+from scene_depth_synthetic.procedural.transforms import Matrix, compose, shift, sine_cosine, turn_x, turn_y, turn_z
 from scene_depth_synthetic.procedural.world import World, WorldBuilder
 
 HELD_OUT_EVERY = 4  # of the views in order of their names
@@ -78,10 +78,10 @@ def arc_cameras(
     """
 
     def cosine(angle: float) -> float:
-        return circle(angle)[0]
+        return sine_cosine(angle)[1]
 
     def sine(angle: float) -> float:
-        return circle(angle)[1]
+        return sine_cosine(angle)[0]
 
     poses = []
     for i in range(VIEWS):
