@@ -24,9 +24,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, heal_each_way, marked_hole, shown
-from scene_depth_heal.inputs import load_views, select
-from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal_views
+from scene_depth_heal.demo import DELETE_ONLY, HEAL, NEAREST, heal_each_way
+from scene_depth_heal.hole import HealView, picture_of
+from scene_depth_heal.inputs import load_views
+from scene_depth_heal.selection import select
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
 from benchmarks.heal_speed import measure_speed, speed_lines
@@ -149,7 +151,7 @@ def summary(
 def splat_holes(case: Case, splats: GaussianSplats, removed: torch.Tensor) -> dict[str, NDArray[np.bool_]]:
     """Where the removed splats show in the held-out views, at the size of those views  # [H, W] each"""
     sized = TrainingViews(case.test.views, case.max_size)
-    views = [HealView(view.name, sized.camera(i), sized.target(i).image.numpy()) for i, view in enumerate(case.test.views)]
+    views = [HealView(view.name, sized.camera(i), sized.target(i).image) for i, view in enumerate(case.test.views)]
     dry = heal_views(splats, removed, views, load_depth_inpainter("nearest"), load_image_inpainter("exemplar"), dry_run=True)
     holes = {}
     for state, view in zip(dry.states, case.test.views, strict=True):
@@ -171,8 +173,8 @@ def strips(
     truths = {view.name: i for i, view in enumerate(case.truth.views)} if case.truth is not None else {}
     truth_views = None if case.truth is None else TrainingViews(case.truth.views, case.max_size)
     for state in sorted(results[HEAL].states, key=lambda state: -state.unseen_share)[:2]:
-        pictures = [shown(splats, state), marked_hole(state)]
-        pictures += [shown(results[way].splats, state) for way in (NEAREST, HEAL)]
+        pictures = [picture_of(splats, state.camera), state.marked()]
+        pictures += [picture_of(results[way].splats, state.camera) for way in (NEAREST, HEAL)]
         if truth_views is not None:
             pictures.append(truth_views.target(truths[state.name]).image.numpy())
         rows.append(_around(pictures, state.object_pixels.cpu().numpy()))
@@ -180,9 +182,8 @@ def strips(
     order = {view.name: i for i, view in enumerate(case.test.views)}
     for score in sorted(scores, key=lambda score: score.psnr_hole or 0.0)[:2]:
         index = order[score.name]
-        first = results[HEAL].states[0]
-        state = replace(first, view=replace(first.view, camera=test.camera(index)))
-        pictures = [shown(splats, state), *(shown(results[way].splats, state) for way in (DELETE_ONLY, NEAREST, HEAL))]
+        shown = [splats, *(results[way].splats for way in (DELETE_ONLY, NEAREST, HEAL))]
+        pictures = [picture_of(each, test.camera(index)) for each in shown]
         pictures.append(test.target(index).image.numpy())
         hole = torch.from_numpy(holes[score.name])[None, None].float()
         rows.append(_around(pictures, torch.nn.functional.adaptive_max_pool2d(hole, pictures[0].shape[:2])[0, 0].numpy() > 0))

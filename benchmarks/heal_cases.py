@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scene_depth_heal.inputs import SelectionSource
+from scene_depth_heal.selection import SelectionSource
 from scene_depth_synthetic.composited import composite_object, write_composited
 from scene_depth_synthetic.composited.compositing import RECIPE
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from scene_depth_heal.comparison import HEAL, WAYS
-from scene_depth_heal.inputs import load_views, select
+from scene_depth_heal.demo import HEAL, WAYS
+from scene_depth_heal.inputs import load_views
+from scene_depth_heal.selection import select
 from scene_depth_heal.workflow import HealConfig, heal_views
 
 from benchmarks.heal_cases import CASES, OUTPUT, fitted

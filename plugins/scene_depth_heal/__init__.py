@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scene_depth_heal.api import heal, insert, retexture, select
-    from scene_depth_heal.edit_run import EditConfig, EditReport, EditResult
+    from scene_depth_heal.edit import EditConfig, EditReport, EditResult
     from scene_depth_heal.hole import HealView
     from scene_depth_heal.placement import Placement
-    from scene_depth_heal.regions import Box, Sphere
-    from scene_depth_heal.report import HealReport
-    from scene_depth_heal.workflow import HealConfig, HealResult
+    from scene_depth_heal.selection import Box, Sphere
+    from scene_depth_heal.workflow import HealConfig, HealReport, HealResult
 
 __all__ = [
     "Box",
@@ -33,12 +32,11 @@ __all__ = [
 
 _MODULES = {
     "api": ("heal", "insert", "retexture", "select"),
-    "edit_run": ("EditConfig", "EditReport", "EditResult"),
+    "edit": ("EditConfig", "EditReport", "EditResult"),
     "hole": ("HealView",),
     "placement": ("Placement",),
-    "regions": ("Box", "Sphere"),
-    "report": ("HealReport",),
-    "workflow": ("HealConfig", "HealResult"),
+    "selection": ("Box", "Sphere"),
+    "workflow": ("HealConfig", "HealReport", "HealResult"),
 }
 
 

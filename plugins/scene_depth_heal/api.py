@@ -18,16 +18,14 @@ from scene_depth.errors import InputError
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
-from scene_depth_heal import selection
-from scene_depth_heal.edit_run import EditConfig, EditResult
+from scene_depth_heal.edit import EditConfig, EditResult
 from scene_depth_heal.hole import HealView
-from scene_depth_heal.inputs import SelectionSource, load_views
-from scene_depth_heal.inputs import select as select_by_source
-from scene_depth_heal.insert_inputs import painted_view, posed_views, read_painted
-from scene_depth_heal.insert_painted import insert_painted
+from scene_depth_heal.inputs import load_views, posed_views
+from scene_depth_heal.painted import insert_painted, read_painted
 from scene_depth_heal.placement import Placement, insert_splats
-from scene_depth_heal.regions import Box, Sphere, read_region
-from scene_depth_heal.repaint import retexture as retexture_views
+from scene_depth_heal.selection import Box, Region, SelectionSource, Sphere, read_region
+from scene_depth_heal.selection import select as select_splats
+from scene_depth_heal.texture import retexture as retexture_views
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 Selection = Box | Sphere | Tensor | NDArray[Any] | Sequence[int] | str | PathLike[str] | None
@@ -62,7 +60,7 @@ def select(
         >>> chosen.shape == (len(splats),), bool(chosen.any())
         (True, True)
     """
-    return _select(splats, _source_of(what), scene, grow, max_size)[0]
+    return _select(splats, what, scene, grow, max_size)[0]
 
 
 def heal(
@@ -104,7 +102,7 @@ def heal(
         0
     """
     depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
-    chosen, views = _select(splats, _source_of(removed), scene, grow, max_size)
+    chosen, views = _select(splats, removed, scene, grow, max_size)
     return heal_views(splats, chosen, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run)
 
 
@@ -151,10 +149,8 @@ def insert(
             raise InputError("placement", "none", "a Placement, which says where the splats go")
         return insert_splats(splats, views, what, placement, on_progress=on_progress)
     files = read_painted(scene, what[0], Path(what[1]), None if mask is None else Path(mask), max_size)
-    painted, notes = painted_view(files, splats)
-    result = insert_painted(splats, views, painted, load_depth_inpainter(inpainter), config, on_progress=on_progress)
-    result.report.notes.extend(notes)
-    return result
+    painted = files.against(splats)
+    return insert_painted(splats, views, painted, load_depth_inpainter(inpainter), config, on_progress=on_progress)
 
 
 def retexture(
@@ -191,13 +187,11 @@ def retexture(
         True
     """
     files = read_painted(scene, painted[0], Path(painted[1]), None if mask is None else Path(mask), max_size)
-    view, notes = painted_view(files, splats)
-    result = retexture_views(splats, posed_views(scene, max_size), view, config, on_progress=on_progress)
-    result.report.notes.extend(notes)
-    return result
+    view = files.against(splats)
+    return retexture_views(splats, posed_views(scene, max_size), view, config, on_progress=on_progress)
 
 
-def _source_of(what: Selection) -> SelectionSource | Box | Sphere | Tensor:
+def _source_of(what: Selection) -> SelectionSource | Region | Tensor:
     """The selection as masks, as a file of indices, as a region, or as a tensor of indices or booleans."""
     if what is None:
         return SelectionSource()
@@ -212,33 +206,12 @@ def _source_of(what: Selection) -> SelectionSource | Box | Sphere | Tensor:
 
 
 def _select(
-    splats: GaussianSplats, what: SelectionSource | Box | Sphere | Tensor, scene: Scene | None, grow: int, max_size: int
+    splats: GaussianSplats, what: Selection, scene: Scene | None, grow: int, max_size: int
 ) -> tuple[Tensor, list[HealView]]:
     """The chosen splats, and the views of the scene, with masks where masks choose."""
-    by_masks = isinstance(what, SelectionSource) and what.by_masks
-    if scene is None and by_masks:
+    source = _source_of(what)
+    named = source if isinstance(source, SelectionSource) else None
+    if scene is None and named is not None and named.by_masks:
         raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
-    source = what if isinstance(what, SelectionSource) else None
-    views = [] if scene is None else load_views(scene, max_size, source)
-    if isinstance(what, SelectionSource):
-        return select_by_source(splats, views, what, grow), views
-    means = splats.means.detach().double()
-    chosen = _from_tensor(what, len(splats)) if isinstance(what, Tensor) else what.contains(means).cpu()
-    selection.check_selection(chosen, type(what).__name__.lower() if isinstance(what, Box | Sphere) else "selection")
-    chosen = selection.grow(splats, chosen, grow) if grow > 0 else selection.shrink(splats, chosen, -grow)
-    return selection.check_selection(chosen, "selection"), views
-
-
-def _from_tensor(values: Tensor, count: int) -> Tensor:
-    values = values.detach().cpu()
-    if values.dtype == torch.bool:
-        if values.shape != (count,):
-            raise InputError("selection", f"shape {tuple(values.shape)}", f"({count},), one boolean a splat")
-        return values
-    if values.is_floating_point() or values.is_complex() or values.ndim != 1:
-        raise InputError("selection", f"{values.dtype} of shape {tuple(values.shape)}", "indices of splats, or booleans")
-    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < count):
-        raise InputError("selection", f"indices {int(values.min())} to {int(values.max())}", f"0 to {count - 1}")
-    chosen = torch.zeros(count, dtype=torch.bool)
-    chosen[values.long()] = True
-    return chosen
+    views = [] if scene is None else load_views(scene, max_size, named)
+    return select_splats(splats, views, source, grow), views

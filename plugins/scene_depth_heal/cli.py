@@ -3,54 +3,72 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.color.protocol import ImageInpainter
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import write_splats
 from scene_depth.options import with_options
-from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.fill import as_array
-from scene_depth_heal.inputs import SelectionSource, load_views, select
-from scene_depth_heal.trained import named_depth_inpainter, trained_splats
+from scene_depth_heal.hole import picture_of
+from scene_depth_heal.inputs import DepthSource, SceneSource, load_views
+from scene_depth_heal.selection import SelectionSource, select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 HEALED, REPORT, PICTURES = "healed.ply", "report.json", "views"
 PICTURES_KEPT = 8
-UNSEEN_COLOR = np.array([1.0, 0.0, 1.0], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What comes out."""
+
+    output: Path
+    """Folder for the results; made if missing."""
+    dry_run: bool = False
+    """Stop after the report of what is unseen; nothing is invented."""
+    json: bool = False
+    """Print the report as JSON to standard output."""
+
+
+@dataclass(frozen=True)
+class Inpainters(DepthSource):
+    """What invents depth and colour."""
+
+    color: str = "exemplar"
+    """Image inpainter by name (exemplar, diffusion), or module:attribute."""
+    color_options: tuple[str, ...] = ()
+    """Parameters of the image inpainter as KEY=VALUE, such as model=FOLDER and, for a depth ControlNet that follows the new
+    depth, controlnet=FOLDER for diffusion."""
+    prompt: str | None = None
+    """What should be in the hole, for diffusion."""
+    painted: tuple[tuple[str, Path], ...] = ()
+    """View name and picture of it edited elsewhere; that view becomes the first reference."""
+
+    def image_inpainter(self) -> ImageInpainter:
+        """The inpainter of colour."""
+        options = {} if self.prompt is None else {"prompt": self.prompt}
+        return load_image_inpainter(with_options(self.color, self.color_options), **options)
 
 
 def heal(
     scene: tyro.conf.Positional[Path],
-    output: Path,
-    splats: Path | None = None,
-    selection: Annotated[SelectionSource, tyro.conf.arg(name="")] = SelectionSource(),  # noqa: B008
-    grow: int = 0,
-    inpainter: str = "solver",
-    inpainter_options: tuple[str, ...] = (),
-    prior: str | None = None,
-    color: str = "exemplar",
-    color_options: tuple[str, ...] = (),
-    prompt: str | None = None,
-    painted: tuple[tuple[str, Path], ...] = (),
-    config: Annotated[HealConfig, tyro.conf.arg(name="")] = HealConfig(),  # noqa: B008
-    max_size: int = 640,
-    fit_steps: int = 4000,
-    dry_run: bool = False,
-    device: str | None = None,
-    json: bool = False,
+    output: Annotated[Output, tyro.conf.arg(name="output")],
+    selection: Annotated[SelectionSource, tyro.conf.arg(name="what to remove")] = SelectionSource(),  # noqa: B008
+    source: Annotated[SceneSource, tyro.conf.arg(name="scene")] = SceneSource(),  # noqa: B008
+    inpainters: Annotated[Inpainters, tyro.conf.arg(name="inpainters")] = Inpainters(),
+    config: Annotated[HealConfig, tyro.conf.arg(name="quality")] = HealConfig(),  # noqa: B008
 ) -> None:
     """Remove an object from a splat scene and repair the hole.
 
@@ -59,41 +77,26 @@ def heal(
 
     Args:
         scene: Posed photos: COLMAP folder, transforms.json, RGB-D folder or saved scene.
-        output: Folder for the results; made if missing.
-        splats: Trained splats of the scene; without them the scene's own splats.ply is taken, or one is fitted first.
-        selection: What to remove; by default what the scene's own masks show.
-        grow: Steps by which the selection grows, or shrinks if negative.
-        inpainter: Depth inpainter by name, or module:attribute.
-        inpainter_options: Parameters of the depth inpainter as KEY=VALUE, such as weights=FOLDER for depthlab.
-        prior: Monocular depth model that guides the solver.
-        color: Image inpainter by name (exemplar, diffusion), or module:attribute.
-        color_options: Parameters of the image inpainter as KEY=VALUE, such as model=FOLDER and, for a depth ControlNet that
-            follows the new depth, controlnet=FOLDER for diffusion.
-        prompt: What should be in the hole, for diffusion.
-        painted: View name and picture of it edited elsewhere; that view becomes the first reference.
+        output: What comes out.
+        selection: The object; by default what the scene's own masks show.
+        source: The splats of the scene, and the size of its pictures.
+        inpainters: What invents depth and colour.
         config: Parameters of the workflow.
-        max_size: Longer side of the pictures that are worked on, in pixels.
-        fit_steps: Steps of the first fit, where there are no splats.
-        dry_run: Stop after the report of what is unseen; nothing is invented.
-        device: "cpu" or "cuda"; by default CUDA if it is there.
-        json: Print the report as JSON to standard output.
     """
-    folder = check_writable(output)
-    depth_inpainter = named_depth_inpainter(with_options(inpainter, inpainter_options), prior)
-    image_inpainter = load_image_inpainter(with_options(color, color_options), **({} if prompt is None else {"prompt": prompt}))
+    folder = check_writable(output.output)
+    depth_inpainter, image_inpainter = inpainters.depth_inpainter(), inpainters.image_inpainter()
     posed = read_scene(scene)
-    views = load_views(posed, max_size, selection, dict(painted))
-    if painted and not config.references:
-        config = replace(config, references=tuple(name for name, _ in painted))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    trained = trained_splats(posed, splats, folder, steps=fit_steps, max_size=max_size, device=device, seed=config.seed)
+    views = load_views(posed, source.max_size, selection, dict(inpainters.painted))
+    if inpainters.painted and not config.references:
+        config = replace(config, references=tuple(name for name, _ in inpainters.painted))
+    before, dry_run = source.trained_splats(posed, folder, config.seed), output.dry_run
     with watch_progress() as on_progress:
-        removed = select(trained, views, selection, grow)
+        removed = select(before, views, selection)
         result = heal_views(
-            trained, removed, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run
+            before, removed, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run
         )
-    _write(folder, trained, result, dry_run, inputs=() if splats is None else (splats,))
-    if json:
+    _write(folder, before, result, dry_run, inputs=() if source.splats is None else (source.splats,))
+    if output.json:
         print_json(result.report)
     else:
         _print(result, folder, dry_run)
@@ -104,18 +107,12 @@ def _write(folder: Path, before: GaussianSplats, result: HealResult, dry_run: bo
     if not dry_run:
         write_splats(folder / HEALED, result.splats.to("cpu"), inputs=inputs)
     result.report.save(folder / REPORT)
-    most = sorted(result.states, key=lambda state: -state.unseen_share)[:PICTURES_KEPT]
-    for state in most:
-        unseen = as_array(state.unseen)[..., None]
-        pictures = [_picture(before, state.camera), np.where(unseen, UNSEEN_COLOR, as_array(state.rgb_after))]
+    for state in sorted(result.states, key=lambda state: -state.unseen_share)[:PICTURES_KEPT]:
+        pictures = [picture_of(before, state.camera), state.marked()]
         if not dry_run:
-            pictures.append(_picture(result.splats, state.camera))
+            pictures.append(picture_of(result.splats, state.camera))
         name = re.sub(r"[^\w.-]+", "_", Path(state.name).stem)
         write_image(folder / PICTURES / f"{name}.png", np.concatenate(pictures, axis=1))
-
-
-def _picture(splats: GaussianSplats, camera) -> np.ndarray:
-    return as_array(render(splats, camera).rgb[0].clamp(0, 1))
 
 
 def _print(result: HealResult, folder: Path, dry_run: bool) -> None:
@@ -130,7 +127,6 @@ def _print(result: HealResult, folder: Path, dry_run: bool) -> None:
         words = f"{report.shadow_splats} splats carried its shadow and went with it: {share:.1f} % of {report.references[0].view}"
         console.print(f"{words}, lit {1 / shade:.2f} times as much", highlight=False)
     if not dry_run:
-        frozen = "unchanged" if report.frozen_sha256_before == report.frozen_sha256_after else "CHANGED"
-        console.print(f"{report.removed_splats} splats removed, {report.new_splats} new, {report.kept_splats} old ones {frozen}")
+        console.print(f"{report.removed_splats} splats removed, {report.new_splats} new, {report.kept_as_they_were()}")
         console.print(f"{folder / HEALED}", highlight=False)
     console.print(f"{folder / PICTURES}", highlight=False)

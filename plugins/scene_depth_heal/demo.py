@@ -1,33 +1,61 @@
-"""``scene-depth demo``: heals a sample scene on this machine and measures it against the known truth."""
+"""``scene-depth demo``: heals a sample scene on this machine, in three ways that are measured against the known truth."""
 
 from __future__ import annotations
 
-import json as json_module
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from scene_depth.cli.eval import COLUMNS
-from scene_depth.cli.progress import end_if_stopped, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import evaluate_scene, find_holes, mean_scores
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit
-from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
+from scene_depth.io.json_reports import JsonReport
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
-from scene_depth.work import OnProgress
+from scene_depth.work import OnProgress, Progress
+from scene_depth_heal.hole import HealView, picture_of
+from scene_depth_heal.inputs import load_views
+from scene_depth_heal.selection import SelectionSource, select
+from scene_depth_heal.workflow import HealConfig, HealReport, HealResult, heal_views
 
 SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
 FIT_STEPS, MAX_SIZE = 3000, 480
 SHOWN = ("psnr_hole", "ssim_hole", "psnr_outside", "depth_abs_rel", "seam_jump", "consistency")
+DELETE_ONLY, NEAREST, HEAL = "delete only", "nearest depth", "heal"
+WAYS: dict[str, tuple[str, bool]] = {DELETE_ONLY: ("nearest", True), NEAREST: ("nearest", False), HEAL: ("solver", False)}
+"""For each way the depth inpainter, and whether nothing is repaired."""
+
+
+@dataclass(frozen=True)
+class DemoReport(JsonReport):
+    """What the demo measured.
+
+    Attributes:
+        scene: Name of the sample scene.
+        seconds: Wall time of everything.
+        measures: Of each way to heal, the means over the held-out views.
+        report: Of the heal.
+    """
+
+    scene: str
+    seconds: float
+    measures: dict[str, dict[str, float]]
+    report: HealReport
 
 
 def demo(
@@ -51,22 +79,19 @@ def demo(
         train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
         before = _splats(train, splats_beside(samples), folder / SPLATS, on_progress)
         results = _heals(before, train, on_progress)
-    write_splats(folder / HEALED, results["heal"].splats)
+    healed = results[HEAL]
+    write_splats(folder / HEALED, healed.splats)
     holes = find_holes(truth, samples / "masks")
     measures = {name: mean_scores(evaluate_scene(result.splats, truth, holes)) for name, result in results.items()}
-    content = {
-        "scene": scene,
-        "seconds": time.perf_counter() - started,
-        "measures": measures,
-        "report": results["heal"].report.as_dict(),
-    }
-    with atomic_path(folder / MEASURES) as temporary:
-        temporary.write_text(json_module.dumps(content, indent=2) + "\n", encoding="utf-8")
-    write_image(folder / PICTURE, _picture(before, results["heal"]))
+    report = DemoReport(scene, time.perf_counter() - started, measures, healed.report)
+    report.save(folder / MEASURES)
+    state = healed.most_unseen
+    pictures = [picture_of(before, state.camera), state.marked(), picture_of(healed.splats, state.camera)]
+    write_image(folder / PICTURE, np.concatenate(pictures, axis=1))
     if json:
-        print(json_module.dumps(content))
+        print_json(report)
     else:
-        _tell(content, folder)
+        _print(report, folder)
     if not headless:
         from scene_depth_viewer.cli import view
 
@@ -104,7 +129,6 @@ def _splats(scene: Scene, given: Path | None, kept: Path, on_progress: OnProgres
         splats = read_splats(given)
     else:
         config = FitConfig(steps=FIT_STEPS, max_size=MAX_SIZE)
-
         result = fit(scene, config=config, on_progress=on_progress)
         end_if_stopped(result.report)
         splats = result.splats
@@ -112,33 +136,68 @@ def _splats(scene: Scene, given: Path | None, kept: Path, on_progress: OnProgres
     return splats
 
 
-def _heals(before: GaussianSplats, scene: Scene, on_progress: OnProgress) -> dict[str, Any]:
+def _heals(before: GaussianSplats, scene: Scene, on_progress: OnProgress) -> dict[str, HealResult]:
     """The scene with the object deleted only, healed with the nearest known depth, and healed."""
-    from scene_depth_heal.comparison import WAYS, heal_each_way
-    from scene_depth_heal.inputs import SelectionSource, load_views, select
-
     views = load_views(scene, MAX_SIZE, SelectionSource())
     removed = select(before, views, SelectionSource())
-
     found = heal_each_way(before, removed, views, on_progress=lambda way, now: on_progress(now))
     if len(found) < len(WAYS):
         raise KeyboardInterrupt
     return found
 
 
-def _picture(before: GaussianSplats, result: Any) -> np.ndarray:
-    """The view with the most to repair: before, the hole with its unseen part marked, healed."""
-    from scene_depth_heal.comparison import marked_hole, most_unseen, shown
+def heal_each_way(
+    splats: GaussianSplats,
+    removed: Tensor,
+    views: Sequence[HealView],
+    config: HealConfig | None = None,
+    *,
+    color: str = "exemplar",
+    on_progress: Callable[[str, Progress], bool | None] | None = None,
+) -> dict[str, HealResult]:
+    """The scene with the object's splats only deleted, healed with the nearest known depth, and healed with the solver.
 
-    state = most_unseen(result)
-    return np.concatenate([shown(before, state), marked_hole(state), shown(result.splats, state)], axis=1)
+    The workflow, planes that depth is put on among it, the colour inpainter, the parameters and the seed are the same, so that
+    differences are those of depth.
+
+    Args:
+        splats: The scene with the object.
+        removed: The splats to delete  # [N] bool
+        views: Posed photos.
+        config: Parameters of all three.
+        color: Image inpainter by name.
+        on_progress: Called with the way and how far it is; False stops that way and the rest, which are then left out.
+
+    Returns:
+        Results by way, in the order of WAYS.
+
+    Raises:
+        InputError: As ``heal``.
+    """
+    config = config or HealConfig()
+    image_inpainter = load_image_inpainter(color)
+    found: dict[str, HealResult] = {}
+    stopped: list[bool] = []
+    for way, (inpainter, dry_run) in WAYS.items():
+
+        def watch(now: Progress, way: str = way) -> bool:
+            if on_progress is not None and on_progress(way, now) is False:
+                stopped.append(True)
+            return not stopped
+
+        depth_inpainter = load_depth_inpainter(inpainter)
+        result = heal_views(splats, removed, views, depth_inpainter, image_inpainter, config, on_progress=watch, dry_run=dry_run)
+        if stopped:
+            break
+        found[way] = replace(result, splats=splats.detach().select(~removed)) if dry_run else result
+    return found
 
 
-def _tell(content: dict[str, Any], folder: Path) -> None:
-    console = Console()
+def _print(report: DemoReport, folder: Path) -> None:
     columns = [column for column in COLUMNS if column[0] in SHOWN]
     table = Table("", *(title for _, title, _ in columns), title="held-out views against the truth")
-    for name, measures in content["measures"].items():
+    for name, measures in report.measures.items():
         table.add_row(name, *("" if field not in measures else form.format(measures[field]) for field, _, form in columns))
+    console = Console()
     console.print(table)
-    console.print(f"{content['seconds']:.0f} s. {folder / PICTURE}  {folder / HEALED}", highlight=False)
+    console.print(f"{report.seconds:.0f} s. {folder / PICTURE}  {folder / HEALED}", highlight=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.protocol import ImageInpainter, inpaint_image
@@ -19,6 +19,7 @@ from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import Plane, camera_points, fitted_plane, plane_depth, planes_of
 from scene_depth.splats import GaussianSplats
+from scene_depth_heal.hole import ViewState, as_array
 
 LEAST_KNOWN = 0.01  # share of the picture whose depth must be known for a fill to mean anything
 EVEN = 0.008  # largest distance of known pixels from a plane, relative to the depth, as a robust standard deviation
@@ -28,81 +29,23 @@ ROUNDS = 10
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A view as the fill sees it, arrays at the working size.
-
-    Attributes:
-        name: Name of the view.
-        camera: Camera of the arrays.
-        rgb: The photo outside the object, and what other views saw inside; not read where ``hole``  # [H, W, 3]
-        depth: Rendered z-depth of what remains, 0 where there is no surface  # [H, W]
-        hole: What is to be invented  # [H, W] bool
-        painted: A picture that the user edited elsewhere, used for the colour of the hole  # [H, W, 3]
-        resurface: Pixels beside the hole whose colour and depth are known and become new splats all the same  # [H, W] bool
-        photo: The photo where ``rgb`` is changed beside both, as the fit is to see it  # [H, W, 3]
-    """
-
-    name: str
-    camera: Cameras
-    rgb: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    hole: NDArray[np.bool_]
-    painted: NDArray[np.float32] | None = None
-    resurface: NDArray[np.bool_] | None = None
-    photo: NDArray[np.float32] | None = None
-
-    @property
-    def new_pixels(self) -> NDArray[np.bool_]:
-        """Pixels that become new splats  # [H, W] bool"""
-        return self.hole if self.resurface is None else self.hole | self.resurface
-
-
-@dataclass(frozen=True)
 class Filled:
     """A reference with its hole filled.
 
     Attributes:
-        reference: What was filled.
-        rgb: Complete picture  # [H, W, 3]
+        view: What was filled.
+        rgb: Complete picture, with the shadow where new splats were not made  # [H, W, 3]
         prediction: Complete depth with its uncertainty and seam.
         splats: The new splats.
     """
 
-    reference: Reference
-    rgb: NDArray[np.float32]
+    view: ViewState
+    rgb: Tensor
     prediction: DepthPrediction
     splats: GaussianSplats
 
 
-def fill_reference(
-    reference: Reference, prediction: DepthPrediction, image_inpainter: ImageInpainter, *, seed: int = 0
-) -> Filled:
-    """Colour for the hole, which follows the completed depth; then splats.
-
-    Args:
-        reference: The view.
-        prediction: Its depth; see ``fill_depth``.
-        image_inpainter: Invents the colour.
-        seed: Seed of all random choices.
-    """
-    if reference.painted is not None:
-        rgb = np.where(reference.hole[..., None], reference.painted, reference.rgb)
-    else:
-        rgb = inpaint_image(
-            image_inpainter,
-            np.where(reference.hole[..., None], np.float32(0), reference.rgb),
-            reference.hole,
-            depth=prediction.depth,
-            camera=reference.camera,
-            seed=seed,
-        )
-    splats = splats_on_depth(rgb, prediction.depth, reference.new_pixels, reference.camera)
-    if reference.photo is not None:
-        rgb = np.where(reference.new_pixels[..., None], rgb, reference.photo)
-    return Filled(reference, rgb, prediction, splats)
-
-
-def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: int = 0) -> DepthPrediction:
+def fill_depth(reference: ViewState, depth_inpainter: DepthInpainter, *, seed: int = 0) -> DepthPrediction:
     """Completes the depth from the surfaces around the hole, and puts it on planes that are known where it lies close to them.
 
     Colour inside the hole is unknown when the depth is made, and a guess of it would put edges where there are none, so
@@ -116,15 +59,53 @@ def fill_depth(reference: Reference, depth_inpainter: DepthInpainter, *, seed: i
     Raises:
         InputError: If too little depth is known.
     """
-    known = (reference.depth > 0) & ~reference.hole
+    depth, hole, painted = as_array(reference.depth_after), as_array(reference.hole), reference.view.painted
+    known = known_depth(reference.name, depth, hole)
+    guess = smooth_guess(as_array(reference.picture), hole) if painted is None else as_array(painted)
+    prediction = inpaint_depth(depth_inpainter, guess, depth, known, camera=reference.camera, seed=seed)
+    return on_planes(prediction, known, reference.camera, seed)
+
+
+def fill_color(
+    reference: ViewState, prediction: DepthPrediction, image_inpainter: ImageInpainter, *, seed: int = 0
+) -> NDArray[np.float32]:
+    """Completes the picture, in the light without the object's shadow, so that it follows the completed depth  # [H, W, 3]
+
+    Args:
+        reference: The view.
+        prediction: Its depth; see ``fill_depth``.
+        image_inpainter: Invents the colour.
+        seed: Seed of all random choices.
+    """
+    rgb = as_array(reference.picture if reference.unshaded is None else reference.unshaded)
+    hole, painted = as_array(reference.hole), reference.view.painted
+    if painted is not None:
+        return np.where(hole[..., None], as_array(painted), rgb)
+    known = np.where(hole[..., None], np.float32(0), rgb)
+    return inpaint_image(image_inpainter, known, hole, depth=prediction.depth, camera=reference.camera, seed=seed)
+
+
+def make_splats(reference: ViewState, prediction: DepthPrediction, rgb: NDArray[np.float32]) -> Filled:
+    """Makes splats of the completed depth and picture, where there was a hole or a shadow."""
+    wanted, complete = reference.new_pixels, torch.from_numpy(rgb).to(reference.rgb_after.device)
+    splats = splats_on_depth(rgb, prediction.depth, as_array(wanted), reference.camera)
+    if reference.unshaded is not None:
+        complete = torch.where(wanted[..., None], complete, reference.picture)
+    return Filled(reference, complete, prediction, splats)
+
+
+def known_depth(name: str, depth: NDArray[np.floating], hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of a view whose rendered depth is known  # [H, W] bool
+
+    Raises:
+        InputError: If they are too few for a fill to mean anything.
+    """
+    known: NDArray[np.bool_] = (depth > 0) & ~hole
     if known.mean() < LEAST_KNOWN:
         found = f"{100 * known.mean():.2g} % of the pixels with an opaque surface"
-        raise InputError(
-            f"view {reference.name!r}: rendered depth", found, f"at least {100 * LEAST_KNOWN:g} %: a scene that is seen here"
-        )
-    guess = reference.painted if reference.painted is not None else smooth_guess(reference.rgb, reference.hole)
-    prediction = inpaint_depth(depth_inpainter, guess, reference.depth, known, camera=reference.camera, seed=seed)
-    return on_planes(prediction, known, reference.camera, seed)
+        accepted = f"at least {100 * LEAST_KNOWN:g} %: a scene that is seen here"
+        raise InputError(f"view {name!r}: rendered depth", found, accepted)
+    return known
 
 
 def on_planes(prediction: DepthPrediction, known: NDArray[np.bool_], camera: Cameras, seed: int = 0) -> DepthPrediction:
@@ -196,8 +177,3 @@ def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[n
     clean = np.where(hole[..., None], np.float32(0), rgb)
     smooth = base_layer(clean, hole, surface_weights(hole.shape, None, None))
     return np.where(hole[..., None], np.clip(smooth, 0, 1), clean).astype(np.float32)
-
-
-def as_array(values: torch.Tensor) -> NDArray[Any]:
-    """NumPy copy of a tensor on any device."""
-    return values.detach().cpu().numpy()

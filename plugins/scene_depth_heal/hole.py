@@ -1,9 +1,10 @@
-"""The hole that a deletion leaves in each view, the splats that go with the object, and what no view has ever seen behind."""
+"""Views, the hole that a deletion leaves in each, the splats that go with the object, and what no view has ever seen behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
+from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Render, blending_weights, render
-from scene_depth.splats import SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import C0
+from scene_depth.splats import GaussianSplats
 
 SHARE_OF_OBJECT = 0.1  # blending weight of the removed splats from which a pixel shows the object
 OPAQUE = 0.8  # alpha from which what remains counts as a surface
@@ -21,38 +24,53 @@ TOLERANCE = 0.03  # relative depth difference between views on one surface: rend
 WITNESSES = 2  # photos beside the object that must show a splat: one alone says nothing of its depth
 SHARE_SHOWN = 0.2  # of what the hole will show of a splat, that those photos must show
 FAINT = 0.05  # pixels of blending weight up to which a splat does no harm in the hole
+UNSEEN_COLOR = (1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class HealView:
-    """A view to heal in.
+    """A view to heal in. It takes arrays too; they become tensors.
 
     Attributes:
         name: Name of the view.
         camera: Camera at the working size.
-        rgb: The photo  # [H, W, 3]
+        rgb: The photo, float32  # [H, W, 3]
         mask: Object mask if there is one  # [H, W] bool
         painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
+
+    Raises:
+        InputError: If a picture or mask is not of the camera's size.
     """
 
     name: str
     camera: Cameras
-    rgb: NDArray[np.float32]
-    mask: NDArray[np.bool_] | None = None
-    painted: NDArray[np.float32] | None = None
+    rgb: Tensor
+    mask: Tensor | None = None
+    painted: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        size = (self.camera.height, self.camera.width)
+        for what, kind in (("rgb", torch.float32), ("mask", torch.bool), ("painted", torch.float32)):
+            if getattr(self, what) is not None:
+                values = torch.as_tensor(getattr(self, what), dtype=kind)
+                if values.shape[:2] != size:
+                    raise InputError(f"view {self.name!r}: {what}", f"size {tuple(values.shape[:2])}", f"{size}")
+                object.__setattr__(self, what, values)
 
 
 @dataclass(frozen=True)
 class ViewState:
-    """What one view shows before and after the deletion.
+    """What one view shows before and after the deletion; of a reference, what is known of it by now.
 
     Attributes:
         view: The view.
         depth_before: Rendered z-depth with the object, 0 where alpha is low  # [H, W]
-        rgb_after: Rendered colour of what remains  # [H, W, 3]
+        rgb_after: Rendered colour of what remains, and of new splats made so far  # [H, W, 3]
         depth_after: Its z-depth, 0 where alpha is low  # [H, W]
         object_pixels: Where the object shows, its mask included and widened by the filter's reach  # [H, W] bool
         unseen: The part of the object's pixels behind which no view has seen anything  # [H, W] bool
+        unshaded: The picture without the object's shadow, where one was found  # [H, W, 3]
+        resurface: Pixels beside the hole whose colour and depth are known and become new splats all the same  # [H, W] bool
     """
 
     view: HealView
@@ -61,6 +79,8 @@ class ViewState:
     depth_after: Tensor
     object_pixels: Tensor
     unseen: Tensor
+    unshaded: Tensor | None = None
+    resurface: Tensor | None = None
 
     @property
     def name(self) -> str:
@@ -75,7 +95,26 @@ class ViewState:
     @property
     def unseen_share(self) -> float:
         """Unseen pixels as a share of the picture."""
-        return float(self.unseen.float().mean())
+        return share_of(self.unseen)
+
+    @property
+    def hole(self) -> Tensor:
+        """What is to be invented: the unseen pixels and one around them  # [H, W] bool"""
+        return dilate(self.unseen, 1)
+
+    @property
+    def new_pixels(self) -> Tensor:
+        """Pixels that become new splats  # [H, W] bool"""
+        return self.hole if self.resurface is None else self.hole | self.resurface
+
+    @property
+    def picture(self) -> Tensor:
+        """The photo outside the object, and what other views saw inside; means nothing in the hole  # [H, W, 3]"""
+        return torch.where(self.object_pixels[..., None], self.rgb_after, self.view.rgb.to(self.rgb_after.device))
+
+    def marked(self) -> NDArray[np.float32]:
+        """The view after the deletion with its unseen pixels marked  # [H, W, 3]"""
+        return as_array(torch.where(self.unseen[..., None], self.rgb_after.new_tensor(UNSEEN_COLOR), self.rgb_after))
 
 
 @dataclass(frozen=True)
@@ -152,7 +191,7 @@ def _draw(splats: GaussianSplats, removed: Tensor, view: HealView) -> _Drawing:
     image = _render_weight(splats, removed, view.camera)
     shows = image.rgb[0, ..., 0] > SHARE_OF_OBJECT
     if view.mask is not None:
-        shows = shows | torch.from_numpy(view.mask).to(shows.device)
+        shows = shows | view.mask.to(shows.device)
     return _Drawing(opaque_depth(image), shows)
 
 
@@ -200,6 +239,18 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
     return remove_specks(unseen)
 
 
+def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats) -> ViewState:
+    """A view with what is known of it by now.
+
+    Args:
+        state: What it shows before and after the deletion.
+        unseen: What is still to be invented in it  # [H, W] bool
+        scene: The kept splats and those that were made so far.
+    """
+    now = render(scene, state.camera)
+    return replace(state, unseen=unseen, rgb_after=now.rgb[0].clamp(0, 1), depth_after=opaque_depth(now))
+
+
 def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor:
     """Blending weight of the chosen splats in every pixel, 0 to 1  # [H, W]"""
     return _render_weight(splats, chosen, camera).rgb[0, ..., 0]
@@ -207,7 +258,7 @@ def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor
 
 def _render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Render:
     """The scene with the chosen splats white and all others black; its depth is that of the scene."""
-    white, black = 0.5 / SH_C0, -0.5 / SH_C0
+    white, black = 0.5 / C0, -0.5 / C0
     sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
     return render(replace(splats.detach(), sh=sh.contiguous()), camera)
 
@@ -215,6 +266,21 @@ def _render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> R
 def opaque_depth(image: Render) -> Tensor:
     """z-depth where alpha makes it a surface, 0 elsewhere  # [H, W]"""
     return torch.where(image.alpha[0] >= OPAQUE, image.depth[0], 0.0)
+
+
+def picture_of(splats: GaussianSplats, camera: Cameras) -> NDArray[np.float32]:
+    """Splats as a camera sees them, sRGB  # [H, W, 3]"""
+    return as_array(render(splats.detach(), camera).rgb[0].clamp(0, 1))
+
+
+def as_array(values: Tensor) -> NDArray[Any]:
+    """NumPy copy of a tensor on any device."""
+    return values.detach().cpu().numpy()
+
+
+def share_of(mask: Tensor) -> float:
+    """Share of a mask's pixels that are True."""
+    return float(mask.float().mean())
 
 
 def dilate(mask: Tensor, pixels: int) -> Tensor:

@@ -1,59 +1,96 @@
-"""From files to what heal takes: views at the working size, the selection, edited pictures."""
+"""From what a user names to what the edits take: views at the working size, trained splats, a depth inpainter."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from scene_depth.cameras import Cameras
+from scene_depth.cli.progress import end_if_stopped, watch_progress
+from scene_depth.depth.model import ExactInpainter
+from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
-from scene_depth.fitting.training_views import TrainingViews, resized_image
-from scene_depth.io.images import check_white_share, images_named_like, parse_mask_ids, read_image, read_mask
+from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.fit import fit
+from scene_depth.fitting.training_views import TrainingViews, fitted_camera, resized_image
+from scene_depth.io.images import check_white_share, image_size, images_named_like, parse_mask_ids, read_image, read_mask
 from scene_depth.io.posed_views import with_mask_ids
-from scene_depth.scene import Scene
-from scene_depth.splats import GaussianSplats
-from scene_depth_heal.regions import Box, Region, Sphere, parse_region, read_region
-from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
-from scene_depth_heal.workflow import HealView
+from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
+from scene_depth.options import with_options
+from scene_depth.scene import Scene, View
+from scene_depth.splats import PARAMETERS, GaussianSplats
+from scene_depth_heal.hole import HealView, share_of
+from scene_depth_heal.selection import SelectionSource
+
+SPLATS = "splats.ply"
 
 
 @dataclass(frozen=True)
-class SelectionSource:
-    """What to remove, exactly one of these; by default the scene's own masks.
+class SceneSource:
+    """The scene and its splats."""
 
-    Attributes:
-        masks: Folder of masks named like the images, white on the object.
-        box: "CX CY CZ SX SY SZ [QW QX QY QZ]" or a JSON file.
-        sphere: "CX CY CZ R" or a JSON file.
-        indices: ``.npy`` or text file of splat indices.
-        mask_white: What white in masks is: the "object", or what to "keep", as in masks of nerfstudio and COLMAP. By default
-            the object, unless white is most of nearly every picture.
-        mask_id: Labels of the object in masks of several: numbers, or colours such as #ff0000.
-        masks_in_order: Pair the files of ``masks`` with the views in order, whatever their names.
-    """
+    splats: Path | None = None
+    """Trained splats of the scene; without them the scene's own splats.ply is taken, or one is fitted first."""
+    fit_steps: int = 4000
+    """Steps of the first fit, where there are no splats."""
+    max_size: int = 640
+    """Longer side of the pictures that are worked on, in pixels."""
+    device: str | None = None
+    """"cpu" or "cuda"; by default CUDA if it is there."""
 
-    masks: Path | None = None
-    box: str | None = None
-    sphere: str | None = None
-    indices: Path | None = None
-    mask_white: Literal["object", "keep"] | None = None
-    mask_id: tuple[str, ...] = ()
-    masks_in_order: bool = False
+    def trained_splats(self, scene: Scene, folder: Path, seed: int) -> GaussianSplats:
+        """The splats named, else those that lie with the scene, else a fit of it, which is kept in a folder.
 
-    def __post_init__(self) -> None:
-        given = [name for name in ("masks", "box", "sphere", "indices") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise InputError("selection", " and ".join(given), "one of masks, box, sphere, indices")
+        Raises:
+            InputError: If a file cannot be read or holds values that are not finite.
+            KeyboardInterrupt: If the fit was stopped; what it reached is in the folder.
+        """
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        path = self.splats or splats_beside(scene.source)
+        if path is not None:
+            return check_finite(read_splats(path), path).to(device)
+        print("no splats given: fitting the scene first", file=sys.stderr)
+        size = min(self.max_size, 480) if device == "cpu" else self.max_size
+        config = FitConfig(steps=self.fit_steps, max_size=size)
+        with watch_progress("fit") as on_progress:
+            result = fit(scene, config=config, seed=seed, device=device, on_progress=on_progress)
+        write_splats(folder / SPLATS, result.splats)
+        end_if_stopped(result.report)
+        return result.splats
 
-    @property
-    def by_masks(self) -> bool:
-        """Whether 2D masks choose the splats."""
-        return self.box is None and self.sphere is None and self.indices is None
+
+@dataclass(frozen=True)
+class DepthSource:
+    """What invents depth."""
+
+    inpainter: str = "solver"
+    """Depth inpainter by name, or module:attribute."""
+    inpainter_options: tuple[str, ...] = ()
+    """Parameters of the depth inpainter as KEY=VALUE, such as weights=FOLDER for depthlab."""
+    prior: str | None = None
+    """Monocular depth model that guides the solver."""
+
+    def depth_inpainter(self) -> ExactInpainter:
+        """The inpainter; with a prior, the solver along that monocular model's prediction.
+
+        Raises:
+            InputError: If there is no such inpainter or model, or another inpainter than the solver is to take a prior.
+        """
+        name = with_options(self.inpainter, self.inpainter_options)
+        if self.prior is None:
+            return load_depth_inpainter(name)
+        if name != "solver":
+            raise InputError("prior", f"with the inpainter {name!r}", "the inpainter 'solver', which takes a prior")
+        return ExactInpainter(MonocularInpainter(load_monocular_model(self.prior)), "solver")
 
 
 def load_views(
@@ -71,106 +108,84 @@ def load_views(
         InputError: If masks are wanted and there are none, a mask is missing or of another size, or an edited picture
             belongs to no view.
     """
-    painted = dict(painted or {})
-    folder = None if source is None else source.masks
-    own_masks = source is not None and source.by_masks and folder is None
-    masks: dict[str, Path] = {}
-    if source is not None and folder is not None:
-        names = [view.name for view in scene.views]
-        masks = images_named_like(folder, names, what="masks", in_order=source.masks_in_order)
-    ids = () if source is None else parse_mask_ids(source.mask_id)
-    if ids:
-        scene = with_mask_ids(scene, ids)
+    painted, names = painted or {}, [view.name for view in scene.views]
+    own_masks, masks, ids, white_is = False, dict[str, Path](), tuple[int, ...](), None
+    if source is not None:
+        own_masks, ids, white_is = source.by_masks and source.masks is None, parse_mask_ids(source.mask_id), source.mask_white
+        if source.masks is not None:
+            masks = images_named_like(source.masks, names, what="masks", in_order=source.masks_in_order)
+        if ids:
+            scene = with_mask_ids(scene, ids)
     if own_masks and all(view.load_mask is None for view in scene.views):
         raise InputError("masks", "a scene without masks", "--masks DIR, --box, --sphere or --indices", file=scene.source)
+    if unknown := sorted(set(painted) - set(names)):
+        raise InputError("painted", f"pictures for {unknown}", "names of views of the scene")
     sized = TrainingViews(scene.views, max_size, mask_use="keep")
     views = []
     for index, view in enumerate(scene.views):
         target = sized.target(index)
-        size = (target.camera.width, target.camera.height)
-        mask = None
+        mask = target.counts if own_masks else None
         if view.name in masks:
-            mask = _resized_mask(masks[view.name], ids, (view.camera.width, view.camera.height), size)
-        elif own_masks and target.counts is not None:
-            mask = target.counts.numpy()
-        if mask is not None and source is not None and source.mask_white == "keep":
+            check_image_size("mask", masks[view.name], view.camera, target.camera)
+            mask = resized_mask(read_mask(masks[view.name], ids), target.camera)
+        if mask is not None and white_is == "keep":
             mask = ~mask
-        edited = painted.pop(view.name, None)
-        views.append(
-            HealView(
-                view.name, sized.camera(index), target.image.numpy(), mask, None if edited is None else _picture(edited, size)
-            )
-        )
-    if painted:
-        raise InputError("painted", f"pictures for {sorted(painted)}", "names of views of the scene")
-    shares = {view.name: float(view.mask.mean()) for view in views if view.mask is not None}
-    check_white_share(shares, None if source is None else source.mask_white, file=folder or scene.source)
+        edited = resized(read_image(painted[view.name]), target.camera) if view.name in painted else None
+        views.append(HealView(view.name, target.camera, target.image, mask, edited))
+    shares = {view.name: share_of(view.mask) for view in views if view.mask is not None}
+    check_white_share(shares, white_is, file=source.masks or scene.source if source is not None else None)
     return views
 
 
-def select(splats: GaussianSplats, views: list[HealView], source: SelectionSource, growth: int = 0) -> Tensor:
-    """The splats to remove  # [N] bool
+def posed_views(scene: Scene, max_size: int) -> list[View]:
+    """The scene's cameras at the working size, without photos."""
+    return [View(view.name, fitted_camera(view.camera, max_size)) for view in scene.views]
 
-    Args:
-        splats: The scene.
-        views: Its views, with masks if masks select.
-        source: What selects.
-        growth: Steps to grow the selection by, or to shrink it if negative.
+
+def view_named(views: Sequence[View], name: str) -> View:
+    """The view of that name, or of that file name without folder and extension if only one has it.
 
     Raises:
-        InputError: If the selection is empty or everything.
+        InputError: If there is none.
     """
-    if source.box is not None or source.sphere is not None:
-        region = _region(source)
-        selected = check_selection(region.contains(splats.means.detach().double()).cpu(), type(region).__name__.lower())
-    elif source.indices is not None:
-        selected = _from_indices(source.indices, len(splats))
-    else:
-        masked = [view for view in views if view.mask is not None]
-        masks = [torch.from_numpy(view.mask).to(splats.device) for view in masked]
-        selected = select_by_masks(splats, [view.camera for view in masked], masks)
-        selected = without_leftovers(splats, selected)
-    selected = grow(splats, selected, growth) if growth > 0 else shrink(splats, selected, -growth)
-    return check_selection(selected, "selection")
+    exact = [view for view in views if view.name == name]
+    close = exact or [view for view in views if name in (Path(view.name).name, Path(view.name).stem)]
+    if len(close) != 1:
+        some = ", ".join(sorted(view.name for view in views)[:5])
+        raise InputError("view", repr(name), f"the name of a view: {some}{', …' if len(views) > 5 else ''}")
+    return close[0]
 
 
-def _region(source: SelectionSource) -> Region:
-    text, kind = (source.box, Box) if source.box is not None else (source.sphere, Sphere)
-    assert text is not None
-    try:
-        numbers = [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        return read_region(text)
-    return parse_region(kind, numbers)
+def check_finite(splats: GaussianSplats, path: str | PathLike[str] | None = None) -> GaussianSplats:
+    """The splats themselves.
+
+    Raises:
+        InputError: If there is none, or one has a parameter that is NaN or infinite.
+    """
+    if len(splats) == 0:
+        raise InputError("splats", "none", "one or more splats", file=path)
+    for name in PARAMETERS:
+        bad = ~torch.isfinite(getattr(splats, name)).reshape(len(splats), -1).all(dim=1)
+        if bool(bad.any()):
+            accepted = "finite numbers; `scene-depth inspect FILE --fix OUT` repairs files"
+            raise InputError(name, f"{int(bad.sum())} of {len(splats)} splats with NaN or infinity", accepted, file=path)
+    return splats
 
 
-def _from_indices(path: Path, count: int) -> Tensor:
-    try:
-        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64, ndmin=1)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "indices", str(error), "a .npy or text file of splat indices, or a mask of all splats", file=path
-        ) from error
-    if values.dtype == np.bool_ and values.shape == (count,):
-        return check_selection(torch.from_numpy(values), "indices")
-    if not np.issubdtype(values.dtype, np.integer) or values.size == 0 or values.min() < 0 or values.max() >= count:
-        raise InputError(
-            "indices", f"{values.dtype} from {values.min(initial=0)} to {values.max(initial=0)}", f"0 to {count - 1}", file=path
-        )
-    selected = torch.zeros(count, dtype=torch.bool)
-    selected[torch.from_numpy(values.ravel().astype(np.int64))] = True
-    return check_selection(selected, "indices")
+def check_image_size(what: str, path: Path, native: Cameras, working: Cameras) -> None:
+    """Raises an InputError if an image has neither the size of its view nor the working size."""
+    size = image_size(path)
+    if size not in ((native.width, native.height), (working.width, working.height)):
+        accepted = f"{native.width} x {native.height}, the size of its view"
+        raise InputError(f"{what} size", f"{size[0]} x {size[1]}", accepted, file=path)
 
 
-def _resized_mask(path: Path, ids: tuple[int, ...], native: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    mask = read_mask(path, ids)
-    found = (mask.shape[1], mask.shape[0])
-    if found not in (native, size):
-        raise InputError("mask size", f"{found[0]} x {found[1]}", f"{native[0]} x {native[1]}, the size of its image", file=path)
-    grey = np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
-    return resized_image(grey, *size)[..., 0] >= 128
+def resized(picture: NDArray[np.float32], camera: Cameras) -> Tensor:
+    """A picture at the size of a camera, in steps of 8 bits  # [H, W, 3]"""
+    pixels = resized_image(np.rint(255 * picture).astype(np.uint8), camera.width, camera.height)
+    return torch.from_numpy(pixels.astype(np.float32) / np.float32(255))
 
 
-def _picture(path: Path, size: tuple[int, int]) -> np.ndarray:
-    picture = read_image(path)
-    return resized_image(np.rint(255 * picture).astype(np.uint8), *size).astype(np.float32) / 255
+def resized_mask(mask: NDArray[np.bool_], camera: Cameras) -> Tensor:
+    """A mask at the size of a camera; a pixel belongs to it where half of it does  # [H, W] bool"""
+    return resized(np.repeat(mask[..., None], 3, axis=2).astype(np.float32), camera)[..., 0] >= 0.5

@@ -2,70 +2,149 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
+from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.images import write_image
+from scene_depth.io.input_files import check_input_file
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
-from scene_depth.rendering import render
-from scene_depth.scene import Scene
+from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
-from scene_depth_heal.edit_run import EditConfig, EditResult, PosedView
-from scene_depth_heal.fill import as_array
-from scene_depth_heal.insert_inputs import (
-    PaintedFiles,
-    PlacementSource,
-    painted_view,
-    posed_views,
-    read_depth_image,
-    read_painted,
-)
-from scene_depth_heal.insert_painted import insert_painted
-from scene_depth_heal.object_depth import Upright
-from scene_depth_heal.placement import insert_splats
-from scene_depth_heal.repaint import retexture as retexture_surface
-from scene_depth_heal.surface_point import scene_up
-from scene_depth_heal.trained import check_finite, named_depth_inpainter, trained_splats
+from scene_depth_heal.edit import EditConfig, EditFiles, EditResult
+from scene_depth_heal.inputs import DepthSource, SceneSource, check_finite, posed_views, view_named
+from scene_depth_heal.painted import PaintedFiles, Upright, insert_painted, read_depth_image, read_painted
+from scene_depth_heal.placement import Place, Placement, insert_splats, scene_up
+from scene_depth_heal.selection import parse_region
+from scene_depth_heal.texture import retexture as retexture_surface
 
 EDITED, REPORT, PICTURES = "edited.ply", "report.json", "views"
 PICTURES_KEPT = 6
 Edit = Callable[[GaussianSplats, OnProgress], EditResult]
 
 
+@dataclass(frozen=True)
+class Output:
+    """What comes out."""
+
+    output: Path
+    """Folder for the results; made if missing."""
+    json: bool = False
+    """Print the report as JSON to standard output."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of one view that was painted in."""
+
+    painted: tuple[str, Path] | None = None
+    """Name of a view, and its picture with something painted in."""
+    mask: Path | None = None
+    """White where it was painted; by default what differs from the photo, or from the render."""
+    mask_white: Literal["object", "keep"] | None = None
+    """What white in the mask is: what was painted (object), or the rest (keep)."""
+    mask_id: tuple[str, ...] = ()
+    """Labels of what was painted, in a mask of several: numbers, or colours such as #ff0000."""
+    retexture: bool = False
+    """Keep the shape of what is there; the painted colours replace its own."""
+
+
+@dataclass(frozen=True)
+class ShapeSource(DepthSource):
+    """What gives a painted object its shape; one of these."""
+
+    shape: Literal["inpainted", "upright"] = "inpainted"
+    """Inpainted from the surfaces around it, or an upright plane where it stands."""
+    depth_image: Path | None = None
+    """Depth of the painted picture of any scale and shift; fitted to the known depth around the mask."""
+
+    @property
+    def given(self) -> list[str]:
+        """The options that were asked for and decide the shape."""
+        shaping = {
+            "--depth-image": self.depth_image is not None,
+            "--prior": self.prior is not None,
+            "--shape": self.shape != "inpainted",
+            "--inpainter": self.inpainter != "solver" or bool(self.inpainter_options),
+        }
+        return [name for name, is_given in shaping.items() if is_given]
+
+    def load(self, files: PaintedFiles) -> DepthInpainter | None:
+        """The inpainter of the object's depth; None for an upright one, which needs the trained scene."""
+        if self.depth_image is not None:
+            return read_depth_image(self.depth_image, files)
+        return None if self.shape == "upright" else self.depth_inpainter()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedSplats(Place):
+    """Another file of splats and where it goes; one of at, pixel and transform."""
+
+    ply: Path | None = None
+    """Splats to insert: .ply, .compressed.ply, .spz or .splat."""
+    part: str | None = None
+    """Region of the file to insert alone: "CX CY CZ R" (sphere), "CX CY CZ SX SY SZ [QW QX QY QZ]" (box), or a JSON file."""
+    transform: Path | None = None
+    """JSON file of a 4x4 similarity, rows first, from the file's to the scene's coordinates."""
+
+    def read(self) -> GaussianSplats:
+        """The splats of the file that are to be inserted.
+
+        Raises:
+            InputError: If the file or the region cannot be read, or the region holds no splat.
+        """
+        assert self.ply is not None
+        splats = check_finite(read_splats(self.ply), self.ply)
+        if self.part is None:
+            return splats
+        inside = parse_region(self.part).contains(splats.means.double())
+        if not inside.any():
+            found = f"a region without any of the {len(splats)} splats"
+            raise InputError("part", found, "a region with splats in it", file=self.ply)
+        return splats.select(inside)
+
+    def placement(self, scene: Scene, max_size: int) -> Placement:
+        """The placement, with the pixel in the working size.
+
+        Raises:
+            InputError: If not one place is named, the view is not there, the pixel lies outside its photo, or the file
+                holds no 4x4 matrix.
+        """
+        options = {each.name: getattr(self, each.name) for each in fields(Place)}
+        if self.pixel is not None:
+            name, column, row = self.pixel
+            view = view_named(scene.views, name)
+            camera, small = view.camera, fitted_camera(view.camera, max_size)
+            if not (0 <= column < camera.width and 0 <= row < camera.height):
+                accepted = f"column and row of the photo, {camera.width} x {camera.height}"
+                raise InputError("pixel", f"({column:g}, {row:g})", accepted)
+            across, down = small.width / camera.width, small.height / camera.height
+            options["pixel"] = (view.name, (column + 0.5) * across, (row + 0.5) * down)
+        return Placement(**options, transform=None if self.transform is None else read_matrix(self.transform))
+
+
 def insert(
     scene: tyro.conf.Positional[Path],
-    output: Path,
-    splats: Path | None = None,
-    painted: tuple[str, Path] | None = None,
-    mask: Path | None = None,
-    mask_white: Literal["object", "keep"] | None = None,
-    mask_id: tuple[str, ...] = (),
-    retexture: bool = False,
-    shape: Literal["inpainted", "upright"] = "inpainted",
-    inpainter: str = "solver",
-    prior: str | None = None,
-    depth_image: Path | None = None,
-    ply: Path | None = None,
-    placement: Annotated[PlacementSource, tyro.conf.arg(name="")] = PlacementSource(),  # noqa: B008
-    config: Annotated[EditConfig, tyro.conf.arg(name="")] = EditConfig(),  # noqa: B008
-    max_size: int = 640,
-    fit_steps: int = 4000,
-    device: str | None = None,
-    json: bool = False,
+    output: Annotated[Output, tyro.conf.arg(name="output")],
+    picture: Annotated[Picture, tyro.conf.arg(name="painted picture")] = Picture(),
+    shape: Annotated[ShapeSource, tyro.conf.arg(name="shape of a painted object")] = ShapeSource(),
+    added: Annotated[AddedSplats, tyro.conf.arg(name="other splats")] = AddedSplats(),
+    source: Annotated[SceneSource, tyro.conf.arg(name="scene")] = SceneSource(),  # noqa: B008
+    config: Annotated[EditConfig, tyro.conf.arg(name="quality")] = EditConfig(),  # noqa: B008
 ) -> None:
     """Insert an object into a splat scene, or give one of its surfaces another texture.
 
@@ -76,144 +155,112 @@ def insert(
 
     Args:
         scene: Posed photos: COLMAP folder, transforms.json, RGB-D folder or saved scene.
-        output: Folder for the results; made if missing.
-        splats: Trained splats of the scene; without them the scene's own splats.ply is taken, or one is fitted first.
-        painted: Name of a view, and its picture with something painted in.
-        mask: White where it was painted; by default what differs from the photo, or from the render.
-        mask_white: What white in the mask is: what was painted (object), or the rest (keep).
-        mask_id: Labels of what was painted, in a mask of several: numbers, or colours such as #ff0000.
-        retexture: Keep the shape of what is there; the painted colours replace its own.
-        shape: Of a painted object: inpainted from the surfaces around it, or an upright plane where it stands.
-        inpainter: Depth inpainter by name, or module:attribute.
-        prior: Monocular depth model that guides the solver, predicting from the painted picture.
-        depth_image: Depth of the painted picture of any scale and shift; fitted to the known depth around the mask.
-        ply: Splats to insert: .ply, .compressed.ply, .spz or .splat.
-        placement: Where they go.
+        output: What comes out.
+        picture: A picture of one view that was painted in.
+        shape: What gives a painted object its shape.
+        added: Another file of splats and where it goes.
+        source: The splats of the scene, and the size of its pictures.
         config: Parameters of the fit of painted edits.
-        max_size: Longer side of the pictures that are worked on, in pixels.
-        fit_steps: Steps of the first fit, where there are no splats.
-        device: "cpu" or "cuda"; by default CUDA if it is there.
-        json: Print the report as JSON to standard output.
     """
-    _check_options(painted, mask, retexture, shape, inpainter, prior, depth_image, ply, placement)
-    inputs = tuple(path for path in (splats, ply) if path is not None)
-    folder = check_writable(output)
+    _check_options(picture, shape, added)
+    inputs = tuple(path for path in (source.splats, added.ply) if path is not None)
+    folder = check_writable(output.output)
     check_output(folder / EDITED, inputs=inputs)
     posed = read_scene(scene)
-    views = posed_views(posed, max_size)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if painted is not None:
-        files = read_painted(posed, *painted, mask, max_size, mask_white=mask_white, mask_id=mask_id)
-        depth = None if retexture else _object_depth(files, shape, inpainter, prior, depth_image)
-        edit = _painted_edit(files, views, depth, retexture, config)
+    views = posed_views(posed, source.max_size)
+    if picture.painted is not None:
+        name, file = picture.painted
+        files = read_painted(
+            posed, name, file, picture.mask, source.max_size, mask_white=picture.mask_white, mask_id=picture.mask_id
+        )
+        edit = _painted_edit(files, views, shape, picture.retexture, config)
     else:
-        assert ply is not None
-        edit = _ply_edit(posed, views, ply, placement, max_size)
-    before = trained_splats(posed, splats, folder, steps=fit_steps, max_size=max_size, device=device, seed=config.seed)
+        edit = _ply_edit(added.placement(posed, source.max_size), views, added.read())
+    before = source.trained_splats(posed, folder, config.seed)
     with watch_progress() as on_progress:
         result = edit(before, on_progress)
-    named = {"splats": splats, "painted": painted, "mask": mask, "ply": ply, "part": placement.part, "max_size": max_size}
-    result.report.parameters |= {name: value for name, value in named.items() if value is not None}
-    _write(folder, before, result, views, inputs)
-    if json:
+    named = EditFiles(source.splats, picture.painted, picture.mask, added.ply, added.part, source.max_size)
+    result.report.files = named
+    _write(folder, result, inputs)
+    if output.json:
         print_json(result.report)
     else:
         _print(result, folder)
     end_if_stopped(result.report)
 
 
-def _check_options(
-    painted: tuple[str, Path] | None,
-    mask: Path | None,
-    retexture: bool,
-    shape: str,
-    inpainter: str,
-    prior: str | None,
-    depth_image: Path | None,
-    ply: Path | None,
-    placement: PlacementSource,
-) -> None:
-    if (painted is None) == (ply is None):
-        found = "both" if painted else "neither"
+def _check_options(picture: Picture, shape: ShapeSource, added: AddedSplats) -> None:
+    if (picture.painted is None) == (added.ply is None):
+        found = "both" if picture.painted else "neither"
         raise InputError("painted, ply", found, "one of --painted VIEW PICTURE and --ply FILE")
-    shaping = {
-        "--depth-image": depth_image is not None,
-        "--prior": prior is not None,
-        "--shape": shape != "inpainted",
-        "--inpainter": inpainter != "solver",
-    }
-    given = [name for name, is_given in shaping.items() if is_given]
-    if ply is not None and (mask is not None or retexture or given):
+    if added.ply is not None and (picture != Picture() or shape.given):
         raise InputError("ply", "also options of a painted picture", "--ply with options of its place alone")
-    if painted is not None and placement.given:
+    if picture.painted is not None and added != AddedSplats():
         raise InputError("painted", "also options of a place", "--painted alone; the picture says where it is")
-    if retexture and given:
-        raise InputError("retexture", f"also {given[0]}", "--retexture alone: the shape stays as it is")
-    if len(given) > 1:
-        raise InputError("shape of the object", " and ".join(given), "one of them")
+    if picture.retexture and shape.given:
+        raise InputError("retexture", f"also {shape.given[0]}", "--retexture alone: the shape stays as it is")
+    if len(shape.given) > 1:
+        raise InputError("shape of the object", " and ".join(shape.given), "one of them")
 
 
-def _object_depth(
-    files: PaintedFiles, shape: str, inpainter: str, prior: str | None, depth_image: Path | None
-) -> DepthInpainter | None:
-    """What gives a painted object its depth; None for an upright one, which needs the trained scene."""
-    if depth_image is not None:
-        return read_depth_image(depth_image, files)
-    return None if shape == "upright" else named_depth_inpainter(inpainter, prior)
+def _painted_edit(files: PaintedFiles, views: list[View], source: ShapeSource, retexture: bool, config: EditConfig) -> Edit:
+    depth = None if retexture else source.load(files)
 
-
-def _painted_edit(
-    files: PaintedFiles, views: list[PosedView], depth: DepthInpainter | None, retexture: bool, config: EditConfig
-) -> Edit:
     def edit(splats: GaussianSplats, on_progress: OnProgress) -> EditResult:
-        painted, notes = painted_view(files, splats)
+        painted = files.against(splats)
         if retexture:
-            result = retexture_surface(splats, views, painted, config, on_progress=on_progress)
-        else:
-            shape = depth or Upright(_vertical(splats, views))
-            result = insert_painted(splats, views, painted, shape, config, on_progress=on_progress)
-        result.report.notes.extend(notes)
-        return result
+            return retexture_surface(splats, views, painted, config, on_progress=on_progress)
+        shape = depth or Upright(_vertical(splats, views))
+        return insert_painted(splats, views, painted, shape, config, on_progress=on_progress)
 
     return edit
 
 
-def _vertical(splats: GaussianSplats, views: list[PosedView]) -> tuple[float, float, float]:
+def _vertical(splats: GaussianSplats, views: list[View]) -> tuple[float, float, float]:
     up, _ = scene_up(splats, [view.camera for view in views])
     if up is None:
         raise InputError("shape", "upright in a scene whose vertical nothing tells", "--depth-image, --prior or inpainted")
     return (float(up[0]), float(up[1]), float(up[2]))
 
 
-def _ply_edit(scene: Scene, views: list[PosedView], ply: Path, source: PlacementSource, max_size: int) -> Edit:
-    placement = source.placement(scene, max_size)
-    added = source.chosen(check_finite(read_splats(ply), ply), ply)
+def _ply_edit(placement: Placement, views: list[View], added: GaussianSplats) -> Edit:
     return lambda splats, on_progress: insert_splats(splats, views, added, placement, on_progress=on_progress)
 
 
-def _write(folder: Path, before: GaussianSplats, result: EditResult, views: list[PosedView], inputs: tuple[Path, ...]) -> None:
+def _write(folder: Path, result: EditResult, inputs: tuple[Path, ...]) -> None:
     write_splats(folder / EDITED, result.splats.to("cpu"), inputs=inputs)
     result.report.save(folder / REPORT)
-    names = list(dict.fromkeys([result.report.edit.get("view"), *result.report.shows_in]))[:PICTURES_KEPT]
-    for view in views:
-        if view.name in names:
-            pictures = [_picture(before, view), _picture(result.splats, view)]
-            name = re.sub(r"[^\w.-]+", "_", Path(view.name).stem)
-            write_image(folder / PICTURES / f"{name}.png", np.concatenate(pictures, axis=1))
-
-
-def _picture(splats: GaussianSplats, view: PosedView) -> NDArray[np.float32]:
-    return as_array(render(splats, view.camera).rgb[0].clamp(0, 1))
+    for view in result.telling_views()[:PICTURES_KEPT]:
+        name = re.sub(r"[^\w.-]+", "_", Path(view.name).stem)
+        write_image(folder / PICTURES / f"{name}.png", result.picture(view))
 
 
 def _print(result: EditResult, folder: Path) -> None:
-    report, console = result.report, Console()
-    frozen = "unchanged" if report.frozen_sha256_before == report.frozen_sha256_after else "CHANGED"
-    removed = f"{report.removed_splats} splats replaced, " if report.removed_splats else ""
-    console.print(f"{removed}{report.new_splats} new, {report.kept_splats} old ones {frozen}", highlight=False)
-    for name, value in report.checks.items():
-        console.print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}", highlight=False)
-    for note in report.notes:
-        console.print(note, highlight=False)
-    console.print(f"{folder / EDITED}", highlight=False)
-    console.print(f"{folder / PICTURES}", highlight=False)
+    report = result.report
+    replaced = f"{report.removed_splats} splats replaced, " if report.removed_splats else ""
+    lines = [f"{replaced}{report.new_splats} new, {report.kept_as_they_were()}", *report.checks.sentences(), *report.notes]
+    for line in [*lines, str(folder / EDITED), str(folder / PICTURES)]:
+        Console().print(line, highlight=False)
+
+
+def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
+    """A 4x4 matrix from JSON: four rows of four numbers, 16 numbers row by row, or either under "matrix" or "transform".
+
+    Raises:
+        InputError: If the file holds anything else.
+    """
+    accepted = "a 4x4 matrix: four rows of four numbers, or the same under the name matrix"
+    path = check_input_file(path, "a JSON file with a 4x4 matrix")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError("transform", f"no JSON ({error})", accepted, file=path) from error
+    if isinstance(content, dict):
+        content = next((content[name] for name in ("matrix", "transform") if name in content), None)
+    try:
+        values = np.array(content, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("transform", json.dumps(content)[:80], accepted, file=path) from error
+    if values.shape not in ((4, 4), (16,)) or not np.isfinite(values).all():
+        raise InputError("transform", f"shape {values.shape}", accepted + ", all finite", file=path)
+    return tuple(tuple(float(value) for value in row) for row in values.reshape(4, 4))

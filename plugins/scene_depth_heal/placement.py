@@ -1,68 +1,76 @@
-"""Insert: other splats are put into a scene, by default standing on its surface."""
+"""Insert: other splats are put into a scene, by default standing on its surface, which is looked for in its renders."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from scene_depth.cameras import Cameras
+from scene_depth.cameras import Cameras, camera_from_fov, look_at
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_measures import SplatMeasures, up_axis
+from scene_depth.rendering import render
 from scene_depth.rotations import quaternions_to_matrices
+from scene_depth.scene import View
 from scene_depth.splat_transforms import similarity_matrix, transform_splats
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
-from scene_depth_heal.edit_run import EditReport, EditResult, EditRun, PosedView
-from scene_depth_heal.insert_painted import shown_in
-from scene_depth_heal.raising import in_the_way
-from scene_depth_heal.solid_extent import Vector, across, extent_along, middle_seen_from, width_across
-from scene_depth_heal.surface_point import (
-    SurfacePoint,
-    Up,
-    axis_vector,
-    scene_up,
-    seen_from_above,
-    surface_at,
-    surface_below,
-    up_at,
-)
+from scene_depth_heal.edit import EditReport, EditResult, EditRun, PlacedPart, in_the_way
+from scene_depth_heal.hole import OPAQUE, as_array
+from scene_depth_heal.inputs import view_named
 
 OUTSIDE = 3.0  # radii of the scene, from its middle, beyond which a point is not in it
 STEEP_SURFACE = 0.7  # cosine of the slope from which nothing stands on a surface
+NEAR_VERTICAL = math.cos(math.radians(25))  # a surface this level is a floor or a table: its normal is the vertical
+PATCH_DEPTH = 0.1  # relative depth within which what surrounds a pixel may lie on the same surface, at a slant
+STEEP = 0.02  # cosine between ray and normal below which a ray does not say where it meets the plane
+SAME_SURFACE = 0.03  # relative depth by which the plane may correct the pixel's own
+DOWNWARD_PIXELS = 65  # side of the picture that looks for the surface below a point
+COHERENT = 0.3  # length of the cameras' mean upward axis from which they agree on one
+SOLID = 0.5  # opacity from which a splat has a solid part
+STRAYS = 0.001  # share of the solid splats that may lie beyond either end
+
+Vector = NDArray[np.float64]
 Axis = Literal["auto", "+x", "-x", "+y", "-y", "+z", "-z"]
+Up = Literal["auto", "scene", "normal", "+x", "-x", "+y", "-y", "+z", "-z"]
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Where a file of splats goes: exactly one of ``at``, ``pixel`` and ``transform``."""
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a file of splats goes, but for a transform, and how it stands there."""
 
     at: tuple[float, float, float] | None = None
     """Point of the scene; the splats stand on the surface below it."""
     pixel: tuple[str, float, float] | None = None
-    """View and pixel (column, row) of its photo; the splats stand on the surface that it shows."""
-    transform: tuple[tuple[float, ...], ...] | None = None
-    """4x4 similarity from the file's to the scene's coordinates."""
+    """View, column and row of its photo; the splats stand on the surface that shows there."""
     scale: float = 1.0
     """Factor of the size."""
     height: float | None = None
     """Height that the splats are to have, in scene units, in place of a factor."""
     yaw: float = 0.0
-    """Turn about the vertical, in degrees, counter-clockwise seen from above."""
+    """Turn about the vertical in degrees, counter-clockwise seen from above."""
     rotation: tuple[float, float, float, float] | None = None
     """Quaternion, w first, from the file's axes to the scene's, in place of turning up to up; yaw comes after."""
     up: Up = "auto"
     """Direction in which it stands: auto, the scene's vertical, the surface's normal, or an axis of the scene."""
     file_up: Axis = "auto"
-    """Axis of the file that is to point up; by default what a comment of it says, else the scene's own."""
+    """Axis of the file that is to point up; by default what a comment in it says, else the axis that is up in the scene."""
     stand: Literal["auto", "yes", "no"] = "auto"
-    """Whether the lowest point is put on the surface; by default not for a transform. "no" puts the file's origin at the
-    point."""
+    """Put the lowest point on the surface (auto: not for a transform), or else the file's origin at the point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement(Place):
+    """Where a file of splats goes: exactly one of ``at``, ``pixel`` and ``transform``."""
+
+    transform: tuple[tuple[float, ...], ...] | None = None
+    """4x4 similarity from the file's to the scene's coordinates."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("at", "pixel", "transform") if getattr(self, name) is not None]
@@ -90,6 +98,19 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class SurfacePoint:
+    """Where something is to stand.
+
+    Attributes:
+        point: On the surface, in the world  # [3]
+        normal: Of the plane through the surface around it, towards whoever looked  # [3]
+    """
+
+    point: Vector
+    normal: Vector
+
+
+@dataclass(frozen=True)
 class Placed:
     """Splats in their place.
 
@@ -110,7 +131,7 @@ class Placed:
 
 def insert_splats(
     splats: GaussianSplats,
-    views: Sequence[PosedView],
+    views: Sequence[View],
     added: GaussianSplats,
     placement: Placement,
     *,
@@ -132,20 +153,20 @@ def insert_splats(
     if splats.antialiased != added.antialiased:
         kinds = ["antialiased" if part.antialiased else "ordinary" for part in (splats, added)]
         raise InputError("splats", f"{kinds[1]} ones for a scene of {kinds[0]} ones", "splats of one kind, for one renderer")
-    report = EditReport("ply", parameters=asdict(placement))
-    run = EditRun(splats, report, on_progress)
+    report = EditReport(kind="ply", parameters=placement)
+    run = EditRun(splats, splats, views, report, on_progress)
     with run.work.stage("place"):
         placed = place(run.kept, views, added.to(run.kept.device), placement)
         run.new = placed.splats
         report.edit = _described(placed, run.kept.sh_degree, added.sh_degree)
         run.announce("place", f"{len(added)} splats")
-    if run.new is not None:
+    if len(run.new):
         with run.work.stage("check"):
-            _check(run, views, placed)
+            _check(run, placed)
     return run.result()
 
 
-def place(scene: GaussianSplats, views: Sequence[PosedView], added: GaussianSplats, placement: Placement) -> Placed:
+def place(scene: GaussianSplats, views: Sequence[View], added: GaussianSplats, placement: Placement) -> Placed:
     """Turns, scales and moves splats to where they are wanted; see ``insert_splats``."""
     vertical, source = scene_up(scene, [view.camera for view in views])
     if placement.transform is not None:
@@ -170,7 +191,7 @@ def place(scene: GaussianSplats, views: Sequence[PosedView], added: GaussianSpla
 
 
 def _destination(
-    scene: GaussianSplats, views: Sequence[PosedView], placement: Placement, vertical: Vector | None, source: str
+    scene: GaussianSplats, views: Sequence[View], placement: Placement, vertical: Vector | None, source: str
 ) -> tuple[SurfacePoint, Vector]:
     """The surface that says what up is, and the point asked for."""
     if placement.pixel is not None:
@@ -210,15 +231,17 @@ def _turn(added: GaussianSplats, placement: Placement, up: Vector, vertical: Vec
         own = axis_vector(placement.file_up)
     else:
         axis, source = up_axis(SplatMeasures(added.to("cpu"), np.zeros(len(added), dtype=bool)))
-        own = (
-            axis_vector(axis) if axis is not None and source == "comment" else _nearest_axis(up if vertical is None else vertical)
-        )
+        if axis is not None and source == "comment":
+            own = axis_vector(axis)
+        else:
+            own = _nearest_axis(up if vertical is None else vertical)
     return yaw @ _rotation_between(own, up)
 
 
 def _nearest_axis(direction: Vector) -> Vector:
     index = int(np.abs(direction).argmax())
-    return np.eye(3)[index] * np.sign(direction[index])
+    axis: Vector = np.eye(3)[index] * np.sign(direction[index])
+    return axis
 
 
 def _rotation_about(axis: Vector, angle: float) -> Tensor:
@@ -253,51 +276,225 @@ def _transformed(
     return Placed(transform_splats(added, lift @ matrix), lift @ matrix, up, source, surface)
 
 
-def view_named(views: Sequence[PosedView], name: str) -> PosedView:
-    """The view of that name, or of that file name without folder and extension if only one has it.
-
-    Raises:
-        InputError: If there is none.
-    """
-    exact = [view for view in views if view.name == name]
-    close = exact or [view for view in views if name in (view.name.rsplit("/", 1)[-1], _stem(view.name))]
-    if len(close) != 1:
-        some = ", ".join(sorted(view.name for view in views)[:5])
-        raise InputError("view", repr(name), f"the name of a view: {some}{', …' if len(views) > 5 else ''}")
-    return close[0]
-
-
-def _stem(name: str) -> str:
-    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-
-
-def _described(placed: Placed, scene_degree: int, added_degree: int) -> dict[str, Any]:
+def _described(placed: Placed, scene_degree: int, added_degree: int) -> PlacedPart:
     low, high = extent_along(placed.splats, placed.up) if placed.up.any() else (math.nan, math.nan)
     surface = placed.surface
-    return {
-        "matrix": placed.matrix.tolist(),
-        "up": placed.up.tolist(),
-        "up_from": placed.up_from,
-        "lowest": low,
-        "highest": high,
-        "surface_height": None if surface is None else float(surface.point @ placed.up),
-        "surface_point": None if surface is None else surface.point.tolist(),
-        "surface_normal": None if surface is None else surface.normal.tolist(),
-        "sh_degree_of_scene": scene_degree,
-        "sh_degree_of_file": added_degree,
-    }
+    return PlacedPart(
+        matrix=placed.matrix.tolist(),
+        up=placed.up.tolist(),
+        up_from=placed.up_from,
+        lowest=low,
+        highest=high,
+        surface_height=None if surface is None else float(surface.point @ placed.up),
+        surface_point=None if surface is None else surface.point.tolist(),
+        surface_normal=None if surface is None else surface.normal.tolist(),
+        sh_degree_of_scene=scene_degree,
+        sh_degree_of_file=added_degree,
+    )
 
 
-def _check(run: EditRun, views: Sequence[PosedView], placed: Placed) -> None:
-    cameras: list[Cameras] = [view.camera for view in views]
-    run.report.near_camera_splats = int(in_the_way(placed.splats, cameras).sum())
-    run.report.shows_in, outside = shown_in(run, views)
-    count = sum(share > 0 for share in run.report.shows_in.values())
-    run.report.checks = {"views_that_show_it": count, "changed_beside_it": outside}
+def _check(run: EditRun, placed: Placed) -> None:
+    report = run.report
+    report.near_camera_splats = int(in_the_way(placed.splats, [view.camera for view in run.views]).sum())
+    run.check_views()
     if placed.surface is not None and placed.surface.normal @ placed.up < STEEP_SURFACE:
         degrees = math.degrees(math.acos(float(np.clip(placed.surface.normal @ placed.up, -1, 1))))
-        run.report.notes.append(f"the surface there slopes by {degrees:.0f} degrees: it touches it, but does not stand on it")
-    if count == 0:
-        run.report.notes.append("no view of the scene shows the inserted splats")
-    if run.report.near_camera_splats:
-        run.report.notes.append(f"{run.report.near_camera_splats} inserted splats lie at a camera and cover much of its picture")
+        report.notes.append(f"the surface there slopes by {degrees:.0f} degrees: it touches it, but does not stand on it")
+    if not report.checks.views_that_show_it:
+        report.notes.append("no view of the scene shows the inserted splats")
+    if report.near_camera_splats:
+        report.notes.append(f"{report.near_camera_splats} inserted splats lie at a camera and cover much of its picture")
+
+
+def surface_at(splats: GaussianSplats, camera: Cameras, column: float, row: float, radius: float = 8.0) -> SurfacePoint:
+    """The surface that a pixel shows, by the median depth of its ray and the plane through its surroundings.
+
+    Args:
+        splats: The scene.
+        camera: The view.
+        column, row: Continuous pixel coordinates, the first pixel's centre at (0.5, 0.5).
+        radius: Of the surroundings, in pixels.
+
+    Raises:
+        InputError: If the pixel lies outside the picture or shows no opaque surface.
+    """
+    if not (0 <= column < camera.width and 0 <= row < camera.height):
+        raise InputError("pixel", f"({column:g}, {row:g})", f"a pixel of the picture, {camera.width} x {camera.height}")
+    found = _surface(splats, camera, column, row, radius, near=0.01)
+    if found is None:
+        raise InputError("pixel", f"no opaque surface at ({column:g}, {row:g})", "a pixel that shows a surface of the scene")
+    return found
+
+
+def surface_below(splats: GaussianSplats, point: Vector, up: Vector, above: float, radius: float) -> SurfacePoint | None:
+    """The first surface that is met on the way down to and beyond a point; None if there is none.
+
+    Args:
+        splats: The scene.
+        point: Where to look down at  # [3]
+        up: Unit vertical  # [3]
+        above: Height over the point from which to look: what hangs higher is not in the way.
+        radius: Of the surroundings that the plane is laid through, in scene units.
+    """
+    eye = point + above * up
+    sideways = np.eye(3)[int(np.abs(up).argmin())]
+    pose = look_at(torch.from_numpy(eye), torch.from_numpy(eye - up), torch.from_numpy(np.cross(up, sideways)))
+    fov = 2 * math.atan(min(max(radius / above, 0.05), 0.6))
+    camera = camera_from_fov(pose, fov, DOWNWARD_PIXELS, DOWNWARD_PIXELS)
+    middle = DOWNWARD_PIXELS / 2
+    return _surface(splats, camera, middle, middle, DOWNWARD_PIXELS / 4, near=1e-3 * above)
+
+
+def seen_from_above(
+    splats: GaussianSplats, surface: SurfacePoint, eye: Vector, up: Vector, above: float, radius: float
+) -> SurfacePoint:
+    """The point of a pixel, with the surface's height read across it.
+
+    At a slant the median depth of a pixel comes out too near, by about the pixel's length on the surface. Looking along the
+    vertical tells the height well; the pixel's ray then meets that plane. Where no surface is found near the pixel's own
+    (a wall, an overhang) the pixel's own stays.
+
+    Args:
+        splats: The scene.
+        surface: From ``surface_at``.
+        eye: Centre of the camera whose pixel it is  # [3]
+        up, above, radius: As for ``surface_below``.
+    """
+    level = surface_below(splats, surface.point, up, above, radius)
+    ray = surface.point - eye
+    slope = 0.0 if level is None else float(level.normal @ ray) / np.linalg.norm(ray)
+    if level is None or abs(slope) < STEEP:
+        return surface
+    part = float((level.point - eye) @ level.normal) / float(level.normal @ ray)
+    same = abs(float((level.point - surface.point) @ up)) <= SAME_SURFACE * np.linalg.norm(ray)
+    return SurfacePoint(eye + part * ray, level.normal) if same and abs(part - 1) <= PATCH_DEPTH else surface
+
+
+def scene_up(splats: GaussianSplats, cameras: Sequence[Cameras]) -> tuple[Vector | None, str]:
+    """The vertical of the scene, and what says so: a comment of the file, the cameras, or the geometry (a guess)."""
+    measures = SplatMeasures(splats.to("cpu"), np.zeros(len(splats), dtype=bool))
+    axis, source = up_axis(measures)
+    if axis is not None and source == "comment":
+        return axis_vector(axis), source
+    mean = -np.mean([camera.camera_to_world[0, :3, 1].double().cpu().numpy() for camera in cameras], axis=0)
+    if np.linalg.norm(mean) > COHERENT:
+        return mean / np.linalg.norm(mean), "cameras"
+    return (None, "unknown") if axis is None else (axis_vector(axis), source)
+
+
+def up_at(surface: SurfacePoint, vertical: Vector | None, source: str, up: Up) -> tuple[Vector, str]:
+    """The direction in which something stands on a surface.
+
+    Args:
+        surface: The surface.
+        vertical, source: From ``scene_up``.
+        up: "normal" of the surface; the "scene"'s vertical; an axis of the world; or "auto": the vertical if a comment
+            of the file gives it, else the normal where it is within 25 degrees of the vertical (cameras and geometry
+            tell the vertical roughly, a level surface tells it well), else the vertical; the normal if nothing else.
+
+    Returns:
+        Unit vector
+        What it was taken from
+
+    Raises:
+        InputError: If the scene's vertical is asked for and nothing tells it.
+    """
+    if up not in ("auto", "scene", "normal"):
+        return axis_vector(up), f"axis {up}"
+    if up == "scene" and vertical is None:
+        raise InputError("up", "a scene whose vertical nothing tells", "--up normal, or an axis such as +z")
+    if up == "normal" or vertical is None:
+        return surface.normal, "normal of the surface"
+    if up == "auto" and source != "comment" and surface.normal @ vertical >= NEAR_VERTICAL:
+        return surface.normal, f"normal of the surface, near the vertical that the {source} tell"
+    return vertical, source
+
+
+def axis_vector(axis: str) -> Vector:
+    """Unit vector of an axis such as "-y"  # [3]"""
+    vector: Vector = np.eye(3)["xyz".index(axis[1])] * (-1.0 if axis[0] == "-" else 1.0)
+    return vector
+
+
+def _surface(
+    splats: GaussianSplats, camera: Cameras, column: float, row: float, radius: float, near: float
+) -> SurfacePoint | None:
+    image = render(splats, camera, median_depth=True, near=near)
+    assert image.median_depth is not None
+    depth = np.where(as_array(image.alpha[0]) >= OPAQUE, as_array(image.median_depth[0]), 0.0).astype(np.float64)
+    z = depth[int(row), int(column)]
+    if z <= 0:
+        return None
+    points = camera.unproject(torch.from_numpy(depth)[None])[0].double().cpu().numpy()
+    rows, columns = np.mgrid[0 : camera.height, 0 : camera.width] + 0.5
+    around = (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
+    around &= (depth > 0) & (np.abs(depth - z) <= PATCH_DEPTH * z)
+    eye = camera.centers[0].double().cpu().numpy()
+    return _on_plane(points[around], eye, _ray_through(camera, column, row), z)
+
+
+def _on_plane(points: Vector, eye: Vector, ray: Vector, z: float) -> SurfacePoint:
+    """Plane through the points by least squares, thrice, each time without what lies far off; met by the ray."""
+    normal, center, chosen = -ray / np.linalg.norm(ray), eye + z * ray, points
+    for _ in range(3):
+        if len(chosen) < 3:
+            return SurfacePoint(eye + z * ray, normal)
+        center = chosen.mean(axis=0)
+        normal = np.linalg.svd(chosen - center, full_matrices=False)[2][2]
+        distance = np.abs((points - center) @ normal)
+        chosen = points[distance <= max(2.5 * 1.4826 * float(np.median(distance)), 1e-9 * z)]
+    normal = -normal if normal @ ray > 0 else normal
+    slope = float(normal @ ray)
+    met = float((center - eye) @ normal) / slope if abs(slope) > 0.05 else z
+    on_plane = eye + (met if abs(met / z - 1) <= SAME_SURFACE else z) * ray
+    return SurfacePoint(on_plane, normal)
+
+
+def _ray_through(camera: Cameras, column: float, row: float) -> Vector:
+    """World direction of unit z-depth through continuous pixel coordinates  # [3]"""
+    K = camera.K[0].double().cpu().numpy()
+    local = np.array([(column - K[0, 2]) / K[0, 0], (row - K[1, 2]) / K[1, 1], 1.0])
+    direction: Vector = camera.camera_to_world[0, :3, :3].double().cpu().numpy() @ local
+    return direction
+
+
+def extent_along(splats: GaussianSplats, direction: Vector) -> tuple[float, float]:
+    """Lowest and highest point of the solid part along a direction, from the origin, in scene units.
+
+    A splat of opacity o is solid where o exp(-d^2 / 2) is at least one half, d in standard deviations: it reaches
+    sqrt(2 ln(2 o)) of them. One splat in a thousand may lie beyond either end, so that no stray holds up the rest.
+
+    Args:
+        splats: One or more; if none has a solid part, their centres count.
+        direction: Unit vector  # [3]
+    """
+    opacity = splats.opacities.detach().cpu().double().numpy()
+    solid = opacity > SOLID if (opacity > SOLID).any() else np.ones(len(opacity), dtype=bool)
+    reach = np.sqrt(2 * np.log(np.maximum(2 * opacity[solid], 1.0))) * _deviation(splats, direction)[solid]
+    place = splats.means.detach().cpu().double().numpy()[solid] @ direction
+    skip = int(STRAYS * solid.sum())
+    return float(np.sort(place - reach)[skip]), float(np.sort(place + reach)[len(place) - 1 - skip])
+
+
+def middle_seen_from(splats: GaussianSplats, up: Vector) -> Vector:
+    """The middle of the outline seen from above, at height 0 along ``up``  # [3]"""
+    return sum((0.5 * sum(extent_along(splats, axis)) * axis for axis in across(up)), start=np.zeros(3))
+
+
+def width_across(splats: GaussianSplats, up: Vector) -> float:
+    """The larger of the extents along two directions across ``up``, in scene units."""
+    return max(high - low for low, high in (extent_along(splats, axis) for axis in across(up)))
+
+
+def across(direction: Vector) -> tuple[Vector, Vector]:
+    """Two unit vectors across a unit vector and each other  # [3] each"""
+    first = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])
+    first /= np.linalg.norm(first)
+    return first, np.cross(direction, first)
+
+
+def _deviation(splats: GaussianSplats, direction: Vector) -> NDArray[np.float64]:
+    """Standard deviation of each splat along a direction  # [N]"""
+    axes = quaternions_to_matrices(splats.quats.detach().cpu().double())
+    along = torch.einsum("nij,i->nj", axes, torch.from_numpy(direction)) * splats.scales.detach().cpu().double()
+    return as_array(torch.linalg.vector_norm(along, dim=1))

@@ -1,21 +1,220 @@
-"""Which splats are the object: from masks in the views, from regions, grown, shrunk and cleaned."""
+"""Which splats are the object: boxes and spheres, masks in the views, indices; grown, shrunk and cleaned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.json_files import read_json_object
 from scene_depth.rendering import blending_weights
+from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
+from scene_depth_heal.hole import HealView
 
 NEIGHBOURS = 8
 FAINT = 0.1  # pixels of blending weight over all views below which a splat counts as never seen
+
+
+@dataclass(frozen=True)
+class Box:
+    """An oriented box in the frame and unit of the scene.
+
+    Attributes:
+        center: Its middle.
+        size: Full lengths of its edges.
+        rotation: Quaternion, w first, from the box's axes to the world's.
+
+    Example:
+        >>> import torch
+        >>> import scene_depth as sd
+        >>> sd.Box((0, 0, 1), (2, 2, 0.5)).contains(torch.tensor([[0.9, 0, 1.2], [0, 0, 1.3]]).double()).tolist()
+        [True, False]
+    """
+
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]
+    rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        _check_numbers("box.center", self.center, 3)
+        _check_numbers("box.size", self.size, 3)
+        _check_numbers("box.rotation", self.rotation, 4)
+        if min(self.size) <= 0 or not any(self.rotation):
+            raise InputError("box", asdict(self), "edges longer than 0 and a rotation that is not all zero")
+
+    def contains(self, points: Tensor) -> Tensor:
+        """Which points lie inside.
+
+        Args:
+            points: World points  # [N, 3]
+
+        Returns:
+            Mask  # [N] bool
+        """
+        rotation = quaternions_to_matrices(points.new_tensor(self.rotation))
+        local = (points - points.new_tensor(self.center)) @ rotation
+        return (local.abs() <= 0.5 * points.new_tensor(self.size)).all(dim=1)
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """A ball in the frame and unit of the scene.
+
+    Attributes:
+        center: Its middle.
+        radius: Its radius.
+
+    Example:
+        >>> import torch
+        >>> import scene_depth as sd
+        >>> sd.Sphere((0, 0, 1), 0.5).contains(torch.tensor([[0, 0, 1.4], [0, 0, 0.4]]).double()).tolist()
+        [True, False]
+    """
+
+    center: tuple[float, float, float]
+    radius: float
+
+    def __post_init__(self) -> None:
+        _check_numbers("sphere.center", self.center, 3)
+        if not (isinstance(self.radius, int | float) and 0 < self.radius < math.inf):
+            raise InputError("sphere.radius", repr(self.radius), "a positive number")
+
+    def contains(self, points: Tensor) -> Tensor:
+        """Which points lie inside; see ``Box.contains``."""
+        distance: Tensor = (points - points.new_tensor(self.center)).norm(dim=1)
+        return distance <= self.radius
+
+
+Region = Box | Sphere
+
+
+@dataclass(frozen=True)
+class SelectionSource:
+    """What to remove, exactly one of these; by default the scene's own masks.
+
+    Attributes:
+        masks: Folder of masks named like the images, white on the object.
+        box: "CX CY CZ SX SY SZ [QW QX QY QZ]" or a JSON file.
+        sphere: "CX CY CZ R" or a JSON file.
+        indices: ``.npy`` or text file of splat indices.
+        mask_white: What white in masks is: the "object", or what to "keep", as in masks of nerfstudio and COLMAP. By default
+            the object, unless white is most of nearly every picture.
+        mask_id: Labels of the object in masks of several: numbers, or colours such as #ff0000.
+        masks_in_order: Pair the files of ``masks`` with the views in order, whatever their names.
+        grow: Steps by which the selection grows, or shrinks if negative.
+    """
+
+    masks: Path | None = None
+    box: str | None = None
+    sphere: str | None = None
+    indices: Path | None = None
+    mask_white: Literal["object", "keep"] | None = None
+    mask_id: tuple[str, ...] = ()
+    masks_in_order: bool = False
+    grow: int = 0
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("masks", "box", "sphere", "indices") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError("selection", " and ".join(given), "one of masks, box, sphere, indices")
+
+    @property
+    def by_masks(self) -> bool:
+        """Whether 2D masks choose the splats."""
+        return self.box is None and self.sphere is None and self.indices is None
+
+    def chosen(self, splats: GaussianSplats, views: Sequence[HealView]) -> Tensor:
+        """The splats that it names, before they grow  # [N] bool"""
+        if self.indices is not None:
+            return _from_indices(self.indices, len(splats))
+        if self.box is not None:
+            return _inside(splats, parse_region(self.box, Box))
+        if self.sphere is not None:
+            return _inside(splats, parse_region(self.sphere, Sphere))
+        masks = [(view.camera, view.mask.to(splats.device)) for view in views if view.mask is not None]
+        chosen = select_by_masks(splats, [camera for camera, _ in masks], [mask for _, mask in masks])
+        return without_leftovers(splats, chosen)
+
+
+def select(
+    splats: GaussianSplats, views: Sequence[HealView], what: SelectionSource | Region | Tensor, growth: int | None = None
+) -> Tensor:
+    """The splats of an object  # [N] bool
+
+    Args:
+        splats: The scene.
+        views: Its views, with masks if masks select.
+        what: What selects: a source, a region, indices, or one boolean a splat.
+        growth: Steps to grow the selection by, or to shrink it if negative; by default those of the source.
+
+    Raises:
+        InputError: If the selection is empty or everything, or cannot be read.
+    """
+    if isinstance(what, SelectionSource):
+        chosen, growth = what.chosen(splats, views), what.grow if growth is None else growth
+    else:
+        chosen = _from_values(what, len(splats)) if isinstance(what, Tensor) else _inside(splats, what)
+    growth = growth or 0
+    chosen = grow(splats, chosen, growth) if growth > 0 else shrink(splats, chosen, -growth)
+    return check_selection(chosen, "selection")
+
+
+def read_region(path: str | PathLike[str]) -> Region:
+    """Reads ``{"box": {"center": [..], "size": [..], "rotation": [..]}}`` or ``{"sphere": {"center": [..], "radius": r}}``.
+
+    Raises:
+        InputError: If the file cannot be read as such.
+    """
+    content = read_json_object(path)
+    kinds: dict[str, Callable[..., Region]] = {"box": Box, "sphere": Sphere}
+    names = [name for name in kinds if name in content]
+    if len(names) != 1 or not isinstance(content[names[0]], dict):
+        raise InputError("region", json.dumps(content)[:80], "one object named box or sphere", file=path)
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in content[names[0]].items()}
+    try:
+        return kinds[names[0]](**fields)
+    except TypeError as error:
+        accepted = "center and size (and rotation), or center and radius"
+        raise InputError(names[0], f"fields {sorted(fields)}", accepted, file=path) from error
+    except InputError as error:
+        raise InputError(error.field, error.found, error.accepted, file=path) from error
+
+
+def write_region(path: str | PathLike[str], region: Region) -> None:
+    """Writes what ``read_region`` reads."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({type(region).__name__.lower(): asdict(region)}, indent=2) + "\n", encoding="utf-8")
+
+
+def parse_region(text: str, kind: type[Box] | type[Sphere] | None = None) -> Region:
+    """A region as it is typed: box CX CY CZ SX SY SZ [QW QX QY QZ]; sphere CX CY CZ R; or the path of a JSON file of one."""
+    try:
+        numbers = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        return read_region(text)
+    kind = kind or (Sphere if len(numbers) == 4 else Box)
+    if kind is Sphere and len(numbers) == 4:
+        x, y, z, radius = numbers
+        return Sphere((x, y, z), radius)
+    if kind is Box and len(numbers) in (6, 10):
+        x, y, z, width, height, depth, *rest = numbers
+        qw, qx, qy, qz = rest or Box.rotation
+        return Box((x, y, z), (width, height, depth), (qw, qx, qy, qz))
+    raise InputError(kind.__name__.lower(), f"{len(numbers)} numbers", "6 or 10 numbers for a box, 4 for a sphere")
 
 
 def select_by_masks(
@@ -50,13 +249,11 @@ def select_by_masks(
     in_picture = torch.zeros(len(splats), dtype=torch.int64)
     for number, (camera, mask) in enumerate(zip(cameras, masks, strict=True)):
         if mask.shape != (camera.height, camera.width):
-            raise InputError(
-                f"masks[{number}]", f"size {tuple(mask.shape)}", f"({camera.height}, {camera.width}), the size of its view"
-            )
-        everywhere = torch.ones_like(mask)
+            accepted = f"({camera.height}, {camera.width}), the size of its view"
+            raise InputError(f"masks[{number}]", f"size {tuple(mask.shape)}", accepted)
         weights = blending_weights(splats, camera, mask[None])[0].cpu()
         inside += weights
-        total += weights + blending_weights(splats, camera, (everywhere & ~mask)[None])[0].cpu()
+        total += weights + blending_weights(splats, camera, ~mask[None])[0].cpu()
         column, row, visible = _pixels_of(splats, camera)
         in_picture += visible
         in_mask += visible & mask.cpu()[row, column]
@@ -120,14 +317,48 @@ def without_leftovers(splats: GaussianSplats, selected: Tensor, majority: float 
     return (selected.cpu() & (around > 1 - majority)) | (around >= majority)
 
 
-def local_spacing(splats: GaussianSplats) -> np.ndarray:
+def local_spacing(splats: GaussianSplats) -> NDArray[np.float64]:
     """Mean distance of each splat to its nearest neighbours, in scene units  # [N] float64"""
     means = splats.means.detach().cpu().double().numpy()
     neighbours = min(4, len(means))
     if neighbours < 2:
         return np.zeros(len(means))
     distance, _ = cKDTree(means).query(means, k=neighbours)
-    return distance[:, 1:].mean(axis=1)
+    spacing: NDArray[np.float64] = distance[:, 1:].mean(axis=1)
+    return spacing
+
+
+def _inside(splats: GaussianSplats, region: Region) -> Tensor:
+    chosen = region.contains(splats.means.detach().double()).cpu()
+    return check_selection(chosen, type(region).__name__.lower())
+
+
+def _from_indices(path: Path, count: int) -> Tensor:
+    accepted = "a .npy or text file of splat indices, or a mask of all splats"
+    try:
+        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64, ndmin=1)
+    except (OSError, ValueError) as error:
+        raise InputError("indices", str(error), accepted, file=path) from error
+    if values.dtype != np.bool_ and not np.issubdtype(values.dtype, np.integer):
+        raise InputError("indices", f"values of {values.dtype}", accepted, file=path)
+    whole = values.dtype == np.bool_ or values.size == 0
+    return _from_values(torch.from_numpy(values if whole else values.ravel().astype(np.int64)), count, path)
+
+
+def _from_values(values: Tensor, count: int, file: Path | None = None) -> Tensor:
+    """Booleans or indices as booleans  # [N]"""
+    name, values = "selection" if file is None else "indices", values.detach().cpu()
+    if values.dtype == torch.bool:
+        if values.shape != (count,):
+            raise InputError(name, f"shape {tuple(values.shape)}", f"({count},), one boolean a splat", file=file)
+        return check_selection(values, name)
+    if values.is_floating_point() or values.is_complex() or values.ndim != 1:
+        raise InputError(name, f"{values.dtype} of shape {tuple(values.shape)}", "indices of splats, or booleans", file=file)
+    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < count):
+        raise InputError(name, f"indices {int(values.min())} to {int(values.max())}", f"0 to {count - 1}", file=file)
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[values.long()] = True
+    return check_selection(chosen, name)
 
 
 def _pixels_of(splats: GaussianSplats, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,3 +367,9 @@ def _pixels_of(splats: GaussianSplats, camera: Cameras) -> tuple[Tensor, Tensor,
     visible = (z > 0) & (pixels >= 0).all(1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
     safe = torch.where(visible[:, None], pixels, 0.0).long()
     return safe[:, 0], safe[:, 1], visible
+
+
+def _check_numbers(name: str, values: Sequence[float], length: int) -> None:
+    good = isinstance(values, tuple) and len(values) == length
+    if not good or not all(isinstance(value, int | float) and abs(value) < math.inf for value in values):
+        raise InputError(name, repr(values), f"{length} finite numbers")

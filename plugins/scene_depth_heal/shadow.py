@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.color.exemplar.shadows import picture_gain
-from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.geometry.visibility import sight
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.fill import Reference
-from scene_depth_heal.hole import TOLERANCE, ViewState
+from scene_depth_heal.fill import fill_depth
+from scene_depth_heal.hole import TOLERANCE, Hole, ViewState, as_array, open_hole
 
 DARKENED = 0.96  # factor of the light below which a splat counts as shadowed
 WITNESSED = 0.5  # share of a shadow's splats that another view must see for its word to count
@@ -27,49 +26,114 @@ AGREED = 0.5  # share of those it sees that must be shadowed there too
 
 @dataclass(frozen=True)
 class Shadow:
-    """The shadow of an object as one reference shows it.
+    """The shadow of an object as one view shows it.
 
     Attributes:
-        reference: The view with the shadow taken out of its picture and depth known wherever there was a surface.
-        shade: By what factor the picture was darker, 1 outside the shadow  # [H, W]
+        view: The view with its picture without the shadow.
         pixels: Where it was clearly darker, the hole left out  # [H, W] bool
+        shade: Mean factor by which the picture was darker there.
     """
 
-    reference: Reference
-    shade: NDArray[np.float32]
-    pixels: NDArray[np.bool_]
+    view: ViewState
+    pixels: Tensor
+    shade: float
 
 
-def find_shadow(reference: Reference, prediction: DepthPrediction, *, seed: int = 0) -> Shadow | None:
+@dataclass(frozen=True)
+class TakenShadow:
+    """A deletion that the object's shadow went with.
+
+    Attributes:
+        hole: The deletion, with the splats removed that carried the shadow.
+        reference: The view that showed it, without the shadow, which is made anew where splats went.
+        splats: How many went.
+        share: Share of the picture that the shadow covered beside the hole.
+        shade: Mean factor by which the picture was darker there.
+    """
+
+    hole: Hole
+    reference: ViewState
+    splats: int
+    share: float
+    shade: float
+
+
+def take_shadow(
+    hole: Hole,
+    index: int,
+    reference: ViewState,
+    prediction: DepthPrediction,
+    depth_inpainter: DepthInpainter,
+    *,
+    widen: int,
+    seed: int = 0,
+) -> TakenShadow | None:
+    """Looks for the object's shadow in a view and removes the splats that carry it, if another view shows it too.
+
+    Args:
+        hole: The deletion.
+        index: Place of the view among the hole's states.
+        reference: The view before anything is filled.
+        prediction: Its completed depth.
+        depth_inpainter: Completes the depth of the view that is asked too.
+        widen: Pixels by which the object's pixels are widened.
+        seed: Seed of all random choices.
+
+    Returns:
+        What changes by it; None where no shadow is found.
+    """
+    shadow = find_shadow(reference, prediction, seed=seed)
+    if shadow is None:
+        return None
+    darkened = torch.zeros_like(hole.removed)
+    darkened[~hole.removed] = _ask_witness(hole, index, shadow, depth_inpainter, seed)
+    if not darkened.any() or (darkened | hole.removed).all():
+        return None
+    wider = open_hole(hole.splats, hole.removed | darkened, [state.view for state in hole.states], widen=widen)
+    resurface = wider.states[index].hole & ~reference.hole & (reference.depth_after > 0)
+    share = int(shadow.pixels.sum()) / shadow.pixels.numel()
+    return TakenShadow(wider, replace(shadow.view, resurface=resurface), int(darkened.sum()), share, shadow.shade)
+
+
+def _ask_witness(hole: Hole, index: int, shadow: Shadow, depth_inpainter: DepthInpainter, seed: int) -> Tensor:
+    """Those of the kept splats in a view's shadow that another view does not contradict  # [N] bool"""
+    shadowed = shadowed_splats(hole.kept, shadow)
+    found = hole.kept.select(shadowed)
+    witness = find_witness(found, hole.states[index], hole.states) if len(found) else None
+    if witness is not None:
+        other = find_shadow(witness, fill_depth(witness, depth_inpainter, seed=seed), seed=seed)
+        shadowed[shadowed.clone()] = confirm_shadow(found, witness, other)
+    return shadowed
+
+
+def find_shadow(view: ViewState, prediction: DepthPrediction, *, seed: int = 0) -> Shadow | None:
     """The shadow that touches the hole, on the planes that the hole lies on; None where there is none.
 
     Args:
-        reference: The view before anything is filled.
+        view: The view before anything is filled.
         prediction: Its completed depth.
         seed: Seed of the search for planes.
     """
-    shade = picture_gain(reference.rgb, reference.hole, prediction.depth, reference.camera, seed)
-    pixels = (shade < DARKENED) & ~reference.hole & (reference.depth > 0)
+    rgb, hole, depth = as_array(view.picture), as_array(view.hole), as_array(view.depth_after)
+    gain = picture_gain(rgb, hole, prediction.depth, view.camera, seed)
+    pixels = (gain < DARKENED) & ~hole & (depth > 0)
     if not pixels.any():
         return None
-    relit = np.clip(reference.rgb / shade[..., None], 0, 1).astype(np.float32)
-    return Shadow(replace(reference, rgb=relit, photo=reference.rgb), shade, pixels)
+    unshaded = np.clip(rgb / gain[..., None], 0, 1).astype(np.float32)
+    device = view.rgb_after.device
+    view = replace(view, unshaded=torch.from_numpy(unshaded).to(device))
+    return Shadow(view, torch.from_numpy(pixels).to(device), float(gain[pixels].mean()))
 
 
 def shadowed_splats(splats: GaussianSplats, shadow: Shadow) -> Tensor:
-    """Splats on the surface that the shadow lies on, within its pixels  # [N] bool
-
-    Args:
-        splats: The scene.
-        shadow: The shadow; see ``find_shadow``.
-    """
-    return _seen(splats, shadow.reference, shadow.pixels)
+    """Splats on the surface that the shadow lies on, within its pixels  # [N] bool"""
+    return _seen(splats, shadow.view, shadow.pixels)
 
 
-def _seen(splats: GaussianSplats, reference: Reference, pixels: NDArray[np.bool_]) -> Tensor:
+def _seen(splats: GaussianSplats, view: ViewState, pixels: Tensor) -> Tensor:
     """Splats on the surface that a view shows in some of its pixels  # [N] bool"""
-    depth = torch.from_numpy(np.where(pixels, reference.depth, 0)).to(splats.device)
-    return sight(splats.means, reference.camera, depth, None, TOLERANCE).seen
+    depth = torch.where(pixels, view.depth_after, 0.0).to(splats.device)
+    return sight(splats.means, view.camera, depth, None, TOLERANCE).seen
 
 
 def find_witness(found: GaussianSplats, first: ViewState, states: Sequence[ViewState]) -> ViewState | None:
@@ -95,7 +159,7 @@ def find_witness(found: GaussianSplats, first: ViewState, states: Sequence[ViewS
     return max(filter(tells, states), key=distance, default=None)
 
 
-def confirm_shadow(found: GaussianSplats, witness: Reference, shadow: Shadow | None) -> Tensor:
+def confirm_shadow(found: GaussianSplats, witness: ViewState, shadow: Shadow | None) -> Tensor:
     """Which splats another view shows in shadow too, or does not see; none if it contradicts the first  # [N] bool
 
     Args:

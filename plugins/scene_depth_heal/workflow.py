@@ -1,9 +1,9 @@
-"""Heal: delete the object, find what is truly unseen, fill it reference by reference, fit the new splats, check."""
+"""Heal: find the hole; for each reference fill depth, take the shadow, fill colour, make splats; refine them and check."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.color.protocol import ImageInpainter
-from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
+from scene_depth.depth.protocol import DepthInpainter, SeamReport
 from scene_depth.errors import InputError
-from scene_depth.rendering import render
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
-from scene_depth_heal.fill import Filled, Reference, as_array, fill_depth, fill_reference
-from scene_depth_heal.hole import HealView, Hole, ViewState, dilate, find_hole, opaque_depth, open_hole, weight_of
-from scene_depth_heal.refine import floating, refine, supervision_of
-from scene_depth_heal.report import HealReport, ReferenceReport
+from scene_depth_heal.edit import ChangeReport
+from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
+from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
+from scene_depth_heal.refine import floating, refine, views_to_fit
 from scene_depth_heal.selection import check_selection
-from scene_depth_heal.shadow import Shadow, confirm_shadow, find_shadow, find_witness, shadowed_splats
+from scene_depth_heal.shadow import TakenShadow, take_shadow
 
 COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
@@ -57,6 +56,53 @@ class HealConfig:
     """Seed of all random choices."""
 
 
+@dataclass(frozen=True)
+class ReferenceReport:
+    """One reference that was filled.
+
+    Attributes:
+        view: Its name.
+        invented_pixels: Pixels whose depth and colour were invented.
+        splats: Splats made of them.
+        seam: Depth and normal jump at the border of the hole, beside the surface's own roughness.
+        depth_details: What the depth inpainter says of its work.
+    """
+
+    view: str
+    invented_pixels: int
+    splats: int
+    seam: SeamReport | None
+    depth_details: Mapping[str, object]
+
+
+@dataclass(kw_only=True)
+class HealReport(ChangeReport):
+    """Record of a heal; see ``ChangeReport`` for what all changes of a scene tell.
+
+    Attributes:
+        parameters: All parameters, the seed among them.
+        stray_splats: Splats besides the selected ones that went with them, because no photo supports them.
+        shadow_splats: Splats that were removed besides because they carry the object's shadow.
+        shadow_share_of_picture: Share of the first reference's picture that this shadow covers beside the hole.
+        shadow_shade: Mean factor by which the picture is darker there; 1 where no shadow was found.
+        floating_splats: New splats taken out because they stood before surfaces that other views know.
+        unseen_before: Truly unseen share of each view's picture after the deletion, by view name.
+        unseen_after: The same at the end: what no reference filled.
+        unseen_share_of_hole: Share of all object pixels of all views that are truly unseen, before anything is invented.
+        references: The fills, in order.
+    """
+
+    parameters: HealConfig
+    shadow_splats: int = 0
+    shadow_share_of_picture: float = 0.0
+    shadow_shade: float = 1.0
+    floating_splats: int = 0
+    unseen_before: dict[str, float] = field(default_factory=dict)
+    unseen_after: dict[str, float] = field(default_factory=dict)
+    unseen_share_of_hole: float = 0.0
+    references: list[ReferenceReport] = field(default_factory=list)
+
+
 @dataclass(frozen=True, repr=False)
 class HealResult(Shown):
     """Outcome of a heal.
@@ -88,12 +134,15 @@ class HealResult(Shown):
         parts.append(f"{sum(report.seconds.values()):.1f} s")
         return f"HealResult({', '.join(parts)}, {'finished' if report.finished else 'stopped'})"
 
+    @property
+    def most_unseen(self) -> ViewState:
+        """The view with the most to repair."""
+        return max(self.states, key=lambda state: state.unseen_share)
+
     def picture(self) -> NDArray[np.float32]:
         """The view with the most to repair: its photo, the hole with the unseen part marked, healed  # [H, 3 W, 3]"""
-        from scene_depth_heal.comparison import marked_hole, most_unseen, shown
-
-        state = most_unseen(self)
-        return np.concatenate([state.view.rgb, marked_hole(state), shown(self.splats, state)], axis=1)
+        state = self.most_unseen
+        return np.concatenate([as_array(state.view.rgb), state.marked(), picture_of(self.splats, state.camera)], axis=1)
 
 
 def heal_views(
@@ -126,9 +175,9 @@ def heal_views(
     config = config or HealConfig()
     _check(removed, views, config)
     splats, removed = splats.detach(), removed.to(splats.device)
-    report = HealReport(removed_splats=int(removed.sum()), parameters=asdict(config))
+    report = HealReport(removed_splats=int(removed.sum()), parameters=config)
     work = Work(on_progress, seconds=report.seconds)
-    hole = Hole(splats, torch.zeros_like(removed), splats, ())
+    hole = Hole(splats, torch.zeros_like(removed), splats, ())  # what stands if the search is interrupted
     fills: list[Filled] = []
     new: GaussianSplats | None = None
     with work.stage("hole"):
@@ -138,16 +187,46 @@ def heal_views(
         work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
     if not dry_run and not work.stopped:
         with work.stage("fill"):
-            hole = _fill(hole, fills, depth_inpainter, image_inpainter, config, report, work)
-        new = _join_new(hole, fills)
+            unseen, scene = [state.unseen for state in hole.states], hole.kept
+            waiting, limit = _waiting_views(views, config)
+            seeks_shadow = config.shadow
+            while waiting and len(fills) < limit and not work.stopped:
+                index = waiting[0] if config.references else max(waiting, key=lambda i: share_of(unseen[i]))
+                waiting.remove(index)
+                seeks_shadow = seeks_shadow and views[index].painted is None and bool(unseen[index].any())
+                if not seeks_shadow and share_of(unseen[index]) < config.enough:
+                    continue
+                reference = hole.states[index]
+                if fills:
+                    reference = filled_so_far(reference, unseen[index], scene)
+                prediction = fill_depth(reference, depth_inpainter, seed=config.seed)
+                if seeks_shadow:
+                    seeks_shadow = False
+                    taken = take_shadow(hole, index, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed)
+                    if taken is not None:
+                        hole, reference = taken.hole, taken.reference
+                        unseen = [state.unseen for state in hole.states]
+                        _report_shadow(report, taken)
+                    if share_of(unseen[index]) < config.enough:
+                        continue
+                rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
+                fills.append(make_splats(reference, prediction, rgb))
+                report.references.append(_report_of(fills[-1]))
+                scene = _join(hole.kept, _new_splats(hole, fills))
+                unseen = [_uncovered(scene, len(hole.kept), state) for state in hole.states]
+                report.unseen_after = {view.name: share_of(left) for view, left in zip(views, unseen, strict=True)}
+                message = f"{len(fills[-1].splats)} splats from {reference.name}"
+                work.report(Progress("fill", len(fills), limit, message, snapshot=partial(_join, scene, None)))
+        new = _new_splats(hole, fills)
         if new is not None and config.steps and not work.stopped:
             with work.stage("fit"):
-                new = _fit(hole, fills, new, config, report, work)
+                windows = views_to_fit(hole.states, fills)
+                new = refine(new, hole.kept, windows, steps=config.steps, seed=config.seed, work=work)
+                is_floating = floating(new, hole.states)
+                report.floating_splats = int(is_floating.sum())
+                new = new.select(~is_floating)
     healed = _join(hole.kept, new)
-    report.new_splats = len(healed) - len(hole.kept)
-    report.kept_splats = len(hole.kept)
-    report.frozen_sha256_after = healed.select(slice(0, len(hole.kept))).with_sh_degree(hole.kept.sh_degree).sha256()
-    report.finished = not work.stopped
+    report.close(healed, hole.kept, work)
     return HealResult(healed, report.new_splats, tuple(fills), hole.states, report)
 
 
@@ -159,12 +238,14 @@ def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> No
     for name in config.references:
         if name not in names:
             raise InputError("references", repr(name), f"names of views: {', '.join(sorted(names)[:5])}, …")
-    for view in views:
-        for what, values in (("mask", view.mask), ("painted", view.painted)):
-            if values is not None and values.shape[:2] != (view.camera.height, view.camera.width):
-                raise InputError(
-                    f"view {view.name!r}: {what}", f"size {values.shape[:2]}", f"({view.camera.height}, {view.camera.width})"
-                )
+
+
+def _waiting_views(views: Sequence[HealView], config: HealConfig) -> tuple[list[int], int]:
+    """Places of the views that may be filled from, and how many of them at most."""
+    if not config.references:
+        return list(range(len(views))), config.most_references
+    place = {view.name: index for index, view in enumerate(views)}
+    return [place[name] for name in config.references], len(config.references)
 
 
 def _report_hole(report: HealReport, hole: Hole) -> None:
@@ -178,147 +259,14 @@ def _report_hole(report: HealReport, hole: Hole) -> None:
     report.frozen_sha256_before = hole.kept.sha256()
 
 
-def _fill(
-    hole: Hole,
-    fills: list[Filled],
-    depth_inpainter: DepthInpainter,
-    image_inpainter: ImageInpainter,
-    config: HealConfig,
-    report: HealReport,
-    work: Work,
-) -> Hole:
-    """Fills reference after reference until little is unseen, and appends them to ``fills``.
-
-    Returns:
-        The hole, with the shadow taken away if one was found.
-    """
-    place = {state.name: index for index, state in enumerate(hole.states)}
-    waiting = [place[name] for name in config.references] or list(place.values())
-    limit = len(config.references) or config.most_references
-    unseen = [state.unseen for state in hole.states]
-    looks_for_shadow = config.shadow
-    while waiting and len(fills) < limit and not work.stopped:
-        index = waiting[0] if config.references else max(waiting, key=lambda i: float(unseen[i].float().mean()))
-        waiting.remove(index)
-        state = hole.states[index]
-        looks_for_shadow = looks_for_shadow and state.view.painted is None and bool(unseen[index].any())
-        if not looks_for_shadow and float(unseen[index].float().mean()) < config.enough:
-            continue
-        reference = make_reference(hole, state, unseen[index], _join_new(hole, fills))
-        prediction = fill_depth(reference, depth_inpainter, seed=config.seed)
-        if looks_for_shadow:
-            hole, reference = take_shadow(hole, index, reference, prediction, depth_inpainter, config, report)
-            unseen, looks_for_shadow = [state.unseen for state in hole.states], False
-            if float(unseen[index].float().mean()) < config.enough:
-                continue
-        filled = fill_reference(reference, prediction, image_inpainter, seed=config.seed)
-        fills.append(filled)
-        report.references.append(_report_of(filled))
-        scene = _join(hole.kept, _join_new(hole, fills))
-        unseen = [_uncovered(scene, len(hole.kept), state) for state in hole.states]
-        report.unseen_after = {state.name: float(left.float().mean()) for state, left in zip(hole.states, unseen, strict=True)}
-        message = f"{len(filled.splats)} splats from {state.name}"
-        work.report(Progress("fill", len(fills), limit, message, snapshot=partial(_join, scene, None)))
-    return hole
-
-
-def make_reference(hole: Hole, state: ViewState, unseen: Tensor, new: GaussianSplats | None) -> Reference:
-    """A view with what is known of it now.
-
-    Args:
-        hole: The deletion.
-        state: What the view shows before and after it.
-        unseen: What is still to be invented in the view  # [H, W] bool
-        new: New splats of the references that are filled already, if there are any.
-    """
-    rgb, depth = state.rgb_after, state.depth_after
-    if new is not None:
-        now = render(_join(hole.kept, new), state.camera)
-        rgb, depth = now.rgb[0].clamp(0, 1), opaque_depth(now)
-    return Reference(
-        name=state.name,
-        camera=state.camera,
-        rgb=np.where(as_array(state.object_pixels)[..., None], as_array(rgb), state.view.rgb).astype(np.float32),
-        depth=as_array(depth),
-        hole=as_array(dilate(unseen, 1)),
-        painted=state.view.painted,
-    )
-
-
-def take_shadow(
-    hole: Hole,
-    index: int,
-    reference: Reference,
-    prediction: DepthPrediction,
-    depth_inpainter: DepthInpainter,
-    config: HealConfig,
-    report: HealReport,
-) -> tuple[Hole, Reference]:
-    """Looks for the object's shadow in a view and removes the splats that carry it, if another view shows it too.
-
-    Args:
-        hole: The deletion.
-        index: Place of the view among the hole's states.
-        reference: The view before anything is filled.
-        prediction: Its completed depth.
-        depth_inpainter: Completes the depth of the view that is asked too.
-        config: Parameters.
-        report: Gets what was found.
-
-    Returns:
-        The hole with those splats removed too, and the reference in the light of its surroundings; both as they were
-        where no shadow is found.
-    """
-    shadow = find_shadow(reference, prediction, seed=config.seed)
-    if shadow is None:
-        return hole, reference
-    darkened = torch.zeros_like(hole.removed)
-    darkened[~hole.removed] = _ask_witness(hole, index, shadow, depth_inpainter, config.seed)
-    if not darkened.any() or (darkened | hole.removed).all():
-        return hole, reference
-    views = [state.view for state in hole.states]
-    wider = open_hole(hole.splats, hole.removed | darkened, views, widen=config.widen)
-    report.shadow_splats = int(darkened.sum())
-    report.shadow_share_of_picture = float(shadow.pixels.mean())
-    report.shadow_shade = float(shadow.shade[shadow.pixels].mean())
-    report.frozen_sha256_before = wider.kept.sha256()
-    resurface = as_array(dilate(wider.states[index].unseen, 1)) & ~reference.hole & (reference.depth > 0)
-    return wider, replace(shadow.reference, resurface=resurface)
-
-
-def _ask_witness(hole: Hole, index: int, shadow: Shadow, depth_inpainter: DepthInpainter, seed: int) -> Tensor:
-    """Those of the kept splats in a view's shadow that another view does not contradict  # [N] bool"""
-    shadowed = shadowed_splats(hole.kept, shadow)
-    found = hole.kept.select(shadowed)
-    witness = find_witness(found, hole.states[index], hole.states) if len(found) else None
-    if witness is None:
-        return shadowed
-    reference = make_reference(hole, witness, witness.unseen, None)
-    other = find_shadow(reference, fill_depth(reference, depth_inpainter, seed=seed), seed=seed)
-    shadowed[shadowed.clone()] = confirm_shadow(found, reference, other)
-    return shadowed
-
-
-def _fit(
-    hole: Hole, fills: Sequence[Filled], new: GaussianSplats, config: HealConfig, report: HealReport, work: Work
-) -> GaussianSplats:
-    """Optimises the new splats and takes out what floats."""
-    supervision = supervision_of(hole.states, fills)
-    fitted = refine(new, hole.kept, supervision, steps=config.steps, seed=config.seed, work=work)
-    is_floating = floating(fitted, hole.states)
-    report.floating_splats = int(is_floating.sum())
-    return fitted.select(~is_floating)
+def _report_shadow(report: HealReport, taken: TakenShadow) -> None:
+    report.shadow_splats, report.shadow_share_of_picture, report.shadow_shade = taken.splats, taken.share, taken.shade
+    report.frozen_sha256_before = taken.hole.kept.sha256()
 
 
 def _report_of(filled: Filled) -> ReferenceReport:
-    prediction = filled.prediction
-    return ReferenceReport(
-        view=filled.reference.name,
-        invented_pixels=int(filled.reference.hole.sum()),
-        splats=len(filled.splats),
-        seam=None if prediction.seam is None else asdict(prediction.seam),
-        depth_details=prediction.details,
-    )
+    invented, prediction = int(filled.view.hole.sum()), filled.prediction
+    return ReferenceReport(filled.view.name, invented, len(filled.splats), prediction.seam, prediction.details)
 
 
 def _uncovered(scene: GaussianSplats, kept: int, state: ViewState) -> Tensor:
@@ -329,7 +277,7 @@ def _uncovered(scene: GaussianSplats, kept: int, state: ViewState) -> Tensor:
     return state.unseen & (weight_of(scene, chosen, state.camera) < COVERED)
 
 
-def _join_new(hole: Hole, fills: Sequence[Filled]) -> GaussianSplats | None:
+def _new_splats(hole: Hole, fills: Sequence[Filled]) -> GaussianSplats | None:
     """The new splats of all filled references."""
     made = [replace(fill.splats.to(hole.kept.device), antialiased=hole.kept.antialiased) for fill in fills]
     return concatenate_splats(made) if made else None

@@ -246,11 +246,12 @@ class ClientView:
         def draw(sized: Cameras) -> Picture:
             if photo is None:
                 return picture(splats, selection, sized, channel, self._photos)
+            rgb = photo.rgb.numpy()
             if how == "side by side":
                 return side_by_side(
-                    picture(splats, selection, photo.camera, channel, self._photos), photo.rgb, sized.width, sized.height
+                    picture(splats, selection, photo.camera, channel, self._photos), rgb, sized.width, sized.height
                 )
-            seen, reaches = photo_seen_by(photo.rgb, photo.camera, sized)
+            seen, reaches = photo_seen_by(rgb, photo.camera, sized)
             return compared(picture(splats, selection, sized, channel, self._photos), seen, reaches, how, share)
 
         coarse_to_fine(camera, draw, self._show, outdated)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import viser
 from numpy.typing import NDArray
-from scene_depth_heal.regions import Box, Region
+from scene_depth_heal.selection import Box, Region
 
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from scene_depth_heal.inputs import SelectionSource, load_views
+from scene_depth_heal.inputs import load_views
+from scene_depth_heal.selection import SelectionSource
 
 from scene_depth.errors import InputError
 from scene_depth.io.scenes import read_scene

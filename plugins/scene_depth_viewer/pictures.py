@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scene_depth_heal.fill import as_array
-from scene_depth_heal.hole import TOLERANCE, opaque_depth
+from scene_depth_heal.hole import TOLERANCE, as_array, opaque_depth
 from torch import Tensor
 
 from scene_depth.cameras import Cameras

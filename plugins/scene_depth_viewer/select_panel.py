@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from scene_depth_heal.regions import Box, Region, Sphere, read_region, write_region
+from scene_depth_heal.selection import Box, Region, Sphere, read_region, write_region
 from scipy.spatial.transform import Rotation
 
 from scene_depth.rotations import matrices_to_quaternions

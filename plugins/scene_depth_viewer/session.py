@@ -9,10 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from scene_depth_heal import HealView
-from scene_depth_heal.fill import as_array
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 from torch import Tensor
@@ -223,7 +221,7 @@ class EditSession:
             raise InputError("masks", "none", "a scene with masks")
         with self.lock:
             splats, views = self.splats, [view for view in self.views if view.name in self.masks]
-        masks = [torch.from_numpy(self.masks[view.name]).to(splats.device) for view in views]
+        masks = [self.masks[view.name].to(splats.device) for view in views]
         chosen = select_by_masks(splats, [view.camera for view in views], masks)
         self.select(without_leftovers(splats, chosen), mode, "select by masks")
 
@@ -393,10 +391,10 @@ def _repainted(views: Sequence[HealView], result: HealResult) -> tuple[HealView,
     """The photos with the healed object replaced, so that the next heal does not bring it back."""
     changed = []
     for view, state in zip(views, result.states, strict=True):
-        gone = as_array(state.object_pixels)[..., None]
+        gone = state.object_pixels[..., None].cpu()
         if gone.any():
             with torch.no_grad():
-                now = as_array(render(result.splats, view.camera).rgb[0].clamp(0, 1))
-            view = replace(view, rgb=np.where(gone, now, view.rgb).astype(np.float32))
+                now = render(result.splats, view.camera).rgb[0].clamp(0, 1).cpu()
+            view = replace(view, rgb=torch.where(gone, now, view.rgb))
         changed.append(view)
     return tuple(changed)

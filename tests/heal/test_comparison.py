@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from room_scene import Room, room
-from scene_depth_heal.comparison import DELETE_ONLY, HEAL, NEAREST, UNSEEN_COLOR, WAYS, heal_each_way, marked_hole, most_unseen
-from scene_depth_heal.workflow import HealConfig, HealView
+from scene_depth_heal import HealConfig, HealView
+from scene_depth_heal.demo import DELETE_ONLY, HEAL, NEAREST, WAYS, heal_each_way
+from scene_depth_heal.hole import UNSEEN_COLOR
 
 from scene_depth.work import Progress
 
@@ -45,8 +46,8 @@ def test_a_way_that_is_stopped_is_left_out_with_all_after_it() -> None:
 def test_the_marked_picture_shows_exactly_what_is_unseen() -> None:
     scene = room()
     results = heal_each_way(scene.splats, scene.ball, views_of(scene), CONFIG, on_progress=lambda way, now: way == DELETE_ONLY)
-    state = most_unseen(results[DELETE_ONLY])
+    state = results[DELETE_ONLY].most_unseen
     assert state.unseen_share == max(other.unseen_share for other in results[DELETE_ONLY].states) > 0
-    picture = marked_hole(state)
-    assert np.array_equal((picture == UNSEEN_COLOR).all(axis=-1), state.unseen.numpy())
+    picture = state.marked()
+    assert np.array_equal((picture == np.array(UNSEEN_COLOR)).all(axis=-1), state.unseen.numpy())
     assert np.array_equal(picture[~state.unseen.numpy()], state.rgb_after.numpy()[~state.unseen.numpy()])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from floor_scene import FLOOR_Y, UP
-from scene_depth_heal import hole, workflow
-from scene_depth_heal.workflow import HealConfig, HealResult, HealView, heal_views
+from scene_depth_heal import HealConfig, HealResult, HealView, hole, shadow
+from scene_depth_heal.workflow import heal_views
 
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter
@@ -145,7 +145,7 @@ def test_a_scene_is_rendered_no_more_often_than_the_method_needs(shaded, monkeyp
         drawn.append(arguments)
         return renderer(*arguments, **options)
 
-    for module in (hole, workflow, weights):
+    for module in (hole, weights):
         monkeypatch.setattr(module, "render", counted)
     pictures = photos(shaded)
     views = [HealView(f"{i}.png", camera, pictures[i]) for i, camera in enumerate(shaded.cameras)]
@@ -186,5 +186,5 @@ def test_what_one_view_alone_shows_is_no_shadow(shaded: Shaded, unshaded: Shaded
     pictures, named = photos(unshaded), ("2.png", "0.png")
     pictures[2] = photos(shaded)[2]
     assert healed(unshaded, pictures, references=named).report.shadow_splats == 0
-    monkeypatch.setattr(workflow, "find_witness", lambda *_: None)
+    monkeypatch.setattr(shadow, "find_witness", lambda *_: None)
     assert healed(unshaded, pictures, references=named).report.shadow_splats > 100  # that view's word, if nobody is asked

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from room_scene import Room, room, wall
-from scene_depth_heal.hole import open_hole
+from scene_depth_heal.hole import HealView, open_hole
 from scene_depth_heal.selection import select_by_masks
-from scene_depth_heal.workflow import HealConfig, HealView, heal_views
+from scene_depth_heal.workflow import HealConfig, heal_views
 
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter
 from scene_depth.depth.registry import load_depth_inpainter

@@ -17,8 +17,9 @@ from floor_scene import FLOOR_Y, HEIGHT, UP, WIDTH, blob, cameras, floor
 from PIL import Image
 from scene_depth_heal import insert_cli
 from scene_depth_heal.insert_cli import insert
-from scene_depth_heal.solid_extent import extent_along
+from scene_depth_heal.placement import extent_along
 
+from scene_depth.cli.app import STYLE
 from scene_depth.errors import InputError
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render
@@ -53,7 +54,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(scene: Path, output: Path, *arguments: str | Path) -> dict:
-    tyro.cli(insert, args=[str(scene), "--output", str(output), *map(str, arguments)])
+    tyro.cli(insert, args=[str(scene), "--output", str(output), *map(str, arguments)], config=STYLE)
     return json.loads((output / "report.json").read_text())
 
 

@@ -7,16 +7,14 @@ import pytest
 import torch
 from floor_scene import FLOOR_Y, UP, cameras, floor
 from room_scene import cameras_on_an_arc, wall
-from scene_depth_heal.edit_run import EditConfig, PosedView
-from scene_depth_heal.insert_painted import in_front, insert_painted, strays
-from scene_depth_heal.object_depth import DepthImage, Upright
-from scene_depth_heal.painted import PaintedView, derived_mask
-from scene_depth_heal.raising import in_the_way
+from scene_depth_heal.edit import EditConfig, in_the_way
+from scene_depth_heal.painted import DepthImage, PaintedView, Upright, derived_mask, in_front, insert_painted, strays
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.rendering import render
+from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress
 
@@ -31,9 +29,9 @@ def background() -> GaussianSplats:
 
 
 @pytest.fixture(scope="module")
-def views() -> list[PosedView]:
+def views() -> list[View]:
     arc = cameras_on_an_arc()
-    return [PosedView(f"{index}.png", arc[index]) for index in range(6) if index != HELD_OUT]
+    return [View(f"{index}.png", arc[index]) for index in range(6) if index != HELD_OUT]
 
 
 def rectangle(height: int = 72, width: int = 96) -> np.ndarray:
@@ -74,7 +72,7 @@ def is_red(scene: GaussianSplats, camera: Cameras) -> np.ndarray:
 
 
 def test_a_patch_on_a_plane_gets_the_planes_depth_and_shows_in_a_held_out_view(
-    background: GaussianSplats, views: list[PosedView]
+    background: GaussianSplats, views: list[View]
 ) -> None:
     reference, held_out = cameras_on_an_arc()[REFERENCE], cameras_on_an_arc()[HELD_OUT]
     mask = rectangle()
@@ -90,13 +88,11 @@ def test_a_patch_on_a_plane_gets_the_planes_depth_and_shows_in_a_held_out_view(
     depth = render(result.splats, reference).depth[0].numpy()
     assert np.abs(depth / depth_of_plane(reference, 4.0) - 1)[mask].mean() < 0.01
     assert overlap(is_red(result.splats, held_out), seen_from(held_out, reference, mask, 4.0)) > 0.8
-    assert report.checks["psnr_in_mask"] > 25
-    assert report.checks["changed_beside_it"] < 0.01
+    assert report.checks.psnr_in_mask > 25
+    assert report.checks.changed_beside_it < 0.01
 
 
-def test_a_depth_image_of_any_scale_and_shift_puts_the_object_in_front(
-    background: GaussianSplats, views: list[PosedView]
-) -> None:
+def test_a_depth_image_of_any_scale_and_shift_puts_the_object_in_front(background: GaussianSplats, views: list[View]) -> None:
     reference, held_out = cameras_on_an_arc()[REFERENCE], cameras_on_an_arc()[HELD_OUT]
     mask = rectangle()
     truth = np.where(mask, depth_of_plane(reference, 3.0), depth_of_plane(reference, 4.0))
@@ -110,7 +106,7 @@ def test_a_depth_image_of_any_scale_and_shift_puts_the_object_in_front(
 
 
 def test_an_upright_object_stands_where_it_touches_the_floor() -> None:
-    scene, posed = floor(), [PosedView(str(i), camera) for i, camera in enumerate(cameras())]
+    scene, posed = floor(), [View(str(i), camera) for i, camera in enumerate(cameras())]
     camera = posed[2].camera
     foot = torch.tensor([[0.0, FLOOR_Y, 3.0]], dtype=torch.float64)
     column, row = camera.project(foot)[0][0, 0].numpy()
@@ -124,7 +120,7 @@ def test_an_upright_object_stands_where_it_touches_the_floor() -> None:
     assert float(new.means[:, 1].min()) == pytest.approx(FLOOR_Y - 20 * distance / focal, abs=0.12)
 
 
-def test_an_object_is_never_put_behind_the_surface(background: GaussianSplats, views: list[PosedView]) -> None:
+def test_an_object_is_never_put_behind_the_surface(background: GaussianSplats, views: list[View]) -> None:
     reference, mask = cameras_on_an_arc()[REFERENCE], rectangle()
 
     def too_far(rgb: np.ndarray, depth: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -136,13 +132,13 @@ def test_an_object_is_never_put_behind_the_surface(background: GaussianSplats, v
 
 
 def test_only_the_mask_is_bounded_by_the_scene() -> None:
-    mask = np.array([[True, True, False]])
-    bounded = in_front(np.array([[5.0, 2.0, 5.0]]), np.array([[4.0, 4.0, 4.0]]), mask, 0.01)
+    mask = torch.tensor([[True, True, False]])
+    bounded = in_front(torch.tensor([[5.0, 2.0, 5.0]]), torch.tensor([[4.0, 4.0, 4.0]]), mask, 0.01)
     assert bounded[0].tolist() == pytest.approx([3.96, 2.0, 5.0])
-    assert in_front(np.array([[5.0]]), np.array([[0.0]]), np.array([[True]])).tolist() == [[5.0]]
+    assert in_front(torch.tensor([[5.0]]), torch.tensor([[0.0]]), torch.tensor([[True]])).tolist() == [[5.0]]
 
 
-def test_the_same_seed_gives_the_same_bits(background: GaussianSplats, views: list[PosedView]) -> None:
+def test_the_same_seed_gives_the_same_bits(background: GaussianSplats, views: list[View]) -> None:
     painted = red_picture(background, cameras_on_an_arc()[REFERENCE], rectangle())
     first, second = (
         insert_painted(background, views, painted, load_depth_inpainter("nearest"), EditConfig(steps=5, seed=4)) for _ in range(2)
@@ -151,9 +147,7 @@ def test_the_same_seed_gives_the_same_bits(background: GaussianSplats, views: li
 
 
 @pytest.mark.parametrize(("stage", "some"), [("shape", False), ("raise", True), ("fit", True)])
-def test_a_stopped_insertion_keeps_what_was_done(
-    background: GaussianSplats, views: list[PosedView], stage: str, some: bool
-) -> None:
+def test_a_stopped_insertion_keeps_what_was_done(background: GaussianSplats, views: list[View], stage: str, some: bool) -> None:
     def stop(now: Progress) -> bool:
         return now.stage != stage
 
@@ -190,7 +184,7 @@ def test_splats_that_leave_the_painted_surface_are_strays(background: GaussianSp
     points[3] = camera.unproject(torch.from_numpy(depth)[None])[0][5, 5]  # outside the mask
     some = background.select([0, 1, 2, 3])
     new = GaussianSplats(points.float(), some.quats, some.log_scales, some.logit_opacities, some.sh)
-    assert strays(new, painted, depth).tolist() == [False, True, True, True]
+    assert strays(new, painted, torch.from_numpy(depth)).tolist() == [False, True, True, True]
 
 
 def test_splats_at_a_camera_are_in_the_way() -> None:
@@ -202,7 +196,7 @@ def test_splats_at_a_camera_are_in_the_way() -> None:
     assert in_the_way(moved, arc).tolist() == [True, False, False]
 
 
-def test_bad_input_is_named(background: GaussianSplats, views: list[PosedView]) -> None:
+def test_bad_input_is_named(background: GaussianSplats, views: list[View]) -> None:
     camera = cameras_on_an_arc()[REFERENCE]
     picture = np.zeros((72, 96, 3), dtype=np.float32)
     with pytest.raises(InputError, match="found no white pixel"):

@@ -10,22 +10,21 @@ import pytest
 import torch
 from floor_scene import FLOOR_Y, UP, blob, cameras, floor
 from room_scene import cameras_on_an_arc, wall
-from scene_depth_heal.edit_run import PosedView
-from scene_depth_heal.placement import Placement, insert_splats, place
-from scene_depth_heal.solid_extent import extent_along
+from scene_depth_heal.placement import Placement, extent_along, insert_splats, place
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.rendering import render
 from scene_depth.rotations import quaternions_to_matrices
+from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats
 
 POINT = np.array([0.2, FLOOR_Y, 3.1])
 
 
 @pytest.fixture(scope="module")
-def views() -> list[PosedView]:
-    return [PosedView(f"images/{index}.png", camera) for index, camera in enumerate(cameras())]
+def views() -> list[View]:
+    return [View(f"images/{index}.png", camera) for index, camera in enumerate(cameras())]
 
 
 def solid_bottom(splats: GaussianSplats) -> float:
@@ -46,7 +45,7 @@ def pixel_of(camera: Cameras, point: np.ndarray) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("place_by", ["at", "pixel"])
-def test_it_stands_on_the_surface(views: list[PosedView], place_by: str) -> None:
+def test_it_stands_on_the_surface(views: list[View], place_by: str) -> None:
     if place_by == "at":
         placement = Placement(at=(POINT[0], 0.7, POINT[2]))
     else:
@@ -57,12 +56,12 @@ def test_it_stands_on_the_surface(views: list[PosedView], place_by: str) -> None
     assert solid_bottom(new) == pytest.approx(FLOOR_Y, abs=0.005)
     middle = 0.5 * (new.means.amin(0) + new.means.amax(0))
     assert middle[[0, 2]].numpy() == pytest.approx(POINT[[0, 2]], abs=0.03)
-    assert result.report.edit["lowest"] == pytest.approx(result.report.edit["surface_height"])
-    assert result.report.edit["up"] == pytest.approx(UP, abs=0.02)
-    assert result.report.checks["views_that_show_it"] == 5
+    assert result.report.edit.lowest == pytest.approx(result.report.edit.surface_height)
+    assert result.report.edit.up == pytest.approx(UP, abs=0.02)
+    assert result.report.checks.views_that_show_it == 5
 
 
-def test_the_scene_stays_bit_for_bit_and_sh_degrees_are_joined(views: list[PosedView]) -> None:
+def test_the_scene_stays_bit_for_bit_and_sh_degrees_are_joined(views: list[View]) -> None:
     result = insert_splats(floor(), views, blob(degree=2), Placement(at=(0.0, 0.5, 3.0)))
     report, count = result.report, len(floor())
     assert report.frozen_sha256_before == report.frozen_sha256_after == floor().sha256()
@@ -75,7 +74,7 @@ def test_the_scene_stays_bit_for_bit_and_sh_degrees_are_joined(views: list[Posed
     assert turned[:, 1:].norm() == pytest.approx(float(blob(degree=2).sh[:, 1:].norm()), rel=1e-4)
 
 
-def test_a_turned_and_scaled_thing_looks_the_same_to_a_camera_that_moves_with_it(views: list[PosedView]) -> None:
+def test_a_turned_and_scaled_thing_looks_the_same_to_a_camera_that_moves_with_it(views: list[View]) -> None:
     placement = Placement(at=(0.0, 0.5, 3.0), scale=0.5, yaw=130.0, file_up="+x")
     placed = place(floor(), views, blob(degree=3), placement)
     K = torch.tensor([[80.0, 0, 32.0], [0, 80.0, 24.0], [0, 0, 1]], dtype=torch.float64)
@@ -89,7 +88,7 @@ def test_a_turned_and_scaled_thing_looks_the_same_to_a_camera_that_moves_with_it
     assert (before - after).abs().max() < 2e-3
 
 
-def test_yaw_turns_about_the_vertical_and_the_files_axis_points_up(views: list[PosedView]) -> None:
+def test_yaw_turns_about_the_vertical_and_the_files_axis_points_up(views: list[View]) -> None:
     turn = place(floor(), views, blob(), Placement(at=(0.0, 0.5, 3.0), yaw=90.0, up="-y", file_up="+z")).matrix[:3, :3]
     assert (turn @ torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)).numpy() == pytest.approx(UP, abs=1e-9)
     unturned = place(floor(), views, blob(), Placement(at=(0.0, 0.5, 3.0), up="-y", file_up="+z")).matrix[:3, :3]
@@ -97,13 +96,13 @@ def test_yaw_turns_about_the_vertical_and_the_files_axis_points_up(views: list[P
     assert turn[:, 0].numpy() == pytest.approx(np.cross(UP, side), abs=1e-9)  # a quarter turn, counter-clockwise from above
 
 
-def test_height_is_the_height_that_it_gets(views: list[PosedView]) -> None:
+def test_height_is_the_height_that_it_gets(views: list[View]) -> None:
     placed = place(floor(), views, blob(), Placement(at=(0.0, 0.5, 3.0), height=0.25))
     low, high = extent_along(placed.splats, placed.up)
     assert high - low == pytest.approx(0.25, rel=1e-4)
 
 
-def test_a_transform_is_taken_as_it_is_or_dropped_onto_the_surface(views: list[PosedView]) -> None:
+def test_a_transform_is_taken_as_it_is_or_dropped_onto_the_surface(views: list[View]) -> None:
     matrix = torch.eye(4, dtype=torch.float64)
     matrix[:3, 3] = torch.tensor([-5.0, 2.2, 2.0])
     rows = tuple(tuple(row) for row in matrix.tolist())
@@ -113,13 +112,13 @@ def test_a_transform_is_taken_as_it_is_or_dropped_onto_the_surface(views: list[P
     assert solid_bottom(dropped.splats.select(slice(len(floor()), None))) == pytest.approx(FLOOR_Y, abs=0.01)
 
 
-def test_without_standing_the_origin_comes_to_the_point(views: list[PosedView]) -> None:
+def test_without_standing_the_origin_comes_to_the_point(views: list[View]) -> None:
     placed = place(floor(), views, blob(), Placement(at=(0.1, 0.2, 3.0), stand="no"))
     assert placed.matrix[:3, 3].numpy() == pytest.approx([0.1, 0.2, 3.0])
 
 
 def test_on_a_wall_it_can_stand_along_the_normal_or_upright() -> None:
-    background, views = wall(with_hole=False), [PosedView(str(i), camera) for i, camera in enumerate(cameras_on_an_arc())]
+    background, views = wall(with_hole=False), [View(str(i), camera) for i, camera in enumerate(cameras_on_an_arc())]
     on_wall = place(background, views, blob(), Placement(pixel=("2", 40.0, 30.0), up="normal"))
     assert on_wall.up == pytest.approx([0, 0, -1], abs=0.01)
     assert extent_along(on_wall.splats, np.array([0, 0, -1.0]))[0] == pytest.approx(-4.0, abs=0.02)
@@ -129,7 +128,7 @@ def test_on_a_wall_it_can_stand_along_the_normal_or_upright() -> None:
     assert "slopes by" in report.notes[0]
 
 
-def test_strays_do_not_hold_it_up(views: list[PosedView]) -> None:
+def test_strays_do_not_hold_it_up(views: list[View]) -> None:
     many = blob()
     many = many.select(torch.arange(1800) % 600)
     stray = replace(many.select([0]), means=many.means[:1] + torch.tensor([0.0, 0.5, 0.0]))
@@ -158,11 +157,11 @@ def test_strays_do_not_hold_it_up(views: list[PosedView]) -> None:
         ({"transform": ((1, 0, 0, 0), (0, 2, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))}, "matrix: found stretch"),
     ],
 )
-def test_bad_places_are_named(views: list[PosedView], arguments: dict, message: str) -> None:
+def test_bad_places_are_named(views: list[View], arguments: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         insert_splats(floor(), views, blob(), Placement(**arguments))
 
 
-def test_splats_for_another_renderer_are_refused(views: list[PosedView]) -> None:
+def test_splats_for_another_renderer_are_refused(views: list[View]) -> None:
     with pytest.raises(InputError, match="antialiased ones for a scene of ordinary"):
         insert_splats(floor(), views, replace(blob(), antialiased=True), Placement(at=(0.0, 0.5, 3.0)))

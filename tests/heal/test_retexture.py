@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from room_scene import cameras_on_an_arc, wall
-from scene_depth_heal.edit_run import EditConfig, EditResult, PosedView
-from scene_depth_heal.painted import PaintedView, bilinear
-from scene_depth_heal.repaint import carried, retexture, standing_before
+from scene_depth_heal.edit import EditConfig, EditResult
+from scene_depth_heal.painted import PaintedView
+from scene_depth_heal.texture import bilinear, carried, retexture, standing_before
 from scipy import ndimage
 
 from scene_depth.errors import InputError
 from scene_depth.rendering import render
+from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
 
@@ -42,9 +43,9 @@ def background() -> GaussianSplats:
 
 
 @pytest.fixture(scope="module")
-def views() -> list[PosedView]:
+def views() -> list[View]:
     arc = cameras_on_an_arc()
-    return [PosedView(f"{index}.png", arc[index]) for index in range(6) if index != HELD_OUT]
+    return [View(f"{index}.png", arc[index]) for index in range(6) if index != HELD_OUT]
 
 
 def painted_wall(background: GaussianSplats) -> PaintedView:
@@ -55,7 +56,7 @@ def painted_wall(background: GaussianSplats) -> PaintedView:
 
 
 @pytest.fixture(scope="module")
-def result(background: GaussianSplats, views: list[PosedView]) -> EditResult:
+def result(background: GaussianSplats, views: list[View]) -> EditResult:
     return retexture(background, views, painted_wall(background), EditConfig(steps=60))
 
 
@@ -94,13 +95,13 @@ def test_what_is_not_replaced_stays_bit_for_bit(background: GaussianSplats, resu
 
 def test_report_measures_the_edit(result: EditResult) -> None:
     checks = result.report.checks
-    assert checks["median_depth_change"] < 0.005
-    assert checks["psnr_of_texture_in_other_views"] > 18
-    assert checks["views_that_show_it"] == 5
-    assert result.report.edit["mask_without_surface"] == 0
+    assert checks.median_depth_change < 0.005
+    assert checks.psnr_of_texture_in_other_views > 18
+    assert checks.views_that_show_it == 5
+    assert result.report.edit.mask_without_surface == 0
 
 
-def test_hidden_surfaces_keep_their_colour(background: GaussianSplats, views: list[PosedView]) -> None:
+def test_hidden_surfaces_keep_their_colour(background: GaussianSplats, views: list[View]) -> None:
     """A second wall behind the first keeps all its splats."""
     behind = GaussianSplats(
         background.means + torch.tensor([0.0, 0.0, 2.0]),
@@ -115,7 +116,7 @@ def test_hidden_surfaces_keep_their_colour(background: GaussianSplats, views: li
     assert int((kept_behind[:, 2] > 5).sum()) == len(behind)
 
 
-def test_splats_before_the_known_surface_are_found(background: GaussianSplats, views: list[PosedView]) -> None:
+def test_splats_before_the_known_surface_are_found(background: GaussianSplats, views: list[View]) -> None:
     surfaces = carried(background, views, painted_wall(background))
     some = background.select([0, 1])
     means = torch.tensor([[0.1, 0.0, 4.0], [0.1, 0.0, 3.5]])
@@ -124,7 +125,7 @@ def test_splats_before_the_known_surface_are_found(background: GaussianSplats, v
 
 
 @pytest.mark.parametrize("stage", ["surface", "make", "fit"])
-def test_a_stopped_retexture_leaves_no_hole(background: GaussianSplats, views: list[PosedView], stage: str) -> None:
+def test_a_stopped_retexture_leaves_no_hole(background: GaussianSplats, views: list[View], stage: str) -> None:
     def stop(now: Progress) -> bool:
         return now.stage != stage
 
@@ -135,7 +136,7 @@ def test_a_stopped_retexture_leaves_no_hole(background: GaussianSplats, views: l
     assert alpha[painted_wall(background).mask].min() > 0.9
 
 
-def test_a_mask_without_a_surface_is_refused(background: GaussianSplats, views: list[PosedView]) -> None:
+def test_a_mask_without_a_surface_is_refused(background: GaussianSplats, views: list[View]) -> None:
     painted = painted_wall(background)
     half = background.select(~torch.from_numpy(painted_part(background.means.numpy() * [0.5, 0.5, 1.0])))
     with pytest.raises(InputError, match="no opaque surface under it"):
@@ -144,5 +145,5 @@ def test_a_mask_without_a_surface_is_refused(background: GaussianSplats, views: 
 
 def test_colours_are_read_between_pixel_centres() -> None:
     ramp = np.repeat(np.arange(4, dtype=np.float32)[None, :, None], 3, axis=2) * np.ones((3, 1, 1), dtype=np.float32)
-    found = bilinear(ramp, torch.tensor([[0.5, 1.5], [1.0, 1.5], [3.5, 0.2], [9.0, 1.0]]))
+    found = bilinear(torch.from_numpy(ramp), torch.tensor([[0.5, 1.5], [1.0, 1.5], [3.5, 0.2], [9.0, 1.0]]))
     assert found[:, 0].tolist() == pytest.approx([0.0, 0.5, 3.0, 3.0])

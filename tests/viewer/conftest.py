@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "heal"))  # room_scene lies there
 
 from room_scene import Room, room
-from scene_depth_heal.workflow import HealView
+from scene_depth_heal.hole import HealView
 from scene_depth_viewer.session import EditSession
 
 

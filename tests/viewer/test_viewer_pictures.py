@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from room_scene import Room
-from scene_depth_heal.regions import Box, Sphere
-from scene_depth_heal.workflow import HealView
+from scene_depth_heal.hole import HealView
+from scene_depth_heal.selection import Box, Sphere
 from scene_depth_viewer.drawing import page_splats, region_mesh
 from scene_depth_viewer.page_frame import RADIUS, Axis, frustum_size, orbit_distance, page_frame, start_camera
 from scene_depth_viewer.pictures import (
@@ -86,7 +86,7 @@ def test_a_quick_picture_comes_first_and_is_enough_when_the_camera_moved(the_roo
 
 def test_a_photo_in_its_own_view_is_itself(photos: list[HealView]) -> None:
     view = photos[1]
-    seen, reaches = photo_seen_by(view.rgb, view.camera, view.camera)
+    seen, reaches = photo_seen_by(view.rgb.numpy(), view.camera, view.camera)
     assert reaches.all()
     assert np.allclose(seen, view.rgb, atol=1e-5)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from room_scene import Room, wall
-from scene_depth_heal.workflow import HealConfig, HealView
+from scene_depth_heal import HealConfig, HealView
 from scene_depth_viewer.opening import open_session
 from scene_depth_viewer.session import EditSession
 

@@ -254,13 +254,14 @@ def test_complete_by_name(files, tiny, view):
 
 
 def test_heal_by_name(tiny, tmp_path):
-    from scene_depth_heal.cli import heal
-    from scene_depth_heal.inputs import SelectionSource
-    from scene_depth_heal.workflow import HealConfig
+    from scene_depth_heal import HealConfig
+    from scene_depth_heal.cli import Inpainters, Output, heal
+    from scene_depth_heal.inputs import SceneSource
+    from scene_depth_heal.selection import SelectionSource
 
     options = (f"weights={tiny.checkpoint}", "num_inference_steps=1", "processing_resolution=64")
-    vase = SelectionSource(sphere="0 0 0.9 0.2")
-    small = {"max_size": 48, "config": HealConfig(steps=2, most_references=1), "selection": vase}
-    heal(ROOT / "scenes/table", output=tmp_path / "out", inpainter="depthfm", inpainter_options=options, **small)
+    vase, small = SelectionSource(sphere="0 0 0.9 0.2"), HealConfig(steps=2, most_references=1)
+    scene, inpainters = SceneSource(max_size=48), Inpainters("depthfm", options)
+    heal(ROOT / "scenes/table", Output(tmp_path / "out"), vase, scene, inpainters, small)
     assert "depthfm" in (tmp_path / "out/report.json").read_text()
     assert (tmp_path / "out/healed.ply").is_file()
