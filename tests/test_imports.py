@@ -14,6 +14,7 @@ CORE = ROOT / "scene_depth"
 
 # A module may import from rooms of a lower number, and from its own room.
 FLOORS = {
+    "arrays": 0,
     "errors": 0,
     "options": 1,
     "kernels": 1,

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
 from scene_depth.color.controlnet import load_controlnet, not_loaded
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 from scene_depth.geometry.control_image import control_image
 

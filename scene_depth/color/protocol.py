@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.errors import InputError
 
 DEPTH_RANGE = (1e-12, 1e12)  # squares and inverse squares still fit into float32

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.depth.arrays import Array, Mask, Picture
+from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.levin import colorize
 from scene_depth.depth.model import DepthModel

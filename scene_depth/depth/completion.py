@@ -16,9 +16,9 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.completion_files import STORED_FORMAT, FrameFiles, frame_camera, known_pixels, read_scan_image
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Mask
 from scene_depth.cameras import Cameras, camera_from_fov
-from scene_depth.depth.arrays import Mask
 from scene_depth.depth.masks.drawn import NOMINAL_FOV_X
 from scene_depth.errors import InputError
 from scene_depth.geometry.scan_projection import scan_depth, shining_through

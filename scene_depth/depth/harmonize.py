@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from scene_depth.depth.arrays import Array, Mask
+from scene_depth.arrays import Array, Mask
 from scene_depth.depth.scattered import linear_fill
 from scene_depth.depth.seam import DIRECTIONS, continued, shifted
 from scene_depth.geometry.membrane import solve_membrane

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scene_depth.arrays import Array
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array
 from scene_depth.depth.checks import InpaintingInput, check_input
 from scene_depth.depth.harmonize import border_offsets, harmonize
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction

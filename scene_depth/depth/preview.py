@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.arrays import Array, Mask
+from scene_depth.arrays import Array, Mask
 
 LONGEST_SIDE = 960  # of one panel
 LARGEST_UNCERTAINTY = 0.3  # relative; the last colour

@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.preview import color_depth, depth_range
 from scene_depth.showing import Shown
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.protocol import SeamReport
 from scene_depth.geometry.normals import normals_from_depth
 

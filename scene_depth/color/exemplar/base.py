@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.kernels import EXACT, kernel

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
+from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import base_layer, surface_weights
 from scene_depth.color.exemplar.labelling import label_offsets
@@ -15,7 +16,6 @@ from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refin
 from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
-from scene_depth.depth.arrays import Array, Mask, Picture, Places
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import planes_of
 

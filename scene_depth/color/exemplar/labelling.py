@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from scene_depth.arrays import Array, Mask, Places
 from scene_depth.color.exemplar.offsets import shifted
-from scene_depth.depth.arrays import Array, Mask, Places
 from scene_depth.kernels import FAST, inlined, kernel
 
 FORBIDDEN = np.float32(1e3)  # cost of a copy from where nothing is known; everything else is far below

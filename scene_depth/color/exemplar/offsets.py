@@ -9,8 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude, maximum_filter
 
+from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.color.exemplar.patchmatch import RADIUS, usable_centres
-from scene_depth.depth.arrays import Array, Mask, Picture, Places
 
 T = TypeVar("T", bound=np.generic)
 

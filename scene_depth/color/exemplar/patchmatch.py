@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from scene_depth.depth.arrays import Mask, Places
+from scene_depth.arrays import Mask, Places
 from scene_depth.kernels import EXACT, FAST, inlined, kernel
 
 RADIUS = 3  # patches of 7 x 7: smaller ones lose the pattern, larger ones seldom repeat

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, map_coordinates
 
+from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.offsets import LEAST_STEP, descriptors, thinned
 from scene_depth.color.exemplar.patchmatch import usable_centres
 from scene_depth.color.exemplar.straight_view import straight_view
 from scene_depth.color.exemplar.texture import any_of_four, halved
-from scene_depth.depth.arrays import Array, Mask, Picture, Places
 from scene_depth.geometry.planes import planes_of
 
 LEAST_SHARE = 0.2  # of the hole that lies on a plane which the object may have stood on

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, map_coordinates
 
+from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.geometry.planes import LEAST_HOLE, Plane, around, camera_points, plane_depth
 
 COARSENED = 3.0  # footprint of a pixel, in those of the hole, above which it no longer shows the texture

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
+from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.color.exemplar.offsets import known_at
 from scene_depth.color.exemplar.patchmatch import FAR, RADIUS, improve_field, measure_field, target_centres, usable_centres, vote
-from scene_depth.depth.arrays import Array, Mask, Picture, Places
 
 T = TypeVar("T", bound=np.generic)
 

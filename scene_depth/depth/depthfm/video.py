@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask
 from scene_depth.depth.alignment import GlobalFit, fit_globally
-from scene_depth.depth.arrays import Array, Mask
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, predict
 from scene_depth.errors import InputError
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from scene_depth.depth.arrays import Array
+from scene_depth.arrays import Array
 from scene_depth.depth.checks import InpaintingInput, check_least
 from scene_depth.depth.depthlab.networks import DepthLabModel
 from scene_depth.depth.depthlab.prediction import draw_noise, predict, predict_tiled

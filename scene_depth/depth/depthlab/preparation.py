@@ -17,7 +17,7 @@ from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 from scipy.spatial import QhullError
 from torch import Tensor
 
-from scene_depth.depth.arrays import Array, Mask
+from scene_depth.arrays import Array, Mask
 from scene_depth.depth.scattered import linear_fill, nearest_fill
 from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import resize_sparse_depth

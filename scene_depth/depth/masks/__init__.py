@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Array, Mask, Picture
 from scene_depth.depth.masks.content import instances, segment, sensor_failures
 from scene_depth.depth.masks.drawn import (
     circles,

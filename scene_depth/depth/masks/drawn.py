@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
+from scene_depth.arrays import Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.arrays import Mask
 from scene_depth.errors import InputError
 
 NOMINAL_FOV_X = math.radians(60.0)  # used where no intrinsics are given; a common RGB-D camera

@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from scene_depth.depth.arrays import Array, Mask
+from scene_depth.arrays import Array, Mask
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.arrays import Mask
+from scene_depth.arrays import Mask
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path

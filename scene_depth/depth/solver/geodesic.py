@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.arrays import Mask
+from scene_depth.arrays import Mask
 from scene_depth.kernels import EXACT, kernel, subroutine
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.depth.arrays import Array, Mask
+from scene_depth.arrays import Array, Mask
 from scene_depth.depth.solver.geodesic import GeodesicMap
 
 RANGE = 1e6  # inverse depths this many times above or below the median are treated as at this limit (float32 squares)
