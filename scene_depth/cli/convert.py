@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from scene_depth.cli.inputs import open_splats
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
+from scene_depth.evaluation.splat_lint import without_strays
 from scene_depth.io.atomic import check_output
 from scene_depth.io.scenes import detect_format, read_scene, write_scene
-from scene_depth.io.splat_files import lost_in, read_splats, splat_format, write_splats
+from scene_depth.io.splat_files import lost_in, splat_format, write_splats
 from scene_depth.splat_transforms import euler_rotation, similarity_matrix, transform_splats
 
 Triple = tuple[float, float, float]
@@ -30,6 +32,8 @@ class SplatChanges:
     """Move, in units of the written file."""
     sh_degree: int | None = None
     """SH degree of the written splats: higher bands are dropped, or added as zeros."""
+    drop_far: bool = False
+    """Leave out splats farther than 20 radii of the scene from its centre, which make .spz files coarse."""
     spz_version: Literal[2, 3, 4] | None = None
     """Version of a written .spz; 3, which nearly everything reads, by default."""
     input_axes: str | None = None
@@ -106,9 +110,12 @@ class Convert:
             accepted = "a written .spz file: no other format has this choice"
             raise InputError(", ".join(given), f"given for a {kind} file", accepted, file=output)
         check_output(output, inputs=(source,))
-        splats = read_splats(source, axes=changes.input_axes)
+        splats = open_splats(source, axes=changes.input_axes, double=True)
         if len(splats) == 0:
             raise InputError("splats", "none", "one or more", file=source)
+        if changes.drop_far:
+            read, splats = len(splats), without_strays(splats)
+            lost.append(f"{read - len(splats)} splats far from the scene, as asked")
         splats = transform_splats(splats, matrix)
         dropped = changes.sh_degree is not None and changes.sh_degree < splats.sh_degree
         splats = splats if changes.sh_degree is None else splats.with_sh_degree(changes.sh_degree)

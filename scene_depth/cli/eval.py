@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from scene_depth.cli.inputs import open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
@@ -22,7 +23,6 @@ from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean
 from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.json_reports import JsonReport
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import read_splats
 from scene_depth.options import with_options
 
 JOURNAL, REPORT, HEALED = "rows.jsonl", "report.json", "healed.ply"
@@ -186,8 +186,8 @@ class SceneEvaluation:
         if self.output is not None:
             check_output(self.output, inputs=(path,))
         truth = read_scene(self.reference)
-        before = None if self.before is None else read_splats(self.before)
-        scores = evaluate_scene(read_splats(path), truth, self.masks, max_size=self.max_size, before=before)
+        before = None if self.before is None else open_splats(self.before)
+        scores = evaluate_scene(open_splats(path), truth, self.masks, max_size=self.max_size, before=before)
         report = SceneReport(str(path), mean_scores(scores), scores)
         if self.output is not None:
             report.save(self.output)

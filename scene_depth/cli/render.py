@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from scene_depth.cameras import Cameras
+from scene_depth.cli.inputs import open_splats
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.atomic import atomic_path, check_writable
@@ -22,7 +23,6 @@ from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_image
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import read_splats
 from scene_depth.rendering import Render
 from scene_depth.rendering import render as render_splats
 
@@ -75,7 +75,7 @@ def render(
     if not all(0 <= value <= 1 for value in background):
         raise InputError("background", background, "three numbers from 0 to 1")
     folder = check_writable(output)
-    loaded = read_splats(splats).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    loaded = open_splats(splats).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     shots = _shots(cameras, path, max_size)
     console = Console(stderr=True)
     with torch.no_grad():

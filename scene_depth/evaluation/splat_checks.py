@@ -121,9 +121,13 @@ def _from_bytes(m: SplatMeasures, mask: Mask) -> GaussianSplats:
     return replace(m.splats, sh=torch.cat([(m.splats.sh[:, :1] / 255 - 0.5) / SH_C0, m.splats.sh[:, 1:]], dim=1))
 
 
+def _far_away(m: SplatMeasures) -> Mask:
+    return _all_if(m.radius > 0, m) & (m.distances > FAR_SHARE * m.radius)
+
+
 def _coarse_coordinates(m: SplatMeasures) -> Mask:
     spacing = np.spacing(np.abs(m.means).max(axis=1, initial=0).astype(np.float32))
-    result: Mask = m.usable & (spacing > 0.25 * m.sizes)
+    result: Mask = m.usable & (spacing > 0.25 * m.sizes) & ~_far_away(m)  # moving the scene does not help a stray
     return result
 
 
@@ -217,8 +221,8 @@ CHECKS = (
     Check("duplicates", "warning", "are exact copies of others, which counts their opacity twice",
           "remove the copies", _duplicates, remove=True, action="removed"),
     Check("far_away", "note", "lie farther than 20 scene radii from its centre",
-          "crop them if viewers frame the scene badly",
-          lambda m: _all_if(m.radius > 0, m) & (m.distances > FAR_SHARE * m.radius)),
+          "drop them (convert --drop-far) where viewers frame the scene badly, or .spz gets coarse: one is enough for that",
+          _far_away),
     Check("coarse_coordinates", "warning", "lie so far out that float32 misplaces them by a quarter of their size or more",
           "move the scene to the origin (convert --translate)", _coarse_coordinates),
     Check("unnormalised_quats", "note", "have rotation quaternions that are not of unit length",

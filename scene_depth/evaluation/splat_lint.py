@@ -153,6 +153,20 @@ def lint_splats(splats: GaussianSplats, *, cameras: Cameras | None = None) -> Sp
     )
 
 
+def find_errors(splats: GaussianSplats) -> list[str]:
+    """The errors alone, one sentence each, without the rest of the report."""
+    measures = SplatMeasures(splats.detach().to("cpu"), np.zeros(len(splats), bool), None)
+    found = [(check, int(check.find(measures).sum())) for check in CHECKS if check.severity == "error" and len(splats)]
+    return [f"{count:,} of {len(splats):,} splats {check.message}: {check.advice}" for check, count in found if count]
+
+
+def without_strays(splats: GaussianSplats) -> GaussianSplats:
+    """The splats that lie within 20 scene radii of the scene's centre; those that are not finite stay too."""
+    measures = SplatMeasures(splats.detach().to("cpu"), np.zeros(len(splats), bool), None)
+    far = next(check for check in CHECKS if check.name == "far_away").find(measures)
+    return splats.select(torch.from_numpy(~far)) if far.any() else splats
+
+
 def repair_splats(
     splats: GaussianSplats, *, cameras: Cameras | None = None, keep: Sequence[str] = ()
 ) -> tuple[GaussianSplats, tuple[SplatRepair, ...]]:

@@ -30,6 +30,7 @@ from scene_depth.io.quantization import (
     split_largest,
     to_bytes,
 )
+from scene_depth.io.scene_notes import note
 from scene_depth.spherical_harmonics import C0 as SH_C0
 from scene_depth.splats import GaussianSplats
 
@@ -58,7 +59,7 @@ def read_compressed_ply(path: str | os.PathLike[str]) -> GaussianSplats:
     chunks, vertices = map_rows(header, "chunk"), map_rows(header, "vertex")
     of = np.arange(len(vertices)) // CHUNK
     means = _in_box(_unpack_11_10_11(vertices["packed_position"]), chunks, of, "", "xyz")
-    log_scales = _in_box(_unpack_11_10_11(vertices["packed_scale"]), chunks, of, "scale_", "xyz")
+    log_scales = _in_box(_unpack_11_10_11(vertices["packed_scale"]), _with_bounded_sizes(chunks, header), of, "scale_", "xyz")
     color = vertices["packed_color"][:, None] >> np.array([24, 16, 8, 0], np.uint32) & np.uint32(255)
     colors = color[:, :3] / np.float64(255)
     if "min_r" in header.element("chunk").names:
@@ -119,8 +120,8 @@ def write_compressed_ply(
 
 
 def _check_header(header: PlyHeader) -> None:
-    if header.encoding != "binary_little_endian":
-        raise InputError("format", header.encoding, "binary_little_endian", file=header.path)
+    if header.encoding == "ascii":
+        raise InputError("format", header.encoding, "a binary file, as packed splats are", file=header.path)
     count = header.element("vertex").count
     wanted = {"chunk": (CHUNK_COLUMNS[:12], "f4"), "vertex": (PACKED, "u4")}
     for name, (columns, code) in wanted.items():
@@ -143,6 +144,12 @@ def _check_header(header: PlyHeader) -> None:
             raise InputError("element sh", f"{sh.count} rows", f"{count}, as many as splats", file=header.path)
 
 
+def largest_chunk(means: Floats) -> float:
+    """Longest side of the boxes that the centres would be packed into, in scene units  # [N, 3]"""
+    boxes, _ = _boxes(means[_morton_order(means)], -(-len(means) // CHUNK))
+    return float((boxes[:, 3:] - boxes[:, :3]).max())
+
+
 def _boxes(values: Floats, chunk_count: int) -> tuple[Floats, NDArray[np.float64]]:
     """Smallest and largest value of each chunk [chunks, 6] and where in that range every value lies, 0 to 1 [N, 3]."""
     padding = np.repeat(values[-1:], chunk_count * CHUNK - len(values), axis=0)
@@ -158,8 +165,22 @@ def _in_box(unit: NDArray[Any], chunks: NDArray[np.void], of: NDArray[np.int64],
     for i, axis in enumerate(axes):
         low = chunks[f"min_{prefix}{axis}"].astype(np.float64)[of]
         high = chunks[f"max_{prefix}{axis}"].astype(np.float64)[of]
-        result[:, i] = low * (1 - unit[:, i]) + high * unit[:, i]
+        with np.errstate(invalid="ignore"):  # infinite bounds, which the linter finds as such
+            result[:, i] = low * (1 - unit[:, i]) + high * unit[:, i]
     return result
+
+
+def _with_bounded_sizes(chunks: NDArray[np.void], header: PlyHeader) -> NDArray[np.void]:
+    """Chunks whose bounds of log scales are finite: a splat without any size makes them minus infinity."""
+    names = [name for name in CHUNK_COLUMNS[6:12] if np.isinf(chunks[name]).any()]
+    if not names:
+        return chunks
+    bounded: NDArray[np.void] = np.array(chunks)
+    for name in names:
+        bounded[name] = np.clip(chunks[name], -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+    count = int(np.any([np.isinf(chunks[name]) for name in names], axis=0).sum())
+    note(header.path, f"infinite bounds of log scales in {count} chunks were taken as {LOG_SCALE_LIMIT:g}")
+    return bounded
 
 
 def _pack_11_10_11(unit: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -3,6 +3,9 @@
 One element ``vertex``, binary little-endian, float32 properties x y z nx ny nz f_dc_0..2 f_rest_* opacity scale_0..2
 rot_0..3. ``f_rest`` is channel-major: all coefficients of red, then green, then blue. Quaternions are w first; opacity
 and scales are stored before sigmoid and exp. Normals mean nothing and are written as zeros unless the splats have some.
+
+Read are also: ASCII and big-endian files; names with the "scalar_" of CloudCompare; ``red green blue`` in place of f_dc, as
+nerfstudio's export writes them; and ``filter_3D`` of Mip-Splatting, which is fused into sizes and opacities.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,10 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
-from scene_depth.io.ply_header import PlyElement, PlyHeader, header_text, map_rows, read_ply_header
+from scene_depth.io.ply_header import PlyElement, PlyHeader, header_text, read_ply_header, read_rows
+from scene_depth.io.point_ply import bytes_of_colors
+from scene_depth.io.scene_notes import note
+from scene_depth.spherical_harmonics import C0 as SH_C0
 from scene_depth.splats import GaussianSplats
 
 POSITION = ("x", "y", "z")
@@ -28,6 +35,16 @@ SCALES = ("scale_0", "scale_1", "scale_2")
 ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 REQUIRED = (*POSITION, *BASE_COLOR, "opacity", *SCALES, *ROTATION)
 REST = re.compile(r"f_rest_\d+")
+RGB = (("red", "green", "blue"), ("r", "g", "b"))
+FILTER = "filter_3D"
+FOREIGN = "scalar_"
+OTHER_KINDS = {
+    "f_anchor_feat_0": "anchors of Scaffold-GS or Octree-GS, which become splats by its networks alone",
+    "f_offset_0": "anchors of Scaffold-GS or Octree-GS, which become splats by its networks alone",
+    "trbf_center": "moving splats of SpacetimeGaussians",
+    "motion_0": "moving splats",
+}
+"""Property -> what a file with it holds, where that is no file of plain splats."""
 REST_COUNTS = (0, 9, 24, 45)
 BLOCK = 1 << 14  # rows copied at a time: about 4 MB, which stays in cache while its columns are taken apart
 ANTIALIASED = "SplatRenderMode: mip"
@@ -38,7 +55,7 @@ def rest_names(count: int) -> tuple[str, ...]:
     return tuple(f"f_rest_{i}" for i in range(count))
 
 
-def read_ply(path: str | os.PathLike[str], *, truncate_sh: bool = False) -> GaussianSplats:
+def read_ply(path: str | os.PathLike[str], *, truncate_sh: bool = False, double: bool = False) -> GaussianSplats:
     """Reads splats of the reference layout, in any order of properties, with SH degree 0 to 3.
 
     The file is mapped, not loaded: the memory needed is that of the splats. Properties that are not part of the layout
@@ -48,22 +65,27 @@ def read_ply(path: str | os.PathLike[str], *, truncate_sh: bool = False) -> Gaus
         path: The file.
         truncate_sh: Accept a number of ``f_rest`` properties that is no whole degree and keep the largest whole degree
             in it (for inspection and repair); otherwise that is an error.
+        double: Keep centres that the file has as doubles in float64, so that they can be moved before they are rounded.
 
     Returns:
         float32 splats on the CPU. A comment "SplatRenderMode: mip" (Brush) or "antialiased 1" (Postshot) sets
         ``antialiased``; the other comments are kept.
 
     Raises:
-        InputError: If the file is no binary little-endian .ply of 3D Gaussian splats, or is cut short.
+        InputError: If the file is no .ply of 3D Gaussian splats, or is cut short.
     """
-    header = read_ply_header(path)
+    header = with_plain_names(read_ply_header(path))
     check_splat_header(header)
     vertex, rest = header.element("vertex"), _rest_columns(header, truncate_sh)
-    rows = map_rows(header, "vertex")
-    groups = {"means": POSITION, "quats": ROTATION, "log_scales": SCALES, "logit_opacities": ("opacity",), "dc": BASE_COLOR}
+    rows = read_rows(header, "vertex")
+    colors = _color_columns(vertex.names)
+    groups = {"means": POSITION, "quats": ROTATION, "log_scales": SCALES, "logit_opacities": ("opacity",), "dc": colors}
     arrays = {name: np.empty((len(rows), len(columns)), np.float32) for name, columns in groups.items()}
+    if double and all(("f8" in (code for found, code in vertex.properties if found == name)) for name in POSITION):
+        arrays["means"] = np.empty((len(rows), 3), np.float64)
     sh = np.empty((len(rows), 1 + len(rest) // 3, 3), np.float32)
-    others = [(name, code) for name, code in vertex.properties if name not in REQUIRED and not REST.fullmatch(name)]
+    used = {*REQUIRED, *colors}
+    others = [(name, code) for name, code in vertex.properties if name not in used and not REST.fullmatch(name)]
     extra = {name: np.empty(len(rows), code) for name, code in others}
     for block, part in _blocks(rows):
         for name, columns in groups.items():
@@ -75,6 +97,12 @@ def read_ply(path: str | os.PathLike[str], *, truncate_sh: bool = False) -> Gaus
         for name, values in extra.items():
             values[block] = part[name]
     sh[:, 0] = arrays.pop("dc")
+    if colors != BASE_COLOR:
+        sh[:, 0] = (bytes_of_colors(np.stack([rows[name] for name in colors], axis=1), path) / np.float32(255) - 0.5) / SH_C0
+        note(path, f"base colours were taken from {' '.join(colors)}, as the file has no {BASE_COLOR[0]}")
+    if FILTER in extra:
+        _fuse_filter(arrays, extra.pop(FILTER).astype(np.float64))
+        note(path, f"{FILTER} of Mip-Splatting was fused into sizes and opacities")
     arrays["logit_opacities"] = arrays["logit_opacities"][:, 0]
     antialiased, comments = split_comments(header.comments)
     return GaussianSplats(
@@ -123,15 +151,21 @@ def write_ply(path: str | os.PathLike[str], splats: GaussianSplats, *, inputs: t
 def check_splat_header(header: PlyHeader) -> None:
     """Checks that a file holds unpacked 3D Gaussian splats in a form that is read here.
 
+    Args:
+        header: Of the file, with plain names.
+
     Raises:
-        InputError: If it is another encoding, another kind of file, or if properties are missing.
+        InputError: If it is another kind of file, or if properties are missing.
     """
-    if header.encoding != "binary_little_endian":
-        raise InputError("format", header.encoding, "binary_little_endian, as every trainer writes splats", file=header.path)
     if header.has("chunk") and "packed_position" in header.element("vertex").names:
         raise InputError("element vertex", "packed splats", "unpacked splats; read_compressed_ply reads these", file=header.path)
     vertex = header.element("vertex")
     missing = [name for name in REQUIRED if name not in vertex.names]
+    if _color_columns(vertex.names) != BASE_COLOR:
+        missing = [name for name in missing if name not in BASE_COLOR]
+    other = next((kind for name, kind in OTHER_KINDS.items() if name in vertex.names), None)
+    if other is not None:
+        raise InputError("element vertex", other, "plain splats; the program that trained them can export some", file=header.path)
     if missing == ["scale_2"]:
         raise InputError("scale_2", "no such property (a 2DGS file of flat splats)", "splats with three scales", file=header.path)
     if missing and {"red", "green", "blue"} <= set(vertex.names) and "opacity" in missing:
@@ -141,6 +175,38 @@ def check_splat_header(header: PlyHeader) -> None:
     for name, code in vertex.properties:
         if code == "list" or (code[0] != "f" and (name in REQUIRED or REST.fullmatch(name))):
             raise InputError(f"type of {name}", "a list" if code == "list" else code, "float or double", file=header.path)
+
+
+def with_plain_names(header: PlyHeader) -> PlyHeader:
+    """The header with the names of the layout where CloudCompare put "scalar_" before them."""
+
+    def plain(name: str, taken: tuple[str, ...]) -> str:
+        short = name.removeprefix(FOREIGN)
+        return short if short not in taken and (short in (*REQUIRED, FILTER) or REST.fullmatch(short)) else name
+
+    elements = tuple(
+        replace(element, properties=tuple((plain(name, element.names), code) for name, code in element.properties))
+        for element in header.elements
+    )
+    return replace(header, elements=elements)
+
+
+def _color_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Properties of the base colour: coefficients, or where there are none, colours."""
+    if any(name in names for name in BASE_COLOR):
+        return BASE_COLOR
+    return next((rgb for rgb in RGB if set(rgb) <= set(names)), BASE_COLOR)
+
+
+def _fuse_filter(arrays: dict[str, NDArray[Any]], sizes: NDArray[np.float64]) -> None:
+    """Mip-Splatting's 3D smoothing (Yu et al. 2024, equation 9): a Gaussian of each splat's own size convolved with it."""
+    squares = np.exp(2 * arrays["log_scales"].astype(np.float64))
+    smoothed = squares + sizes[:, None] ** 2
+    dimming = np.sqrt((squares / smoothed).prod(axis=1))
+    opacity = dimming / (1 + np.exp(-arrays["logit_opacities"][:, 0].astype(np.float64)))
+    with np.errstate(divide="ignore"):
+        arrays["log_scales"] = (0.5 * np.log(smoothed)).astype(np.float32)
+        arrays["logit_opacities"] = (np.log(opacity) - np.log1p(-opacity)).astype(np.float32)[:, None]
 
 
 def split_comments(comments: tuple[str, ...]) -> tuple[bool, tuple[str, ...]]:

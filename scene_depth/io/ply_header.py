@@ -6,6 +6,7 @@ Format: Greg Turk's PLY 1.0. Splats, packed splats and point clouds are built on
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
+from scene_depth.io.claims import check_splats
 from scene_depth.io.input_files import check_input_file
 
 HEADER_LIMIT = 1 << 20  # bytes; a header of splats has three thousand
@@ -107,6 +109,11 @@ def read_ply_header(path: str | os.PathLike[str]) -> PlyHeader:
     return header
 
 
+def read_rows(header: PlyHeader, name: str) -> NDArray[np.void]:
+    """The rows of an element in any encoding; see ``map_rows``. In ASCII files it must be the first element."""
+    return _ascii_rows(header, name) if header.encoding == "ascii" else map_rows(header, name)
+
+
 def map_rows(header: PlyHeader, name: str) -> NDArray[np.void]:
     """The rows of a binary element, read from disk as they are used.
 
@@ -139,6 +146,26 @@ def map_rows(header: PlyHeader, name: str) -> NDArray[np.void]:
     if wanted.count == 0:
         return np.empty(0, dtype)
     return np.memmap(header.path, dtype, mode="r", offset=offset, shape=(wanted.count,))
+
+
+def _ascii_rows(header: PlyHeader, name: str) -> NDArray[np.void]:
+    if header.elements[0].name != name:
+        raise InputError("elements", header.elements[0].name, f"{name} as the first element of an ASCII file", file=header.path)
+    vertex = header.elements[0]
+    if any(code == "list" for _, code in vertex.properties):
+        raise InputError(f"element {name}", "a list property", "numbers of fixed count", file=header.path)
+    check_splats(header.path, vertex.count, 2 * len(vertex.properties), ratio=1)
+    with header.path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a file that has no row at all, which is said below
+        file.seek(header.size)
+        try:
+            rows = np.loadtxt(file, dtype=vertex.dtype("="), max_rows=vertex.count, ndmin=1, comments=None)
+        except (ValueError, IndexError) as error:
+            accepted = f"{len(vertex.properties)} numbers in each of {vertex.count} lines"
+            raise InputError(f"rows of {name}", str(error).split("\n")[0], accepted, file=header.path) from error
+    if len(rows) != vertex.count:
+        raise InputError(f"rows of {name}", len(rows), f"{vertex.count}; the file is cut short", file=header.path)
+    return rows
 
 
 def header_text(comments: tuple[str, ...], elements: list[PlyElement]) -> bytes:

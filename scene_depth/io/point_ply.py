@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
-from scene_depth.io.claims import check_splats
-from scene_depth.io.ply_header import PlyElement, PlyHeader, header_text, map_rows, read_ply_header
+from scene_depth.io.ply_header import PlyElement, header_text, read_ply_header, read_rows
 from scene_depth.io.scene_notes import note
 from scene_depth.scene import PointCloud
 
@@ -40,7 +38,7 @@ def read_point_ply(path: str | os.PathLike[str]) -> PointCloud:
         raise InputError("properties of vertex", f"no {', '.join(missing)}", "x, y and z", file=header.path)
     if vertex.count == 0:
         raise InputError("element vertex", "0 points", "one or more", file=header.path)
-    rows = _ascii_rows(header) if header.encoding == "ascii" else map_rows(header, "vertex")
+    rows = read_rows(header, "vertex")
     xyz = np.stack([np.asarray(rows[name], np.float64) for name in ("x", "y", "z")], axis=1)
     names = next((names for names in COLORS if set(names) <= set(vertex.names)), None)
     rgb = np.full((len(rows), 3), GREY, np.uint8)
@@ -68,26 +66,6 @@ def write_point_ply(path: str | os.PathLike[str], points: PointCloud, *, inputs:
         rows[name] = column
     with atomic_path(path, inputs=inputs) as temporary:
         temporary.write_bytes(header_text((), [element]) + rows.tobytes())
-
-
-def _ascii_rows(header: PlyHeader) -> NDArray[np.void]:
-    if header.elements[0].name != "vertex":
-        raise InputError("elements", header.elements[0].name, "vertex as the first element of an ASCII file", file=header.path)
-    vertex = header.elements[0]
-    if any(code == "list" for _, code in vertex.properties):
-        raise InputError("element vertex", "a list property", "numbers of fixed count", file=header.path)
-    check_splats(header.path, vertex.count, 2 * len(vertex.properties), ratio=1)
-    with header.path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a file that has no row at all, which is said below
-        file.seek(header.size)
-        try:
-            rows = np.loadtxt(file, dtype=vertex.dtype("="), max_rows=vertex.count, ndmin=1, comments=None)
-        except (ValueError, IndexError) as error:
-            accepted = f"{len(vertex.properties)} numbers in each of {vertex.count} lines"
-            raise InputError("rows of vertex", str(error).split("\n")[0], accepted, file=header.path) from error
-    if len(rows) != vertex.count:
-        raise InputError("rows of vertex", len(rows), f"{vertex.count}; the file is cut short", file=header.path)
-    return rows
 
 
 def bytes_of_colors(values: NDArray[Any], path: str | os.PathLike[str]) -> NDArray[np.uint8]:

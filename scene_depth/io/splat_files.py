@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from scene_depth.errors import InputError
-from scene_depth.io.compressed_ply import is_compressed_ply, read_compressed_ply, write_compressed_ply
+from scene_depth.io.compressed_ply import is_compressed_ply, largest_chunk, read_compressed_ply, write_compressed_ply
 from scene_depth.io.ply import read_ply, write_ply
 from scene_depth.io.ply_header import read_ply_header
+from scene_depth.io.scene_notes import note
 from scene_depth.io.splat import read_splat, write_splat
 from scene_depth.io.spz import read_spz, write_spz
+from scene_depth.io.spz_streams import FRACTION_BITS, fraction_bits_for
 from scene_depth.splats import GaussianSplats
 
 COMPRESSED = ".compressed.ply"
 WRITERS = {".ply": write_ply, COMPRESSED: write_compressed_ply, ".spz": write_spz, ".splat": write_splat}
 ACCEPTED = ", ".join(WRITERS)
+ENOUGH = 100  # splats from which a range of values says how they were stored
+LARGEST_LOGIT = 9.21  # of 0.9999
 
 
 def splat_format(path: str | os.PathLike[str]) -> str:
@@ -32,12 +40,16 @@ def splat_format(path: str | os.PathLike[str]) -> str:
     return found
 
 
-def read_splats(path: str | os.PathLike[str], *, axes: str | None = None) -> GaussianSplats:
+def read_splats(path: str | os.PathLike[str], *, axes: str | None = None, double: bool = False) -> GaussianSplats:
     """Reads splats; a packed .ply is told from an ordinary one by its header.
+
+    Opacities of exactly 0 or 1, which are infinite before the sigmoid, are bounded; opacities of a .ply that were stored
+    after the sigmoid are turned back. Both are said.
 
     Args:
         path: A .ply, .compressed.ply, .spz or .splat file.
         axes: For .spz, the axes that the file holds (see ``read_spz``); None for what it declares.
+        double: Keep centres that a .ply has as doubles in float64, to be moved before they are rounded.
 
     Raises:
         InputError: If the extension is unknown, or if the file cannot be read as what it is called.
@@ -54,7 +66,21 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None) -> Gau
         raise InputError("axes", f"{axes!r} for a {kind} file", "no axes, as only .spz files have a choice of them", file=path)
     if kind == ".splat":
         return read_splat(path)
-    return read_compressed_ply(path) if is_compressed_ply(read_ply_header(path)) else read_ply(path)
+    if is_compressed_ply(read_ply_header(path)):
+        return read_compressed_ply(path)
+    return _with_usable_opacities(read_ply(path, double=double), path)
+
+
+def _with_usable_opacities(splats: GaussianSplats, path: str | os.PathLike[str]) -> GaussianSplats:
+    logits = splats.logit_opacities
+    if len(splats) >= ENOUGH and bool(((logits >= 0) & (logits <= 1)).all()) and logits.min() < 0.1 and logits.max() > 0.9:
+        note(path, "opacities lie within 0 to 1, as stored after the sigmoid: their logits were taken")
+        return replace(splats, logit_opacities=logits.logit(eps=1e-4))
+    if count := int(torch.isinf(logits).sum()):
+        note(path, f"{count} opacities of exactly 0 or 1 were bounded to 0.0001 and 0.9999")
+        bounded = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+        return replace(splats, logit_opacities=torch.where(torch.isinf(logits), bounded, logits))
+    return splats
 
 
 def splats_beside(scene: str | os.PathLike[str] | None) -> Path | None:
@@ -124,10 +150,41 @@ def lost_in(kind: str, splats: GaussianSplats) -> list[str]:
         lost.append(f"{kind} holds base colours only: spherical harmonics of degree 1 to {splats.sh_degree} are dropped")
     if kind == ".splat" and splats.antialiased:
         lost.append(f"{kind} cannot say that the splats were trained for the antialiased renderer")
+    if len(splats) and bool(torch.isfinite(splats.means).all()):
+        lost += _coarse_centers(kind, splats)
     for name, values, low, high in _ranges(kind, splats):
         if count := int(((values < low) | (values > high)).sum()):
             lost.append(f"{count} of {values.numel()} values of {name} lie outside [{low:.3g}, {high:.3g}] and are cut off")
     return lost
+
+
+def _coarse_centers(kind: str, splats: GaussianSplats) -> list[str]:
+    """Steps of the written centres that show: more than a quarter of the size of the median splat."""
+    size = float(splats.log_scales.amax(dim=1).median().exp())
+    distances = splats.means.double().abs().amax(dim=1)
+    farthest = float(distances.max())
+    if kind == ".spz":
+        bits = fraction_bits_for(splats, None, "")
+        nearer = distances[distances < 0.1 * farthest]
+        step, without = 2.0**-bits, 0.5**FRACTION_BITS
+        while len(nearer) and float(nearer.max()) > without * (1 << 23):
+            without *= 2
+        strays = len(splats) - len(nearer)
+        hint = ""
+        if len(nearer) and 10 * strays < len(splats) and without < step:
+            far = f"the {strays} farthest, up to {farthest:.6g} away"
+            hint = f"; without {far}, they would be {without:.3g} (--drop-far leaves strays out)"
+        elif bits < FRACTION_BITS:
+            hint = "; --translate moves the scene to the origin"
+    elif kind == COMPRESSED:
+        step = largest_chunk(splats.means.detach().cpu().float().numpy()) / 2047
+        hint = "; --drop-far leaves strays out, which widen a chunk"
+    else:
+        step = float(np.spacing(np.float32(farthest))) if splats.means.dtype == torch.float64 else 0.0  # else it was lost before
+        hint = "; --translate moves the scene to the origin before it is rounded"
+    if step <= 0.25 * size:
+        return []
+    return [f"centres are kept in steps of {step:.3g}, while the median splat has a size of {size:.3g}{hint}"]
 
 
 def _ranges(kind: str, splats: GaussianSplats) -> list[tuple[str, Any, float, float]]:
