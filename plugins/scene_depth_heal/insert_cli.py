@@ -13,6 +13,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
+from scene_depth.cli.inputs import open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
@@ -21,7 +22,7 @@ from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.io.splat_files import write_splats
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
@@ -108,7 +109,7 @@ class AddedSplats(Place):
             InputError: If the file or the region cannot be read, or the region holds no splat.
         """
         assert self.ply is not None
-        splats = check_finite(read_splats(self.ply), self.ply)
+        splats = check_finite(open_splats(self.ply), self.ply)
         if self.part is None:
             return splats
         inside = parse_region(self.part).contains(splats.means.double())
