@@ -71,13 +71,7 @@ class Frusta:
     """Frusta that can be clicked; those that the browser stands in are hidden, as their lines would cross its view.
 
     They carry no pictures, which would hide the scene from whoever stands at one, but a ball at the tip: the lines alone
-    are too thin to hit.
-
-    Args:
-        scene: Of the browser.
-        frame: The page's frame.
-        cameras: Of the photos.
-        clicked: Gets the number of a photo that was clicked.
+    are too thin to hit. ``clicked`` gets the number of the photo.
     """
 
     def __init__(self, scene: viser.SceneApi, frame: PageFrame, cameras: Sequence[Cameras], clicked: Callable[[int], None]):
@@ -139,14 +133,7 @@ class Frusta:
 class ClientView:
     """A browser that looks at the scene. Rendering happens in a thread of its own, always for the newest camera.
 
-    Args:
-        client: The browser.
-        session: The scene.
-        frame: The page's frame.
-        settings: What to show.
-        photos: What the photos have seen.
-        failed: Gets errors of rendering.
-        came: Gets the number of a photo whose frustum was clicked.
+    ``failed`` gets errors of rendering, ``came`` the number of a photo whose frustum was clicked.
     """
 
     def __init__(
@@ -203,12 +190,7 @@ class ClientView:
         self._worker.submit(self.camera())
 
     def jump(self, camera: Cameras, photo: int | None = None) -> None:
-        """Moves the browser to where a camera of the scene stands.
-
-        Args:
-            camera: The camera.
-            photo: Number of the photo that it belongs to, to compare with.
-        """
+        """Moves the browser to where a camera of the scene stands, of the photo of that number if it is one's."""
         self.photo, self._arrived = photo, False
         self._place(camera, orbit_distance(self._frame, camera, self._session.splats))
         self.redraw()

@@ -58,12 +58,7 @@ class PageSplats:
 
 
 def page_splats(splats: GaussianSplats, ratio: float) -> PageSplats:
-    """Splats for the page; those that are not finite or cannot be seen are left out.
-
-    Args:
-        splats: In the scene's frame.
-        ratio: Page units a scene unit.
-    """
+    """Splats for the page, of ``ratio`` units a scene unit; those that are not finite or cannot be seen are left out."""
     plain = splats.detach().to("cpu")
     values = torch.cat([plain.means, plain.quats, plain.log_scales, plain.logit_opacities[:, None], plain.sh[:, 0]], dim=1)
     good = torch.isfinite(values).all(1) & (plain.quats.norm(dim=1) > 0) & (plain.opacities >= LEAST_OPACITY)
@@ -80,12 +75,7 @@ def page_splats(splats: GaussianSplats, ratio: float) -> PageSplats:
 
 
 class Drawing:
-    """The nodes of the page's scene.
-
-    Args:
-        server: The page.
-        frame: Its frame.
-    """
+    """The nodes of the page's scene."""
 
     def __init__(self, server: viser.ViserServer, frame: PageFrame):
         self._server, self._scene, self._frame = server, server.scene, frame
@@ -140,12 +130,8 @@ def _places(keys: list[Key]) -> NDArray[np.float64]:
 def region_mesh(region: Region, ratio: float) -> Mesh:
     """Vertices and triangles of a region's outline, around its own centre and along its own axes.
 
-    Args:
-        region: Box or sphere in scene units.
-        ratio: Page units a scene unit.
-
     Returns:
-        Vertices in page units  # [V, 3]
+        Vertices in page units, ``ratio`` of them a scene unit  # [V, 3]
         Triangles  # [T, 3]
     """
     if isinstance(region, Box):

@@ -95,11 +95,7 @@ def _option_field(controls: Controls, option: Option) -> Any:
 
 
 class HealFolder:
-    """Runs heals beside the page, with progress, previews and cancel.
-
-    Args:
-        page: The page.
-    """
+    """Runs heals beside the page, with progress, previews and cancel."""
 
     def __init__(self, page: Page):
         self._page, self._next_preview = page, 0.0

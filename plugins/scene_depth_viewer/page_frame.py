@@ -69,13 +69,7 @@ class PageFrame:
         return PagePose((w, x, y, z), (px, py, pz), fov)
 
     def camera(self, pose: PagePose, aspect: float, size: int) -> Cameras:
-        """Camera of the scene that sees what the page sees.
-
-        Args:
-            pose: The page's camera.
-            aspect: Width over height of the page.
-            size: Longer side of the picture in pixels.
-        """
+        """Camera of the scene that sees what the page sees, with ``size`` pixels on its longer side."""
         matrix = torch.eye(4, dtype=torch.float64)
         matrix[:3, :3] = quaternions_to_matrices(torch.tensor(pose.wxyz, dtype=torch.float64))
         matrix[:3, 3] = torch.from_numpy(self.to_scene(pose.position))
@@ -84,13 +78,7 @@ class PageFrame:
 
 
 def page_frame(splats: GaussianSplats, cameras: Sequence[Cameras], up: Axis | None = None) -> PageFrame:
-    """The frame for a scene.
-
-    Args:
-        splats: The scene.
-        cameras: Of its photos.
-        up: Upward axis; by default what the cameras have in common, or -y, as most capture programs leave it.
-    """
+    """The frame for a scene; up is by default what the cameras have in common, or -y, as most capture programs leave it."""
     means = splats.means.detach()[:: max(1, len(splats) // SAMPLE)].cpu().double().numpy()
     means = means[np.isfinite(means).all(axis=1)]
     center = np.median(means, axis=0) if len(means) else np.zeros(3)

@@ -31,11 +31,7 @@ class Cancelled(Exception):
 
 
 class PathPanel:
-    """The tab's contents.
-
-    Args:
-        page: The page.
-    """
+    """The tab's contents."""
 
     def __init__(self, page: Page):
         self._page, self._path = page, CameraPath()

@@ -37,16 +37,11 @@ def combine(old: Tensor, new: Tensor, mode: Mode) -> Tensor:
 def in_rectangle(
     splats: GaussianSplats, camera: Cameras, corners: tuple[tuple[float, float], tuple[float, float]], *, front_only: bool
 ) -> Tensor:
-    """Splats whose centre falls into a rectangle of the screen.
+    """Splats whose centre falls into a rectangle of the screen  # [N] bool
 
     Args:
-        splats: The scene.
-        camera: The camera of the screen.
         corners: Two opposite corners as fractions of the screen, (0, 0) at the top left.
         front_only: Only those on the first surface that the pixel shows.
-
-    Returns:
-        Mask  # [N] bool
     """
     pixels, z = camera.project(splats.means.detach().cpu().double())
     place = pixels[0] / torch.tensor([camera.width, camera.height], dtype=pixels.dtype)
@@ -92,13 +87,11 @@ def flood(
     """The connected patch of similar colour around the splat that a click hits.
 
     Args:
-        splats: The scene.
-        origin, direction: Ray of the click in the world  # [3]
         color_tolerance: Largest difference of base colour from the splat that was hit, per channel.
         reach: Distance to the next splat, in local spacings, that still connects.
 
     Returns:
-        Mask; all False if the ray hits nothing  # [N] bool
+        Mask; all False if the ray, in the world, hits nothing  # [N] bool
     """
     selected = torch.zeros(len(splats), dtype=torch.bool)
     seed = hit(splats, origin, direction)
@@ -132,14 +125,8 @@ def _patches(points: np.ndarray, reach: float) -> np.ndarray:
 def hit(splats: GaussianSplats, origin: Tensor, direction: Tensor) -> int | None:
     """The splat at which a ray has lost half of its light; the one that stops most if it never does.
 
-    Each splat is met at the point of the ray where it is densest; there it stops its opacity times its Gaussian.
-
-    Args:
-        splats: The scene.
-        origin, direction: Ray in the world  # [3]
-
-    Returns:
-        Index; None if nothing stops a tenth of the light.
+    Each splat is met at the point of the ray where it is densest; there it stops its opacity times its Gaussian. None if nothing
+    stops a tenth of the light.
     """
     plain = splats.detach().to("cpu")
     turn = quaternions_to_matrices(plain.quats.double()).transpose(1, 2)

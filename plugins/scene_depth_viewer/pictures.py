@@ -35,12 +35,7 @@ PHOTO_SIZE = 256  # longer side of the depth maps that say what photos have seen
 
 
 class PhotoDepths:
-    """What the photos have seen: the depth of the scene as it was captured, rendered once, when it is asked for.
-
-    Args:
-        splats: The scene that the photos show.
-        cameras: Of the photos.
-    """
+    """What the photos have seen: the depth of the scene as it was captured, rendered once, when it is asked for."""
 
     def __init__(self, splats: GaussianSplats, cameras: Sequence[Cameras]):
         self._splats = splats
@@ -49,12 +44,7 @@ class PhotoDepths:
         self._lock = threading.Lock()
 
     def unseen(self, depth: Tensor, camera: Cameras) -> Tensor:
-        """Pixels whose surface no photo shows, and those without a surface  # [H, W] bool
-
-        Args:
-            depth: z-depth of the scene as it is now, 0 where there is none  # [H, W]
-            camera: Its camera.
-        """
+        """Pixels whose surface no photo shows, by the scene's z-depth now, and those without a surface, 0  # [H, W] bool"""
         self._render()
         unseen = torch.ones_like(depth, dtype=torch.bool)
         surface = depth > 0
@@ -74,18 +64,10 @@ class PhotoDepths:
 def picture(
     splats: GaussianSplats, selection: Tensor | None, camera: Cameras, channel: Channel, photos: PhotoDepths | None = None
 ) -> Picture:
-    """A picture of the scene as it is shown.
+    """A picture of the scene as it is shown, sRGB in [0, 1]  # [H, W, 3]
 
-    Args:
-        splats: The scene.
-        selection: Its chosen splats, which are tinted; in the unseen channel they are left out, so that it shows what a
-            deletion would open  # [N] bool
-        camera: Where from.
-        channel: What to show.
-        photos: What the photos have seen; needed for the unseen channel.
-
-    Returns:
-        sRGB in [0, 1]  # [H, W, 3]
+    Chosen splats are tinted; in the unseen channel, which needs ``photos``, they are left out, so that it shows what a deletion
+    would open.
     """
     chosen = selection is not None and bool(selection.any()) and not bool(selection.all())
     with torch.no_grad():
@@ -131,11 +113,6 @@ def photo_seen_by(photo: Picture, photo_camera: Cameras, camera: Cameras) -> tup
     Two pinhole pictures from one centre are related by the homography K1 R1^T R2 K2^-1 (Hartley and Zisserman 2004, 8.4.2),
     so no depth is needed. Between pixels the photo is interpolated linearly.
 
-    Args:
-        photo: sRGB  # [h, w, 3]
-        photo_camera: Its camera.
-        camera: The other camera.
-
     Returns:
         The picture, 0 where the photo does not reach  # [H, W, 3]
         Where it reaches  # [H, W]
@@ -156,14 +133,10 @@ def photo_seen_by(photo: Picture, photo_camera: Cameras, camera: Cameras) -> tup
 
 
 def compared(scene: Picture, photo: Picture, reaches: NDArray[np.bool_], how: Comparison, share: float) -> Picture:
-    """The scene's picture with the photo over it.
+    """The scene's picture  # [H, W, 3] with the photo over it where it reaches.
 
-    Args:
-        scene: Rendered  # [H, W, 3]
-        photo: In the same view  # [H, W, 3]
-        reaches: Where the photo reaches  # [H, W]
-        how: "blend" mixes them, "split" shows the photo on the left; anything else shows the scene.
-        share: Of the photo, 0 to 1: in the mix, or of the width.
+    "blend" mixes them, "split" shows the photo on the left, anything else the scene. ``share`` is that of the photo, 0 to 1, in
+    the mix or of the width.
     """
     if how == "blend":
         return np.where(reaches[..., None], (1 - share) * scene + share * photo, scene).astype(np.float32)

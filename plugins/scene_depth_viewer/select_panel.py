@@ -81,12 +81,7 @@ def _add_changes(page: Page, chosen_mode: Callable[[], Mode]) -> None:
 
 
 class RegionFolder:
-    """The region's folder. Its typed numbers are the region; the gizmo writes them and is placed by them.
-
-    Args:
-        page: The page.
-        chosen_mode: What selecting does to the selection.
-    """
+    """The region's folder. Its typed numbers are the region; the gizmo writes them and is placed by them."""
 
     def __init__(self, page: Page, chosen_mode: Callable[[], Mode]):
         self._page, self._chosen_mode = page, chosen_mode

@@ -106,16 +106,16 @@ class History:
 
     def undo(self) -> Step | None:
         """Goes to the state before and gives it; None if there is none."""
-        if self._present <= 0:
-            return None
-        self._present -= 1
-        return self.present
+        return self._move(-1)
 
     def redo(self) -> Step | None:
         """Goes to the state after and gives it; None if there is none."""
-        if self._present + 1 >= len(self._steps):
+        return self._move(1)
+
+    def _move(self, by: int) -> Step | None:
+        if not 0 <= self._present + by < len(self._steps):
             return None
-        self._present += 1
+        self._present += by
         return self.present
 
     @property
@@ -140,11 +140,7 @@ class EditSession:
     """
 
     def __init__(
-        self,
-        splats: GaussianSplats,
-        views: Sequence[HealView] = (),
-        source: Path | None = None,
-        undo_bytes: int = UNDO_BYTES,
+        self, splats: GaussianSplats, views: Sequence[HealView] = (), source: Path | None = None, undo_bytes: int = UNDO_BYTES
     ):
         self.source = source
         self.original = splats.detach()
@@ -317,15 +313,11 @@ class EditSession:
 
     def undo(self) -> bool:
         """Goes one state back; False if there is none."""
-        with self.lock:
-            self._check_idle()
-            return self._moved(self.history.undo())
+        return self._move(self.history.undo)
 
     def redo(self) -> bool:
         """Goes one state forward; False if there is none."""
-        with self.lock:
-            self._check_idle()
-            return self._moved(self.history.redo())
+        return self._move(self.history.redo)
 
     def export(self, path: Path) -> Path:
         """Writes the present scene; the format follows the extension.
@@ -373,10 +365,13 @@ class EditSession:
         self.history.push(replace(self.history.present, label=label, **changes))
         self._notify()
 
-    def _moved(self, step: Step | None) -> bool:
-        if step is not None:
-            self._notify()
-        return step is not None
+    def _move(self, move: Callable[[], Step | None]) -> bool:
+        with self.lock:
+            self._check_idle()
+            moved = move() is not None
+            if moved:
+                self._notify()
+            return moved
 
     def _notify(self) -> None:
         for listener in self._listeners:

@@ -190,31 +190,16 @@ def add_splats(
     """Draws splats, under a name that is not there yet: 0.2.7 keeps those of an earlier node. Private in 0.2.7, public in 1.x.
 
     Args:
-        scene: Of the server or of a client.
-        name: Of the node.
         centers: In page units  # [N, 3]
         covariances: Positive definite  # [N, 3, 3]
-        rgbs: In [0, 1]  # [N, 3]
-        opacities: In [0, 1]  # [N, 1]
-        visible: Whether to show them.
-
-    Returns:
-        Handle of the node.
+        rgbs, opacities: In [0, 1]  # [N, 3], [N, 1]
     """
     add = getattr(scene, "add_gaussian_splats", None) or scene._add_gaussian_splats  # type: ignore[attr-defined,unused-ignore]
     return add(name, centers=centers, covariances=covariances, rgbs=rgbs, opacities=opacities, visible=visible)
 
 
 def change_splats(node: Any, centers: Floats, covariances: Floats, rgbs: Floats, opacities: Floats) -> bool:
-    """Puts others in place of the splats of a node, which does not blink as a new node does. Only newer 1.x can.
-
-    Args:
-        node: Of ``add_splats``.
-        centers, covariances, rgbs, opacities: As for ``add_splats``.
-
-    Returns:
-        False if this version cannot; nothing has happened then.
-    """
+    """Puts others in place of the splats of a node, which does not blink as a new node does. Only newer 1.x can; False else."""
     if not hasattr(node, "set_gaussians"):
         return False
     node.set_gaussians(centers=centers, covariances=covariances, rgbs=rgbs, opacities=opacities)
@@ -232,10 +217,6 @@ def remove_tree(node: Any, *below: Any) -> None:
     """Removes a node with those below it; the page of 0.2.7 trips over a node that goes right after one below it.
 
     1.x removes what is below by itself. 0.2.7 does so on open pages only, and would show it to those that come later.
-
-    Args:
-        node: The upper node.
-        below: Those below it.
     """
     node.remove()
     if OLD:
