@@ -143,7 +143,7 @@ def _section(runs: Runs, arguments: argparse.Namespace) -> list[str]:
         lines += [*prior_lines(plain, runs.frame_prior.rows, HOLES), ""]
     if runs.shares is not None:
         lines += ["### Known share, AbsRel % / d1 %, means, full size", ""]
-        lines += [*known_share_lines(runs.shares.rows, runs.shares.settings["inpainters"]), ""]
+        lines += [*known_share_lines(runs.shares.rows, runs.shares.settings.inpainters), ""]
     return lines
 
 

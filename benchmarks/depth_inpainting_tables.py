@@ -74,7 +74,9 @@ def _means(logs: NDArray[np.float64]) -> NDArray[np.float64]:
     present = np.isfinite(logs)
     count = present.sum(axis=0)
     total = np.where(present, logs, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    means = np.full(count.shape, np.nan)
+    np.divide(total, count, out=means, where=count > 0)
+    return means
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:

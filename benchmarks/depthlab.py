@@ -56,6 +56,14 @@ class Measured:
     output: Tensor
 
 
+def stock_attention() -> Callable[..., Tensor]:
+    """Attention as diffusers has it, whose constructor has no types."""
+    from diffusers.models import attention_processor
+
+    make: Callable[[], Callable[..., Tensor]] = attention_processor.AttnProcessor2_0
+    return make()
+
+
 class OfficialAttention:
     """Self-attention of one row pair as the official code does it: first all rows with features, then one without.
 
@@ -66,9 +74,7 @@ class OfficialAttention:
     """
 
     def __init__(self, name: str, bank: dict[str, Tensor], writes: bool):
-        from diffusers.models.attention_processor import AttnProcessor2_0
-
-        self.name, self.bank, self.writes, self.stock = name, bank, writes, AttnProcessor2_0()
+        self.name, self.bank, self.writes, self.stock = name, bank, writes, stock_attention()
 
     def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any) -> Tensor:
         if self.writes:
@@ -99,15 +105,13 @@ def full_size_networks(seed: int = 0) -> DualBranch:
 
 def official_steps(networks: DualBranch, rgb: Tensor, inputs: Tensor, context: Tensor, repeats: int) -> Measured:
     """Two rows, guidance 1."""
-    from diffusers.models.attention_processor import AttnProcessor2_0
-
     bank: dict[str, Tensor] = {}
     for unet, writes in ((networks.estimation, False), (networks.reference, True)):
         unet.set_attn_processor(
             {
                 name: OfficialAttention(name.removesuffix(SELF_ATTENTION), bank, writes)
                 if name.endswith(SELF_ATTENTION)
-                else AttnProcessor2_0()
+                else stock_attention()
                 for name in unet.attn_processors
             }
         )
@@ -119,7 +123,8 @@ def official_steps(networks: DualBranch, rgb: Tensor, inputs: Tensor, context: T
     def step() -> Tensor:
         output = networks.estimation(torch.cat([inputs, inputs]), STEP, encoder_hidden_states=pair).sample
         unconditional, conditional = output.chunk(2)
-        return unconditional + 1.0 * (conditional - unconditional)
+        guided: Tensor = unconditional + 1.0 * (conditional - unconditional)
+        return guided
 
     return _measured(prepare, step, repeats)
 

@@ -60,7 +60,7 @@ def step_parts(scene: Scene, settle: int = 300) -> dict[str, float]:
         rgb = image.rgb.detach().requires_grad_()
         loss = timed("loss and its gradient", photometric_loss, rgb, picture)
         (gradient,) = torch.autograd.grad(loss, rgb)
-        timed("the same loss in torch", lambda x, y: l1_ssim_in_torch(x, y).backward(), rgb, picture)
+        timed("the same loss in torch", lambda x, y: torch.autograd.grad(l1_ssim_in_torch(x, y), x), rgb, picture)
         timed("backward of the render", image.rgb.backward, gradient)
         timed("Adam", trainable.step)
     result = {name: float(np.median(values)) for name, values in parts.items()}

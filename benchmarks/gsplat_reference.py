@@ -142,7 +142,8 @@ def _load() -> None:
     sys.modules["gsplat.cuda._wrapper"].rasterize_to_indices_in_range = _pixel_lists  # type: ignore[attr-defined]
 
     def spherical_harmonics(degree: int, directions: Tensor, coefficients: Tensor, masks: Tensor | None = None) -> Tensor:
-        return reference._spherical_harmonics(degree, directions, coefficients)
+        colors: Tensor = reference._spherical_harmonics(degree, directions, coefficients)
+        return colors
 
     rendering.spherical_harmonics = spherical_harmonics  # type: ignore[attr-defined]
     _loaded.update({name: module for name, module in sys.modules.items() if name.split(".")[0] in ("gsplat", "nerfacc")})

@@ -40,7 +40,7 @@ from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import read_image, write_image
 from scene_depth.splats import GaussianSplats
-from scene_depth.work import Progress
+from scene_depth.work import OnProgress, Progress
 
 BEFORE, SPEED = "before", "speed"
 PICTURED = (
@@ -247,7 +247,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _tell_fit(name: str):
+def _tell_fit(name: str) -> OnProgress:
     def tell(now: Progress) -> None:
         if now.done % 500 == 0:
             _say(f"{name}: first fit {now.done}/{now.total}, loss {now.measures['loss']:.4f}")

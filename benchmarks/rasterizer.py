@@ -72,7 +72,9 @@ def forward_backward(draw: Draw, splats: GaussianSplats, cameras: Cameras) -> Ca
     return run
 
 
-def least_ms(calls: dict[str, Callable[[], object]], repeats: dict[str, int], rounds: int, clock: Callable[[], float]) -> dict:
+def least_ms(
+    calls: dict[str, Callable[[], object]], repeats: dict[str, int], rounds: int, clock: Callable[[], float]
+) -> dict[str, float]:
     """Least milliseconds of each call over ``rounds`` in which they take turns, each ``repeats`` times in a round."""
     least = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.io.ply import read_ply
-from scene_depth.splats import SH_C0, GaussianSplats
+from scene_depth.spherical_harmonics import C0 as SH_C0
+from scene_depth.splats import GaussianSplats
 
 GARDEN = "data/splats/gsplat_test_garden.npz"
 TRAINED = "data/splats/trained_9k.ply"
@@ -57,7 +58,7 @@ def _made_up_garden() -> Cloud:
     shares = {"ground": 0.45, "table": 0.17, "pot": 0.08, "hedge": 0.30}
     amounts = {name: int(share * _POINTS / _CLUMP) for name, share in shares.items()}
 
-    def around(radius: NDArray, height: NDArray) -> NDArray:
+    def around(radius: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
         angle = generator.uniform(0, 2 * np.pi, len(radius))
         return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
 
@@ -109,7 +110,9 @@ def splats_at_points(cloud: Cloud, count: int, width: int, height: int) -> tuple
 
 def _spacing(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean distance to the three nearest neighbours  # [M, 1]."""
-    return cKDTree(points).query(points, k=4)[0][:, 1:].mean(1, keepdims=True)
+    distances: NDArray[np.float64] = cKDTree(points).query(points, k=4)[0]
+    mean: NDArray[np.float64] = distances[:, 1:].mean(axis=1, keepdims=True)
+    return mean
 
 
 def random_splats(count: int, seed: int = 0, degree: int = 3, depth: tuple[float, float] = (2.0, 6.0)) -> GaussianSplats:

@@ -23,6 +23,7 @@ from benchmarks.training_trends_runs import (
     views,
     weights_of,
 )
+from scene_depth.depth.depthfm.encoding import depth_range
 from scene_depth.depth.depthfm.inference import predict_log_depth
 from scene_depth.depth.depthfm.network import load_depthfm
 from scene_depth.depth.masks import known_mask
@@ -126,7 +127,7 @@ def _share_table(setting: Setting, config: Any, folder: Path) -> list[str]:
         found = []
         for number, view, known in _known(objective, mask):
             assert bare.encoding is not None
-            low, high = depthfm.depth_range(view.truth[known], bare.encoding)
+            low, high = depth_range(view.truth[known], bare.encoding)
             predicted = predict_log_depth(bare, view.rgb, depth=view.truth, known=known, seed=number)
             depth = np.exp((np.clip(predicted.values, -depthfm.BEYOND, depthfm.BEYOND) + 1) / 2 * np.log(high / low)) * low
             found.append(depth_errors(depth, view.truth, view.valid & ~known).abs_rel or 0.0)

@@ -144,7 +144,8 @@ def _beside(setting: Setting, objective: Any) -> Mapping[str, float]:
         scale = DepthRange(lowest, highest, BETA)
         maps = as_map(scale.normalized(np.where(view.valid, view.truth, lowest)))[None]
         values = scale.depth(decode(objective.vae, encode(objective.vae, maps)))[0, 0].numpy()
-        return np.maximum(values, 0.01 * lowest)
+        depth: NDArray[np.floating] = np.maximum(values, 0.01 * lowest)
+        return depth
 
     fills: dict[str, Fill] = {
         "constant fill": constant,

@@ -65,6 +65,7 @@ class Objective(Protocol):
 
     def place(self, device: torch.device) -> None:
         """Moves what is not trained (a frozen VAE) to a device; by default there is nothing."""
+        return
 
     def example(self, seed: int, index: int) -> dict[str, Tensor]:
         """One training example of an endless row, the same for the same two numbers; called in worker processes too."""
