@@ -1,7 +1,12 @@
-"""LiDAR scans as KITTI stores them: ``.bin`` files of float32 x, y, z, reflectance, and the three kinds of calibration files."""
+"""LiDAR scans as KITTI stores them, and their calibrations.
+
+Scans are ``.bin`` files of float32 rows: x, y, z, reflectance in KITTI; without the reflectance, or with a ring (nuScenes), or a
+ring and a time, in other data sets. No file says how wide its rows are, so that is told from the values.
+"""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,12 +16,17 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.input_files import check_input_file, read_lines
+from scene_depth.io.scene_notes import note
 
-POINT_BYTES = 16
+FLOAT_BYTES = 4
+WIDTHS = (4, 5, 3, 6)  # floats of a row, KITTI's first
+DISTINCT, MIXED = 0.2, 0.1  # distances of the columns' distributions that rows have, and that rows of a wrong width have not
+ENOUGH_POINTS, SAMPLES = 64, 4096
 PLAUSIBLE_RANGE = (0.5, 200.0)  # metres, of the median point; scanners of cars see 120 m
 CAMERA_TO_CAMERA, VELODYNE_TO_CAMERA = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
+TO_CAMERA = (("Tr_velo_to_cam", "R0_rect"), ("Tr_velo_cam", "R_rect"))  # of the object and the tracking benchmark
 ACCEPTED = (
-    "an object calibration (P2, R0_rect, Tr_velo_to_cam), an odometry calib.txt (P2, Tr), or a folder with "
+    "an object or tracking calibration (P2, R0_rect, Tr_velo_to_cam), an odometry calib.txt (P2, Tr), or a folder with "
     f"{CAMERA_TO_CAMERA} and {VELODYNE_TO_CAMERA}"
 )
 
@@ -52,18 +62,21 @@ def read_velodyne(path: str | PathLike[str], unit: float | None = None) -> NDArr
     """Reads a scan; points at the origin and such that are not finite are no returns and left out.
 
     Args:
-        path: ``.bin`` file of float32 x, y, z, reflectance.
+        path: ``.bin`` file of float32 x, y, z, and perhaps reflectance, ring and time.
         unit: Metres of a stored 1; None for metres, which the file must then look like.
 
     Returns:
-        x forward, y left, z up in metres, and reflectance  # [N, 4]
+        x forward, y left, z up in metres, and reflectance, NaN where the file has none  # [N, 4]
 
     Raises:
-        InputError: If the size is no multiple of 16 bytes, there is no point, or the unit is evidently another one.
+        InputError: If the file holds no rows of 3 to 6 floats, there is no point, or the unit is evidently another one.
     """
     path = _checked_size(Path(path))
-    points: NDArray[np.float32] = np.fromfile(path, dtype="<f4").reshape(-1, 4).astype(np.float32)
-    points = points[np.isfinite(points).all(axis=1) & (points[:, :3] != 0).any(axis=1)]
+    values = np.fromfile(path, dtype="<f4").astype(np.float32)
+    width = row_width(values, path)
+    points: NDArray[np.float32] = np.full((len(values) // width, 4), np.nan, np.float32)
+    points[:, : min(width, 4)] = values.reshape(-1, width)[:, :4]
+    points = points[np.isfinite(points[:, :3]).all(axis=1) & (points[:, :3] != 0).any(axis=1)]
     if not len(points):
         raise InputError("scan", "no point", "at least one finite point", file=path)
     if unit is not None:
@@ -79,6 +92,44 @@ def read_velodyne(path: str | PathLike[str], unit: float | None = None) -> NDArr
     return points
 
 
+def row_width(values: NDArray[np.float32], path: str | PathLike[str]) -> int:
+    """How many floats a row has: the width at which columns differ, as x, heights and reflectances do.
+
+    Read at a wrong width, every column is a mixture of all of them, and their distributions are alike. KITTI's four are taken
+    unless others are clearly better, which is said.
+
+    Raises:
+        InputError: If no width fits the size, or all are clearly wrong.
+    """
+    differences = {width: _column_difference(values.reshape(-1, width)) for width in WIDTHS if len(values) % width == 0}
+    if len(values) < ENOUGH_POINTS * max(WIDTHS) or not differences:
+        if 4 in differences:
+            return 4
+        raise InputError("size", f"{values.nbytes} bytes", "a multiple of 16: float32 x, y, z, reflectance", file=path)
+    best = max(differences, key=lambda width: differences[width])
+    if differences.get(4, 0.0) >= max(MIXED, 0.8 * differences[best]):
+        return 4
+    if differences[best] >= DISTINCT:
+        note(path, f"rows of {best} floats were recognised, of which the first three are x, y, z")
+        return best
+    found = f"{values.nbytes} bytes that are no rows of {', '.join(map(str, sorted(differences)))} floats"
+    raise InputError("scan", found, "float32 x, y, z, reflectance (3, 5 and 6 floats are recognised too)", file=path)
+
+
+def _column_difference(rows: NDArray[np.float32]) -> float:
+    """Mean over pairs of columns of the largest difference of their distributions (Kolmogorov and Smirnov's), 0 to 1."""
+    columns = [np.sort(column[np.isfinite(column)]) for column in rows[:: max(1, len(rows) // SAMPLES)].T]
+    distances = []
+    for first, second in itertools.combinations(columns, 2):
+        if not len(first) or not len(second):
+            distances.append(float(len(first) != len(second)))
+            continue
+        both = np.concatenate([first, second])
+        shares = [np.searchsorted(column, both, side="right") / len(column) for column in (first, second)]
+        distances.append(float(np.abs(shares[0] - shares[1]).max()))
+    return float(np.mean(distances))
+
+
 def check_scan(path: str | PathLike[str]) -> None:
     """Raises InputError unless the file's size is that of a scan with points; nothing is read."""
     _checked_size(Path(path))
@@ -88,8 +139,9 @@ def read_scan_calibration(path: str | PathLike[str], camera: str = "2", scan: Pa
     """Reads the calibration of a camera and the scanner.
 
     Args:
-        path: A file of the object or odometry benchmark, ``calib_cam_to_cam.txt`` of the raw data with ``calib_velo_to_cam.txt``
-            beside it, the folder of these two, or a folder with one object calibration a scan.
+        path: A file of the object, odometry or tracking benchmark, ``calib_cam_to_cam.txt`` of the raw data with
+            ``calib_velo_to_cam.txt`` beside it, the folder of these two, or a folder with a file for each scan or for each
+            folder of scans.
         camera: "0" to "3"; "2" is the left colour camera.
         scan: The scan, where the folder has a file for each.
 
@@ -111,8 +163,9 @@ def read_scan_calibration(path: str | PathLike[str], camera: str = "2", scan: Pa
             size = (int(fields[name][0]), int(fields[name][1]))
         return _calibration(scanner, rectify, projection, size, file)
     projection = _matrix(fields, f"P{camera}", (3, 4), file)
-    if "Tr_velo_to_cam" in fields:
-        scanner, rectify = _matrix(fields, "Tr_velo_to_cam", (3, 4), file), _matrix(fields, "R0_rect", (3, 3), file)
+    names = next((pair for pair in TO_CAMERA if pair[0] in fields), None)
+    if names is not None:
+        scanner, rectify = _matrix(fields, names[0], (3, 4), file), _matrix(fields, names[1], (3, 3), file)
     else:
         scanner, rectify = _matrix(fields, "Tr", (3, 4), file), np.eye(3)
     return _calibration(scanner, rectify, projection, None, file)
@@ -127,7 +180,8 @@ def calibration_file(path: str | PathLike[str], scan: Path | None = None) -> Pat
     path = Path(path)
     if not path.is_dir():
         return check_input_file(path, ACCEPTED)
-    names = [CAMERA_TO_CAMERA, *([f"{scan.stem}.txt"] if scan is not None else []), "calib.txt"]
+    of_scan = [] if scan is None else [f"{scan.stem}.txt", f"{scan.absolute().parent.name}.txt"]
+    names = [CAMERA_TO_CAMERA, *of_scan, "calib.txt"]
     found = next((path / name for name in names if (path / name).is_file()), None)
     if found is None:
         raise InputError("calibration", f"no {' or '.join(names)}", ACCEPTED, file=path)
@@ -159,22 +213,23 @@ def _calibration(
 def _checked_size(path: Path) -> Path:
     path = check_input_file(path, "a scan of float32 x, y, z, reflectance")
     size = path.stat().st_size
-    if size % POINT_BYTES:
-        raise InputError("size", f"{size} bytes", f"a multiple of {POINT_BYTES}: float32 x, y, z, reflectance", file=path)
+    if not any(size % (FLOAT_BYTES * width) == 0 for width in WIDTHS):
+        accepted = "a multiple of 16: float32 x, y, z, reflectance (or of 12, 20 or 24, for rows of 3, 5 or 6)"
+        raise InputError("size", f"{size} bytes", accepted, file=path)
     return path
 
 
 def _fields(path: Path) -> dict[str, list[float]]:
-    """Lines of ``name: numbers``; others, such as dates, are left out."""
+    """Lines of ``name: numbers``, of which the tracking benchmark leaves out some colons; others, such as dates, are left out."""
     found = {}
     for line in read_lines(path, ACCEPTED):
-        name, colon, numbers = line.partition(":")
+        name, _, numbers = line.strip().replace(":", " ", 1).partition(" ")
         try:
             values = [float(number) for number in numbers.split()]
         except ValueError:
             continue
-        if colon and values:
-            found[name.strip()] = values
+        if values:
+            found[name] = values
     return found
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from scene_depth_heal.inputs import SelectionSource, load_views
-from scene_depth_heal.insert_inputs import read_painted
+from scene_depth_heal.inputs import load_views
+from scene_depth_heal.painted import read_painted
+from scene_depth_heal.selection import SelectionSource
 from scene_samples import sample_scene, smooth_image
 
 from scene_depth.cli.app import main
