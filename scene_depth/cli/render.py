@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -30,25 +31,62 @@ What = Literal["rgb", "depth", "alpha"]
 
 
 @dataclass(frozen=True)
-class _Shot:
-    """A camera with the name that its files get."""
+class CameraSource:
+    """Where to look from."""
 
-    name: str
-    camera: Cameras
+    cameras: Path | None = None
+    """Scene whose cameras to render from: COLMAP folder, transforms.json, RGB-D folder or saved scene."""
+    path: Path | None = None
+    """Camera path of nerfstudio (JSON) to render along, in place of --cameras."""
+    max_size: int | None = None
+    """Longer side of the pictures in pixels, at most; by default that of the cameras."""
+
+    def named_cameras(self) -> list[tuple[str, Cameras]]:
+        """Cameras with the names that their files get.
+
+        Raises:
+            InputError: If there is not one source, or the size is none.
+        """
+        if self.max_size is not None and self.max_size < 1:
+            raise InputError("max_size", self.max_size, "1 or more")
+        if self.cameras is not None and self.path is None:
+            found = [(re.sub(r"\.[^./]*$", "", view.name), view.camera) for view in read_scene(self.cameras).views]
+            if len({name for name, _ in found}) < len(found):  # a.jpg and a.png
+                found = [(f"{name}-{number:04d}", camera) for number, (name, camera) in enumerate(found)]
+        elif self.path is not None and self.cameras is None:
+            along, _ = read_camera_path(self.path)
+            found = [(f"{number:05d}", along[number]) for number in range(len(along))]
+        else:
+            raise InputError("cameras, path", "both" if self.cameras else "neither", "one of --cameras SCENE and --path FILE")
+        return [(name, fitted_camera(camera, self.max_size) if self.max_size else camera) for name, camera in found]
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What is drawn."""
+
+    what: tuple[What, ...] = ("rgb", "depth")
+    """What to write: rgb, depth, alpha."""
+    depth_format: Literal["npy", "exr", "png"] = "npy"
+    """File type of depth."""
+    median_depth: bool = False
+    """Write the median depth in place of the mean."""
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Colour behind the splats, three numbers from 0 to 1."""
+    min_alpha: float = 0.5
+    """Least alpha of a pixel whose depth is known."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value <= 1 for value in self.background):
+            raise InputError("background", self.background, "three numbers from 0 to 1")
 
 
 def render(
     splats: tyro.conf.Positional[Path],
     output: Path,
-    cameras: Path | None = None,
-    path: Path | None = None,
-    what: tuple[What, ...] = ("rgb", "depth"),
-    depth_format: Literal["npy", "exr", "png"] = "npy",
-    median_depth: bool = False,
-    max_size: int | None = None,
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    min_alpha: float = 0.5,
     device: str | None = None,
+    source: Annotated[CameraSource, tyro.conf.arg(name="cameras")] = CameraSource(),
+    pictures: Annotated[PictureOptions, tyro.conf.arg(name="pictures")] = PictureOptions(),
 ) -> None:
     """Render splats from the cameras of a scene or along a path.
 
@@ -58,53 +96,20 @@ def render(
     Args:
         splats: A .ply, .compressed.ply, .spz or .splat file.
         output: Folder for the pictures; made if missing.
-        cameras: Scene whose cameras to render from: COLMAP folder, transforms.json, RGB-D folder or saved scene.
-        path: Camera path of nerfstudio (JSON) to render along, in place of --cameras.
-        what: What to write: rgb, depth, alpha.
-        depth_format: File type of depth.
-        median_depth: Write the median depth in place of the mean.
-        max_size: Longer side of the pictures in pixels, at most; by default that of the cameras.
-        background: Colour behind the splats, three numbers from 0 to 1.
-        min_alpha: Least alpha of a pixel whose depth is known.
         device: "cpu" or "cuda"; by default CUDA if it is there.
+        source: Where to look from.
+        pictures: What to draw and write.
     """
-    if (cameras is None) == (path is None):
-        raise InputError("cameras, path", "both" if cameras else "neither", "one of --cameras SCENE and --path FILE")
-    if max_size is not None and max_size < 1:
-        raise InputError("max_size", max_size, "1 or more")
-    if not all(0 <= value <= 1 for value in background):
-        raise InputError("background", background, "three numbers from 0 to 1")
+    named = source.named_cameras()
     folder = check_writable(output)
     loaded = open_splats(splats).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    shots = _shots(cameras, path, max_size)
-    console = Console(stderr=True)
+    behind, console = torch.tensor(pictures.background), Console(stderr=True)
+    draw = partial(render_splats, background=behind, median_depth=pictures.median_depth, depth_alpha_threshold=pictures.min_alpha)
     with torch.no_grad():
-        for shot in track(shots, "rendering", console=console, transient=True, disable=not console.is_terminal):
-            image = render_splats(
-                loaded,
-                shot.camera,
-                background=torch.tensor(background),
-                median_depth=median_depth,
-                depth_alpha_threshold=min_alpha,
-            )
-            for part in what:
-                _write(folder, shot.name, part, image, depth_format)
-
-
-def _shots(cameras: Path | None, path: Path | None, max_size: int | None) -> list[_Shot]:
-    if cameras is not None:
-        shots = [_Shot(re.sub(r"\.[^./]*$", "", view.name), view.camera) for view in read_scene(cameras).views]
-        if len({shot.name for shot in shots}) < len(shots):  # a.jpg and a.png
-            shots = [_Shot(shot.name + f"-{number:04d}", shot.camera) for number, shot in enumerate(shots)]
-    else:
-        assert path is not None
-        along, _ = read_camera_path(path)
-        shots = [_Shot(f"{number:05d}", along[number]) for number in range(len(along))]
-    return [_Shot(shot.name, _limited(shot.camera, max_size)) for shot in shots]
-
-
-def _limited(camera: Cameras, max_size: int | None) -> Cameras:
-    return camera if max_size is None else fitted_camera(camera, max_size)
+        for name, camera in track(named, "rendering", console=console, transient=True, disable=not console.is_terminal):
+            image = draw(loaded, camera)
+            for part in pictures.what:
+                _write(folder, name, part, image, pictures.depth_format)
 
 
 def _write(folder: Path, name: str, part: What, image: Render, depth_format: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from scene_depth.errors import InputError
 from scene_depth.fitting.density import MCMC, Default, Guided, require
-from scene_depth.fitting.initialization import Start
 from scene_depth.fitting.training_views import MaskUse
 
 DEFAULTS = {
@@ -90,7 +89,7 @@ class FitConfig:
     antialiased: bool = False
     """Fit for the antialiased renderer (Mip-Splatting)."""
 
-    start: Start = "auto"
+    start: Literal["auto", "points", "depth", "random"] = "auto"
     """Where splats start: at the scene's points, on the depth of its views, or scattered where the cameras look."""
     start_splats: int | None = None
     """Number of splats to start with, at most; by default half of max_splats, or a quarter if they are scattered."""

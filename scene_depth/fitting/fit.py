@@ -343,16 +343,7 @@ def _first_splats(
     scene: Scene, views: TrainingViews, initial: GaussianSplats | None, config: SettledConfig, seed: int
 ) -> GaussianSplats:
     if initial is None:
-        return initial_splats(
-            scene,
-            views,
-            start=config.start,
-            count=config.start_splats,
-            limit=config.max_splats,
-            opacity=config.start_opacity,
-            scale=config.start_scale,
-            seed=seed,
-        )
+        return initial_splats(scene, views, config, seed)
     if len(initial) == 0:
         raise InputError("initial", "no splats", "one or more splats")
     for name in ("means", "quats", "log_scales", "logit_opacities", "sh"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,50 +9,38 @@ from scipy.spatial import cKDTree
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.fitting.config import SettledConfig
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.scene import PointCloud, Scene
 from scene_depth.spherical_harmonics import C0 as SH_C0
 from scene_depth.splats import GaussianSplats
 
-Start = Literal["auto", "points", "depth", "random"]
 NEAR, FAR = 0.25, 4.0  # of the distance that the cameras look at: where splats are scattered
 BATCHES = 64  # of candidates, before a scene counts as having no common volume
 
 
-def initial_splats(
-    scene: Scene,
-    views: TrainingViews,
-    *,
-    start: Start = "auto",
-    count: int | None = None,
-    limit: int = 20_000,
-    opacity: float = 0.5,
-    scale: float = 0.3,
-    seed: int = 0,
-) -> GaussianSplats:
+def initial_splats(scene: Scene, views: TrainingViews, config: SettledConfig, seed: int = 0) -> GaussianSplats:
     """Splats to start a fit of a scene from.
+
+    Where ``config.start_splats`` is None, their number is half of ``config.max_splats``, or a quarter where they are scattered:
+    splats that grow from few find surfaces better than many that start everywhere.
 
     Args:
         scene: Scene with points, or with depth, or with neither.
         views: Its views at the size of fitting; colours are taken from them.
-        start: "points" of the scene, "depth" of its views, "random" where the cameras look; "auto" takes depth where
-            there is any, else points, else random.
-        count: Number of splats; fewer if there are fewer points. None takes half of ``limit``, or a quarter where they
-            are scattered: splats that grow from few find surfaces better than many that start everywhere.
-        limit: Number of splats that the fit may reach.
-        opacity: Opacity of all.
-        scale: Standard deviation of a splat in mean distances to its three nearest neighbours.
+        config: Says where they start, how many, how opaque and how wide. "auto" takes depth where there is any, else points,
+            else random.
         seed: Of the random choices.
 
     Raises:
-        InputError: If the scene lacks what ``start`` asks for, or points are not finite.
+        InputError: If the scene lacks what ``config.start`` asks for, or points are not finite.
     """
     rng = np.random.default_rng([seed, 0])
-    has_points = scene.points is not None and len(scene.points) > 0
+    start, has_points = config.start, scene.points is not None and len(scene.points) > 0
     if start == "auto":
         with_depth = any(view.load_depth is not None for view in scene.views)
         start = "depth" if with_depth else "points" if has_points else "random"
-    count = count or max(1, limit // (4 if start == "random" else 2))
+    count = config.start_splats or max(1, config.max_splats // (4 if start == "random" else 2))
     if start == "points":
         if not has_points:
             raise InputError("points", "none", "a scene with points, or another start: depth, random", file=scene.source)
@@ -63,7 +49,7 @@ def initial_splats(
         xyz, rgb = points_on_depth(scene, views, count, rng)
     else:
         xyz, rgb = scattered_points(views, count, rng)
-    return splats_at_points(xyz, rgb, opacity=opacity, scale=scale)
+    return splats_at_points(xyz, rgb, opacity=config.start_opacity, scale=config.start_scale)
 
 
 def splats_at_points(

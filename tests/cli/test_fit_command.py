@@ -64,6 +64,10 @@ def run_fit(*arguments: str) -> None:
     tyro.cli(fit, args=list(arguments), config=STYLE)
 
 
+def run_render(*arguments: str) -> None:
+    tyro.cli(render, args=list(arguments), config=STYLE)
+
+
 def test_fit_writes_splats_report_and_test_views(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_fit(str(scene), "--output", str(tmp_path / "out"), "--json", *SHORT)
     report = json.loads(capsys.readouterr().out)
@@ -153,7 +157,7 @@ def test_read_only_output(scene: Path, tmp_path: Path) -> None:
 def test_render_writes_pictures_depth_and_alpha(scene: Path, tmp_path: Path) -> None:
     write_splats(tmp_path / "few.ply", few_splats())
     common = [str(tmp_path / "few.ply"), "--cameras", str(scene)]
-    tyro.cli(render, args=[*common, "--output", str(tmp_path / "out"), "--what", "rgb", "depth", "alpha"])
+    run_render(*common, "--output", str(tmp_path / "out"), "--what", "rgb", "depth", "alpha")
     for number in range(9):
         photo = np.asarray(Image.open(scene / "images" / f"{number}.png"))
         (written,) = (tmp_path / "out" / "rgb").rglob(f"{number}.png")
@@ -164,9 +168,7 @@ def test_render_writes_pictures_depth_and_alpha(scene: Path, tmp_path: Path) -> 
     np.testing.assert_array_equal(depth[alpha > 129] > 0, True)
     np.testing.assert_array_equal(depth[alpha < 126], 0)
     assert 1.2 < depth[depth > 0].min() < depth.max() < 3.2
-    tyro.cli(
-        render, args=[*common, "--output", str(tmp_path / "png"), "--depth-format", "png", "--max-size", "20", "--median-depth"]
-    )
+    run_render(*common, "--output", str(tmp_path / "png"), "--depth-format", "png", "--max-size", "20", "--median-depth")
     (png,) = (tmp_path / "png" / "depth").rglob("3.png")
     assert read_depth(png).shape == (16, 20)
 
@@ -187,7 +189,7 @@ def test_render_along_a_camera_path(tmp_path: Path) -> None:
     torch.testing.assert_close(cameras.camera_to_world[1], pose)
     assert cameras.K[0, 1, 1].item() == pytest.approx(10 / np.tan(np.radians(22.5)))
     write_splats(tmp_path / "few.ply", few_splats())
-    tyro.cli(render, args=[str(tmp_path / "few.ply"), "--path", str(path), "--output", str(tmp_path / "out")])
+    run_render(str(tmp_path / "few.ply"), "--path", str(path), "--output", str(tmp_path / "out"))
     assert sorted(file.name for file in (tmp_path / "out" / "rgb").iterdir()) == ["00000.png", "00001.png"]
 
 
@@ -213,4 +215,4 @@ def test_bad_camera_paths(change: dict[str, object], field: str, tmp_path: Path)
 def test_render_needs_one_source_of_cameras(tmp_path: Path) -> None:
     for more in ([], ["--cameras", "a", "--path", "b"]):
         with pytest.raises(InputError, match="cameras, path"):
-            tyro.cli(render, args=["few.ply", "--output", str(tmp_path), *more])
+            run_render("few.ply", "--output", str(tmp_path), *more)

@@ -11,6 +11,7 @@ from fit_scenes import blobs, rendered_scene, ring_cameras
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.fitting.config import FitConfig, SettledConfig
 from scene_depth.fitting.initialization import (
     initial_splats,
     neighbour_distances,
@@ -22,6 +23,10 @@ from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.scene import PointCloud, Scene
 
 SCENE = rendered_scene(blobs(), depth=True)
+
+
+def starting(start: str, count: int) -> SettledConfig:
+    return FitConfig(start=start, start_splats=count).settled("cpu")  # type: ignore[arg-type]
 
 
 def views_of(scene: Scene) -> TrainingViews:
@@ -46,10 +51,10 @@ def test_few_or_repeated_points_get_positive_widths(count: int) -> None:
 
 
 def test_starts_at_the_points_of_the_scene() -> None:
-    splats = initial_splats(SCENE, views_of(SCENE), start="points", count=1000)
+    splats = initial_splats(SCENE, views_of(SCENE), starting("points", 1000))
     assert SCENE.points is not None
     np.testing.assert_allclose(splats.means.numpy(), SCENE.points.xyz, atol=1e-6)
-    fewer = initial_splats(SCENE, views_of(SCENE), start="points", count=10)
+    fewer = initial_splats(SCENE, views_of(SCENE), starting("points", 10))
     rows = {tuple(row) for row in splats.means.tolist()}
     assert len(fewer) == 10
     assert all(tuple(row) in rows for row in fewer.means.tolist())
@@ -57,7 +62,7 @@ def test_starts_at_the_points_of_the_scene() -> None:
 
 def test_starts_on_depth_where_the_camera_sees_it() -> None:
     scene = SCENE.select([2])
-    splats = initial_splats(scene, views_of(scene), start="auto", count=200)
+    splats = initial_splats(scene, views_of(scene), starting("auto", 200))
     view = scene.views[0]
     pixels, depth = view.camera.project(splats.means)
     column, row = pixels[0].floor().long().T
@@ -95,21 +100,21 @@ def test_viewing_distance() -> None:
 def test_same_seed_same_splats() -> None:
     scene = replace(SCENE, points=None)
     for start in ("random", "depth"):
-        one, two, other = (initial_splats(scene, views_of(scene), start=start, count=50, seed=seed) for seed in (3, 3, 4))
+        one, two, other = (initial_splats(scene, views_of(scene), starting(start, 50), seed=seed) for seed in (3, 3, 4))
         assert one.sha256() == two.sha256() != other.sha256()
 
 
 def test_bad_points_are_refused() -> None:
     bad = PointCloud(np.array([[0.0, 0, 0], [np.nan, 0, 0]]), np.zeros((2, 3), np.uint8))
     with pytest.raises(InputError, match=r"1 of 2 not finite.*point 1"):
-        initial_splats(replace(SCENE, points=bad), views_of(SCENE), start="points", count=5)
+        initial_splats(replace(SCENE, points=bad), views_of(SCENE), starting("points", 5))
     with pytest.raises(InputError, match=r"points\[1\]"):
         splats_at_points(bad.xyz, np.zeros((2, 3)))
     with pytest.raises(InputError, match="points: found none"):
         splats_at_points(np.empty((0, 3)), np.empty((0, 3)))
     empty = PointCloud(np.empty((0, 3)), np.empty((0, 3), np.uint8))
     with pytest.raises(InputError, match="points: found none"):
-        initial_splats(replace(SCENE, points=empty), views_of(SCENE), start="points", count=5)
+        initial_splats(replace(SCENE, points=empty), views_of(SCENE), starting("points", 5))
     without_depth = rendered_scene(blobs(), views=2)
     with pytest.raises(InputError, match="depth: found no view"):
-        initial_splats(without_depth, views_of(without_depth), start="depth", count=5)
+        initial_splats(without_depth, views_of(without_depth), starting("depth", 5))
