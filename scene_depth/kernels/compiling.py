@@ -68,12 +68,14 @@ def kernel(options: Options) -> Decorator:
 
 def inlined(options: Options) -> Decorator:
     """Decorator of a function that kernels call; compiled into each call."""
-    return numba.njit(forceinline=True, **options.for_numba())
+    decorator: Decorator = numba.njit(forceinline=True, **options.for_numba())
+    return decorator
 
 
 def subroutine(options: Options) -> Decorator:
     """Decorator of a function that kernels call, compiled once a kernel: for what is not worth the time to inline."""
-    return numba.njit(**options.for_numba())
+    decorator: Decorator = numba.njit(**options.for_numba())
+    return decorator
 
 
 class _KeptCode(FunctionCache):
