@@ -57,7 +57,7 @@ def open_page(
         if size < 16:
             raise InputError(name, size, "16 pixels or more")
     session = open_session(scene, splats, edited, max_size, device, undo_bytes)
-    folder = export_dir or _usual_export_dir(scene, edited or session.source)
+    folder = export_dir or usual_export_dir(scene, edited or session.source)
     home = _folder_of(scene)
     if home is not None and home in (folder.resolve(), *folder.resolve().parents):
         raise InputError("export_dir", "a folder of the scene", "another folder, the scene stays as it is", file=folder)
@@ -73,7 +73,8 @@ def _folder_of(scene: str | Path | Scene | GaussianSplats) -> Path | None:
     return source.resolve() if source is not None and source.is_dir() else None
 
 
-def _usual_export_dir(scene: str | Path | Scene | GaussianSplats, splats: Path | None) -> Path:
+def usual_export_dir(scene: str | Path | Scene | GaussianSplats, splats: Path | None) -> Path:
+    """Where files of the page go: beside the splats, or, where those lie in the scene itself, to ``out/NAME OF THE SCENE``."""
     home = _folder_of(scene)
     if splats is not None and (home is None or home not in splats.resolve().parents):
         return splats.parent

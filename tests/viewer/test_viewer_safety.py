@@ -10,16 +10,18 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from room_scene import Room
 from scene_depth_viewer.door import ExportFolder
+from scene_depth_viewer.opening import usual_export_dir
 from scene_depth_viewer.session import EditSession
 
 from scene_depth.errors import InputError
@@ -339,7 +341,11 @@ def test_names_of_files(tmp_path: Path) -> None:
         folder.file("link.ply", [".ply"])
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(), st.lists, max_leaves=5))
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=9)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # a busy machine is no fault of the values
+@given(VALUES | st.lists(VALUES, max_size=3))
 def test_rules_take_what_they_say(value: object) -> None:
     real = isinstance(value, int | float) and not isinstance(value, bool)
     assert number(0, 5)(value) == (real and 0 <= value <= 5)  # type: ignore[operator]
@@ -349,6 +355,7 @@ def test_rules_take_what_they_say(value: object) -> None:
     assert text(value) == (isinstance(value, str) and (not value or value.isprintable()) and len(value) <= 2000)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_door(raw: bytes) -> None:
     assert not Door(decode_message).admits(raw)
@@ -458,3 +465,64 @@ def test_a_page_of_another_origin_cannot_reach_it(open_browser: Callable, serve:
         server.shutdown()
     assert not viewer.clients
     assert np.array_equal(session.selection, session.history.present.selection)
+
+
+class PluggedIn:
+    """Depth by a plug-in, with options of every kind."""
+
+    def __init__(self, rounds: int = 3, sharp: bool = False, weights: str | None = None, download: bool = True):
+        self.options = (rounds, sharp, weights, download)
+
+    @staticmethod
+    def find_weights() -> None:
+        raise InputError("weights", "none", "some")
+
+
+def test_inpainters_of_plug_ins_have_fields_for_plain_options_only(
+    serve: Callable, session: EditSession, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = {"scene_depth.depth_inpainters": [EntryPoint("plugged", f"{__name__}:PluggedIn", "scene_depth.depth_inpainters")]}
+    monkeypatch.setattr("scene_depth.registry.entry_points", lambda group: entries.get(group, []))
+    given = "depthlab[weights=somewhere,strength=1]"
+    viewer, asked = serve(session, inpainters=[given]), []
+
+    def heal(*args: Any) -> None:
+        asked.append((*args[:2], *args[4:]))
+        raise InputError("heal", "a test", "nothing")
+
+    monkeypatch.setattr(session, "heal", heal)
+    offered = tuple(fields["Depth"].options)
+    assert offered[0] == fields["Depth"].value == given
+    assert {"plugged", "solver", "depthlab"} <= set(offered)
+    assert "guidance scale" in fields
+    assert not {"weights", "strength", "device", "start"} & set(fields)
+    with talk(viewer.address, viewer.address) as socket:
+        say(socket, **CAMERA)
+        wait_until(lambda: len(viewer.clients) == 1)
+
+        def put(label: str, value: Any) -> None:
+            say(socket, type="GuiUpdateMessage", updates={"value": value}, **{ID: field_id(fields[label])})
+
+        put("Depth", "plugged")
+        wait_until(lambda: {"rounds", "sharp"} <= set(fields))
+        for value in (-1, 10_001, 7):
+            put("rounds", value)
+        put("sharp", True)
+        wait_until(lambda: fields["rounds"].value == 7 and fields["sharp"].value)
+        put("Heal", True)
+        wait_until(lambda: bool(asked))
+    assert "download" not in fields
+    assert asked == [("plugged", "exemplar", {"rounds": 7, "sharp": True}, {})]
+
+
+def test_files_go_where_results_of_the_scene_are(the_room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, out = tmp_path / "garden", tmp_path / "results"
+    scene.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert usual_export_dir(scene, scene / "splats.ply") == Path("out/garden")
+    assert usual_export_dir(scene, out / "healed.ply") == out
+    assert usual_export_dir(out / "healed.ply", out / "healed.ply") == out
+    assert usual_export_dir(the_room.splats, None) == Path("out/view")
+    own = tmp_path / "out" / "table"
+    own.mkdir(parents=True)
+    assert usual_export_dir(own, own / "splats.ply") == Path("out/table-view")
