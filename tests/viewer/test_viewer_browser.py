@@ -78,8 +78,8 @@ class Person:
     def presses(self, button: str) -> None:
         self.page.get_by_role("button", name=button, exact=True).filter(visible=True).click()
 
-    def reads(self, text: str) -> None:
-        self.page.get_by_text(text).filter(visible=True).first.wait_for()
+    def reads(self, text: str, patience: int = PATIENCE) -> None:
+        self.page.get_by_text(text).filter(visible=True).first.wait_for(timeout=patience)
 
     def has_done(self, act: str) -> None:
         """Waits until the status names the act as the last one."""
@@ -168,7 +168,7 @@ def test_select_delete_heal_undo_export(page, serve: Callable, session: EditSess
 
     person.types("Steps", "20")
     person.presses("Heal")
-    person.reads(" new, ")
+    person.reads(" new, ", 4 * PATIENCE)
     healed = session.splats
     person.has_done("heal")
     assert len(healed) > len(kept)
