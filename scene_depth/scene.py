@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 
 Loader = Callable[[], NDArray[Any]]
+COARSE_SHARE = 1e-5  # of the size of a scene: steps of float32 that are too coarse for it
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class Scene:
         metric: Whether the unit is known to be the metre.
         source: File or folder that the scene was read from.
         notes: What the reader has to say: photos used and left out, what was found elsewhere or assumed.
+        origin: Point of the files that is the zero of this scene; see ``about_origin``.
 
     Example:
         >>> import scene_depth as sd
@@ -132,6 +135,7 @@ class Scene:
     metric: bool = False
     source: Path | None = None
     notes: tuple[str, ...] = ()
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         names = [view.name for view in self.views]
@@ -158,6 +162,39 @@ class Scene:
     def select(self, indices: Sequence[int]) -> Scene:
         """The scene with the chosen views, in that order."""
         return replace(self, views=tuple(self.views[i] for i in indices))
+
+    def about_origin(self, origin: tuple[float, float, float] | None = None) -> Scene:
+        """The same scene with its zero at another point of its files' frame. Writers put it back into that frame.
+
+        Args:
+            origin: The point. None: the middle of the cameras, rounded, where coordinates are so large for the size of the
+                scene that float32 would not hold them (metres of a national grid); else the zero of the files.
+
+        Returns:
+            The scene; itself if nothing moves.
+        """
+        if origin is None:
+            origin = self._needed_origin()
+        shift = np.array(self.origin) - np.array(origin)
+        if not shift.any():
+            return self
+        views = []
+        for view in self.views:
+            pose = view.camera.camera_to_world.double().clone()
+            pose[:, :3, 3] += torch.from_numpy(shift).to(pose.device)
+            views.append(replace(view, camera=replace(view.camera, camera_to_world=pose)))
+        points = None if self.points is None else replace(self.points, xyz=self.points.xyz + shift)
+        return replace(self, views=tuple(views), points=points, origin=origin)
+
+    def _needed_origin(self) -> tuple[float, float, float]:
+        centers = np.stack([view.camera.camera_to_world[0, :3, 3].double().cpu().numpy() for view in self.views])
+        places = [centers if self.points is None else np.concatenate([centers, self.points.xyz])]
+        extent = float(np.ptp(np.quantile(places[0], [0.05, 0.95], axis=0), axis=0).max())
+        middle = np.median(centers, axis=0)
+        if not np.spacing(np.float32(np.abs(middle).max())) > COARSE_SHARE * extent:
+            return self.origin
+        x, y, z = (np.round(middle) + self.origin).tolist()
+        return (x, y, z)
 
     def split(self, every: int = 8, first: int = 0) -> tuple[Scene, Scene]:
         """Training and test views by the rule of the field: of the views sorted by name, each ``every``-th is held out.

@@ -70,7 +70,7 @@ def transform_splats(splats: GaussianSplats, matrix: Tensor) -> GaussianSplats:
 
     Returns:
         The transformed splats; the same value if the matrix is the identity. A comment on the vertical axis is dropped
-        when the splats turn.
+        when the splats turn, one on their origin when they move.
 
     Raises:
         InputError: If the matrix is not a finite similarity.
@@ -80,7 +80,8 @@ def transform_splats(splats: GaussianSplats, matrix: Tensor) -> GaussianSplats:
     if torch.equal(matrix, torch.eye(4, dtype=torch.float64, device=matrix.device)):
         return splats
     means = (splats.means.to(torch.float64) @ matrix[:3, :3].T + matrix[:3, 3]).to(splats.means)
-    turned = replace(splats, means=means, log_scales=splats.log_scales + math.log(scale))
+    comments = tuple(line for line in splats.comments if not line.lower().startswith("origin "))  # it is another frame now
+    turned = replace(splats, means=means, log_scales=splats.log_scales + math.log(scale), comments=comments)
     if torch.equal(rotation, torch.eye(3, dtype=torch.float64, device=matrix.device)):
         return turned
     quat = matrices_to_quaternions(rotation * torch.sign(torch.linalg.det(rotation)))
@@ -89,7 +90,7 @@ def transform_splats(splats: GaussianSplats, matrix: Tensor) -> GaussianSplats:
         quats=multiply_quaternions(quat.to(splats.quats), splats.quats),
         sh=rotate_sh(splats.sh, rotation),
         extra=_turn_normals(splats.extra, rotation),
-        comments=tuple(line for line in splats.comments if not line.lower().startswith("vertical axis")),
+        comments=tuple(line for line in comments if not line.lower().startswith("vertical axis")),
     )
 
 

@@ -12,13 +12,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from scene_depth.cli.inputs import open_scene
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
-from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import write_splats
+from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.options import with_options
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.hole import picture_of
@@ -85,7 +85,7 @@ def heal(
     """
     folder = check_writable(output.output)
     depth_inpainter, image_inpainter = inpainters.depth_inpainter(), inpainters.image_inpainter()
-    posed = read_scene(scene)
+    posed = open_scene(scene)
     views = load_views(posed, source.max_size, selection, dict(inpainters.painted))
     if inpainters.painted and not config.references:
         config = replace(config, references=tuple(name for name, _ in inpainters.painted))
@@ -95,6 +95,7 @@ def heal(
         result = heal_views(
             before, removed, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run
         )
+    result = replace(result, splats=with_origin(result.splats, posed.origin))
     _write(folder, before, result, dry_run, inputs=() if source.splats is None else (source.splats,))
     if output.json:
         print_json(result.report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from scene_depth.cli.inputs import open_splats
+from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
@@ -21,8 +21,7 @@ from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.input_files import check_input_file
-from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import write_splats
+from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
@@ -167,7 +166,7 @@ def insert(
     inputs = tuple(path for path in (source.splats, added.ply) if path is not None)
     folder = check_writable(output.output)
     check_output(folder / EDITED, inputs=inputs)
-    posed = read_scene(scene)
+    posed = open_scene(scene)
     views = posed_views(posed, source.max_size)
     if picture.painted is not None:
         name, file = picture.painted
@@ -182,6 +181,7 @@ def insert(
         result = edit(before, on_progress)
     named = EditFiles(source.splats, picture.painted, picture.mask, added.ply, added.part, source.max_size)
     result.report.files = named
+    result = replace(result, splats=with_origin(result.splats, posed.origin))
     _write(folder, result, inputs)
     if output.json:
         print_json(result.report)

@@ -10,9 +10,9 @@ import torch
 from scene_depth_heal.inputs import load_views
 from scene_depth_heal.selection import SelectionSource
 
+from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError
-from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import WRITERS, read_splats, splats_beside
+from scene_depth.io.splat_files import WRITERS, read_splats, splat_origin, splats_about_origin, splats_beside
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.page_frame import Axis
@@ -112,19 +112,20 @@ def open_session(
     ):
         if splats is not None:
             raise InputError("splats", f"{splats} beside {source}", "one file of splats, or a scene and its splats")
-        loaded = source if isinstance(source, GaussianSplats) else read_splats(source)
+        loaded = source if isinstance(source, GaussianSplats) else open_splats(source)
         session = EditSession(loaded.to(device), source=source if isinstance(source, Path) else None, undo_bytes=undo_bytes)
     else:
         session = _open_scene(source, splats, max_size, device, undo_bytes)
     if edited is not None:
-        session.replace(read_splats(edited).to(device), edited.name)
+        shown = splats_about_origin(read_splats(edited, double=True), splat_origin(session.splats))
+        session.replace(shown.to(device), edited.name)
     return session
 
 
 def _open_scene(
     source: Path | Scene, splats: str | Path | GaussianSplats | None, max_size: int, device: str, undo_bytes: int
 ) -> EditSession:
-    scene = source if isinstance(source, Scene) else read_scene(source)
+    scene = source if isinstance(source, Scene) else open_scene(source)
     folder = source if isinstance(source, Path) else scene.source
     path: Path | None = None
     if isinstance(splats, GaussianSplats):
@@ -135,7 +136,7 @@ def _open_scene(
             found = "none beside the photos" if path is None else "no such file"
             accepted = f"--splats FILE; `scene-depth fit {folder} --output OUT` makes one"
             raise InputError("splats", found, accepted, file=path or folder)
-        loaded = read_splats(path)
+        loaded = open_splats(path, scene=scene)
     masked = any(view.load_mask is not None for view in scene.views)
     views = load_views(scene, max_size, SelectionSource() if masked else None)
     return EditSession(loaded.to(device), views, source=path, undo_bytes=undo_bytes)

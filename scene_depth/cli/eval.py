@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scene_depth.cli.inputs import open_splats
+from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
@@ -22,7 +22,6 @@ from scene_depth.evaluation.depth_tables import describe_report, report_tables, 
 from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
 from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.json_reports import JsonReport
-from scene_depth.io.scenes import read_scene
 from scene_depth.options import with_options
 
 JOURNAL, REPORT, HEALED = "rows.jsonl", "report.json", "healed.ply"
@@ -185,9 +184,9 @@ class SceneEvaluation:
         path = self.result / HEALED if self.result.is_dir() else self.result
         if self.output is not None:
             check_output(self.output, inputs=(path,))
-        truth = read_scene(self.reference)
-        before = None if self.before is None else open_splats(self.before)
-        scores = evaluate_scene(open_splats(path), truth, self.masks, max_size=self.max_size, before=before)
+        truth = open_scene(self.reference)
+        before = None if self.before is None else open_splats(self.before, scene=truth)
+        scores = evaluate_scene(open_splats(path, scene=truth), truth, self.masks, max_size=self.max_size, before=before)
         report = SceneReport(str(path), mean_scores(scores), scores)
         if self.output is not None:
             report.save(self.output)

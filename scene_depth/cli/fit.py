@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from scene_depth.cli.inputs import open_splats
+from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import ViewScore, score_views
@@ -25,8 +25,7 @@ from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.fitting.frozen import join_frozen
 from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
-from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import write_splats
+from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
@@ -106,9 +105,11 @@ def fit(
         rates: How far a step goes.
     """
     folder = check_writable(output)
-    everything = read_scene(scene)
+    everything = open_scene(scene)
     train, test = everything.split(sources.test_every) if sources.test_every > 0 else (everything, None)
-    initial, frozen = (None if path is None else open_splats(path) for path in (sources.initial, sources.frozen))
+    initial, frozen = (
+        None if path is None else open_splats(path, scene=everything) for path in (sources.initial, sources.frozen)
+    )
     with watch_progress("fit") as on_progress:
         result = fit_splats(
             train,
@@ -121,6 +122,7 @@ def fit(
             device=device,
         )
     inputs = tuple(path for path in (sources.initial, sources.frozen) if path is not None)
+    result = replace(result, splats=with_origin(result.splats, everything.origin))
     result = _kept(result, folder, inputs, test, frozen)
     if json:
         print(result.report.as_json())

@@ -15,7 +15,7 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import SH_COUNT, SplatRepair, SplatReport, check_keep, lint_file, repair_splats
 from scene_depth.io.atomic import check_output
 from scene_depth.io.scenes import read_scene
-from scene_depth.io.splat_files import lost_in, splat_format, write_splats
+from scene_depth.io.splat_files import lost_in, read_splats, splat_format, splat_origin, write_splats
 from scene_depth.splats import GaussianSplats
 
 
@@ -52,7 +52,7 @@ class Inspect:
         if self.fix is not None:
             splat_format(self.fix)
             check_output(self.fix, inputs=(self.file,))
-        cameras = None if self.cameras is None else _cameras(self.cameras)
+        cameras = None if self.cameras is None else _cameras(self.cameras, self.file)
         splats, report = lint_file(self.file, cameras=cameras)
         fixed = None if self.fix is None else self._repair(self.fix, splats, report, cameras)
         if self.json:
@@ -77,9 +77,9 @@ def inspect(arguments: Annotated[Inspect, tyro.conf.arg(name="")]) -> None:
     arguments.run()
 
 
-def _cameras(path: Path) -> Cameras:
-    """All cameras of a scene, with the pictures scaled to one size, which changes no view."""
-    scene = read_scene(path)
+def _cameras(path: Path, splats: Path) -> Cameras:
+    """All cameras of a scene about the origin of the splats, with the pictures scaled to one size, which changes no view."""
+    scene = read_scene(path).about_origin(splat_origin(read_splats(splats)))
     width, height = scene.views[0].camera.width, scene.views[0].camera.height
     return concatenate_cameras([view.camera.resized(width, height) for view in scene.views])
 

@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.progress import track
 
 from scene_depth.cameras import Cameras
-from scene_depth.cli.inputs import open_splats
+from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.atomic import atomic_path, check_writable
 from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_image
-from scene_depth.io.scenes import read_scene
 from scene_depth.rendering import Render
 from scene_depth.rendering import render as render_splats
+from scene_depth.scene import Scene
 
 What = Literal["rgb", "depth", "alpha"]
 
@@ -41,16 +41,18 @@ class CameraSource:
     max_size: int | None = None
     """Longer side of the pictures in pixels, at most; by default that of the cameras."""
 
-    def named_cameras(self) -> list[tuple[str, Cameras]]:
-        """Cameras with the names that their files get.
+    def named_cameras(self) -> tuple[list[tuple[str, Cameras]], Scene | None]:
+        """Cameras with the names that their files get, and the scene that they are from, if they are from one.
 
         Raises:
             InputError: If there is not one source, or the size is none.
         """
         if self.max_size is not None and self.max_size < 1:
             raise InputError("max_size", self.max_size, "1 or more")
+        scene: Scene | None = None
         if self.cameras is not None and self.path is None:
-            found = [(re.sub(r"\.[^./]*$", "", view.name), view.camera) for view in read_scene(self.cameras).views]
+            scene = open_scene(self.cameras)
+            found = [(re.sub(r"\.[^./]*$", "", view.name), view.camera) for view in scene.views]
             if len({name for name, _ in found}) < len(found):  # a.jpg and a.png
                 found = [(f"{name}-{number:04d}", camera) for number, (name, camera) in enumerate(found)]
         elif self.path is not None and self.cameras is None:
@@ -58,7 +60,7 @@ class CameraSource:
             found = [(f"{number:05d}", along[number]) for number in range(len(along))]
         else:
             raise InputError("cameras, path", "both" if self.cameras else "neither", "one of --cameras SCENE and --path FILE")
-        return [(name, fitted_camera(camera, self.max_size) if self.max_size else camera) for name, camera in found]
+        return [(name, fitted_camera(camera, self.max_size) if self.max_size else camera) for name, camera in found], scene
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,9 @@ def render(
         source: Where to look from.
         pictures: What to draw and write.
     """
-    named = source.named_cameras()
+    named, scene = source.named_cameras()
     folder = check_writable(output)
-    loaded = open_splats(splats).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    loaded = open_splats(splats, scene=scene).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     behind, console = torch.tensor(pictures.background), Console(stderr=True)
     draw = partial(render_splats, background=behind, median_depth=pictures.median_depth, depth_alpha_threshold=pictures.min_alpha)
     with torch.no_grad():

@@ -122,6 +122,7 @@ def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True
     Raises:
         InputError: If the folder is not empty or cannot be written, or if a name climbs out of it.
     """
+    scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
     cameras, camera_ids = _distinct_cameras(scene.views)
     images, points = _with_observations(scene, names, camera_ids)

@@ -12,7 +12,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.ply_header import PlyElement, header_text, read_ply_header, read_rows
 from scene_depth.io.scene_notes import note
-from scene_depth.scene import PointCloud
+from scene_depth.scene import COARSE_SHARE, PointCloud
 
 COLORS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 GREY = 128
@@ -54,12 +54,16 @@ def read_point_ply(path: str | os.PathLike[str]) -> PointCloud:
 
 
 def write_point_ply(path: str | os.PathLike[str], points: PointCloud, *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> None:
-    """Writes points as binary little-endian .ply: x y z as float32, red green blue as bytes.
+    """Writes points as binary little-endian .ply: x y z as float32, or as doubles where float32 is too coarse for the size of
+    the cloud, red green blue as bytes.
 
     Raises:
         InputError: If the file cannot be written.
     """
-    properties = (("x", "f4"), ("y", "f4"), ("z", "f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1"))
+    extent = float(np.ptp(np.quantile(points.xyz, [0.05, 0.95], axis=0), axis=0).max()) if len(points) else 0.0
+    farthest = np.float32(np.abs(points.xyz).max(initial=0))
+    code = "f8" if np.spacing(farthest) > COARSE_SHARE * extent > 0 else "f4"
+    properties = (("x", code), ("y", code), ("z", code), ("red", "u1"), ("green", "u1"), ("blue", "u1"))
     element = PlyElement("vertex", len(points), properties)
     rows = np.empty(len(points), element.dtype("<"))
     for (name, _), column in zip(properties, [*points.xyz.T, *points.rgb.T], strict=True):

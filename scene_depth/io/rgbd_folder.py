@@ -141,6 +141,7 @@ def write_rgbd_folder(path: str | PathLike[str], scene: Scene, *, depth_format: 
     format_name = depth_format or ("millimeters" if scene.metric else "npy")
     if format_name not in DEPTH_FORMATS:
         raise InputError("depth format", format_name, ", ".join(DEPTH_FORMATS), file=path)
+    scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
     stems = [name.with_suffix("") for name in names]
     check_distinct(stems, file=path)

@@ -97,6 +97,7 @@ def write_saved_scene(path: str | PathLike[str], scene: Scene, *, reference_imag
     """
     if reference_images not in REFERENCES:
         raise InputError("reference_images", reference_images, ", ".join(map(str, REFERENCES)))
+    scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
     target = Path(path).absolute()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from scene_depth.splats import GaussianSplats
 COMPRESSED = ".compressed.ply"
 WRITERS = {".ply": write_ply, COMPRESSED: write_compressed_ply, ".spz": write_spz, ".splat": write_splat}
 ACCEPTED = ", ".join(WRITERS)
+ORIGIN = re.compile(r"origin ([-+.\deE]+) ([-+.\deE]+) ([-+.\deE]+)")
 ENOUGH = 100  # splats from which a range of values says how they were stored
 LARGEST_LOGIT = 9.21  # of 0.9999
 
@@ -81,6 +83,30 @@ def _with_usable_opacities(splats: GaussianSplats, path: str | os.PathLike[str])
         bounded = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
         return replace(splats, logit_opacities=torch.where(torch.isinf(logits), bounded, logits))
     return splats
+
+
+def splat_origin(splats: GaussianSplats) -> tuple[float, float, float]:
+    """Point of the scene's files that is the zero of the splats, as a comment says; the zero of the files without one."""
+    found = (ORIGIN.fullmatch(line.strip()) for line in splats.comments)
+    match = next((match for match in found if match is not None), None)
+    return (0.0, 0.0, 0.0) if match is None else (float(match[1]), float(match[2]), float(match[3]))
+
+
+def with_origin(splats: GaussianSplats, origin: tuple[float, float, float]) -> GaussianSplats:
+    """The splats with the comment that their zero is a point of the scene's files; without it for the zero of the files."""
+    others = tuple(line for line in splats.comments if not ORIGIN.fullmatch(line.strip()))
+    said = (f"origin {origin[0]!r} {origin[1]!r} {origin[2]!r}",) if any(origin) else ()
+    return replace(splats, comments=(*said, *others))
+
+
+def splats_about_origin(splats: GaussianSplats, origin: tuple[float, float, float]) -> GaussianSplats:
+    """The splats in float32 with their zero at a point of the scene's files, which a comment says unless it is their zero.
+
+    Where nothing moves, centres keep their bits. Centres that are float64 are moved before they are rounded.
+    """
+    shift = np.array(splat_origin(splats)) - np.array(origin)
+    means = splats.means.double() + torch.from_numpy(shift).to(splats.device) if shift.any() else splats.means
+    return with_origin(replace(splats, means=means.float()), origin)
 
 
 def splats_beside(scene: str | os.PathLike[str] | None) -> Path | None:
@@ -148,6 +174,8 @@ def lost_in(kind: str, splats: GaussianSplats) -> list[str]:
         lost.append(f"{kind} has no place for the extra properties {', '.join(splats.extra)}")
     if kind == ".splat" and splats.sh_degree and bool(splats.sh[:, 1:].any()):
         lost.append(f"{kind} holds base colours only: spherical harmonics of degree 1 to {splats.sh_degree} are dropped")
+    if kind in (".spz", ".splat") and any(splat_origin(splats)):
+        lost.append(f"{kind} cannot say that the zero of the splats is the point {splat_origin(splats)} of their scene's files")
     if kind == ".splat" and splats.antialiased:
         lost.append(f"{kind} cannot say that the splats were trained for the antialiased renderer")
     if len(splats) and bool(torch.isfinite(splats.means).all()):

@@ -54,6 +54,7 @@ def write_transforms(
                 else f"all views or none; {what}{'s' if what == 'mask' else ''}=False leaves them out"
             )
             raise InputError(f"views with a {what}", f"{count} of {len(scene)}", option, file=path)
+    scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
     masks, depth = masks and scene.views[0].load_mask is not None, depth and scene.views[0].load_depth is not None
     stems = [name.with_suffix("") for name in names] if masks or depth else []
