@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from scene_depth.cli.inputs import open_splats
+from scene_depth.cli.inputs import open_splats, read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import without_strays
 from scene_depth.io.atomic import check_output
-from scene_depth.io.scenes import detect_format, read_scene, write_scene
+from scene_depth.io.scenes import detect_format, write_scene
 from scene_depth.io.splat_files import lost_in, splat_format, write_splats
 from scene_depth.splat_transforms import euler_rotation, similarity_matrix, transform_splats
 
@@ -83,7 +83,7 @@ class Convert:
             raise InputError(", ".join(given), "given for a scene", "files of splats: scenes keep their frame and unit")
         if self.to is None:
             raise InputError("to", "nothing", "--to colmap, transforms, rgbd or scene, for the written scene", file=self.source)
-        scene = read_scene(self.source)
+        scene = read_found(self.source)
         write_scene(self.output, scene, format=self.to)
         points = 0 if scene.points is None else len(scene.points)
         return {

@@ -6,15 +6,21 @@ from pathlib import Path
 
 from scene_depth.evaluation.splat_lint import find_errors
 from scene_depth.io.scene_notes import note
-from scene_depth.io.scenes import read_scene
+from scene_depth.io.scenes import detect_format, read_scene
 from scene_depth.io.splat_files import read_splats, splats_about_origin
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
 
+def read_found(path: Path) -> Scene:
+    """Reads a scene with the photos that there are; which are missing is said, and an error if that is all of them."""
+    leaves_out = path.exists() and detect_format(path).name in ("colmap", "transforms")
+    return read_scene(path, **({"skip_missing": True} if leaves_out else {}))
+
+
 def open_scene(path: Path) -> Scene:
-    """Reads a scene to work on: about a point near its cameras where its coordinates are too large for float32."""
-    read = read_scene(path)
+    """``read_found`` to work on: about a point near the cameras where coordinates are too large for float32."""
+    read = read_found(path)
     scene = read.about_origin()
     if scene is not read:
         place = ", ".join(f"{value:g}" if abs(value) < 1e5 else f"{value:.0f}" for value in scene.origin)

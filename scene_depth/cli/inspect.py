@@ -10,11 +10,11 @@ from typing import Annotated
 import tyro
 
 from scene_depth.cameras import Cameras, concatenate_cameras
+from scene_depth.cli.inputs import read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import SH_COUNT, SplatRepair, SplatReport, check_keep, lint_file, repair_splats
 from scene_depth.io.atomic import check_output
-from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import lost_in, read_splats, splat_format, splat_origin, write_splats
 from scene_depth.splats import GaussianSplats
 
@@ -79,7 +79,7 @@ def inspect(arguments: Annotated[Inspect, tyro.conf.arg(name="")]) -> None:
 
 def _cameras(path: Path, splats: Path) -> Cameras:
     """All cameras of a scene about the origin of the splats, with the pictures scaled to one size, which changes no view."""
-    scene = read_scene(path).about_origin(splat_origin(read_splats(splats)))
+    scene = read_found(path).about_origin(splat_origin(read_splats(splats)))
     width, height = scene.views[0].camera.width, scene.views[0].camera.height
     return concatenate_cameras([view.camera.resized(width, height) for view in scene.views])
 

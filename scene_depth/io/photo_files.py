@@ -17,7 +17,7 @@ MISSING = "no such photo"
 def missing_photo(path: Path) -> InputError:
     """The error of a photo that is not there."""
     found = "No such file or directory, with no other ending either"
-    return InputError("path", found, "an image file that can be read; skip_missing leaves such views out", file=path)
+    return InputError("path", found, "an image file that can be read (skip_missing of a reader leaves views out)", file=path)
 
 
 class PhotoFinder:

@@ -351,6 +351,20 @@ def test_commands_say_how_many_photos_are_used(tmp_path: Path, capsys: pytest.Ca
     assert "2 of 2 photos used" in capsys.readouterr().err
 
 
+def test_commands_leave_out_photos_that_are_missing_and_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    colmap(tmp_path / "in" / "sparse" / "0", ["a.png", "b.png", "c.png"])
+    for name in ("a.png", "c.png"):
+        photo(tmp_path / "in" / "images" / name)
+    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "transforms"]) == 0
+    assert "2 of 3 photos used; 1 left out: no such photo (b.png)" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"b\.png: path: found No such file"):
+        read_colmap(tmp_path / "in")
+    for name in ("a.png", "c.png"):
+        (tmp_path / "in" / "images" / name).unlink()
+    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "none"), "--to", "transforms"]) == 2
+    assert "frames: found none; 3 left out: no such photo (a.png, b.png, c.png)" in capsys.readouterr().err
+
+
 def test_notes_are_one_line_without_escapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rgbd(tmp_path / "in", ["1.jpg", "2\x1b[31m.jpg"], ["1.png"], ["1.txt"])
     assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "transforms"]) == 0
