@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from scene_depth_heal.regions import Box, read_region, write_region
+from scene_depth_heal.selection import Box, read_region, write_region
 from scene_depth_viewer.camera_path import read_path
 from scene_samples import sample_scene, smooth_image
 from splat_samples import random_splats

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zstandard
 from PIL import Image
-from scene_depth_heal.regions import read_region
+from scene_depth_heal.selection import read_region
 
 from scene_depth.cli.app import main
 from scene_depth.depth.solver.gate import load_gate
