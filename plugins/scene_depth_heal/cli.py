@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,21 +14,23 @@ from rich.console import Console
 from rich.table import Table
 
 from scene_depth.cli.inputs import open_scene
-from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, save_snapshots, watch_progress
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.color.registry import load_image_inpainter
-from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.options import with_options
+from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.hole import picture_of
-from scene_depth_heal.inputs import DepthSource, SceneSource, load_views
+from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, load_views
 from scene_depth_heal.selection import SelectionSource, select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 HEALED, REPORT, PICTURES = "healed.ply", "report.json", "views"
 PICTURES_KEPT = 8
+NAMES = (HEALED, REPORT, PICTURES, SPLATS)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Output:
     """Folder for the results; made if missing."""
     dry_run: bool = False
     """Stop after the report of what is unseen; nothing is invented."""
+    overwrite: bool = False
+    """Replace files in the output folder that something else wrote; never those that are read."""
+    save_every: float = 2.0
+    """Minutes between two copies of the work so far, in OUTPUT/unfinished; 0 saves at the end alone."""
     json: bool = False
     """Print the report as JSON to standard output."""
 
@@ -83,30 +90,40 @@ def heal(
         inpainters: What invents depth and colour.
         config: Parameters of the workflow.
     """
-    folder = check_writable(output.output)
+    painted = dict(inpainters.painted)
+    inputs = (source.splats, selection.masks, selection.indices, selection.box, selection.sphere, *painted.values())
+    folder = claim_folder(output.output, "heal", NAMES, scenes=(scene,), inputs=inputs, overwrite=output.overwrite)
     depth_inpainter, image_inpainter = inpainters.depth_inpainter(), inpainters.image_inpainter()
     posed = open_scene(scene)
-    views = load_views(posed, source.max_size, selection, dict(inpainters.painted))
+    views = load_views(posed, source.max_size, selection, painted)
     if inpainters.painted and not config.references:
         config = replace(config, references=tuple(name for name, _ in inpainters.painted))
-    before, dry_run = source.trained_splats(posed, folder, config.seed), output.dry_run
-    with watch_progress() as on_progress:
-        removed = select(before, views, selection)
-        result = heal_views(
-            before, removed, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run
-        )
-    result = replace(result, splats=with_origin(result.splats, posed.origin))
-    _write(folder, before, result, dry_run, inputs=() if source.splats is None else (source.splats,))
+    dry_run = output.dry_run
+    with folder.stage() as stage:
+        before = source.trained_splats(posed, stage.path, config.seed)
+        with watch_progress() as on_progress:
+            removed = select(before, views, selection)
+            watched = save_snapshots(on_progress, partial(_save, folder.unfinished / HEALED, posed), output.save_every)
+            result = heal_views(
+                before, removed, views, depth_inpainter, image_inpainter, config, on_progress=watched, dry_run=dry_run
+            )
+        result = replace(result, splats=with_origin(result.splats, posed.origin))
+        _write(stage.path, before, result, dry_run)
+        stage.finished, place = result.report.finished, folder.place(result.report.finished)
     if output.json:
         print_json(result.report)
     else:
-        _print(result, folder, dry_run)
+        _print(result, place, dry_run)
     end_if_stopped(result.report)
 
 
-def _write(folder: Path, before: GaussianSplats, result: HealResult, dry_run: bool, inputs: tuple[Path, ...]) -> None:
+def _save(path: Path, scene: Scene, splats: GaussianSplats) -> None:
+    write_splats(path, with_origin(splats.to("cpu"), scene.origin))
+
+
+def _write(folder: Path, before: GaussianSplats, result: HealResult, dry_run: bool) -> None:
     if not dry_run:
-        write_splats(folder / HEALED, result.splats.to("cpu"), inputs=inputs)
+        write_splats(folder / HEALED, result.splats.to("cpu"))
     result.report.save(folder / REPORT)
     for state in sorted(result.states, key=lambda state: -state.unseen_share)[:PICTURES_KEPT]:
         pictures = [picture_of(before, state.camera), state.marked()]

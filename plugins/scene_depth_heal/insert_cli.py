@@ -14,19 +14,19 @@ import tyro
 from rich.console import Console
 
 from scene_depth.cli.inputs import open_scene, open_splats
-from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, save_snapshots, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera
-from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.input_files import check_input_file
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
 from scene_depth_heal.edit import EditConfig, EditFiles, EditResult
-from scene_depth_heal.inputs import DepthSource, SceneSource, check_finite, posed_views, view_named
+from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, check_finite, posed_views, view_named
 from scene_depth_heal.painted import PaintedFiles, Upright, insert_painted, read_depth_image, read_painted
 from scene_depth_heal.placement import Place, Placement, insert_splats, scene_up
 from scene_depth_heal.selection import parse_region
@@ -34,6 +34,7 @@ from scene_depth_heal.texture import retexture as retexture_surface
 
 EDITED, REPORT, PICTURES = "edited.ply", "report.json", "views"
 PICTURES_KEPT = 6
+NAMES = (EDITED, REPORT, PICTURES, SPLATS)
 Edit = Callable[[GaussianSplats, OnProgress], EditResult]
 
 
@@ -43,6 +44,10 @@ class Output:
 
     output: Path
     """Folder for the results; made if missing."""
+    overwrite: bool = False
+    """Replace files in the output folder that something else wrote; never those that are read."""
+    save_every: float = 2.0
+    """Minutes between two copies of the work so far, in OUTPUT/unfinished; 0 saves at the end alone."""
     json: bool = False
     """Print the report as JSON to standard output."""
 
@@ -164,8 +169,9 @@ def insert(
     """
     _check_options(picture, shape, added)
     inputs = tuple(path for path in (source.splats, added.ply) if path is not None)
-    folder = check_writable(output.output)
-    check_output(folder / EDITED, inputs=inputs)
+    painted = () if picture.painted is None else (picture.painted[1],)
+    read = (*inputs, *painted, picture.mask, shape.depth_image, added.transform)
+    folder = claim_folder(output.output, "insert", NAMES, scenes=(scene,), inputs=read, overwrite=output.overwrite)
     posed = open_scene(scene)
     views = posed_views(posed, source.max_size)
     if picture.painted is not None:
@@ -176,17 +182,24 @@ def insert(
         edit = _painted_edit(files, views, shape, picture.retexture, config)
     else:
         edit = _ply_edit(added.placement(posed, source.max_size), views, added.read())
-    before = source.trained_splats(posed, folder, config.seed)
-    with watch_progress() as on_progress:
-        result = edit(before, on_progress)
-    named = EditFiles(source.splats, picture.painted, picture.mask, added.ply, added.part, source.max_size)
-    result.report.files = named
-    result = replace(result, splats=with_origin(result.splats, posed.origin))
-    _write(folder, result, inputs)
+
+    def save(path: Path, splats: GaussianSplats) -> None:
+        write_splats(path, with_origin(splats.to("cpu"), posed.origin))
+
+    with folder.stage() as stage:
+        before = source.trained_splats(posed, stage.path, config.seed)
+        with watch_progress() as on_progress:
+            watched = save_snapshots(on_progress, lambda splats: save(folder.unfinished / EDITED, splats), output.save_every)
+            result = edit(before, watched)
+        named = EditFiles(source.splats, picture.painted, picture.mask, added.ply, added.part, source.max_size)
+        result.report.files = named
+        result = replace(result, splats=with_origin(result.splats, posed.origin))
+        _write(stage.path, result)
+        stage.finished, place = result.report.finished, folder.place(result.report.finished)
     if output.json:
         print_json(result.report)
     else:
-        _print(result, folder)
+        _print(result, place)
     end_if_stopped(result.report)
 
 
@@ -228,8 +241,8 @@ def _ply_edit(placement: Placement, views: list[View], added: GaussianSplats) ->
     return lambda splats, on_progress: insert_splats(splats, views, added, placement, on_progress=on_progress)
 
 
-def _write(folder: Path, result: EditResult, inputs: tuple[Path, ...]) -> None:
-    write_splats(folder / EDITED, result.splats.to("cpu"), inputs=inputs)
+def _write(folder: Path, result: EditResult) -> None:
+    write_splats(folder / EDITED, result.splats.to("cpu"))
     result.report.save(folder / REPORT)
     for view in result.telling_views()[:PICTURES_KEPT]:
         name = re.sub(r"[^\w.-]+", "_", Path(view.name).stem)

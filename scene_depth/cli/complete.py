@@ -19,11 +19,12 @@ from scene_depth.depth.completion import (
 )
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files, find_scan_files
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import check_writable
 from scene_depth.io.depth_units import describe_unit
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.options import with_options
 
 NO_PICTURE = "-"
+NAMES = ("depth", "measured", "preview", "uncertainty", "points", "frames", REPORT)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Complete:
     """Parameters of the inpainter as KEY=VALUE, such as weights=FOLDER num_inference_steps=20 for depthlab."""
     fresh: bool = False
     """Compute everything anew, also what the output folder already holds."""
+    overwrite: bool = False
+    """Replace files in the output folder that something else wrote; never those that are read."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -69,7 +72,9 @@ class Complete:
         else:
             prior_files = None
         frames = self._find_frames(prior_files)
-        check_writable(self.output)
+        read = (self.rgb, self.depth, self.mask, self.calibration, prior_files)
+        inputs = [path for path in read if path is not None and str(path) != NO_PICTURE]
+        claim_folder(self.output, "complete", NAMES, inputs=inputs, overwrite=self.overwrite)
         rank, _ = process_share()  # before models are loaded, each process on its device
         completer = make_completer(settings, frames)
         with watch_progress() as on_progress:

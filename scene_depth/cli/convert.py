@@ -12,7 +12,7 @@ from scene_depth.cli.inputs import open_splats, read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import without_strays
-from scene_depth.io.atomic import check_output
+from scene_depth.io.output_folder import check_new_file
 from scene_depth.io.scenes import detect_format, write_scene
 from scene_depth.io.splat_files import lost_in, splat_format, write_splats
 from scene_depth.splat_transforms import euler_rotation, similarity_matrix, transform_splats
@@ -57,6 +57,8 @@ class Convert:
     """Format of the written scene."""
     changes: Annotated[SplatChanges, tyro.conf.arg(name="for splats")] = SplatChanges()
     """Only for files of splats: scenes keep their frame and unit."""
+    overwrite: bool = False
+    """Replace a file of splats that is there already; the source never."""
     json: bool = False
     """Print what was done as JSON."""
 
@@ -109,7 +111,7 @@ class Convert:
         if given and kind != ".spz":
             accepted = "a written .spz file: no other format has this choice"
             raise InputError(", ".join(given), f"given for a {kind} file", accepted, file=output)
-        check_output(output, inputs=(source,))
+        check_new_file(output, inputs=(source,), overwrite=self.overwrite)
         splats = open_splats(source, axes=changes.input_axes, double=True)
         if len(splats) == 0:
             raise InputError("splats", "none", "one or more", file=source)

@@ -20,8 +20,8 @@ from scene_depth.evaluation.depth_report import DepthReport, report_of
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
 from scene_depth.evaluation.depth_tables import describe_report, report_tables, text_table
 from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
-from scene_depth.io.atomic import check_output, check_writable
 from scene_depth.io.json_reports import JsonReport
+from scene_depth.io.output_folder import check_new_file, claim_folder
 from scene_depth.options import with_options
 
 JOURNAL, REPORT, HEALED = "rows.jsonl", "report.json", "healed.ply"
@@ -99,6 +99,8 @@ class Depth:
     """Folder for report.json, and for the rows from which an interrupted or repeated run goes on."""
     fresh: bool = False
     """Compute everything anew, also what --output already holds."""
+    overwrite: bool = False
+    """Replace files in the output folder that something else wrote; never those that are read."""
     json: bool = False
     """Print the report as JSON instead of tables."""
 
@@ -109,7 +111,10 @@ class Depth:
         settings = replace(self.settings, inpainters=tuple(dict.fromkeys(names)), masks=masks)
         settings.check()
         sources = self.chosen.find(self.data)
-        journal = None if self.output is None else check_writable(self.output) / JOURNAL
+        journal = None
+        if self.output is not None:
+            names = (REPORT, JOURNAL)
+            journal = claim_folder(self.output, "eval depth", names, scenes=(self.data,), overwrite=self.overwrite).path / JOURNAL
         if journal is not None and self.fresh:
             journal.unlink(missing_ok=True)
         counts = len(sources), len(settings.all_masks), len(settings.inpainters)
@@ -176,6 +181,8 @@ class SceneEvaluation:
     """Longer side of the pictures that are compared, in pixels."""
     output: Path | None = None
     """JSON file for the measures."""
+    overwrite: bool = False
+    """Replace a file of measures that is there already."""
     json: bool = False
     """Print the measures as JSON to standard output."""
 
@@ -183,7 +190,7 @@ class SceneEvaluation:
         """Measures and prints."""
         path = self.result / HEALED if self.result.is_dir() else self.result
         if self.output is not None:
-            check_output(self.output, inputs=(path,))
+            check_new_file(self.output, inputs=(path,), overwrite=self.overwrite)
         truth = open_scene(self.reference)
         before = None if self.before is None else open_splats(self.before, scene=truth)
         scores = evaluate_scene(open_splats(path, scene=truth), truth, self.masks, max_size=self.max_size, before=before)

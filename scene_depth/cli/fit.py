@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,13 +24,14 @@ from scene_depth.fitting.density import MCMC, Default, Guided
 from scene_depth.fitting.fit import FitResult
 from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.fitting.frozen import join_frozen
-from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
 SPLATS, REPORT, CHECKPOINT, TEST_RENDERS = "splats.ply", "report.json", "checkpoint.pt", "test"
+NAMES = (SPLATS, REPORT, CHECKPOINT, TEST_RENDERS)
 RENDERS_KEPT = 4
 
 
@@ -79,6 +81,8 @@ def fit(
     scene: tyro.conf.Positional[Path],
     output: Path,
     resume: bool = False,
+    overwrite: bool = False,
+    save_every: float = 2.0,
     json: bool = False,
     seed: int = 0,
     device: str | None = None,
@@ -90,12 +94,15 @@ def fit(
     """Fit Gaussian splats to posed photos.
 
     Writes splats.ply, report.json, checkpoint.pt and a few test views (photo beside render) into the output folder.
-    Ctrl-C ends the fit and keeps what was done; the same command with --resume goes on from there.
+    Ctrl-C ends the fit and keeps what was done, in OUTPUT/unfinished if a finished result stands in OUTPUT; the same command
+    with --resume goes on from there, also after a crash.
 
     Args:
         scene: COLMAP folder, transforms.json, RGB-D folder or saved scene.
         output: Folder for the results; made if missing.
         resume: Go on from checkpoint.pt in the output folder.
+        overwrite: Replace files in the output folder that something else wrote; never those that are read.
+        save_every: Minutes between two checkpoints while the fit runs; 0 saves at its end alone.
         json: Print the report as JSON to standard output.
         seed: Of all randomness.
         device: "cpu" or "cuda"; by default CUDA if it is there.
@@ -104,7 +111,8 @@ def fit(
         density: How the number of splats changes.
         rates: How far a step goes.
     """
-    folder = check_writable(output)
+    inputs = tuple(path for path in (sources.initial, sources.frozen) if path is not None)
+    folder = claim_folder(output, "fit", NAMES, scenes=(scene,), inputs=inputs, overwrite=overwrite)
     everything = open_scene(scene)
     train, test = everything.split(sources.test_every) if sources.test_every > 0 else (everything, None)
     initial, frozen = (
@@ -117,29 +125,29 @@ def fit(
             config=replace(config, density=density.strategy(), rates=rates),
             frozen=frozen,
             on_progress=on_progress,
-            resume=load_state(folder / CHECKPOINT) if resume else None,
+            resume=load_state(folder.find(CHECKPOINT)) if resume else None,
             seed=seed,
             device=device,
+            on_state=partial(save_state, folder.unfinished / CHECKPOINT) if save_every > 0 else None,
+            state_seconds=60 * save_every,
         )
-    inputs = tuple(path for path in (sources.initial, sources.frozen) if path is not None)
     result = replace(result, splats=with_origin(result.splats, everything.origin))
-    result = _kept(result, folder, inputs, test, frozen)
+    place = folder.place(result.report.finished)
+    with folder.stage() as stage:
+        stage.finished = result.report.finished
+        result = _kept(result, stage.path, test, frozen)
     if json:
         print(result.report.as_json())
     else:
-        _tell(result, folder)
+        _tell(result, place)
     end_if_stopped(result.report)
 
 
-def _kept(
-    result: FitResult, folder: Path, sources: tuple[Path, ...], test: Scene | None, frozen: GaussianSplats | None
-) -> FitResult:
+def _kept(result: FitResult, folder: Path, test: Scene | None, frozen: GaussianSplats | None) -> FitResult:
     """Writes the results, the splats first, and adds the measures on test views to the report."""
-    write_splats(folder / SPLATS, result.splats, inputs=sources)
+    write_splats(folder / SPLATS, result.splats)
     if result.state is not None:
         save_state(folder / CHECKPOINT, result.state)
-    else:
-        (folder / CHECKPOINT).unlink(missing_ok=True)  # it would be that of an earlier fit
     if test is not None:
         config = result.report.config
         scores = score_views(join_frozen(frozen, result.splats), test, max_size=config["max_size"], mask_use=config["mask_use"])

@@ -14,7 +14,7 @@ from scene_depth.cli.inputs import read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import SH_COUNT, SplatRepair, SplatReport, check_keep, lint_file, repair_splats
-from scene_depth.io.atomic import check_output
+from scene_depth.io.output_folder import check_new_file
 from scene_depth.io.splat_files import lost_in, read_splats, splat_format, splat_origin, write_splats
 from scene_depth.splats import GaussianSplats
 
@@ -41,6 +41,8 @@ class Inspect:
     """Scene (COLMAP, transforms.json, ...) that the splats were trained on, to find fog before its cameras."""
     keep: tuple[str, ...] = ()
     """Names of findings that --fix leaves alone."""
+    overwrite: bool = False
+    """Let --fix replace a file that is there already; the inspected one never."""
     json: bool = False
     """Print the report as JSON."""
     strict: bool = False
@@ -51,7 +53,7 @@ class Inspect:
         check_keep(self.keep)
         if self.fix is not None:
             splat_format(self.fix)
-            check_output(self.fix, inputs=(self.file,))
+            check_new_file(self.fix, inputs=(self.file,), overwrite=self.overwrite)
         cameras = None if self.cameras is None else _cameras(self.cameras, self.file)
         splats, report = lint_file(self.file, cameras=cameras)
         fixed = None if self.fix is None else self._repair(self.fix, splats, report, cameras)

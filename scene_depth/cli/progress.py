@@ -10,6 +10,7 @@ import dataclasses
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -53,6 +54,21 @@ def watch_progress(description: str = "") -> Iterator[OnProgress]:
             return not stopped()
 
         yield on_progress
+
+
+def save_snapshots(on_progress: OnProgress, save: Callable[[Any], object], minutes: float) -> OnProgress:
+    """An ``on_progress`` that also saves the result as it stands, every so many minutes; 0 saves nothing."""
+    last = time.monotonic()
+
+    def step(now: Progress) -> bool | None:
+        nonlocal last
+        go_on = on_progress(now)
+        if minutes > 0 and now.snapshot is not None and time.monotonic() - last >= 60 * minutes:
+            save(now.snapshot())
+            last = time.monotonic()
+        return go_on
+
+    return step
 
 
 def describe_progress(now: Progress) -> str:

@@ -19,10 +19,12 @@ from scene_depth.cameras import Cameras
 from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera
-from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.atomic import atomic_path
 from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_image
+from scene_depth.io.output_folder import claim_folder
+from scene_depth.io.scene_output import safe_name
 from scene_depth.rendering import Render
 from scene_depth.rendering import render as render_splats
 from scene_depth.scene import Scene
@@ -52,8 +54,9 @@ class CameraSource:
         scene: Scene | None = None
         if self.cameras is not None and self.path is None:
             scene = open_scene(self.cameras)
-            found = [(re.sub(r"\.[^./]*$", "", view.name), view.camera) for view in scene.views]
-            if len({name for name, _ in found}) < len(found):  # a.jpg and a.png
+            names = [str(safe_name(view.name, file=self.cameras)) for view in scene.views]
+            found = [(re.sub(r"\.[^./]*$", "", name), view.camera) for name, view in zip(names, scene.views, strict=True)]
+            if len({name.casefold() for name, _ in found}) < len(found):  # a.jpg and a.png
                 found = [(f"{name}-{number:04d}", camera) for number, (name, camera) in enumerate(found)]
         elif self.path is not None and self.cameras is None:
             along, _ = read_camera_path(self.path)
@@ -86,6 +89,7 @@ class PictureOptions:
 def render(
     splats: tyro.conf.Positional[Path],
     output: Path,
+    overwrite: bool = False,
     device: str | None = None,
     source: Annotated[CameraSource, tyro.conf.arg(name="cameras")] = CameraSource(),
     pictures: Annotated[PictureOptions, tyro.conf.arg(name="pictures")] = PictureOptions(),
@@ -98,20 +102,24 @@ def render(
     Args:
         splats: A .ply, .compressed.ply, .spz or .splat file.
         output: Folder for the pictures; made if missing.
+        overwrite: Replace files in the output folder that something else wrote; never those that are read.
         device: "cpu" or "cuda"; by default CUDA if it is there.
         source: Where to look from.
         pictures: What to draw and write.
     """
     named, scene = source.named_cameras()
-    folder = check_writable(output)
+    inputs = (splats, source.path)
+    folder = claim_folder(
+        output, "render", ("rgb", "depth", "alpha"), scenes=(source.cameras,), inputs=inputs, overwrite=overwrite
+    )
     loaded = open_splats(splats, scene=scene).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     behind, console = torch.tensor(pictures.background), Console(stderr=True)
     draw = partial(render_splats, background=behind, median_depth=pictures.median_depth, depth_alpha_threshold=pictures.min_alpha)
-    with torch.no_grad():
+    with torch.no_grad(), folder.stage() as stage:
         for name, camera in track(named, "rendering", console=console, transient=True, disable=not console.is_terminal):
             image = draw(loaded, camera)
             for part in pictures.what:
-                _write(folder, name, part, image, pictures.depth_format)
+                _write(stage.path, name, part, image, pictures.depth_format)
 
 
 def _write(folder: Path, name: str, part: What, image: Render, depth_format: str) -> None:

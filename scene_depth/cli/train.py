@@ -11,6 +11,7 @@ import tyro
 
 from scene_depth.cli.app import summarize_target
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.training.registry import TRAININGS, find_training, training_config
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 def _describe_trainings() -> str:
     lines = [f"{name}: {summarize_target(target)}" for name, target in TRAININGS.targets().items()]
     return "\n".join(["What to train, by name, module:attribute or file.py:attribute.", *lines])
+
+
+NAMES = ("config.json", "log.jsonl", "checkpoint.pt", "weights", "best", "validation", "report.json", "events")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Train:
     """Values to replace, such as train.steps=2000 data.0.path=/data/kitti; values are JSON or else text."""
     resume: bool = False
     """Go on from checkpoint.pt in the output folder."""
+    overwrite: bool = False
+    """Replace files in the output folder that something else wrote; never those that are read."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -51,6 +57,7 @@ class Train:
         from scene_depth.training.loop import train
 
         training = find_training(self.model)
+        claim_folder(self.output, f"train {self.model}", NAMES, overwrite=self.overwrite)
         saved = self.output / "config.json"
         source = str(saved) if self.config is None and self.resume and saved.is_file() else self.config
         config = training_config(training, source, self.set)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -112,6 +113,8 @@ def fit(
     resume: FitState | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
+    on_state: Callable[[FitState], None] | None = None,
+    state_seconds: float = 120.0,
 ) -> FitResult:
     """Fits splats so that their renders look like the views of a scene.
 
@@ -127,6 +130,8 @@ def fit(
             stopped, bit for bit.
         seed: Of all randomness.
         device: Where to fit; None takes CUDA if it is there.
+        on_state: Called with the state every so often, to save it.
+        state_seconds: Least time between two such calls.
 
     Returns:
         Splats, report and state; of the steps that were done, if it was stopped.
@@ -146,7 +151,11 @@ def fit(
     run = _prepare(scene, initial, settled, frozen, resume, seed, device)
     started, cpu_started = time.perf_counter(), time.process_time()
     seconds, cpu_seconds = (resume.seconds, resume.cpu_seconds) if resume else (0.0, 0.0)
-    whole = True
+    whole, saved = True, started
+
+    def state_now() -> FitState:
+        return run.state(seconds + time.perf_counter() - started, cpu_seconds + time.process_time() - cpu_started)
+
     try:
         while run.step < settled.steps:
             loss = run.forward_backward()
@@ -154,13 +163,14 @@ def fit(
             run.update()
             whole = True
             run.losses.append(loss)
+            if on_state is not None and time.perf_counter() - saved >= state_seconds and run.step < settled.steps:
+                on_state(state_now())
+                saved = time.perf_counter()
             if on_progress is not None and on_progress(run.progress(loss)) is False:
                 break
     except KeyboardInterrupt:
         pass
-    seconds += time.perf_counter() - started
-    cpu_seconds += time.process_time() - cpu_started
-    state = run.state(seconds, cpu_seconds)
+    state = state_now()
     return FitResult(_finished(run.trainable, None), _report(run, state), state if whole else None)
 
 

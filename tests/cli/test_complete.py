@@ -17,6 +17,7 @@ from scene_depth.cli.complete import Complete
 from scene_depth.depth import completion
 from scene_depth.depth.completion_files import FrameFiles, frame_camera
 from scene_depth.errors import InputError
+from scene_depth.io.output_folder import MARK
 
 SHAPE = (24, 32)
 
@@ -55,7 +56,8 @@ def stored(path: Path):
 
 
 def contents(folder: Path):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """Every file but the owner mark."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != MARK)
 
 
 @pytest.mark.parametrize(("format", "factor"), [(None, 1000.0), ("kitti", 256.0), ("tum", 5000.0)])
