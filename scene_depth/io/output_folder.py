@@ -189,7 +189,12 @@ def _check_inputs_stay(folder: Path, names: Sequence[str], sources: Sequence[Pat
         for name in names:
             written = (folder / name).resolve()
             if written == resolved or written in resolved.parents:
-                raise InputError("output folder", f"{name}, which would replace an input", "another folder", file=folder)
+                raise InputError(
+                    "output folder",
+                    f"{name}, which would replace an input",
+                    "another folder; what is read is never overwritten",
+                    file=folder,
+                )
 
 
 def _move_ready(folder: Path) -> None:
