@@ -113,8 +113,10 @@ class Depth:
         sources = self.chosen.find(self.data)
         journal = None
         if self.output is not None:
-            names = (REPORT, JOURNAL)
-            journal = claim_folder(self.output, "eval depth", names, scenes=(self.data,), overwrite=self.overwrite).path / JOURNAL
+            written = (REPORT, JOURNAL)
+            journal = (
+                claim_folder(self.output, "eval depth", written, scenes=(self.data,), overwrite=self.overwrite).path / JOURNAL
+            )
         if journal is not None and self.fresh:
             journal.unlink(missing_ok=True)
         counts = len(sources), len(settings.all_masks), len(settings.inpainters)
