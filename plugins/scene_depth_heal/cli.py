@@ -90,10 +90,10 @@ def heal(
         inpainters: What invents depth and colour.
         config: Parameters of the workflow.
     """
+    depth_inpainter, image_inpainter = inpainters.depth_inpainter(), inpainters.image_inpainter()
     painted = dict(inpainters.painted)
     inputs = (source.splats, selection.masks, selection.indices, selection.box, selection.sphere, *painted.values())
     folder = claim_folder(output.output, "heal", NAMES, scenes=(scene,), inputs=inputs, overwrite=output.overwrite)
-    depth_inpainter, image_inpainter = inpainters.depth_inpainter(), inpainters.image_inpainter()
     posed = open_scene(scene)
     views = load_views(posed, source.max_size, selection, painted)
     if inpainters.painted and not config.references:

@@ -171,6 +171,8 @@ def check_new_file(
 
 def _check_outside(folder: Path, scene: Path) -> None:
     """Refuses an output that is the scene's own folder or one of the parts that its readers know."""
+    if not scene.exists():  # which the reader says better
+        return
     home = (scene if scene.is_dir() else scene.parent).resolve()
     output = folder.resolve()
     if output == home:
@@ -192,7 +194,7 @@ def _check_inputs_stay(folder: Path, names: Sequence[str], sources: Sequence[Pat
                 raise InputError(
                     "output folder",
                     f"{name}, which would replace an input",
-                    "another folder; what is read is never overwritten",
+                    "another folder: an input is never overwritten",
                     file=folder,
                 )
 

@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_what_was_done(scene: Path, tmp_path: Path, monkeypatch: py
         (["--ply", "{points}", "--at", "0", "0.5", "3"], r"points\.ply: element vertex: found a point cloud"),
         (["--ply", "{thing}", "--transform", "{painted}"], "transform: found no JSON"),
         (["--ply", "{thing}", "--transform", "{matrix}"], r"transform: found shape \(3, 3\)"),
-        (["--ply", "{output}", "--at", "0", "0.5", "3"], "found the path of the input"),
+        (["--ply", "{output}", "--at", "0", "0.5", "3"], "would replace an input"),
     ],
 )
 def test_bad_input_is_one_error(scene: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
