@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -137,66 +137,34 @@ class PlacedPart:
     sh_degree_of_file: int
 
 
+def _measure(sentence: str) -> Any:
+    return field(default=None, metadata={"sentence": sentence})
+
+
 @dataclass
 class EditChecks:
-    """Measures of an edit; None where one was not taken.
+    """Measures of an edit, each with the sentence that tells it to a person; None where one was not taken."""
 
-    Attributes:
-        raised_by: By which part of the depth new splats were brought nearer.
-        weight_in_mask_before_fit: Their mean blending weight under the mask, its rim left out, before they were fitted.
-        psnr_in_mask: How well the edited view shows the painted picture, in dB.
-        depth_abs_rel_in_mask: Mean relative difference of its opaque depth from the depth that the splats were made at.
-        opaque_share_of_mask: Share of the mask that shows an opaque surface.
-        hidden_share_of_mask: Share of the mask that does not show the new splats.
-        median_depth_change: Median relative change of the surface's depth, of the view where it is largest.
-        psnr_of_texture_in_other_views: How well the other views show the carried colours, in dB.
-        views_that_show_it: Number of views.
-        changed_beside_it: Largest mean absolute change of colour beside the new splats, of 1, over the views that show them most.
-    """
-
-    raised_by: float | None = None
-    weight_in_mask_before_fit: float | None = None
-    psnr_in_mask: float | None = None
-    depth_abs_rel_in_mask: float | None = None
-    opaque_share_of_mask: float | None = None
-    hidden_share_of_mask: float | None = None
-    median_depth_change: float | None = None
-    psnr_of_texture_in_other_views: float | None = None
-    views_that_show_it: int | None = None
-    changed_beside_it: float | None = None
+    raised_by: float | None = _measure("New splats were brought nearer by {:.1%} of the depth, to show before old ones.")
+    weight_in_mask_before_fit: float | None = _measure("Before they were fitted, they gave {:.0%} of the picture under the mask.")
+    psnr_in_mask: float | None = _measure("The edited view shows the painted picture with a PSNR of {:.1f} dB.")
+    depth_abs_rel_in_mask: float | None = _measure("Its depth there is {:.1%} off on average.")
+    opaque_share_of_mask: float | None = _measure("{:.0%} of the mask shows an opaque surface.")
+    hidden_share_of_mask: float | None = _measure("{:.0%} of the mask does not show the new splats.")
+    median_depth_change: float | None = _measure("The depth of the surface changed by {:.1%} at most, as the median of a view.")
+    psnr_of_texture_in_other_views: float | None = _measure("Other views show the new colours with a PSNR of {:.1f} dB.")
+    views_that_show_it: int | None = _measure("Views that show the edit: {}.")
+    changed_beside_it: float | None = _measure("Beside it, colours changed by {:.2%} on average in the worst view.")
 
     def sentences(self) -> list[str]:
         """What was measured, a sentence each."""
-        return [text.format(getattr(self, name)) for name, text in SENTENCES.items() if getattr(self, name) is not None]
-
-
-SENTENCES = {
-    "raised_by": "New splats were brought nearer by {:.1%} of the depth, to show before old ones.",
-    "weight_in_mask_before_fit": "Before they were fitted, they made up {:.0%} of the picture under the mask.",
-    "psnr_in_mask": "The edited view shows the painted picture with a PSNR of {:.1f} dB.",
-    "depth_abs_rel_in_mask": "Its depth there is {:.1%} off on average.",
-    "opaque_share_of_mask": "{:.0%} of the mask shows an opaque surface.",
-    "hidden_share_of_mask": "{:.0%} of the mask does not show the new splats.",
-    "median_depth_change": "The depth of the surface changed by {:.1%} at most, as the median of a view.",
-    "psnr_of_texture_in_other_views": "The other views show the new colours with a PSNR of {:.1f} dB.",
-    "views_that_show_it": "Views that show the edit: {}.",
-    "changed_beside_it": "Beside it, colours changed by {:.2%} on average in the worst view.",
-}
-"""What each measure of an edit says to a person."""
+        measured = [(each, getattr(self, each.name)) for each in fields(self)]
+        return [each.metadata["sentence"].format(value) for each, value in measured if value is not None]
 
 
 @dataclass(frozen=True)
 class EditFiles:
-    """What a command was given beside parameters; None where nothing was.
-
-    Attributes:
-        splats: Trained splats of the scene.
-        painted: Name of a view, and the file of its painted picture.
-        mask: White where it was painted.
-        ply: Splats to insert.
-        part: Region of them that is inserted.
-        max_size: Longer side of the pictures that were worked on, in pixels.
-    """
+    """What a command was given beside parameters, under the names of its options; None where nothing was."""
 
     splats: Path | None = None
     painted: tuple[str, Path] | None = None
@@ -324,6 +292,32 @@ class EditRun:
         self.report.close(edited, self.kept, self.work)
         return EditResult(edited, self.report.new_splats, self.report, self.before, tuple(self.views))
 
+    def add_until_shown(self, make: Callable[[float], GaussianSplats], camera: Cameras, wanted: Tensor) -> float:
+        """Makes splats nearer and nearer until they cover what is wanted, or nothing more is won by it; they are the new ones.
+
+        Splats at the mean depth of an old surface lie inside it: half of the old splats are drawn over them.
+
+        Args:
+            make: Gives the new splats for a part of the depth by which they are to be nearer.
+            camera: The view that they are made for.
+            wanted: Pixels that should show them  # [H, W] bool
+
+        Returns:
+            That part of the depth.
+        """
+        inner = ~dilate(~wanted, 1)
+        inner = inner if bool(inner.any()) else wanted
+        best, raised_by = -1.0, 0.0
+        for part in RAISES:
+            new = make(part)
+            shown = float(new_weight(self.kept, new, camera)[inner].mean())
+            if best < 0 or shown > best + WORTH:
+                self.new, raised_by, best = new, part, shown
+            if best >= ENOUGH:
+                break
+        self.report.checks.raised_by, self.report.checks.weight_in_mask_before_fit = raised_by, best
+        return raised_by
+
     def check_views(self) -> None:
         """Notes where the new splats show, and whether they change anything beside them."""
         weights = {view.name: new_weight(self.kept, self.new, view.camera) for view in self.views}
@@ -355,46 +349,6 @@ class EditRun:
         checks.psnr_in_mask = psnr(as_array(after.rgb[0].clamp(0, 1)), as_array(picture), where)
         checks.depth_abs_rel_in_mask = float(difference.mean()) if opaque.any() else float("nan")
         checks.opaque_share_of_mask = float(opaque.sum() / where.sum())
-
-
-@dataclass(frozen=True)
-class Raised:
-    """New splats with what it took to make them show.
-
-    Attributes:
-        splats: The new splats.
-        raise_: By which part of the depth they were brought nearer.
-        shown: Their mean blending weight where they are wanted, the rim left out.
-    """
-
-    splats: GaussianSplats
-    raise_: float
-    shown: float
-
-
-def raised_until_shown(make: Callable[[float], GaussianSplats], kept: GaussianSplats, camera: Cameras, wanted: Tensor) -> Raised:
-    """Makes splats nearer and nearer until they cover what is wanted, or nothing more is won by it.
-
-    Splats at the mean depth of an old surface lie inside it: half of the old splats are drawn over them.
-
-    Args:
-        make: Gives the new splats for a part of the depth by which they are to be nearer.
-        kept: All other splats.
-        camera: The view that they are made for.
-        wanted: Pixels that should show them  # [H, W] bool
-    """
-    inner = ~dilate(~wanted, 1)
-    inner = inner if bool(inner.any()) else wanted
-    best: Raised | None = None
-    for part in RAISES:
-        new = make(part)
-        shown = float(new_weight(kept, new, camera)[inner].mean())
-        if best is None or shown > best.shown + WORTH:
-            best = Raised(new, part, shown)
-        if best.shown >= ENOUGH:
-            break
-    assert best is not None
-    return best
 
 
 def new_weight(kept: GaussianSplats, new: GaussianSplats, camera: Cameras) -> Tensor:

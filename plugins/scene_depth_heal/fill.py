@@ -88,7 +88,7 @@ def fill_color(
 def make_splats(reference: ViewState, prediction: DepthPrediction, rgb: NDArray[np.float32]) -> Filled:
     """Makes splats of the completed depth and picture, where there was a hole or a shadow."""
     wanted, complete = reference.new_pixels, torch.from_numpy(rgb).to(reference.rgb_after.device)
-    splats = splats_on_depth(rgb, prediction.depth, as_array(wanted), reference.camera)
+    splats = splats_on_depth(rgb, prediction.depth, as_array(wanted), reference.camera, normals=prediction.normals)
     if reference.unshaded is not None:
         complete = torch.where(wanted[..., None], complete, reference.picture)
     return Filled(reference, complete, prediction, splats)
@@ -130,7 +130,7 @@ def on_planes(prediction: DepthPrediction, known: NDArray[np.bool_], camera: Cam
     depth = prediction.depth.copy()
     points, rays = camera_points(depth, camera), camera_points(np.ones(known.shape), camera)
     used = []
-    for plane in planes_of(prediction.depth, ~known, camera, seed):
+    for plane in planes_of(prediction.depth, ~known, camera, seed, prediction.normals):
         inside = plane.pixels & known
         if inside.sum() < (plane.pixels & ~known).sum():
             continue
@@ -141,13 +141,11 @@ def on_planes(prediction: DepthPrediction, known: NDArray[np.bool_], camera: Cam
         moved = plane.pixels & ~known & np.isfinite(exact)
         depth[moved] = exact[moved]
         used.append({"pixels": int(moved.sum()), "deviation": deviation})
-    return replace(
-        prediction,
-        depth=depth,
-        normals=normals_from_depth(depth, camera),
-        seam=measure_seam(depth, known, camera),
-        details={**prediction.details, "planes": used},
-    )
+    details = {**prediction.details, "planes": used}
+    if not used:  # normals and seam are those of this very depth
+        return replace(prediction, details=details)
+    normals, seam = normals_from_depth(depth, camera), measure_seam(depth, known, camera)
+    return replace(prediction, depth=depth, normals=normals, seam=seam, details=details)
 
 
 def robust_plane(plane: Plane, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:

@@ -40,7 +40,6 @@ from scene_depth_heal.edit import (
     PaintedPart,
     in_the_way,
     new_weight,
-    raised_until_shown,
 )
 from scene_depth_heal.fill import known_depth
 from scene_depth_heal.hole import as_array, dilate, opaque_depth, picture_of, share_of
@@ -326,23 +325,6 @@ def _foot(painted: NDArray[np.bool_], scene: Array, camera: Cameras, up: NDArray
     return camera.centers[0].double().cpu().numpy() + rotation @ local
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The depth of a painted object, before the scene behind it bounds it.
-
-    Attributes:
-        prediction: Complete depth of the view, known depth bit for bit, with its seam.
-        depth: The same depth  # [H, W]
-        scene_depth: Rendered z-depth without the object, 0 where there is no surface  # [H, W]
-        scene_rgb: Rendered colour without the object  # [H, W, 3]
-    """
-
-    prediction: DepthPrediction
-    depth: Tensor
-    scene_depth: Tensor
-    scene_rgb: Tensor
-
-
 def insert_painted(
     splats: GaussianSplats,
     views: Sequence[View],
@@ -374,26 +356,28 @@ def insert_painted(
     config = config or EditConfig()
     report = EditReport(kind="painted", parameters=config, edit=painted.described(), notes=list(painted.notes))
     run = EditRun(splats, splats, views, report, on_progress)
-    mask, shape = painted.mask, None
+    mask = painted.mask
+    prediction: DepthPrediction | None = None
     with run.work.stage("shape"):
-        shape = shape_of(run.kept, painted, depth_inpainter, config.seed)
-        report.seam, report.depth_details = shape.prediction.seam, shape.prediction.details
+        image = render(run.kept, painted.camera)
+        behind, rgb = opaque_depth(image).cpu(), image.rgb[0].clamp(0, 1).cpu()
+        picture = torch.where(mask[..., None], painted.picture, rgb)
+        prediction = inpaint_shape(painted, picture, behind, depth_inpainter, config.seed)
+        report.seam, report.depth_details = prediction.seam, prediction.details
         run.announce("shape", f"depth of {int(mask.sum())} painted pixels")
-    if shape is None or run.work.stopped:
+    if prediction is None or run.work.stopped:
         return run.result()
-    picture = torch.where(mask[..., None], painted.picture, shape.scene_rgb)
+    shape = depth = torch.from_numpy(prediction.depth)
 
     def make(part: float) -> GaussianSplats:
-        depth = in_front(shape.depth, shape.scene_depth, mask, part)
-        made = splats_on_depth(as_array(picture), as_array(depth), as_array(mask), painted.camera).to(run.kept.device)
+        nearer = in_front(shape, behind, mask, part)
+        made = splats_on_depth(as_array(picture), as_array(nearer), as_array(mask), painted.camera).to(run.kept.device)
         return replace(made, antialiased=run.kept.antialiased)
 
     with run.work.stage("raise"):
-        raised = raised_until_shown(make, run.kept, painted.camera, mask.to(run.kept.device))
-        run.new = raised.splats
-        depth = in_front(shape.depth, shape.scene_depth, mask, raised.raise_)
-        report.checks.raised_by, report.checks.weight_in_mask_before_fit = raised.raise_, raised.shown
-        run.announce("raise", f"{len(raised.splats)} splats")
+        part = run.add_until_shown(make, painted.camera, mask.to(run.kept.device))
+        depth = in_front(shape, behind, mask, part)
+        run.announce("raise", f"{len(run.new)} splats")
     if not len(run.new):
         return run.result()
     if config.steps and not run.work.stopped:
@@ -414,21 +398,26 @@ def insert_painted(
     return run.result()
 
 
-def shape_of(kept: GaussianSplats, painted: PaintedView, depth_inpainter: DepthInpainter, seed: int = 0) -> Shape:
-    """Inpaints the depth under the mask from the rendered depth around it.
+def inpaint_shape(
+    painted: PaintedView, picture: Tensor, behind: Tensor, depth_inpainter: DepthInpainter, seed: int = 0
+) -> DepthPrediction:
+    """Inpaints the depth under the mask from the rendered depth around it, before the scene behind it bounds it.
+
+    Args:
+        painted: The edited view.
+        picture: The view with what was painted  # [H, W, 3]
+        behind: Rendered z-depth without the object, 0 where there is no surface  # [H, W]
+        depth_inpainter: Gives the object its shape.
+        seed: Seed of all random choices.
 
     Raises:
         InputError: If too little of the view shows a surface.
     """
-    image = render(kept, painted.camera)
-    scene_depth, scene_rgb = opaque_depth(image).cpu(), image.rgb[0].clamp(0, 1).cpu()
-    depth, mask = as_array(scene_depth), as_array(painted.mask)
+    depth, mask = as_array(behind), as_array(painted.mask)
     known = known_depth(painted.name, depth, mask)
-    guide = as_array(torch.where(painted.mask[..., None], painted.picture, scene_rgb))
     bind = getattr(depth_inpainter, "bound_to", None)  # an upright object needs the depth under the mask too
     inpainter = depth_inpainter if bind is None else bind(depth, mask)
-    prediction = inpaint_depth(inpainter, guide, depth, known, camera=painted.camera, seed=seed)
-    return Shape(prediction, torch.from_numpy(prediction.depth), scene_depth, scene_rgb)
+    return inpaint_depth(inpainter, as_array(picture), depth, known, camera=painted.camera, seed=seed)
 
 
 def in_front(depth: Tensor, scene_depth: Tensor, mask: Tensor, part: float = 0.0) -> Tensor:

@@ -39,25 +39,6 @@ class Shadow:
     shade: float
 
 
-@dataclass(frozen=True)
-class TakenShadow:
-    """A deletion that the object's shadow went with.
-
-    Attributes:
-        hole: The deletion, with the splats removed that carried the shadow.
-        reference: The view that showed it, without the shadow, which is made anew where splats went.
-        splats: How many went.
-        share: Share of the picture that the shadow covered beside the hole.
-        shade: Mean factor by which the picture was darker there.
-    """
-
-    hole: Hole
-    reference: ViewState
-    splats: int
-    share: float
-    shade: float
-
-
 def take_shadow(
     hole: Hole,
     index: int,
@@ -67,7 +48,7 @@ def take_shadow(
     *,
     widen: int,
     seed: int = 0,
-) -> TakenShadow | None:
+) -> tuple[Hole, Shadow] | None:
     """Looks for the object's shadow in a view and removes the splats that carry it, if another view shows it too.
 
     Args:
@@ -80,7 +61,7 @@ def take_shadow(
         seed: Seed of all random choices.
 
     Returns:
-        What changes by it; None where no shadow is found.
+        The hole with those splats removed too, and the shadow, its view made anew where they went; None where no shadow is found.
     """
     shadow = find_shadow(reference, prediction, seed=seed)
     if shadow is None:
@@ -91,8 +72,7 @@ def take_shadow(
         return None
     wider = open_hole(hole.splats, hole.removed | darkened, [state.view for state in hole.states], widen=widen)
     resurface = wider.states[index].hole & ~reference.hole & (reference.depth_after > 0)
-    share = int(shadow.pixels.sum()) / shadow.pixels.numel()
-    return TakenShadow(wider, replace(shadow.view, resurface=resurface), int(darkened.sum()), share, shadow.shade)
+    return wider, replace(shadow, view=replace(shadow.view, resurface=resurface))
 
 
 def _ask_witness(hole: Hole, index: int, shadow: Shadow, depth_inpainter: DepthInpainter, seed: int) -> Tensor:
@@ -115,7 +95,7 @@ def find_shadow(view: ViewState, prediction: DepthPrediction, *, seed: int = 0) 
         seed: Seed of the search for planes.
     """
     rgb, hole, depth = as_array(view.picture), as_array(view.hole), as_array(view.depth_after)
-    gain = picture_gain(rgb, hole, prediction.depth, view.camera, seed)
+    gain = picture_gain(rgb, hole, prediction.depth, view.camera, seed, prediction.normals)
     pixels = (gain < DARKENED) & ~hole & (depth > 0)
     if not pixels.any():
         return None

@@ -16,7 +16,7 @@ from scene_depth.rendering import blending_weights, render
 from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress
-from scene_depth_heal.edit import EditConfig, EditReport, EditResult, EditRun, Raised, RetexturedPart, raised_until_shown
+from scene_depth_heal.edit import EditConfig, EditReport, EditResult, EditRun, RetexturedPart
 from scene_depth_heal.hole import TOLERANCE, as_array, dilate, opaque_depth, weight_of
 from scene_depth_heal.painted import PaintedView
 from scene_depth_heal.refine import FLOATING_VIEWS, refine, window_around
@@ -87,10 +87,8 @@ def retexture(
     if not run.announce("surface", f"{int(chosen.sum())} splats of the surface"):
         return _unchanged(splats, views, report)
     with run.work.stage("make"):
-        raised = _new_splats(run, splats, chosen, surfaces, reference)
-        run.new = raised.splats
-        report.checks.raised_by, report.checks.weight_in_mask_before_fit = raised.raise_, raised.shown
-        run.announce("make", f"{len(raised.splats)} splats")
+        _make_splats(run, chosen, surfaces, reference)
+        run.announce("make", f"{len(run.new)} splats")
     if not len(run.new):
         return _unchanged(splats, views, report)
     if config.steps and not run.work.stopped:
@@ -166,22 +164,20 @@ def _carried_to(splats: GaussianSplats, view: View, painted: PaintedView, painte
     return Surface(view, depth, rgb, textured, target)
 
 
-def _new_splats(run: EditRun, splats: GaussianSplats, chosen: Tensor, surfaces: Sequence[Surface], reference: Surface) -> Raised:
+def _make_splats(run: EditRun, chosen: Tensor, surfaces: Sequence[Surface], reference: Surface) -> None:
     """Splats of the painted view first; then of other views, most bare one first, where replaced splats left gaps."""
+    splats = run.before
 
     def make(part: float) -> GaussianSplats:
         return _splats_of(run, reference, _bare(splats, chosen, reference) | reference.textured, part)
 
-    device = run.kept.device
-    raised = raised_until_shown(make, run.kept, reference.view.camera, reference.textured.to(device))
-    new = raised.splats
+    part = run.add_until_shown(make, reference.view.camera, reference.textured.to(run.kept.device))
     for surface in surfaces:
         if surface is reference:
             continue
-        open_ = _bare(splats, chosen, surface) & _open(run.kept, new, surface)
+        open_ = _bare(splats, chosen, surface) & _open(run.scene(), surface)
         if int(open_.sum()) >= LEAST_BARE:
-            new = concatenate_splats([new, _splats_of(run, surface, open_, raised.raise_)])
-    return replace(raised, splats=new)
+            run.new = concatenate_splats([run.new, _splats_of(run, surface, open_, part)])
 
 
 def _bare(splats: GaussianSplats, chosen: Tensor, surface: Surface) -> Tensor:
@@ -189,9 +185,9 @@ def _bare(splats: GaussianSplats, chosen: Tensor, surface: Surface) -> Tensor:
     return (weight_of(splats, chosen, surface.view.camera) > LEFT_BARE).cpu() & (surface.depth > 0)
 
 
-def _open(kept: GaussianSplats, new: GaussianSplats, surface: Surface) -> Tensor:
+def _open(scene: GaussianSplats, surface: Surface) -> Tensor:
     """Pixels where a view now sees nothing, or something behind the surface that was there  # [H, W] bool"""
-    depth = opaque_depth(render(concatenate_splats([kept, new]), surface.view.camera)).cpu()
+    depth = opaque_depth(render(scene, surface.view.camera)).cpu()
     return (depth == 0) | (depth > surface.depth * (1 + BEHIND))
 
 

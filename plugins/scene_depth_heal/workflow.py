@@ -22,7 +22,7 @@ from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
 from scene_depth_heal.refine import floating, refine, views_to_fit
 from scene_depth_heal.selection import check_selection
-from scene_depth_heal.shadow import TakenShadow, take_shadow
+from scene_depth_heal.shadow import Shadow, take_shadow
 
 COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
@@ -204,9 +204,9 @@ def heal_views(
                     seeks_shadow = False
                     taken = take_shadow(hole, index, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed)
                     if taken is not None:
-                        hole, reference = taken.hole, taken.reference
+                        _report_shadow(report, hole, *taken)
+                        hole, reference = taken[0], taken[1].view
                         unseen = [state.unseen for state in hole.states]
-                        _report_shadow(report, taken)
                     if share_of(unseen[index]) < config.enough:
                         continue
                 rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
@@ -259,9 +259,10 @@ def _report_hole(report: HealReport, hole: Hole) -> None:
     report.frozen_sha256_before = hole.kept.sha256()
 
 
-def _report_shadow(report: HealReport, taken: TakenShadow) -> None:
-    report.shadow_splats, report.shadow_share_of_picture, report.shadow_shade = taken.splats, taken.share, taken.shade
-    report.frozen_sha256_before = taken.hole.kept.sha256()
+def _report_shadow(report: HealReport, before: Hole, after: Hole, shadow: Shadow) -> None:
+    report.shadow_splats = int(after.removed.sum()) - int(before.removed.sum())
+    report.shadow_share_of_picture = int(shadow.pixels.sum()) / shadow.pixels.numel()
+    report.shadow_shade, report.frozen_sha256_before = shadow.shade, after.kept.sha256()
 
 
 def _report_of(filled: Filled) -> ReferenceReport:

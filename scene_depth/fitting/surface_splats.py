@@ -29,6 +29,7 @@ def splats_on_depth(
     thickness: float = 0.1,
     opacity: float = 0.95,
     largest_jump: float = 0.05,
+    normals: NDArray[np.float32] | None = None,
 ) -> GaussianSplats:
     """Splats of SH degree 0 at the chosen pixels of a view.
 
@@ -46,6 +47,7 @@ def splats_on_depth(
         opacity: Opacity of all, between 0 and 1.
         largest_jump: Largest distance of a pixel from the tangent planes of its neighbours, relative to its depth, on
             both of two opposite sides.
+        normals: Those of ``normals_from_depth``, if they are there already  # [H, W, 3]
 
     Returns:
         Splats, float32, on the CPU, in scan order.
@@ -55,7 +57,7 @@ def splats_on_depth(
     """
     if rgb.shape != (*depth.shape, 3) or where.shape != depth.shape:
         raise InputError("rgb, where", f"shapes {rgb.shape}, {where.shape}", f"{(*depth.shape, 3)} and {depth.shape}")
-    normals = normals_from_depth(depth, camera)
+    normals = normals_from_depth(depth, camera) if normals is None else normals
     chosen = where & np.isfinite(depth) & (depth > 0) & ~jumping_pixels(depth, normals, camera, largest_jump)
     if not chosen.any():
         raise InputError("where", "no pixel of known depth away from depth jumps", "one or more pixels to place splats at")

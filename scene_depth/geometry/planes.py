@@ -41,7 +41,13 @@ class Plane:
     pixels: NDArray[np.bool_]
 
 
-def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Cameras, seed: int = 0) -> list[Plane]:
+def planes_of(
+    depth: NDArray[np.floating],
+    hole: NDArray[np.bool_],
+    camera: Cameras,
+    seed: int = 0,
+    normals: NDArray[np.float32] | None = None,
+) -> list[Plane]:
     """The planes that the hole's surfaces lie on, largest first, no pixel on two of them.
 
     Planes are proposed through single pixels of the hole with their normals, and the one with most of the hole's pixels
@@ -52,11 +58,13 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
         hole: Pixels to be filled  # [H, W]
         camera: The one camera of the view.
         seed: Of the proposals.
+        normals: Those of ``normals_from_depth``, if they are there already  # [H, W, 3]
     """
     rng = np.random.default_rng([seed, 11])
-    measured, normals = camera_points(depth, camera), _smooth_normals(depth, camera)
+    measured = camera_points(depth, camera)
+    smooth = _smooth_normals(normals_from_depth(depth, camera) if normals is None else normals)
     points = camera_points(median_filter(depth, MEDIAN), camera)
-    free = (depth > 0) & (np.linalg.norm(normals, axis=-1) > 0.5)
+    free = (depth > 0) & (np.linalg.norm(smooth, axis=-1) > 0.5)
     found: list[Plane] = []
     while len(found) < MOST_PLANES:
         candidates = np.argwhere(free & hole)
@@ -64,17 +72,17 @@ def planes_of(depth: NDArray[np.floating], hole: NDArray[np.bool_], camera: Came
             break
         chosen = candidates[rng.integers(len(candidates), size=TRIALS)]
         voters = candidates[rng.integers(len(candidates), size=min(len(candidates), VOTERS))]
-        at, facing = points[tuple(voters.T)], normals[tuple(voters.T)]
-        inside = [_on_plane(at, facing, *_through(points, normals, place)).sum() for place in chosen]
-        normal, offset = _through(points, normals, chosen[int(np.argmax(inside))])
+        at, facing = points[tuple(voters.T)], smooth[tuple(voters.T)]
+        inside = [_on_plane(at, facing, *_through(points, smooth, place)).sum() for place in chosen]
+        normal, offset = _through(points, smooth, chosen[int(np.argmax(inside))])
         for _ in range(3):
             pixels = free.copy()
-            pixels[free] = _on_plane(points[free], normals[free], normal, offset)
+            pixels[free] = _on_plane(points[free], smooth[free], normal, offset)
             pixels = free & (uniform_filter(pixels.astype(np.float32), MEDIAN) > 0.5)
             near = pixels & around(hole)
             if near.sum() < LEAST_HOLE:
                 break
-            core = near & (normals @ normal > WELL_ALIGNED)
+            core = near & (smooth @ normal > WELL_ALIGNED)
             near = core if core.sum() >= LEAST_HOLE else near
             normal, offset = fitted_plane(measured[near], depth[near], normal)
         if (pixels & hole).sum() < LEAST_HOLE:
@@ -105,9 +113,9 @@ def plane_depth(normal: Doubles, offset: float, rays: Doubles) -> Doubles:
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
 
 
-def _smooth_normals(depth: NDArray[np.floating], camera: Cameras) -> Doubles:
+def _smooth_normals(normals: NDArray[np.floating]) -> Doubles:
     """Unit normals averaged over some pixels, zero where there are none  # [H, W, 3]"""
-    normals = gaussian_filter(normals_from_depth(depth, camera).astype(np.float64), (NORMAL_SPREAD, NORMAL_SPREAD, 0))
+    normals = gaussian_filter(normals.astype(np.float64), (NORMAL_SPREAD, NORMAL_SPREAD, 0))
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return np.where(length > 0.1, normals / np.maximum(length, 0.1), 0)
 

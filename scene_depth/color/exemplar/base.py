@@ -20,21 +20,22 @@ SMOOTHING_STEPS = 40  # explicit diffusion steps of 0.2: a blur of about four pi
 Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def surface_weights(shape: tuple[int, int], depth: Array | None, camera: Cameras | None) -> Weights:
+def surface_weights(shape: tuple[int, int], depth: Array | None, camera: Cameras | None, normals: Array | None = None) -> Weights:
     """Weights of the edges to the right and lower neighbour: near 1 on one smooth surface, small across its edges.
 
     Args:
         shape: Height and width.
         depth: z-depth, or None for weights of 1; where it is 0 (sky, unknown) a surface of its own  # [H, W]
         camera: The camera of the view; without one depth is not used.
+        normals: Those of ``normals_from_depth``, if they are there already  # [H, W, 3]
     """
     if depth is None or camera is None:
         return np.ones(shape), np.ones(shape)
-    normals = normals_from_depth(depth, camera).astype(np.float64)
+    facing = (normals_from_depth(depth, camera) if normals is None else normals).astype(np.float64)
     exact = torch.from_numpy(np.ascontiguousarray(depth, dtype=np.float64))[None]
     points = camera.unproject(exact)[0].numpy() - camera.centers[0].numpy()
     points = points @ camera.camera_to_world[0, :3, :3].numpy()
-    return _weights_along(1, depth, points, normals), _weights_along(0, depth, points, normals)
+    return _weights_along(1, depth, points, facing), _weights_along(0, depth, points, facing)
 
 
 def _weights_along(axis: int, depth: Array, points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:

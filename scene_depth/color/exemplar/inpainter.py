@@ -59,33 +59,42 @@ class ExemplarInpainter:
         """Fills one picture; arguments as for every ImageInpainter."""
         known = ~hole if source is None else ~hole & source
         filled, rest = np.where(hole[..., None], np.float32(0), rgb), hole.copy()
+        normals: Picture | None = None
         if depth is not None and camera is not None:
-            for plane in planes_of(depth, hole, camera, seed):
+            normals = normals_from_depth(depth, camera)
+            for plane in planes_of(depth, hole, camera, seed, normals):
                 view = straight_view(plane, rgb, known, hole, camera)
                 wanted = plane.pixels & hole & np.isfinite(view.rows)
                 if view.known.any() and wanted.any():
                     filled[wanted] = _on_plane(view, wanted, seed)
                     rest &= ~wanted
-        return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
+        return self._in_picture(filled, rest, known, depth, camera, normals, seed) if rest.any() else filled
 
     def _in_picture(
-        self, rgb: Picture, hole: Mask, known: Mask, depth: Array | None, camera: Cameras | None, seed: int
+        self,
+        rgb: Picture,
+        hole: Mask,
+        known: Mask,
+        depth: Array | None,
+        camera: Cameras | None,
+        normals: Picture | None,
+        seed: int,
     ) -> Picture:
-        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera))
-        guided = depth is not None and camera is not None
+        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera, normals))
+        guided = normals is not None
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
         base = smooth if guided else np.zeros_like(smooth)
         texture = np.where(hole[..., None], smooth - base, rgb - base).astype(np.float32)
-        guides = self._guides(base, depth, camera)
+        guides = self._guides(base, depth, normals)
         return base + fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
 
-    def _guides(self, base: Picture, depth: Array | None, camera: Cameras | None) -> Picture:
+    def _guides(self, base: Picture, depth: Array | None, normals: Picture | None) -> Picture:
         """What patches are compared by besides texture, already weighted  # [H, W, G]"""
         guides: list[Array] = [self.base_weight * base]
         if depth is not None:
             guides.append(self.depth_weight * np.log(np.maximum(depth, 1e-6))[..., None])
-            if camera is not None:
-                guides.append(self.normal_weight * normals_from_depth(depth, camera))
+            if normals is not None:
+                guides.append(self.normal_weight * normals)
         return np.concatenate(guides, axis=-1).astype(np.float32)
 
 

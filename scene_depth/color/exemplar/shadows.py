@@ -29,7 +29,7 @@ DEEPEST = 1.6  # logarithm of the gain below which it is no longer believed
 SIGNIFICANT = 2.5  # by how many times a shadow must exceed what the method finds where there is none
 
 
-def picture_gain(rgb: Array, hole: Mask, depth: Array, camera: Cameras, seed: int = 0) -> Picture:
+def picture_gain(rgb: Array, hole: Mask, depth: Array, camera: Cameras, seed: int = 0, normals: Picture | None = None) -> Picture:
     """The shadow's gain in a picture, on the planes that much of the hole lies on; 1 where there is none  # [H, W]
 
     Args:
@@ -38,9 +38,10 @@ def picture_gain(rgb: Array, hole: Mask, depth: Array, camera: Cameras, seed: in
         depth: Complete z-depth  # [H, W]
         camera: The one camera of the view.
         seed: Of the search for planes.
+        normals: Those of ``normals_from_depth``, if they are there already  # [H, W, 3]
     """
     gain = np.ones(hole.shape, dtype=np.float32)
-    for plane in planes_of(depth, hole, camera, seed):
+    for plane in planes_of(depth, hole, camera, seed, normals):
         if (plane.pixels & hole).sum() < LEAST_SHARE * hole.sum():
             continue
         view = straight_view(plane, rgb, ~hole, hole, camera)
