@@ -15,7 +15,7 @@ from scene_depth.splats import GaussianSplats
 def read_found(path: Path) -> Scene:
     """Reads a scene with the photos that there are; which are missing is said, and an error if that is all of them."""
     leaves_out = path.exists() and detect_format(path).name in ("colmap", "transforms")
-    return read_scene(path, **({"skip_missing": True} if leaves_out else {}))
+    return read_scene(path, skip_missing=True) if leaves_out else read_scene(path)
 
 
 def open_scene(path: Path) -> Scene:
