@@ -57,10 +57,10 @@ class Train:
         from scene_depth.training.loop import train
 
         training = find_training(self.model)
-        claim_folder(self.output, f"train {self.model}", NAMES, overwrite=self.overwrite)
         saved = self.output / "config.json"
         source = str(saved) if self.config is None and self.resume and saved.is_file() else self.config
         config = training_config(training, source, self.set)
+        claim_folder(self.output, f"train {self.model}", NAMES, overwrite=self.overwrite)
         with watch_progress("train") as on_progress:
             objective = training.make(config)
             report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, on_progress=on_progress)
