@@ -43,6 +43,7 @@ def kind(command: list[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # about thirty programs, of which the first compiles all kernels
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     (tmp_path / "scenes").symlink_to(ROOT / "scenes")
     write_official(tmp_path / "checkpoints")  # tiny weights where a user has the real ones
