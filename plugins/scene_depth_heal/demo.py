@@ -20,9 +20,9 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import evaluate_scene, find_holes, mean_scores
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit
-from scene_depth.io.atomic import check_writable
 from scene_depth.io.images import write_image
 from scene_depth.io.json_reports import JsonReport
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, splats_beside, write_splats
 from scene_depth.scene import Scene
@@ -59,7 +59,12 @@ class DemoReport(JsonReport):
 
 
 def demo(
-    output: Path = Path("out/demo"), scene: str = "table", headless: bool = False, port: int = 8080, json: bool = False
+    output: Path = Path("out/demo"),
+    scene: str = "table",
+    headless: bool = False,
+    port: int = 8080,
+    overwrite: bool = False,
+    json: bool = False,
 ) -> None:
     """Heal a sample scene: remove its object, repair the hole, measure against the truth, look at it.
 
@@ -68,12 +73,13 @@ def demo(
         scene: Sample scene: table, room or street.
         headless: End after the pictures; do not open the viewer.
         port: Port of the viewer.
+        overwrite: Replace files in the output folder that something else wrote.
         json: Print the measures as JSON to standard output.
     """
     if not headless:
         _check_viewer()
     started = time.perf_counter()
-    folder = check_writable(output)
+    folder = claim_folder(output, "demo", (SPLATS, HEALED, MEASURES, PICTURE, scene), overwrite=overwrite).path
     with watch_progress("demo") as on_progress:
         samples = _sample(scene, folder, on_progress)
         train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
