@@ -9,15 +9,9 @@ from typing import Annotated
 import tyro
 
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
-from scene_depth.depth.completion import (
-    REPORT,
-    CompletionReport,
-    CompletionSettings,
-    complete_frames,
-    make_completer,
-    process_share,
-)
+from scene_depth.depth.completion import CompletionSettings, complete_frames, make_completer
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files, find_scan_files
+from scene_depth.depth.completion_report import REPORT, CompletionReport, process_share
 from scene_depth.errors import InputError
 from scene_depth.io.depth_units import describe_unit
 from scene_depth.io.output_folder import claim_folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,9 +142,9 @@ class FrameObjective(Objective, Generic[Config]):
         rng = np.random.default_rng((seed, 2, index))
         return self.example_of(drawn_view(self.stream, seed, index, self.config.view, rng), rng)
 
+    @abstractmethod
     def example_of(self, view: DepthFrame, rng: np.random.Generator) -> dict[str, Tensor]:
-        """What the network learns from of a view."""
-        raise NotImplementedError
+        """What the network learns from of a view, by name; maps are (C, H, W)."""
 
     def held_out_views(self) -> Iterator[tuple[int, DepthFrame]]:
         """The validation views with their numbers, always the same."""

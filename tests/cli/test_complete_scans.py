@@ -197,7 +197,7 @@ def test_a_folder_of_scans_is_completed_in_kittis_format_and_goes_on(scene: Path
 def test_processes_share_the_frames_of_a_folder(scene: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """One after the other here; that processes know their numbers is seen where the training runs in two."""
     waited = SimpleNamespace(wait_for_everyone=lambda: None)
-    monkeypatch.setattr("scene_depth.depth.completion._state", lambda: waited)
+    monkeypatch.setattr("scene_depth.depth.completion_report._state", lambda: waited)
     files = (scene / "image_2", scene / "velodyne", "--calibration", scene / "calib", "--output", scene / "out")
     for rank in (1, 0):
         for module in ("scene_depth.depth.completion", "scene_depth.cli.complete"):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from scene_depth.depth.completion import process_share
+from scene_depth.depth.completion_report import process_share
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.loop import train
 from scene_depth.training.objective import Objective, Validation
