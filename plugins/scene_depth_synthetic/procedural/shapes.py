@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scene_depth_synthetic.procedural.materials import Material
 
 from scene_depth_synthetic.procedural.tracing import (  # isort: skip
-    BOX, CLOSED, FRUSTUM, LATHE, QUAD, SPHERE, SUPERELLIPSOID, TORUS, TRIANGLE,
+    BOX, FRUSTUM, LATHE, QUAD, SPHERE, SUPERELLIPSOID, TORUS, TRIANGLE,
 )  # fmt: skip
+from scene_depth_synthetic.procedural.unit_shapes import CLOSED  # isort: skip
 from scene_depth_synthetic.procedural.transforms import (  # isort: skip
     Matrix, Vector, apply, compose, cross, shift, stretch, turn_x, upright_along,
 )  # fmt: skip
@@ -27,7 +28,7 @@ SMOOTH_EDGE = 0.8  # cosine: corners of a turned profile sharper than this stay 
 class Part:
     """One primitive, or one mesh."""
 
-    kind: int  # unit shape (``tracing``)
+    kind: int  # unit shape (``unit_shapes``), by its number in ``tracing``
     matrix: Matrix  # unit shape to the thing's frame; for a mesh its frame to the thing's, [3, 4]
     frame: Matrix  # metric frame of the texture to the thing's frame, [3, 4]
     material: Material  # what it is made of
