@@ -19,7 +19,7 @@ from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.images import write_image
-from scene_depth.io.input_files import check_input_file
+from scene_depth.io.json_files import read_json
 from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.splat_files import with_origin, write_splats
 from scene_depth.scene import Scene, View
@@ -264,16 +264,12 @@ def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:
         InputError: If the file holds anything else.
     """
     accepted = "a 4x4 matrix: four rows of four numbers, or the same under the name matrix"
-    path = check_input_file(path, "a JSON file with a 4x4 matrix")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError("transform", f"no JSON ({error})", accepted, file=path) from error
+    content = read_json(path)
     if isinstance(content, dict):
         content = next((content[name] for name in ("matrix", "transform") if name in content), None)
     try:
         values = np.array(content, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError("transform", json.dumps(content)[:80], accepted, file=path) from error
     if values.shape not in ((4, 4), (16,)) or not np.isfinite(values).all():
         raise InputError("transform", f"shape {values.shape}", accepted + ", all finite", file=path)

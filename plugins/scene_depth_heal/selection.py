@@ -20,6 +20,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.json_files import read_json_object
+from scene_depth.io.numpy_files import read_array
 from scene_depth.rendering import blending_weights
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
@@ -336,8 +337,8 @@ def _inside(splats: GaussianSplats, region: Region) -> Tensor:
 def _from_indices(path: Path, count: int) -> Tensor:
     accepted = "a .npy or text file of splat indices, or a mask of all splats"
     try:
-        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64, ndmin=1)
-    except (OSError, ValueError) as error:
+        values = read_array(path, "indices") if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64, ndmin=1)
+    except (OSError, ValueError, OverflowError) as error:
         raise InputError("indices", str(error), accepted, file=path) from error
     if values.dtype != np.bool_ and not np.issubdtype(values.dtype, np.integer):
         raise InputError("indices", f"values of {values.dtype}", accepted, file=path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -15,6 +14,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.datasets.frames.frame import DepthFrame
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.numpy_files import read_arrays
 from scene_depth.io.user_cache import user_cache
 from scene_depth_synthetic.procedural import KINDS, ProceduralDataset, generate_frame
 from scene_depth_synthetic.procedural.world import CLASSES
@@ -107,8 +107,7 @@ def procedural_frames(
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     """A kept frame; None if it is not there or damaged, then it is rendered again. Frames kept early on have no classes."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = ("rgb", "depth", "instances", "K", *(["classes"] if "classes" in file else []))
-            return {name: file[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        kept = read_arrays(path)
+        return {name: kept[name] for name in ("rgb", "depth", "instances", "K", *(["classes"] if "classes" in kept else []))}
+    except (InputError, KeyError):
         return None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.numpy_files import read_arrays
 from scene_depth.io.user_cache import user_cache
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -44,7 +45,6 @@ class SolvedCache:
 def _read(path: Path) -> Arrays | None:
     """None if it is not there or damaged, then it is made again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key].astype(np.float32) for key in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {key: values.astype(np.float32) for key, values in read_arrays(path).items()}
+    except InputError:
         return None

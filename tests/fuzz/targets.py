@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from scene_depth_heal.selection import Box, read_region, write_region
+from scene_depth_heal.insert_cli import read_matrix
+from scene_depth_heal.selection import Box, SelectionSource, read_region, write_region
 from scene_depth_viewer.camera_path import read_path
 from scene_samples import sample_scene, smooth_image
 from splat_samples import random_splats
@@ -174,6 +175,15 @@ def scan_file(folder: Path) -> Path:
     return folder / "000000.bin"
 
 
+def indices_file(folder: Path) -> Path:
+    np.save(folder / "indices.npy", np.array([0, 3, 7]))
+    return folder / "indices.npy"
+
+
+def chosen_indices(path: Path) -> torch.Tensor:
+    return SelectionSource(indices=path).chosen(random_splats(12), ())
+
+
 def usable_splats(splats: GaussianSplats) -> bool:
     return len(splats) > 0 and splats.means.shape == (len(splats), 3)
 
@@ -253,6 +263,9 @@ TARGETS: dict[str, Target] = {
     "camera path": Target(camera_path_file, read_camera_path, lambda value: usable_cameras(value[0])),
     "camera path of the viewer": Target(camera_path_file, read_path),
     "region": Target(region_file, read_region),
+    "indices": Target(indices_file, chosen_indices),
+    "indices text": Target(text_file("a.txt", "0\n3\n7\n"), chosen_indices),
+    "matrix": Target(text_file("m.json", json.dumps({"matrix": np.eye(4).tolist()})), read_matrix),
     "gate": Target(gate_file, load_gate),
     "scan": Target(scan_file, read_velodyne, lambda points: bool(np.isfinite(points[:, :3]).all())),
     "calibration": Target(text_file("calib.txt", CALIBRATION), read_scan_calibration, usable_lens),

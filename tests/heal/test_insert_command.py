@@ -172,7 +172,7 @@ def test_ctrl_c_keeps_what_was_done(scene: Path, tmp_path: Path, monkeypatch: py
         (["--ply", "{thing}", "--at", "0", "0", "90"], "at: found .* radii of the scene"),
         (["--ply", "{nan}", "--at", "0", "0.5", "3"], r"nan\.ply: means: found 1 of 600 splats with NaN"),
         (["--ply", "{points}", "--at", "0", "0.5", "3"], r"points\.ply: element vertex: found a point cloud"),
-        (["--ply", "{thing}", "--transform", "{painted}"], "transform: found no JSON"),
+        (["--ply", "{thing}", "--transform", "{painted}"], "accepted: JSON in UTF-8"),
         (["--ply", "{thing}", "--transform", "{matrix}"], r"transform: found shape \(3, 3\)"),
         (["--ply", "{output}", "--at", "0", "0.5", "3"], "would replace an input"),
     ],

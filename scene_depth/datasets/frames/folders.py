@@ -6,7 +6,6 @@ convention.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from scene_depth.datasets.frames.resize import resized_depth
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import DEPTH_FORMATS, read_depth
 from scene_depth.io.images import IMAGE_SUFFIXES, read_image, read_mask
+from scene_depth.io.json_files import read_json, read_json_object
 
 LIST = "frames.json"
 MEASURED = (
@@ -49,10 +49,7 @@ def listed_frames(folder: Path) -> list[FrameSource]:
     path = folder / LIST
     if not path.is_file():
         return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("content", str(error), "JSON", file=path) from error
+    content = read_json(path)
     entries = content.get("frames") if isinstance(content, dict) else content
     if not isinstance(entries, list) or not entries:
         raise InputError("frames", type(entries).__name__, "a list of frames, not empty", file=path)
@@ -154,10 +151,10 @@ def _read_intrinsics(path: Path, width: int, height: int) -> Cameras:
         InputError: If a number is missing or the calibration is of another aspect ratio.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path)
         fx, fy, cx, cy = (float(content[name]) for name in ("fx", "fy", "cx", "cy"))
         own_width, own_height = int(content.get("width", width)), int(content.get("height", height))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError("intrinsics", f"{type(error).__name__}: {error}", "numbers fx, fy, cx, cy", file=path) from error
     camera = pinhole(fx, fy, cx, cy, own_width, own_height, first_center=0.0)
     if (own_width, own_height) == (width, height):

@@ -13,6 +13,7 @@ from scene_depth.datasets.frames.frame import DepthFrame, FileFrame, FrameSource
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import image_size, read_image
+from scene_depth.io.numpy_files import read_array
 
 DIODE_CALIBRATION = {"fx": 886.81, "fy": 927.06, "cx": 512.0, "cy": 384.0}
 """The development kit's ``intrinsics.txt`` for 1024x768; (cx, cy) is the middle of the picture from its corner."""
@@ -80,8 +81,8 @@ def _read_diode(name: str, rgb: Path) -> DepthFrame:
 
 def _diode_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     try:
-        mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        mask = read_array(path, "mask")
+    except InputError as error:
         raise InputError("depth mask", str(error), "a whole NumPy file", file=path) from error
     if mask.size != shape[0] * shape[1] or mask.shape[:2] != shape:
         raise InputError("depth mask", f"shape {mask.shape}", f"{shape}, the shape of the depth", file=path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.depth.latent.state_dicts import find_state_file, load_strictly, read_state_dict, with_current_names
 from scene_depth.errors import InputError
+from scene_depth.io.json_files import read_json_object
 
 WEIGHTS = "diffusion_pytorch_model"
 
@@ -24,12 +24,9 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     """
     path = Path(folder) / name
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("configuration", f"unreadable ({error})", "a JSON object", file=path) from error
-    if not isinstance(config, dict):
-        raise InputError("configuration", f"a {type(config).__name__}", "a JSON object", file=path)
-    return config
+        return read_json_object(path)
+    except InputError as error:
+        raise InputError("configuration", f"unreadable ({error.found})", "a JSON object", file=path) from error
 
 
 def load_vae(folder: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, sil
 
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.numpy_files import read_arrays
 
 CHANNELS = 11
 # Planes of the description of a view (``inpainter.describe``), in this order
@@ -128,12 +128,12 @@ def load_network(path: str | os.PathLike[str] | None = None) -> RefiningNetwork:
     """
     file = find_network(path)
     try:
-        with np.load(file, allow_pickle=False) as content:
-            config = json.loads(content[CONFIG].tobytes())
-            network = RefiningNetwork(NetworkConfig(tuple(config["widths"])))
-            state = {name: torch.from_numpy(content[name].astype(np.float32)) for name in content.files if name != CONFIG}
+        content = read_arrays(file)
+        config = json.loads(content.pop(CONFIG).tobytes())
+        network = RefiningNetwork(NetworkConfig(tuple(config["widths"])))
+        state = {name: torch.from_numpy(values.astype(np.float32)) for name, values in content.items()}
         network.load_state_dict(state)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(
             "weights of refined", first_line(error), f"a {FILE} that scene-depth train refined wrote", file=file
         ) from error
