@@ -57,7 +57,9 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
     """A server whose every request passes the gate and whose every message passes the door.
 
     viser serves files and takes connections by itself, from anybody, so the one call is exchanged by which it begins to
-    listen. What viser prints is left out, as the command says where the page is.
+    listen. What viser prints is left out, as the command says where the page is. A page that is there is not built: viser would
+    look through all processes of the machine for its build tools, which fails when one of them ends meanwhile, and could
+    fetch and run these tools.
 
     Raises:
         InputError: If this version of viser does not begin to listen that way; it is not let onto the network then.
@@ -102,7 +104,10 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
     ours: Any = SimpleNamespace(serve=serve)
     names = {"server": ours} if OLD else {"asyncio": SimpleNamespace(server=ours)}
     ours_for_theirs = mock.patch.object(infra, "websockets", SimpleNamespace(**(vars(plain) | names)))
-    with _MAKING, ours_for_theirs, contextlib.redirect_stdout(io.StringIO()):
+    built = (page_files() / "index.html").is_file()
+    building: Any = importlib.import_module("viser._client_autobuild")
+    as_it_is = mock.patch.object(building, "ensure_client_is_built", lambda: None) if built else contextlib.nullcontext()
+    with _MAKING, ours_for_theirs, as_it_is, contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=gate.host, port=port, verbose=False)
     if not begun:
         stop_server(server)

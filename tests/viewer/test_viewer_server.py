@@ -51,6 +51,16 @@ def test_the_page_is_served_with_its_panels(serve: Callable, session: EditSessio
         assert label in labels
 
 
+def test_a_page_that_is_there_is_not_built(serve: Callable, session: EditSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """viser looks for its build tools among all processes, and fails when one ends while it looks."""
+
+    def search() -> None:
+        raise AssertionError("viser looks for its build tools")
+
+    monkeypatch.setattr("viser._client_autobuild.ensure_client_is_built", search)
+    serve(session)
+
+
 def test_splats_alone_have_no_photos_to_compare_with(serve: Callable, the_room: Room, labels: list[str]) -> None:
     serve(EditSession(the_room.splats))
     assert "Compare" not in labels
