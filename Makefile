@@ -2,6 +2,7 @@
 #   make demo    see it run
 #   make test    style, types and all tests
 # Beside them, before a release:
+#   make docs         the documentation, into out/docs; NOTEBOOKS=force runs the notebooks first
 #   make test-lowest  the core's tests with the lowest versions that pyproject.toml allows, on Python 3.10 or 3.11
 #   make test-wheel   wheel and sdist into dist; the wheel in an environment of its own, with nothing but what it needs
 # Everything is installed into $(VENV); nothing else is touched.
@@ -19,7 +20,7 @@ CLEAN := $(abspath $(VENV)/wheel)
 export SCENE_DEPTH_NERFSTUDIO := $(abspath $(VENV)/nerfstudio)
 export SCENE_DEPTH_NODE := $(abspath $(VENV)/node)
 
-.PHONY: demo test test-lowest test-wheel style format bench fuzz scenes clean
+.PHONY: demo test docs test-lowest test-wheel style format bench fuzz scenes clean
 
 demo: $(VENV)/.core
 	$(BIN)/scene-depth demo --output out/demo $(if $(HEADLESS),--headless)
@@ -38,6 +39,9 @@ test-wheel: $(VENV)/.dev
 	$(CLEAN)/bin/python -m pip check
 	mkdir $(CLEAN)/empty
 	cd $(CLEAN)/empty && ../bin/scene-depth --help && ../bin/scene-depth demo --headless && test -s out/demo/healed.ply
+
+docs: $(VENV)/.dev
+	SCENE_DEPTH_NOTEBOOKS=$(or $(NOTEBOOKS),off) $(BIN)/python -m sphinx -W --keep-going docs out/docs
 
 style: $(VENV)/.dev
 	$(BIN)/ruff check .

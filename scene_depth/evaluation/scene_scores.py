@@ -40,7 +40,7 @@ class SceneScore:
         hole_pixels: Pixels of the hole.
         psnr_hole, ssim_hole: Render against truth inside the hole.
         psnr_outside, ssim_outside: The same outside it.
-        depth_abs_rel: mean |d - g| / g of rendered depth inside the hole; pixels without an opaque surface count as 1.
+        depth_abs_rel: Mean of ``|d - g| / g`` of rendered depth inside the hole; pixels without an opaque surface count as 1.
         depth_delta1: Share of the hole's pixels with max(d / g, g / d) < 1.25; those without a surface count as wrong.
         seam_jump: Mean relative step of rendered depth across the hole's border.
         seam_jump_beside: The same statistic beside the border.
