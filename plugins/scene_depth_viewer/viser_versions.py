@@ -106,7 +106,7 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
     ours_for_theirs = mock.patch.object(infra, "websockets", SimpleNamespace(**(vars(plain) | names)))
     built = (page_files() / "index.html").is_file()
     building: Any = importlib.import_module("viser._client_autobuild")
-    as_it_is = mock.patch.object(building, "ensure_client_is_built", lambda: None) if built else contextlib.nullcontext()
+    as_it_is = mock.patch.object(building, "ensure_client_is_built", return_value=None) if built else contextlib.nullcontext()
     with _MAKING, ours_for_theirs, as_it_is, contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=gate.host, port=port, verbose=False)
     if not begun:
