@@ -1,10 +1,14 @@
-"""Parameters written behind a name, as in ``depthlab[num_inference_steps=10,weights=FOLDER]``."""
+"""Options as ``KEY=VALUE``: behind a name, as in ``depthlab[weights=FOLDER]``, and as keywords of readers and writers."""
 
 from __future__ import annotations
 
+import inspect
+import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from scene_depth.errors import InputError
 
@@ -45,6 +49,59 @@ def split_options(name: str) -> tuple[str, dict[str, Any]]:
         key, _, value = option.partition("=")
         options[key] = _value(value)
     return bare, options
+
+
+def split_pairs(texts: Sequence[str], what: str) -> dict[str, str]:
+    """``KEY=VALUE`` texts as keys and values, both as typed.
+
+    Raises:
+        InputError: If a text has another form.
+    """
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(what, repr(text), "KEY=VALUE")
+        pairs[key] = value
+    return pairs
+
+
+def bind_options(
+    function: Callable[..., Any], options: Mapping[str, Any], what: str, *, file: str | PathLike[str] | None = None
+) -> dict[str, Any]:
+    """Options for the keyword arguments of a function; text becomes what their annotations ask for.
+
+    Args:
+        function: Whose signature says which options there are, and of what kind.
+        options: Values, or texts as they are typed on a command line.
+        what: What the options are, for errors.
+        file: What they are for, for errors.
+
+    Raises:
+        InputError: If the function does not take an option, or not such a value.
+    """
+    parameters, hints = inspect.signature(function).parameters.values(), get_type_hints(function)
+    names = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    if unknown := [name for name in options if name not in names]:
+        raise InputError(what, ", ".join(unknown), f"options of this format: {', '.join(names) or 'it has none'}", file=file)
+    return {name: _as_annotated(name, value, hints[name], file) for name, value in options.items()}
+
+
+def _as_annotated(name: str, value: Any, hint: Any, file: str | PathLike[str] | None) -> Any:
+    """A value of the annotated kind. Only plain kinds are checked: text, numbers, true and false, and names to choose from."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if isinstance(value, str) and (str not in kinds or (type(None) in kinds and value.lower() == "none")):
+        value = value if value in choices else _value(value)
+    if isinstance(value, (str, bool, type(None))):
+        fits = type(value) in kinds or value in choices
+    else:
+        fits = not isinstance(value, (int, float)) or (float in kinds and math.isfinite(value))
+    if fits:
+        return value
+    words = {str: "text", bool: "true or false", float: "a finite number", type(None): "none"}
+    accepted = [*map(repr, choices), *(words[kind] for kind in kinds if kind in words)]
+    raise InputError(name, repr(value), ", ".join(accepted), file=file)
 
 
 def _value(text: str) -> Any:

@@ -86,7 +86,7 @@ def heal(
         scene: Posed photos: COLMAP folder, transforms.json, RGB-D folder or saved scene.
         output: What comes out.
         selection: The object; by default what the scene's own masks show.
-        source: The splats of the scene, and the size of its pictures.
+        source: How the scene is read, its splats, and the size of its pictures.
         inpainters: What invents depth and colour.
         config: Parameters of the workflow.
     """
@@ -94,7 +94,7 @@ def heal(
     painted = dict(inpainters.painted)
     inputs = (source.splats, selection.masks, selection.indices, selection.box, selection.sphere, *painted.values())
     folder = claim_folder(output.output, "heal", NAMES, scenes=(scene,), inputs=inputs, overwrite=output.overwrite)
-    posed = open_scene(scene)
+    posed = open_scene(scene, source.scene_options)
     views = load_views(posed, source.max_size, selection, painted)
     if inpainters.painted and not config.references:
         config = replace(config, references=tuple(name for name, _ in inpainters.painted))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
-from scene_depth.cli.inputs import open_splats
+from scene_depth.cli.inputs import SceneOptions, open_splats
 from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
@@ -39,6 +39,7 @@ SPLATS = "splats.ply"
 class SceneSource:
     """The scene and its splats."""
 
+    scene_options: SceneOptions = ()
     splats: Path | None = None
     """Trained splats of the scene; without them the scene's own splats.ply is taken, or one is fitted first."""
     fit_steps: int = 4000

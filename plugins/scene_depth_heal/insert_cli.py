@@ -164,7 +164,7 @@ def insert(
         picture: A picture of one view that was painted in.
         shape: What gives a painted object its shape.
         added: Another file of splats and where it goes.
-        source: The splats of the scene, and the size of its pictures.
+        source: How the scene is read, its splats, and the size of its pictures.
         config: Parameters of the fit of painted edits.
     """
     _check_options(picture, shape, added)
@@ -172,7 +172,7 @@ def insert(
     painted = () if picture.painted is None else (picture.painted[1],)
     read = (*inputs, *painted, picture.mask, shape.depth_image, added.transform)
     folder = claim_folder(output.output, "insert", NAMES, scenes=(scene,), inputs=read, overwrite=output.overwrite)
-    posed = open_scene(scene)
+    posed = open_scene(scene, source.scene_options)
     views = posed_views(posed, source.max_size)
     if picture.painted is not None:
         name, file = picture.painted

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import tyro
 
+from scene_depth.cli.inputs import SceneOptions, read_found
 from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import check_writable
-from scene_depth.io.scenes import read_scene
 from scene_depth_synthetic.composited import composite_object, write_composited
 from scene_depth_synthetic.composited.compositing import HELD_OUT_EVERY, check_every
 from scene_depth_synthetic.samples import SAMPLE_SCENES
@@ -87,6 +87,7 @@ class Composite:
     """The scene, with depth for every view."""
     output: Path
     """New or empty folder for the result."""
+    scene_options: SceneOptions = ()
     seed: int = 0
     """Chooses the object and its place."""
     size: float | None = None
@@ -103,7 +104,7 @@ class Composite:
             raise InputError("output", "a folder with files in it", "a new or empty folder", file=self.output)
         check_every(self.held_out_every)
         check_writable(self.output.parent)
-        start, scene, name = time.monotonic(), read_scene(self.scene), self.scene.name
+        start, scene, name = time.monotonic(), read_found(self.scene, self.scene_options), self.scene.name
         with watch_progress(name) as on_progress:
             made = composite_object(scene, seed=self.seed, size=self.size, threads=self.running.threads, on_progress=on_progress)
         end_if_stopped(made)

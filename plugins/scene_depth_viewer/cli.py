@@ -9,12 +9,15 @@ from typing import Literal
 import tyro
 from rich.console import Console
 
+from scene_depth.cli.inputs import SceneOptions
+
 
 def view(
     scene: tyro.conf.Positional[Path],
     splats: Path | None = None,
     edited: Path | None = None,
     export_dir: Path | None = None,
+    scene_options: SceneOptions = (),
     inpainter: tuple[str, ...] = (),
     color: tuple[str, ...] = (),
     port: int = 8080,
@@ -40,6 +43,7 @@ def view(
         edited: Edited splats of the same scene, such as the healed.ply of heal: undo and "Before" show the two.
         export_dir: The one folder that the page reads and writes files in; by default that of the splats, or out/NAME where
             they lie in the scene itself.
+        scene_options: How the photos are read.
         inpainter: Depth inpainters with options for the page to offer, such as depthlab[weights=FOLDER], or module:attribute.
         color: Image inpainters, likewise.
         port: Port of the page; the next free one if it is taken.
@@ -57,7 +61,7 @@ def view(
     viewer = open_page(
         scene, splats, edited, host=host, port=port, max_size=max_size, picture_size=picture_size, up=up,
         undo_bytes=int(undo_gb * (1 << 30)), device=device, export_dir=export_dir, allow_origins=allow_origin,
-        inpainters=inpainter, colors=color,
+        inpainters=inpainter, colors=color, scene_options=scene_options,
     )  # fmt: skip
     console = Console(soft_wrap=True)
     console.print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False, markup=False)

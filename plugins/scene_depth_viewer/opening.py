@@ -38,6 +38,7 @@ def open_page(
     allow_origins: Sequence[str] = (),
     inpainters: Sequence[str] = (),
     colors: Sequence[str] = (),
+    scene_options: Sequence[str] = (),
 ) -> Viewer:
     """Opens a session and serves it; see ``open_session`` and ``Viewer``.
 
@@ -56,7 +57,7 @@ def open_page(
     for name, size in (("max_size", max_size), ("picture_size", picture_size)):
         if size < 16:
             raise InputError(name, size, "16 pixels or more")
-    session = open_session(scene, splats, edited, max_size, device, undo_bytes)
+    session = open_session(scene, splats, edited, max_size, device, undo_bytes, scene_options)
     folder = export_dir or usual_export_dir(scene, edited or session.source)
     home = _folder_of(scene)
     if home is not None and home in (folder.resolve(), *folder.resolve().parents):
@@ -89,6 +90,7 @@ def open_session(
     max_size: int,
     device: str | None,
     undo_bytes: int = UNDO_BYTES,
+    scene_options: Sequence[str] = (),
 ) -> EditSession:
     """Opens what is to be viewed.
 
@@ -99,9 +101,10 @@ def open_session(
         max_size: Longer side of the photos that are worked on, in pixels.
         device: "cpu" or "cuda"; by default CUDA if it is there.
         undo_bytes: Memory for undo.
+        scene_options: How a scene at a path is read, as ``KEY=VALUE``.
 
     Raises:
-        InputError: If there are no splats, or a file cannot be read.
+        InputError: If there are no splats, there are options for a scene that is not read, or a file cannot be read.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     source = Path(source) if isinstance(source, str) else source
@@ -112,10 +115,13 @@ def open_session(
     ):
         if splats is not None:
             raise InputError("splats", f"{splats} beside {source}", "one file of splats, or a scene and its splats")
+        if scene_options:
+            raise InputError("scene_options", "given for splats alone", "a scene of posed photos, which they are for")
         loaded = source if isinstance(source, GaussianSplats) else open_splats(source)
         session = EditSession(loaded.to(device), source=source if isinstance(source, Path) else None, undo_bytes=undo_bytes)
     else:
-        session = _open_scene(source, splats, max_size, device, undo_bytes)
+        scene = source if isinstance(source, Scene) else open_scene(source, scene_options)
+        session = _open_scene(scene, splats, max_size, device, undo_bytes)
     if edited is not None:
         shown = splats_about_origin(read_splats(edited, double=True), splat_origin(session.splats))
         session.replace(shown.to(device), edited.name)
@@ -123,10 +129,9 @@ def open_session(
 
 
 def _open_scene(
-    source: Path | Scene, splats: str | Path | GaussianSplats | None, max_size: int, device: str, undo_bytes: int
+    scene: Scene, splats: str | Path | GaussianSplats | None, max_size: int, device: str, undo_bytes: int
 ) -> EditSession:
-    scene = source if isinstance(source, Scene) else open_scene(source)
-    folder = source if isinstance(source, Path) else scene.source
+    folder = scene.source
     path: Path | None = None
     if isinstance(splats, GaussianSplats):
         loaded = splats

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from scene_depth.cli.inputs import open_splats, read_found
+from scene_depth.cli.inputs import SceneOptions, open_splats, read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import without_strays
 from scene_depth.io.output_folder import check_new_file
 from scene_depth.io.scenes import detect_format, write_scene
 from scene_depth.io.splat_files import lost_in, splat_format, write_splats
+from scene_depth.options import split_pairs
 from scene_depth.splat_transforms import euler_rotation, similarity_matrix, transform_splats
 
 Triple = tuple[float, float, float]
@@ -55,6 +56,10 @@ class Convert:
     """File of splats to write, or new folder for a scene."""
     to: Literal["colmap", "transforms", "rgbd", "scene"] | None = None
     """Format of the written scene."""
+    scene_options: SceneOptions = ()
+    to_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE [KEY=VALUE ...]")] = ()
+    """How the scene is written: binary=false for colmap, masks=false depth=false for transforms, depth_format=npy for rgbd,
+    reference_images=relative for scene."""
     changes: Annotated[SplatChanges, tyro.conf.arg(name="for splats")] = SplatChanges()
     """Only for files of splats: scenes keep their frame and unit."""
     overwrite: bool = False
@@ -85,8 +90,8 @@ class Convert:
             raise InputError(", ".join(given), "given for a scene", "files of splats: scenes keep their frame and unit")
         if self.to is None:
             raise InputError("to", "nothing", "--to colmap, transforms, rgbd or scene, for the written scene", file=self.source)
-        scene = read_found(self.source)
-        write_scene(self.output, scene, format=self.to)
+        scene = read_found(self.source, self.scene_options)
+        write_scene(self.output, scene, format=self.to, **split_pairs(self.to_options, "to_options"))
         points = 0 if scene.points is None else len(scene.points)
         return {
             "source": str(self.source),
@@ -100,9 +105,10 @@ class Convert:
 
     def _convert_splats(self, lost: list[str]) -> dict[str, object]:
         source, output, changes = self.source, self.output, self.changes
-        if self.to is not None:
-            accepted = "no --to: the name of the output says its format"
-            raise InputError("to", f"{self.to!r} for a file of splats", accepted, file=source)
+        for name in ("to", "scene_options", "to_options"):
+            if given := getattr(self, name):
+                accepted = f"no --{name.replace('_', '-')}: the name of the output says its format"
+                raise InputError(name, f"{given!r} for a file of splats", accepted, file=source)
         if not 0 < changes.scale < float("inf"):
             raise InputError("scale", changes.scale, "a positive number")
         matrix = similarity_matrix(euler_rotation(*changes.rotate), changes.translate, changes.scale)

@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from scene_depth.cli.inputs import open_scene, open_splats
+from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
@@ -175,6 +175,7 @@ class SceneEvaluation:
     """Splat file, or a folder with healed.ply."""
     reference: Path
     """Scene with the views as they should look, with depth where it is known."""
+    scene_options: SceneOptions = ()
     masks: Path | None = None
     """Folder of masks named like the views, white where the object was; by default the reference's own masks."""
     before: Path | None = None
@@ -193,7 +194,7 @@ class SceneEvaluation:
         path = self.result / HEALED if self.result.is_dir() else self.result
         if self.output is not None:
             check_new_file(self.output, inputs=(path,), overwrite=self.overwrite)
-        truth = open_scene(self.reference)
+        truth = open_scene(self.reference, self.scene_options)
         before = None if self.before is None else open_splats(self.before, scene=truth)
         scores = evaluate_scene(open_splats(path, scene=truth), truth, self.masks, max_size=self.max_size, before=before)
         report = SceneReport(str(path), mean_scores(scores), scores)

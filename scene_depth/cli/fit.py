@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from scene_depth.cli.inputs import open_scene, open_splats
+from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import ViewScore, score_views
@@ -67,8 +67,9 @@ class DensityOptions(Guided, Default):
 
 @dataclass(frozen=True)
 class Sources:
-    """What is fitted beside the photos."""
+    """How the photos are read, and what is fitted beside them."""
 
+    scene_options: SceneOptions = ()
     test_every: int = 8
     """Hold out every n-th view, of the views sorted by name, and measure on it; 0 holds out none."""
     initial: Path | None = None
@@ -113,7 +114,7 @@ def fit(
     """
     inputs = tuple(path for path in (sources.initial, sources.frozen) if path is not None)
     folder = claim_folder(output, "fit", NAMES, scenes=(scene,), inputs=inputs, overwrite=overwrite)
-    everything = open_scene(scene)
+    everything = open_scene(scene, sources.scene_options)
     train, test = everything.split(sources.test_every) if sources.test_every > 0 else (everything, None)
     initial, frozen = (
         None if path is None else open_splats(path, scene=everything) for path in (sources.initial, sources.frozen)

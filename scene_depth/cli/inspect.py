@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from scene_depth.cameras import Cameras, concatenate_cameras
-from scene_depth.cli.inputs import read_found
+from scene_depth.cli.inputs import SceneOptions, read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import SH_COUNT, SplatRepair, SplatReport, check_keep, lint_file, repair_splats
@@ -39,6 +40,7 @@ class Inspect:
     """Write a repaired copy there, in any of these formats."""
     cameras: Path | None = None
     """Scene (COLMAP, transforms.json, ...) that the splats were trained on, to find fog before its cameras."""
+    scene_options: SceneOptions = ()
     keep: tuple[str, ...] = ()
     """Names of findings that --fix leaves alone."""
     overwrite: bool = False
@@ -51,10 +53,12 @@ class Inspect:
     def run(self) -> None:
         """Runs the command."""
         check_keep(self.keep)
+        if self.cameras is None and self.scene_options:
+            raise InputError("scene_options", "given without --cameras", "--cameras SCENE, which they are for")
         if self.fix is not None:
             splat_format(self.fix)
             check_new_file(self.fix, inputs=(self.file,), overwrite=self.overwrite)
-        cameras = None if self.cameras is None else _cameras(self.cameras, self.file)
+        cameras = None if self.cameras is None else _cameras(self.cameras, self.file, self.scene_options)
         splats, report = lint_file(self.file, cameras=cameras)
         fixed = None if self.fix is None else self._repair(self.fix, splats, report, cameras)
         if self.json:
@@ -79,9 +83,9 @@ def inspect(arguments: Annotated[Inspect, tyro.conf.arg(name="")]) -> None:
     arguments.run()
 
 
-def _cameras(path: Path, splats: Path) -> Cameras:
+def _cameras(path: Path, splats: Path, options: Sequence[str]) -> Cameras:
     """All cameras of a scene about the origin of the splats, with the pictures scaled to one size, which changes no view."""
-    scene = read_found(path).about_origin(splat_origin(read_splats(splats)))
+    scene = read_found(path, options).about_origin(splat_origin(read_splats(splats)))
     width, height = scene.views[0].camera.width, scene.views[0].camera.height
     return concatenate_cameras([view.camera.resized(width, height) for view in scene.views])
 

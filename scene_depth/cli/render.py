@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from scene_depth.cameras import Cameras
-from scene_depth.cli.inputs import open_scene, open_splats
+from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
 from scene_depth.errors import InputError
 from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.atomic import atomic_path
@@ -38,6 +38,7 @@ class CameraSource:
 
     cameras: Path | None = None
     """Scene whose cameras to render from: COLMAP folder, transforms.json, RGB-D folder or saved scene."""
+    scene_options: SceneOptions = ()
     path: Path | None = None
     """Camera path of nerfstudio (JSON) to render along, in place of --cameras."""
     max_size: int | None = None
@@ -51,9 +52,11 @@ class CameraSource:
         """
         if self.max_size is not None and self.max_size < 1:
             raise InputError("max_size", self.max_size, "1 or more")
+        if self.cameras is None and self.scene_options:
+            raise InputError("scene_options", "given without --cameras", "--cameras SCENE, which they are for")
         scene: Scene | None = None
         if self.cameras is not None and self.path is None:
-            scene = open_scene(self.cameras)
+            scene = open_scene(self.cameras, self.scene_options)
             names = [str(safe_name(view.name, file=self.cameras)) for view in scene.views]
             found = [(re.sub(r"\.[^./]*$", "", name), view.camera) for name, view in zip(names, scene.views, strict=True)]
             if len({name.casefold() for name, _ in found}) < len(found):  # a.jpg and a.png

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
@@ -42,6 +43,7 @@ def read_colmap(
     depth_maps: str | None = None,
     rescale_cameras: bool | None = None,
     skip_missing: bool = False,
+    turned_photos: bool | None = None,
 ) -> Scene:
     """Reads a COLMAP scene.
 
@@ -59,6 +61,8 @@ def read_colmap(
         rescale_cameras: Let cameras follow photos that are uniformly rescaled; by default only for folders whose name
             ends in a number after an underscore (images_4).
         skip_missing: Leave out views whose photo is missing, in place of an error.
+        turned_photos: Show photos as their EXIF entries turn them (True) or as stored (False); by default turned where a photo
+            fits its camera only thus.
 
     Returns:
         Views in the order of their names and the points with the views that see them (None if the model has none).
@@ -75,7 +79,14 @@ def read_colmap(
     root, images = _image_folder(path, folder, images, [image.name for image in records], notes)
     if rescale_cameras is None:
         rescale_cameras = images is not None and images.rpartition("_")[2].isdigit()
-    undistorter = Undistorter()
+    view_of = partial(
+        posed_view,
+        source=source,
+        undistorter=Undistorter(),
+        notes=notes,
+        rescale_cameras=rescale_cameras,
+        turned_photos=turned_photos,
+    )
     finder = None if images is None else PhotoFinder(root / images, notes)
     names: dict[int, str] = {}
     views = []
@@ -96,12 +107,7 @@ def read_colmap(
         name = image.name if finder is None or photo is None else finder.name_of(image.name, photo)
         depth = _depth_file(root, image.name, depth_maps) if depth_maps is not None else None
         files = ViewFiles(photo, _mask_file(root / masks, name), depth)
-        lens = model.cameras[image.camera_id]
-        views.append(
-            posed_view(
-                name, lens, pose, files, source=source, undistorter=undistorter, notes=notes, rescale_cameras=rescale_cameras
-            )
-        )
+        views.append(view_of(name, model.cameras[image.camera_id], pose, files))
         names[image.id] = name
     check_names([view.name for view in views], source=source, notes=notes)
     points = _point_cloud(model.points, names, notes)
@@ -154,7 +160,7 @@ def _image_folder(
             if names and PhotoFinder(root / other, SceneNotes()).find(names[0]) is not None:
                 notes.say(f"there is no folder {IMAGES}; the photos are those of {other}")
                 return root, other
-    accepted = f"a folder {images} with the photos, or {IMAGES}_2 and the like; read_scene(..., images=NAME) names another"
+    accepted = f"a folder {images} with the photos, or {IMAGES}_2 and the like; images=NAME (--scene-options) names another"
     raise InputError("image folder", f"no {images}", accepted, file=path)
 
 

@@ -69,10 +69,27 @@ def _unit(key: str, value: float) -> float | None:
     return value if value <= LARGEST_STEP and key != "scale" else None  # a scale near 1 is one of the picture
 
 
+def checked_unit(unit: float) -> float:
+    """The unit itself.
+
+    Raises:
+        InputError: If it is no positive number.
+    """
+    if not 0 < unit < float("inf"):
+        raise InputError("depth_unit", unit, "a positive number")
+    return unit
+
+
 def describe_unit(unit: float) -> str:
     """A unit in words: "0.001 (1/1000)"."""
     steps = 1 / unit
     return f"{unit:.6g}" + (f" (1/{steps:g})" if steps > 1 and abs(steps - round(steps, 2)) < 1e-6 * steps else "")
+
+
+def unit_sentence(unit: DepthUnit, of: str) -> str:
+    """What a stored 1 is, in units ``of`` the scene, as readers of scenes note it; where it is assumed, how to say another."""
+    hint = "; depth_unit=NUMBER (--scene-options) says another" if unit.source.startswith("assumed") else ""
+    return f"a stored 1 of depth is {describe_unit(unit.unit)} {of}, {unit.source}{hint}"
 
 
 def stored_depth_notes(stored: NDArray[Any]) -> list[str]:

@@ -46,20 +46,21 @@ def image_size(path: str | PathLike[str]) -> tuple[int, int]:
         return image.size
 
 
-def is_turned(path: str | PathLike[str], width: int, height: int) -> bool:
-    """Whether a photo has that size only after the turn that its EXIF entry asks for, and another as stored."""
+def exif_turn(path: str | PathLike[str]) -> int:
+    """How a photo's EXIF entry asks to show it: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 with its sides exchanged."""
     with opened_image(path) as image:
-        turned = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
-        return turned and image.size != (width, height) and image.size == (height, width)
+        entry = image.getexif().get(EXIF_ORIENTATION, 1)
+        return entry if entry in range(1, 9) else 1
 
 
-def check_image_size(path: str | PathLike[str], width: int, height: int, *, what: str) -> None:
+def check_image_size(path: str | PathLike[str], width: int, height: int, *, what: str, hint: str = "") -> None:
     """Compares an image file with what a camera says about it, by header alone.
 
     Args:
         path: Image file.
         width, height: Size that it must have.
         what: Who asks for that size, for the error: "camera 3 of frames.json".
+        hint: What else could be done, for the error.
 
     Raises:
         InputError: If the file is missing, is not an image or has another size. Cameras describe the pixels as stored:
@@ -71,7 +72,7 @@ def check_image_size(path: str | PathLike[str], width: int, height: int, *, what
         found = f"{image.width} x {image.height}"
         if image.getexif().get(EXIF_ORIENTATION, 1) >= 5:
             found += f" (stored; its EXIF rotation would show {image.height} x {image.width})"
-    raise InputError("image size", found, f"{width} x {height}, which {what} says", file=path)
+    raise InputError("image size", found, f"{width} x {height}, which {what} says{hint}", file=path)
 
 
 def read_image(path: str | PathLike[str]) -> NDArray[np.float32]:

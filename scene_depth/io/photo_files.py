@@ -17,7 +17,8 @@ MISSING = "no such photo"
 def missing_photo(path: Path) -> InputError:
     """The error of a photo that is not there."""
     found = "No such file or directory, with no other ending either"
-    return InputError("path", found, "an image file that can be read (skip_missing of a reader leaves views out)", file=path)
+    accepted = "an image file that can be read; skip_missing=true (--scene-options) leaves out views without one"
+    return InputError("path", found, accepted, file=path)
 
 
 class PhotoFinder:
@@ -27,8 +28,8 @@ class PhotoFinder:
     then with another ending or in other letters (IMG.JPG for IMG.jpg, a.png for a.jpg), if one file alone could be meant.
     """
 
-    def __init__(self, folder: Path, notes: SceneNotes) -> None:
-        self.folder, self._notes = folder, notes
+    def __init__(self, folder: Path, notes: SceneNotes, what: str = "photos") -> None:
+        self.folder, self._notes, self._what = folder, notes, what
         self._listed: dict[Path, dict[str, list[Path]]] = {}
 
     def find(self, name: str) -> Path | None:
@@ -41,11 +42,12 @@ class PhotoFinder:
         places = [self.folder.joinpath(*parts[start:]) for start in range(len(parts))]
         found = next((place for place in places if os.path.isfile(place)), None)
         if found is not None:
-            self._notes.found("found without the folders of their names", f"{found.relative_to(self.folder)} for {name}")
+            example = f"{found.relative_to(self.folder)} for {name}"
+            self._notes.found("found without the folders of their names", example, self._what)
             return found
         found = next((other for place in places if (other := self._other_ending(place)) is not None), None)
         if found is not None:
-            self._notes.found("found under another ending", f"{found.name} for {PurePosixPath(name).name}")
+            self._notes.found("found under another ending", f"{found.name} for {PurePosixPath(name).name}", self._what)
         return found
 
     def name_of(self, name: str, photo: Path) -> str:

@@ -17,7 +17,7 @@ from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import move_sparse_depth
 from scene_depth.io.depth_images import DepthFile, depth_size
 from scene_depth.io.distortion import LensCamera
-from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, TurnedImage, check_image_size, image_size, is_turned
+from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, TurnedImage, check_image_size, exif_turn, image_size
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.undistortion import UndistortedLoader, Undistorter
 from scene_depth.scene import Loader, Scene, View
@@ -68,6 +68,7 @@ def posed_view(
     undistorter: Undistorter,
     notes: SceneNotes,
     rescale_cameras: bool = False,
+    turned_photos: bool | None = None,
     target: LensCamera | None = None,
 ) -> View:
     """A view whose loaders show the files through an undistorted pinhole camera.
@@ -81,19 +82,17 @@ def posed_view(
         undistorter: Shared by all views of the scene.
         notes: Of the scene; a photo that fits its camera only as its EXIF entry turns it is said there, and used so.
         rescale_cameras: Let the camera follow a photo that is a uniform rescale of what the camera says.
+        turned_photos: Show a photo as its EXIF entry turns it; None does so where it fits its camera only thus.
         target: Pinhole camera to show a photo without distortion through, in place of its own: the photo is resized and
             shifted when loaded.
 
     Raises:
         InputError: If a file is missing or of another size than the camera, or if the pose is not rigid.
     """
-    turned = files.image is not None and is_turned(files.image, lens.width, lens.height)
-    if turned:
-        notes.found("fit their cameras as their EXIF entries turn them, and are used so", name)
-    elif files.image is not None and rescale_cameras:
-        lens = rescaled_camera(lens, files.image)
-    elif files.image is not None:
-        check_image_size(files.image, lens.width, lens.height, what=f"{name} in {source.name}")
+    turned = False
+    if files.image is not None:
+        what = f"{name} in {source.name}"
+        turned, lens = _photo_and_camera(files.image, lens, rescale_cameras, turned_photos, what, name, notes)
     if files.mask is not None:
         check_image_size(files.mask, lens.width, lens.height, what=f"the mask of {name} in {source.name}")
     pinhole = target if target is not None else undistorter.camera(lens, file=source, name=name)
@@ -124,6 +123,36 @@ def with_mask_ids(scene: Scene, ids: Sequence[int]) -> Scene:
     return replace(scene, views=tuple(replace(view, load_mask=chosen(view.load_mask)) for view in scene.views))
 
 
+def _photo_and_camera(
+    photo: Path, lens: LensCamera, rescale: bool, turn: bool | None, what: str, name: str, notes: SceneNotes
+) -> tuple[bool, LensCamera]:
+    """Whether a photo is shown as its EXIF entry turns it, and the camera of what is shown.
+
+    Raises:
+        InputError: If the photo has another size than the camera, and must not.
+    """
+    stored, entry = image_size(photo), exif_turn(photo)
+    across = stored[::-1] if entry >= 5 else stored
+    fits = [_is_rescaled(size, lens) if rescale else size == (lens.width, lens.height) for size in (stored, across)]
+    turned = entry > 1 and (turn or (turn is None and fits == [False, True]))
+    if turned:
+        notes.found("fit their cameras as their EXIF entries turn them, and are used so", name)
+    elif entry > 1 and turn is None:
+        notes.found("have an EXIF entry that would turn them, but fit as stored (turned_photos=true of --scene-options)", name)
+    size = across if turned else stored
+    if size == (lens.width, lens.height):
+        return turned, lens
+    if rescale:
+        check_uniform_rescale(*size, lens, what="image size", file=photo)
+        return turned, lens.resized(*size)
+    if turned:
+        found = f"{size[0]} x {size[1]} as its EXIF entry turns it"
+        raise InputError("image size", found, f"{lens.width} x {lens.height}, which {what} says", file=photo)
+    hint = "; rescale_cameras=true (--scene-options) lets cameras follow photos of another size"
+    check_image_size(photo, lens.width, lens.height, what=what, hint=hint if _is_rescaled(size, lens) else "")
+    return False, lens
+
+
 def _shown_through(photo: Path, lens: LensCamera, target: LensCamera, undistorter: Undistorter) -> Loader:
     """Loader of a photo as another pinhole camera at the same place sees it; averaged where it gets smaller."""
     if lens == target:
@@ -136,21 +165,14 @@ def _shown_through(photo: Path, lens: LensCamera, target: LensCamera, undistorte
     return UndistortedLoader(resized, reduced, target, undistorter)
 
 
-def rescaled_camera(lens: LensCamera, image: Path) -> LensCamera:
-    """The camera at the size of its photo.
-
-    Raises:
-        InputError: If the photo is not the same picture with another number of pixels.
-    """
-    width, height = image_size(image)
-    check_uniform_rescale(width, height, lens, what="image size", file=image)
-    return lens if (width, height) == (lens.width, lens.height) else lens.resized(width, height)
-
-
 def check_uniform_rescale(width: int, height: int, lens: LensCamera, *, what: str, file: Path) -> None:
     """Raises InputError unless a size is that of the camera or a uniform rescale of it, to within a pixel of rounding."""
-    if abs(width * lens.height - height * lens.width) > max(lens.width, lens.height):
+    if not _is_rescaled((width, height), lens):
         raise InputError(what, f"{width} x {height}", f"{lens.width} x {lens.height} or a uniform rescale of it", file=file)
+
+
+def _is_rescaled(size: tuple[int, int], lens: LensCamera) -> bool:
+    return abs(size[0] * lens.height - size[1] * lens.width) <= max(lens.width, lens.height)
 
 
 def check_names(names: Sequence[str], *, source: Path, notes: SceneNotes | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_folder
 from scene_depth.io.depth_images import DEPTH_FORMATS, DepthFile, Kind, depth_size, read_stored_depth, write_depth
 from scene_depth.io.depth_images import depth_format as depth_format_of
-from scene_depth.io.depth_units import DepthUnit, describe_unit, stored_depth_notes
+from scene_depth.io.depth_units import DepthUnit, checked_unit, stored_depth_notes, unit_sentence
 from scene_depth.io.distortion import LensCamera
 from scene_depth.io.images import image_size
 from scene_depth.io.intrinsics_files import Intrinsics, check_intrinsics, read_intrinsics
@@ -76,6 +77,7 @@ def read_rgbd_folder(
         raise InputError("size", size, "color, depth")
     if depth_kind not in ("z", "ray"):
         raise InputError("depth_kind", depth_kind, "z, ray")
+    depth_unit = None if depth_unit is None else checked_unit(depth_unit)
     notes = SceneNotes()
     layout = find_frames(path, notes, max_time_difference=max_time_difference)
     frames = [frame for frame in layout.frames if not skip_lost or np.isfinite(frame.camera_to_world).all()]
@@ -85,7 +87,8 @@ def read_rgbd_folder(
     check_names([frame.name for frame in frames], source=layout.source, notes=notes)
     color = _intrinsics(path, intrinsics, COLOR_INTRINSICS)
     if color is None:
-        raise InputError("intrinsics", "none", f"one of {', '.join(COLOR_INTRINSICS)}, or the option intrinsics", file=path)
+        accepted = f"one of {', '.join(COLOR_INTRINSICS)}, or intrinsics=FILE (--scene-options)"
+        raise InputError("intrinsics", "none", accepted, file=path)
     depth_camera = _intrinsics(path, depth_intrinsics, DEPTH_INTRINSICS)
     for camera in (color, depth_camera):
         for sentence in () if camera is None else camera.notes:
@@ -96,7 +99,7 @@ def read_rgbd_folder(
     first = next((frame.depth for frame in frames if frame.depth is not None), None)
     if first is not None:
         _say_unit(notes, first, stored_format, depth_unit, stated, layout.depth_format is not None and depth_format is None)
-    undistorter = Undistorter()
+    view_of = partial(posed_view, source=layout.source, undistorter=Undistorter(), notes=notes, turned_photos=False)
     views = []
     for frame in frames:
         photo = _camera(color, pixel_center, image_size(frame.image), frame.image)
@@ -109,10 +112,7 @@ def read_rgbd_folder(
             target = sensor if size == "depth" else None
             depth_K = None if depth_camera is None or _is_registered(sensor, target or photo) else sensor.K
         files = ViewFiles(frame.image, None, depth, depth_K)
-        pose = frame.camera_to_world
-        views.append(
-            posed_view(frame.name, photo, pose, files, source=layout.source, undistorter=undistorter, notes=notes, target=target)
-        )
+        views.append(view_of(frame.name, photo, frame.camera_to_world, files, target=target))
     return Scene(tuple(views), None, metric=True, source=path, notes=notes.sentences(len(views)))
 
 
@@ -186,7 +186,7 @@ def _say_unit(
         unit = stated
     elif format is not None and not by_layout:
         unit = DepthUnit(entry.unit, f"as asked by the format {format}")
-    notes.say(f"a stored 1 of depth is {describe_unit(unit.unit)} m, {unit.source}")
+    notes.say(unit_sentence(unit, "m"))
     for sentence in stored_depth_notes(stored):
         notes.say(f"{file.name}: {sentence}")
 

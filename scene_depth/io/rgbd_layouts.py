@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scene_depth.errors import InputError
 from scene_depth.io.images import IMAGE_SUFFIXES, natural_key
 from scene_depth.io.input_files import path_in_file, read_lines
+from scene_depth.io.photo_files import PhotoFinder
 from scene_depth.io.scene_notes import SceneNotes, shown
 from scene_depth.io.trajectories import Trajectory, read_pose_matrix, read_trajectory
 
@@ -24,6 +25,7 @@ POSE_FILES = ("poses.txt", "pose.txt", "traj.txt", "trajectory.txt", "groundtrut
 DEPTH_SUFFIXES = (".png", ".npy", ".npz", ".exr", ".pfm", ".tif", ".tiff", ".pgm")
 ASSOCIATIONS = ("associations.txt", "associated.txt", "associate.txt", "association.txt")
 LONG_STAMP = 12  # digits of a time in milliseconds or finer since 1970, and of no frame number
+LONGER = "max_time_difference=SECONDS (--scene-options) pairs times farther apart"
 NUMBERED = re.compile(r"(.+)\.color\.\w+")
 
 
@@ -128,16 +130,18 @@ def _tum(path: Path, max_time_difference: float, notes: SceneNotes) -> RgbdLayou
         pairs = [(*colors[i], depths[j][1]) for i, j in matches]
         for i in sorted(set(range(len(colors))) - {i for i, _ in matches}):
             notes.leave_out(Path(colors[i][1]).name, f"no depth within {max_time_difference:g} s")
+            notes.say(LONGER)
     posed = match_times([time for time, _, _ in pairs], trajectory.times.tolist(), max_time_difference)
     if not posed:
-        accepted = f"a colour image, a depth image and a pose within {max_time_difference:g} s of each other"
+        accepted = f"a colour image, a depth image and a pose within {max_time_difference:g} s of each other; {LONGER}"
         raise InputError("time stamps", f"{len(pairs)} images, none with a pose", accepted, file=path)
     for i in sorted(set(range(len(pairs))) - {i for i, _ in posed}):
         notes.leave_out(Path(pairs[i][1]).name, f"no pose within {max_time_difference:g} s")
-    frames = []
+        notes.say(LONGER)
+    frames, finder = [], PhotoFinder(path, notes, what="photos and depth images")
     for i, j in posed:
-        _, image, depth = pairs[i]
-        frames.append(RgbdFrame(Path(image).name, path / image, path / depth, trajectory.camera_to_world[j]))
+        image, depth = (finder.find(name) or path / name for name in pairs[i][1:])
+        frames.append(RgbdFrame(image.name, image, depth, trajectory.camera_to_world[j]))
     return RgbdLayout(tuple(frames), path / "groundtruth.txt", "tum")
 
 

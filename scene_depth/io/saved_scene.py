@@ -175,7 +175,7 @@ def _read_view(record: Mapping[str, Any], index: int, file: Path, undistorter: U
     files = ViewFiles(
         _file(record, "image", file, field), _file(record, "mask", file, field), None if depth is None else DepthFile(depth)
     )
-    return posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes)
+    return posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes, turned_photos=False)
 
 
 def _matrix(record: Mapping[str, Any], key: str, shape: tuple[int, int], file: Path, field: str) -> NDArray[np.float64]:

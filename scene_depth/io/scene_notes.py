@@ -37,9 +37,9 @@ class SceneNotes:
         """A photo is not used."""
         self._left_out.setdefault(why, []).append(name)
 
-    def found(self, how: str, example: str) -> None:
-        """A photo is used, but not as the file says."""
-        self._found.setdefault(how, []).append(example)
+    def found(self, how: str, example: str, what: str = "photos") -> None:
+        """A photo, or another file of a view, is used, but not as the scene's file says."""
+        self._found.setdefault(f"{what} {how}", []).append(example)
 
     def say(self, sentence: str) -> None:
         """Anything else; the same sentence is said once."""
@@ -49,5 +49,5 @@ class SceneNotes:
         """First how many photos are used and why not the rest, then everything else."""
         total = used + sum(len(names) for names in self._left_out.values())
         reasons = [f"{len(names)} left out: {why} ({shown(names)})" for why, names in self._left_out.items()]
-        counts = [f"{len(names)} photos {how} ({shown(names)})" for how, names in self._found.items()]
+        counts = [f"{len(names)} {how} ({shown(names)})" for how, names in self._found.items()]
         return ("; ".join([f"{used} of {total} photos used", *reasons]), *counts, *self._sentences)

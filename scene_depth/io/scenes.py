@@ -18,6 +18,7 @@ from scene_depth.io.saved_scene import is_saved_scene, read_saved_scene, write_s
 from scene_depth.io.scene_notes import LOGGER
 from scene_depth.io.transforms_json import SPLITS, read_transforms
 from scene_depth.io.transforms_json_output import write_transforms
+from scene_depth.options import bind_options
 from scene_depth.scene import Scene
 
 
@@ -66,13 +67,14 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
     Args:
         path: Folder, or the JSON file that describes the scene.
         format: A key of ``FORMATS``; by default what the folder looks like.
-        options: Options of the format's reader: ``read_colmap``, ``read_transforms``, ``read_rgbd_folder``.
+        options: Options of the format's reader: ``read_colmap``, ``read_transforms``, ``read_rgbd_folder``. Text stands for
+            numbers and the like too, as on the command line (``--scene-options KEY=VALUE``).
 
     Returns:
         The scene in the frame and unit of its files. Its ``notes`` are logged too: photos left out, units assumed.
 
     Raises:
-        InputError: If there is nothing at the path, no format fits, or the format's reader finds a fault.
+        InputError: If there is nothing at the path, no format fits, its reader does not take an option, or finds a fault.
 
     Example:
         >>> import scene_depth as sd
@@ -84,7 +86,7 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
     if not path.exists():
         raise InputError("scene", "nothing at this path", "a folder or JSON file", file=path)
     entry = _format(format, path) if format is not None else detect_format(path)
-    scene = entry.read(path, **options)
+    scene = entry.read(path, **bind_options(entry.read, options, "scene options", file=path))
     for index, sentence in enumerate(scene.notes):
         complete = index == 0 and "left out" not in sentence
         LOGGER.log(logging.INFO if complete else logging.WARNING, "%s: %s", path, sentence)
@@ -98,10 +100,11 @@ def write_scene(path: str | PathLike[str], scene: Scene, *, format: str, **optio
         path: The folder.
         scene: Scene to write.
         format: A key of ``FORMATS``.
-        options: Options of the format's writer.
+        options: Options of the format's writer; text stands for numbers and the like too.
 
     Raises:
-        InputError: If the format does not exist or cannot hold the scene, or the folder cannot be written.
+        InputError: If the format does not exist or cannot hold the scene, its writer does not take an option, or the folder
+            cannot be written.
 
     Example:
         >>> import tempfile
@@ -112,7 +115,8 @@ def write_scene(path: str | PathLike[str], scene: Scene, *, format: str, **optio
         ...     len(sd.read_scene(f"{folder}/colmap"))
         2
     """
-    _format(format, path).write(path, scene, **options)
+    write = _format(format, path).write
+    write(path, scene, **bind_options(write, options, f"options of {format}", file=path))
 
 
 def detect_format(path: str | PathLike[str]) -> SceneFormat:

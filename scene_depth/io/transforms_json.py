@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,7 +28,15 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import DepthFile, read_stored_depth
-from scene_depth.io.depth_units import EITHER, METRES_OF_A_STEP, DepthUnit, describe_unit, stated_unit, stored_depth_notes
+from scene_depth.io.depth_units import (
+    EITHER,
+    METRES_OF_A_STEP,
+    DepthUnit,
+    checked_unit,
+    stated_unit,
+    stored_depth_notes,
+    unit_sentence,
+)
 from scene_depth.io.distortion import LENS_MODELS, POLYNOMIAL, LensCamera, LensModel, check_lens_camera
 from scene_depth.io.images import IMAGE_SUFFIXES, image_size
 from scene_depth.io.json_files import is_number, read_json_object
@@ -63,6 +72,8 @@ def read_transforms(
     images: str | None = None,
     rescale_cameras: bool | None = None,
     skip_missing: bool = False,
+    turned_photos: bool | None = None,
+    depth_unit: float | None = None,
 ) -> Scene:
     """Reads a scene described by ``transforms.json``.
 
@@ -73,6 +84,9 @@ def read_transforms(
         images: Another folder for the photos, such as "images_4"; file names stay.
         rescale_cameras: Let cameras follow photos that are uniformly rescaled; by default only with ``images``.
         skip_missing: Leave out frames whose photo is missing, in place of an error.
+        turned_photos: Show photos as their EXIF entries turn them (True) or as stored (False); by default turned where a photo
+            fits its camera only thus.
+        depth_unit: Units of the scene, before ``applied_scale``, of a stored 1 of depth; by default what the file states.
 
     Returns:
         Views in the order of the file, named by their path below the photos' common first folder. Points of
@@ -91,26 +105,27 @@ def read_transforms(
     frames = _frames_of_split(meta, frames, split, file)
     notes = SceneNotes()
     frames, photos = _used_frames(frames, file, images, skip_missing, notes)
+    beside = PhotoFinder(file.parent, notes, what="masks and depth images")
     paths = [_relative_path(frame["file_path"], photo) for frame, photo in zip(frames, photos, strict=True)]
     names = view_names(paths)
     check_names(names, source=file, notes=notes)
-    depth_unit = transforms_depth_unit(meta, file)
+    stated = transforms_depth_unit(meta, file) if depth_unit is None else DepthUnit(checked_unit(depth_unit), "as asked")
     applied_scale = _positive(meta, "applied_scale", 1.0, file)
-    undistorter = Undistorter()
     rescale = rescale_cameras if rescale_cameras is not None else images is not None
+    view_of = partial(
+        posed_view, source=file, undistorter=Undistorter(), notes=notes, rescale_cameras=rescale, turned_photos=turned_photos
+    )
     views: list[View] = []
     for index, (name, frame, photo) in enumerate(zip(names, frames, photos, strict=True)):
         field = f"frames[{index}] {name!r}"
         lens = frame_camera(frame, meta, photo, file=file, field=field)
         pose = _camera_to_world(frame, file, field)
-        depth = depth_of_frame(frame, file, field)
-        depth_file = None if depth is None else DepthFile(depth, unit=depth_unit.unit * applied_scale)
+        depth = depth_of_frame(frame, file, field, beside)
+        depth_file = None if depth is None else DepthFile(depth, unit=stated.unit * applied_scale)
         if depth is not None and all(view.load_depth is None for view in views):
-            _say_unit(notes, depth, depth_unit)
-        files = ViewFiles(photo, _side_file(frame, "mask_path", file, field), depth_file)
-        views.append(
-            posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes, rescale_cameras=rescale)
-        )
+            _say_unit(notes, depth, stated)
+        files = ViewFiles(photo, _side_file(frame, "mask_path", file, field, beside), depth_file)
+        views.append(view_of(name, lens, pose, files))
     points = _points(meta, file, applied_scale, {str(path): name for path, name in zip(paths, names, strict=True)})
     unused = [key for key in meta if key not in KNOWN_FIELDS]
     unused += [key for key in dict.fromkeys(key for frame in frames for key in frame) if key not in KNOWN_IN_FRAMES]
@@ -147,17 +162,17 @@ def transforms_depth_unit(meta: Json, file: Path) -> DepthUnit:
     return stated or DepthUnit(DEFAULT_DEPTH_UNIT, f"assumed, as {file.name} states none")
 
 
-def depth_of_frame(frame: Json, file: Path, field: str) -> Path | None:
-    """The depth image of a frame, as nerfstudio or instant-ngp names it.
+def depth_of_frame(frame: Json, file: Path, field: str, finder: PhotoFinder | None = None) -> Path | None:
+    """The depth image of a frame, as nerfstudio or instant-ngp names it; a finder looks for it under other paths too.
 
     Raises:
         InputError: If the field is no path.
     """
-    return next((path for key in DEPTH_KEYS if (path := _side_file(frame, key, file, field)) is not None), None)
+    return next((path for key in DEPTH_KEYS if (path := _side_file(frame, key, file, field, finder)) is not None), None)
 
 
 def _say_unit(notes: SceneNotes, depth: Path, unit: DepthUnit) -> None:
-    notes.say(f"a stored 1 of depth is {describe_unit(unit.unit)} units of the scene, {unit.source}")
+    notes.say(unit_sentence(unit, "units of the scene"))
     for sentence in stored_depth_notes(read_stored_depth(depth)) if depth.is_file() else ():
         notes.say(f"{depth.name}: {sentence}")
 
@@ -309,13 +324,14 @@ def _camera_to_world(frame: Json, file: Path, field: str) -> NDArray[np.float64]
     return np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]]) @ OPENGL_AXES
 
 
-def _side_file(frame: Json, key: str, file: Path, field: str) -> Path | None:
+def _side_file(frame: Json, key: str, file: Path, field: str, finder: PhotoFinder | None = None) -> Path | None:
     value = frame.get(key)
     if value is None:
         return None
     if not isinstance(value, str) or not value:
         raise InputError(f"{field}: {key}", repr(value), "a file name", file=file)
-    return file.parent / value.replace("\\", "/")
+    found = None if finder is None else finder.find(value)
+    return found or file.parent / value.replace("\\", "/")
 
 
 def _points(meta: Json, file: Path, applied_scale: float, names: dict[str, str]) -> PointCloud | None:

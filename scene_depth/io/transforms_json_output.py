@@ -48,12 +48,9 @@ def write_transforms(
     for what, load in (("photo", "load_image"), ("mask", "load_mask"), ("depth", "load_depth")):
         count = sum(getattr(view, load) is not None for view in scene.views)
         if count < len(scene) and (what == "photo" or (count and {"mask": masks, "depth": depth}[what])):
-            option = (
-                "all views"
-                if what == "photo"
-                else f"all views or none; {what}{'s' if what == 'mask' else ''}=False leaves them out"
-            )
-            raise InputError(f"views with a {what}", f"{count} of {len(scene)}", option, file=path)
+            option = {"photo": "", "mask": "masks", "depth": "depth"}[what]
+            accepted = f"all views or none; {option}=false (--to-options) leaves them out" if option else "all views"
+            raise InputError(f"views with a {what}", f"{count} of {len(scene)}", accepted, file=path)
     scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
     masks, depth = masks and scene.views[0].load_mask is not None, depth and scene.views[0].load_depth is not None

@@ -81,7 +81,7 @@ def test_a_stated_unit_is_used(fields: dict[str, Any], steps: float, tmp_path: P
     np.testing.assert_allclose(scene.views[0].depth(), slope(), atol=0.6 / steps)
     (said,) = [sentence for sentence in scene.notes if sentence.startswith("a stored 1 of depth is ")]
     assert f"is {1 / steps:.6g} " in said
-    assert said.endswith("assumed for .png files" if fields is K else " in K.json")
+    assert ("assumed for .png files; depth_unit=" if fields is K else " in K.json") in said
 
 
 @pytest.mark.parametrize("value", [1.0, 0.5, 2])

@@ -249,7 +249,7 @@ def replace_text(pattern: str, text: str) -> Callable[[Path], None]:
     [
         (seven_scenes, remove("*.pose.txt"), r"frame-000000\.pose\.txt: path: found No such file"),
         (seven_scenes, remove("*.depth.png"), r"frame-000000\.depth\.png: depth: found no such file; accepted: the depth of"),
-        (seven_scenes, remove("camera-intrinsics.txt"), "intrinsics: found none; accepted: one of K.json, .*or the option"),
+        (seven_scenes, remove("camera-intrinsics.txt"), "intrinsics: found none; accepted: one of K.json, .*or intrinsics=FILE"),
         (seven_scenes, replace_text("*.pose.txt", "1 0 0\n"), r"frame-000000\.pose\.txt: pose: found 3 numbers"),
         (seven_scenes, replace_text("camera-intrinsics.txt", "1 2\n"), r"camera-intrinsics\.txt: intrinsics: found 2 numbers"),
         (seven_scenes, replace_text("camera-intrinsics.txt", K_TEXT.replace("20", "-20")), "positive focal lengths"),
