@@ -144,6 +144,8 @@ def _print(result: HealResult, folder: Path, dry_run: bool) -> None:
         share, shade = 100 * report.shadow_share_of_picture, report.shadow_shade
         words = f"{report.shadow_splats} splats carried its shadow and went with it: {share:.1f} % of {report.references[0].view}"
         console.print(f"{words}, lit {1 / shade:.2f} times as much", highlight=False)
+    for note in report.notes:
+        console.print(note, highlight=False)
     if not dry_run:
         console.print(f"{report.removed_splats} splats removed, {report.new_splats} new, {report.kept_as_they_were()}")
         console.print(f"{folder / HEALED}", highlight=False)

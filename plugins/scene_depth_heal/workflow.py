@@ -18,6 +18,7 @@ from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.edit import ChangeReport
+from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposure
 from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
 from scene_depth_heal.refine import floating, refine, views_to_fit
@@ -90,6 +91,8 @@ class HealReport(ChangeReport):
         unseen_after: The same at the end: what no reference filled.
         unseen_share_of_hole: Share of all object pixels of all views that are truly unseen, before anything is invented.
         references: The fills, in order.
+        exposure: How the photo of each view differs from the splats in exposure, by view name; it is matched before it is used.
+        notes: What a person should know.
     """
 
     parameters: HealConfig
@@ -101,6 +104,8 @@ class HealReport(ChangeReport):
     unseen_after: dict[str, float] = field(default_factory=dict)
     unseen_share_of_hole: float = 0.0
     references: list[ReferenceReport] = field(default_factory=list)
+    exposure: dict[str, Exposure] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,6 +188,8 @@ def heal_views(
     with work.stage("hole"):
         hole = find_hole(splats, removed, views, widen=config.widen)
         _report_hole(report, hole)
+        hole, report.exposure = match_exposure(hole)
+        report.notes += filter(None, [describe_exposure(report.exposure)])
         message = f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen"
         work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
     if not dry_run and not work.stopped:
