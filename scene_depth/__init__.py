@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         HealConfig,
         HealResult,
         Sphere,
+        find_sample,
         heal,
         insert,
         retexture,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from scene_depth.errors import InputError
     from scene_depth.evaluation.depth_report import DepthReport, evaluate_depth
     from scene_depth.evaluation.depth_runs import DepthSettings
-    from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene
+    from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
     from scene_depth.fitting.config import FitConfig, Rates
     from scene_depth.fitting.density import MCMC, Default, Guided
     from scene_depth.fitting.fit import FitResult, fit
@@ -56,7 +57,7 @@ _HOMES = {
     "scene_depth.errors": ("InputError",),
     "scene_depth.evaluation.depth_report": ("DepthReport", "evaluate_depth"),
     "scene_depth.evaluation.depth_runs": ("DepthSettings",),
-    "scene_depth.evaluation.scene_scores": ("SceneScore", "evaluate_scene"),
+    "scene_depth.evaluation.scene_scores": ("SceneScore", "evaluate_scene", "mean_scores"),
     "scene_depth.fitting.config": ("FitConfig", "Rates"),
     "scene_depth.fitting.density": ("Default", "Guided", "MCMC"),
     "scene_depth.fitting.fit": ("FitResult", "fit"),
@@ -66,7 +67,7 @@ _HOMES = {
     "scene_depth.scene": ("PointCloud", "Scene", "View"),
     "scene_depth.splats": ("GaussianSplats",),
     "scene_depth.work": ("Progress",),
-    "scene_depth_heal": ("Box", "HealConfig", "HealResult", "Sphere", "heal", "insert", "retexture", "select"),
+    "scene_depth_heal": ("Box", "HealConfig", "HealResult", "Sphere", "find_sample", "heal", "insert", "retexture", "select"),
     "scene_depth_viewer": ("view",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -101,6 +102,7 @@ __all__ = [
     "available_monocular_models",
     "evaluate_depth",
     "evaluate_scene",
+    "find_sample",
     "fit",
     "heal",
     "inpaint_depth",
@@ -108,6 +110,7 @@ __all__ = [
     "load_depth_inpainter",
     "load_image_inpainter",
     "load_monocular_model",
+    "mean_scores",
     "read_scene",
     "read_splats",
     "render",

@@ -74,7 +74,7 @@ def test_the_sdist_has_every_file_of_the_repository(sdist: Path) -> None:
 def test_the_wheel_has_every_file_of_the_packages_and_no_other(wheel: Path) -> None:
     ours = {str(package.relative_to(ROOT)) for package in PACKAGES}
     expected = {name.removeprefix("plugins/") for name in tracked_files() if name.startswith(tuple(f"{top}/" for top in ours))}
-    expected |= {f"scene_depth_heal/{name}" for name in tracked_files() if name.startswith("scenes/table/")}  # of the demo
+    expected |= {f"scene_depth_heal/{name}" for name in tracked_files() if name.startswith(("scenes/table/", "notebooks/"))}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert held == expected
     assert "scene_depth/depth/solver/gate.npz" in held

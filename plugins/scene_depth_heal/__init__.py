@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scene_depth_heal.hole import HealView
     from scene_depth_heal.placement import Placement
     from scene_depth_heal.selection import Box, Sphere
+    from scene_depth_heal.shipped import find_sample
     from scene_depth_heal.workflow import HealConfig, HealReport, HealResult
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "HealView",
     "Placement",
     "Sphere",
+    "find_sample",
     "heal",
     "insert",
     "retexture",
@@ -36,6 +38,7 @@ _MODULES = {
     "hole": ("HealView",),
     "placement": ("Placement",),
     "selection": ("Box", "Sphere"),
+    "shipped": ("find_sample",),
     "workflow": ("HealConfig", "HealReport", "HealResult"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from scene_depth.work import OnProgress, Progress
 from scene_depth_heal.hole import HealView, picture_of
 from scene_depth_heal.inputs import load_views
 from scene_depth_heal.selection import SelectionSource, select
+from scene_depth_heal.shipped import find_sample
 from scene_depth_heal.workflow import HealConfig, HealReport, HealResult, heal_views
 
 SPLATS, HEALED, MEASURES, PICTURE = "splats.ply", "healed.ply", "measures.json", "demo.png"
@@ -116,10 +118,8 @@ def _check_viewer() -> None:
 
 def _sample(name: str, folder: Path, on_progress: OnProgress) -> Path:
     """The sample scene of the checkout or of the wheel (which holds the table), or the same one drawn here."""
-    here = Path(__file__).resolve()
-    for shipped in (here.parents[2] / "scenes" / name, here.parent / "scenes" / name):
-        if (shipped / "transforms.json").is_file():
-            return shipped
+    with suppress(InputError):
+        return find_sample(name)
     try:
         from scene_depth_synthetic import sample_scene, write_sample_scene
     except ImportError as error:

@@ -7,9 +7,11 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import viser
 from torch import Tensor
 
@@ -20,13 +22,23 @@ from scene_depth_viewer.door import LARGEST, Door, ExportFolder, Rule, number, n
 from scene_depth_viewer.drawing import Drawing
 from scene_depth_viewer.gate import Gate
 from scene_depth_viewer.newest import NewestWorker
-from scene_depth_viewer.page_frame import Axis, page_frame, start_camera
+from scene_depth_viewer.page_frame import Axis, orbit_distance, page_frame, start_camera
 from scene_depth_viewer.pictures import PhotoDepths, tinted
 from scene_depth_viewer.session import EditSession
-from scene_depth_viewer.viser_versions import add_buttons, decode_message, dress, field_id, make_server, page_files, stop_server
+from scene_depth_viewer.viser_versions import (
+    add_buttons,
+    decode_message,
+    dress,
+    field_id,
+    make_server,
+    page_files,
+    scene_html,
+    stop_server,
+)
 
 log = logging.getLogger(__name__)
 BRAND = (230, 110, 20)
+PATIENCE = 30.0  # seconds until splats are drawn
 Callback = Callable[..., None]
 Vector = tuple[float, float, float]
 Shown = tuple[GaussianSplats, Tensor | None]
@@ -182,6 +194,18 @@ class Page:
     def address(self) -> str:
         """Where the page is, with the token if one is needed."""
         return self.gate.address
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a link to the page, which no other page may frame, and its splats of now where viser can."""
+        self._splat_worker.wait(PATIENCE)
+        link = f'<p><a href="{self.address}" target="_blank">Open the editor</a></p>'
+        pose = self.frame.pose(self.start)
+        ahead = self.start.camera_to_world[0, :3, 2].cpu().double().numpy()
+        aim = pose.position + orbit_distance(self.frame, self.start, self.session.shown()[0]) * self.frame.ratio * ahead
+        document = scene_html(self.server, np.array(pose.position), aim, self.frame.up, pose.fov)
+        if document is None:
+            return link
+        return f'{link}<iframe srcdoc="{escape(document)}" width="100%" height="480" style="border:0"></iframe>'
 
     def refresh(self) -> None:
         """Draws what the session shows now, in all browsers."""

@@ -10,7 +10,7 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
 from scene_depth_viewer.door import MOST_BYTES, Door
-from scene_depth_viewer.gate import Gate
+from scene_depth_viewer.gate import OUTSIDE_SCRIPT, Gate
 
 OLD = version("viser").startswith("0.")
 _MAKING = threading.Lock()
@@ -107,13 +107,20 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
     built = (page_files() / "index.html").is_file()
     building: Any = importlib.import_module("viser._client_autobuild")
     as_it_is = mock.patch.object(building, "ensure_client_is_built", return_value=None) if built else contextlib.nullcontext()
-    with _MAKING, ours_for_theirs, as_it_is, contextlib.redirect_stdout(io.StringIO()):
+    with _MAKING, ours_for_theirs, as_it_is, _silence():
         server = viser.ViserServer(host=gate.host, port=port, verbose=False)
     if not begun:
         stop_server(server)
         raise InputError("viser", version("viser"), "a version whose requests can be checked, such as 0.2.7 or 1.1")
     gate.port = server.get_port()
     return server
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Leaves out what viser prints, in a notebook too, where rich prints past the standard output."""
+    with contextlib.redirect_stdout(io.StringIO()), mock.patch("rich.print"):
+        yield
 
 
 class _Connection:
@@ -146,7 +153,7 @@ def _answer(gate: Gate, connection: Any, request: Any) -> Any:
 
 def stop_server(server: viser.ViserServer) -> None:
     """Ends a server without the line that viser prints."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with _silence():
         server.stop()
 
 
@@ -254,6 +261,20 @@ def stop_pointer(scene: viser.SceneApi) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns when there is nothing to remove
             scene.remove_pointer_callback()
+
+
+def scene_html(server: viser.ViserServer, position: Floats, aim: Floats, up: Floats, fov: float) -> str | None:
+    """The 3D scene as it is, without the panel, as one HTML file that needs no server; None before 1.x, which cannot make one.
+
+    Args:
+        position, aim, up: Where one stands at first and looks at, in page units, and the upward direction  # [3] each
+        fov: Vertical field of view in radians.
+    """
+    if OLD or not hasattr(server.scene, "as_html"):
+        return None
+    camera = server.initial_camera
+    camera.position, camera.look_at, camera.up, camera.fov = position, aim, up, fov
+    return OUTSIDE_SCRIPT.sub(b"", server.scene.as_html().encode()).decode()
 
 
 def send_file(client: viser.ClientHandle, name: str, content: bytes) -> None:

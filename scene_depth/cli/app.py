@@ -32,7 +32,8 @@ from scene_depth.io.scene_notes import LOGGER
 
 GROUP = "scene_depth.commands"
 TASKS = {
-    "repair a scene": ("demo", "heal", "insert", "view"),
+    "see it work": ("demo", "notebooks"),
+    "repair a scene": ("heal", "insert", "view"),
     "splat files": ("fit", "render", "convert", "inspect"),
     "depth": ("complete", "eval"),
     "train": ("train", "weights", "scenes"),

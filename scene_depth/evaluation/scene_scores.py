@@ -137,7 +137,13 @@ def find_holes(truth: Scene, masks: str | PathLike[str] | None) -> dict[str, NDA
 
 
 def mean_scores(scores: Sequence[SceneScore]) -> dict[str, float]:
-    """Mean of every measure over the views that have it; PSNR as the mean of decibels, as the field reports it."""
+    """Mean of every measure over the views that have it; PSNR as the mean of decibels, as the field reports it.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.mean_scores([sd.SceneScore("a", hole_pixels=8, psnr_hole=27.0), sd.SceneScore("b", hole_pixels=6, psnr_hole=29.0)])
+        {'hole_pixels': 7.0, 'psnr_hole': 28.0}
+    """
     means = {}
     for entry in fields(SceneScore):
         values = [getattr(score, entry.name) for score in scores]
