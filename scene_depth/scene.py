@@ -159,6 +159,11 @@ class Scene:
         source = "" if self.source is None else f", from {self.source}"
         return f"Scene({len(self)} views of {size}{there}{points}{unit}{source})"
 
+    @property
+    def unit(self) -> str:
+        """The unit in words: "metre" where it is known to be that, else "scene unit"."""
+        return "metre" if self.metric else "scene unit"
+
     def select(self, indices: Sequence[int]) -> Scene:
         """The scene with the chosen views, in that order."""
         return replace(self, views=tuple(self.views[i] for i in indices))

@@ -15,6 +15,7 @@ from torch import Tensor
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.io.splat_files import splat_origin
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
@@ -102,8 +103,11 @@ def heal(
         0
     """
     depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
+    scene = scene.about_origin(splat_origin(splats))
     chosen, views = _select(splats, removed, scene, grow, max_size)
-    return heal_views(splats, chosen, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run)
+    result = heal_views(splats, chosen, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run)
+    result.report.describe_scene(scene)
+    return result
 
 
 def insert(
@@ -143,14 +147,18 @@ def insert(
         >>> result.new == len(cup)
         True
     """
+    scene = scene.about_origin(splat_origin(splats))
     views = posed_views(scene, max_size)
     if isinstance(what, GaussianSplats):
         if placement is None:
             raise InputError("placement", "none", "a Placement, which says where the splats go")
-        return insert_splats(splats, views, what, placement, on_progress=on_progress)
-    files = read_painted(scene, what[0], Path(what[1]), None if mask is None else Path(mask), max_size)
-    painted = files.against(splats)
-    return insert_painted(splats, views, painted, load_depth_inpainter(inpainter), config, on_progress=on_progress)
+        result = insert_splats(splats, views, what, placement, on_progress=on_progress)
+    else:
+        files = read_painted(scene, what[0], Path(what[1]), None if mask is None else Path(mask), max_size)
+        painted = files.against(splats)
+        result = insert_painted(splats, views, painted, load_depth_inpainter(inpainter), config, on_progress=on_progress)
+    result.report.describe_scene(scene)
+    return result
 
 
 def retexture(
@@ -186,9 +194,12 @@ def retexture(
         ...     print("no_such_view" in str(error))
         True
     """
+    scene = scene.about_origin(splat_origin(splats))
     files = read_painted(scene, painted[0], Path(painted[1]), None if mask is None else Path(mask), max_size)
     view = files.against(splats)
-    return retexture_views(splats, posed_views(scene, max_size), view, config, on_progress=on_progress)
+    result = retexture_views(splats, posed_views(scene, max_size), view, config, on_progress=on_progress)
+    result.report.describe_scene(scene)
+    return result
 
 
 def _source_of(what: Selection) -> SelectionSource | Region | Tensor:
@@ -213,5 +224,5 @@ def _select(
     named = source if isinstance(source, SelectionSource) else None
     if scene is None and named is not None and named.by_masks:
         raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
-    views = [] if scene is None else load_views(scene, max_size, named)
+    views = [] if scene is None else load_views(scene.about_origin(splat_origin(splats)), max_size, named)
     return select_splats(splats, views, source, grow), views

@@ -107,6 +107,7 @@ def heal(
             result = heal_views(
                 before, removed, views, depth_inpainter, image_inpainter, config, on_progress=watched, dry_run=dry_run
             )
+        result.report.describe_scene(posed)
         result = replace(result, splats=with_origin(result.splats, posed.origin))
         _write(stage.path, before, result, dry_run)
         stage.finished, place = result.report.finished, folder.place(result.report.finished)

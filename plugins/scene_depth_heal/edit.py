@@ -18,7 +18,7 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
 from scene_depth.io.json_reports import JsonReport, plain, versions
 from scene_depth.rendering import Render, render
-from scene_depth.scene import View
+from scene_depth.scene import Scene, View
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
@@ -43,6 +43,8 @@ class ChangeReport(JsonReport):
         removed_splats, kept_splats, new_splats: Counts.
         stray_splats: Splats that went besides; each workflow says which.
         frozen_sha256_before, frozen_sha256_after: Hash of the kept splats' tensors.
+        unit, origin: Of the scene: see ``Scene.unit``, and the point of its files that is the zero of the splats.
+        scene_notes: What was said when the scene was read: photos left out, units that were stated or assumed.
         seconds: Wall time of each stage.
         versions: Versions of what decides the numbers.
     """
@@ -54,8 +56,15 @@ class ChangeReport(JsonReport):
     stray_splats: int = 0
     frozen_sha256_before: str = ""
     frozen_sha256_after: str = ""
+    unit: str = "scene unit"
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scene_notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
+
+    def describe_scene(self, scene: Scene) -> None:
+        """Notes how the scene was read."""
+        self.unit, self.origin, self.scene_notes = scene.unit, scene.origin, scene.notes
 
     def close(self, changed: GaussianSplats, kept: GaussianSplats, work: Work) -> None:
         """Notes what came out: the changed scene, which begins with the kept splats."""

@@ -25,7 +25,7 @@ from scene_depth.fitting.fit import fit
 from scene_depth.fitting.training_views import TrainingViews, fitted_camera, resized_image
 from scene_depth.io.images import check_white_share, image_size, images_named_like, parse_mask_ids, read_image, read_mask
 from scene_depth.io.posed_views import with_mask_ids
-from scene_depth.io.splat_files import splats_beside, with_origin, write_splats
+from scene_depth.io.splat_files import splats_beside, write_splats
 from scene_depth.options import with_options
 from scene_depth.scene import Scene, View
 from scene_depth.splats import PARAMETERS, GaussianSplats
@@ -65,7 +65,7 @@ class SceneSource:
         config = FitConfig(steps=self.fit_steps, max_size=size)
         with watch_progress("fit") as on_progress:
             result = fit(scene, config=config, seed=seed, device=device, on_progress=on_progress)
-        write_splats(folder / SPLATS, with_origin(result.splats, scene.origin))
+        write_splats(folder / SPLATS, result.splats)
         end_if_stopped(result.report)
         return result.splats
 

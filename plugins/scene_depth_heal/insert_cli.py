@@ -29,7 +29,7 @@ from scene_depth_heal.edit import EditConfig, EditFiles, EditResult
 from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, check_finite, posed_views, view_named
 from scene_depth_heal.painted import PaintedFiles, Upright, insert_painted, read_depth_image, read_painted
 from scene_depth_heal.placement import Place, Placement, insert_splats, scene_up
-from scene_depth_heal.selection import parse_region
+from scene_depth_heal.selection import inside_region, parse_region
 from scene_depth_heal.texture import retexture as retexture_surface
 
 EDITED, REPORT, PICTURES = "edited.ply", "report.json", "views"
@@ -102,7 +102,8 @@ class AddedSplats(Place):
     ply: Path | None = None
     """Splats to insert: .ply, .compressed.ply, .spz or .splat."""
     part: str | None = None
-    """Region of the file to insert alone: "CX CY CZ R" (sphere), "CX CY CZ SX SY SZ [QW QX QY QZ]" (box), or a JSON file."""
+    """Region of the file to insert alone: "CX CY CZ R" (sphere), "CX CY CZ SX SY SZ [QW QX QY QZ]" (box), or a JSON file;
+    in the coordinates of the scene that they were made from, where they name another origin."""
     transform: Path | None = None
     """JSON file of a 4x4 similarity, rows first, from the file's to the scene's coordinates."""
 
@@ -116,7 +117,7 @@ class AddedSplats(Place):
         splats = check_finite(open_splats(self.ply), self.ply)
         if self.part is None:
             return splats
-        inside = parse_region(self.part).contains(splats.means.double())
+        inside = inside_region(splats, parse_region(self.part))
         if not inside.any():
             found = f"a region without any of the {len(splats)} splats"
             raise InputError("part", found, "a region with splats in it", file=self.ply)
@@ -193,6 +194,7 @@ def insert(
             result = edit(before, watched)
         named = EditFiles(source.splats, picture.painted, picture.mask, added.ply, added.part, source.max_size)
         result.report.files = named
+        result.report.describe_scene(posed)
         result = replace(result, splats=with_origin(result.splats, posed.origin))
         _write(stage.path, result)
         stage.finished, place = result.report.finished, folder.place(result.report.finished)

@@ -15,6 +15,7 @@ from torch import Tensor
 from scene_depth.cameras import Cameras, camera_from_fov, look_at
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_measures import SplatMeasures, up_axis
+from scene_depth.io.splat_files import splat_origin
 from scene_depth.rendering import render
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.scene import View
@@ -46,7 +47,7 @@ class Place:
     """Where a file of splats goes, but for a transform, and how it stands there."""
 
     at: tuple[float, float, float] | None = None
-    """Point of the scene; the splats stand on the surface below it."""
+    """Point in the coordinates of the scene's files; the splats stand on the surface below it."""
     pixel: tuple[str, float, float] | None = None
     """View, column and row of its photo; the splats stand on the surface that shows there."""
     scale: float = 1.0
@@ -70,7 +71,7 @@ class Placement(Place):
     """Where a file of splats goes: exactly one of ``at``, ``pixel`` and ``transform``."""
 
     transform: tuple[tuple[float, ...], ...] | None = None
-    """4x4 similarity from the file's to the scene's coordinates."""
+    """4x4 similarity from the file's coordinates to those of the scene's files."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("at", "pixel", "transform") if getattr(self, name) is not None]
@@ -158,7 +159,7 @@ def insert_splats(
     with run.work.stage("place"):
         placed = place(run.kept, views, added.to(run.kept.device), placement)
         run.new = placed.splats
-        report.edit = _described(placed, run.kept.sh_degree, added.sh_degree)
+        report.edit = _described(placed, run.kept, added)
         run.announce("place", f"{len(added)} splats")
     if len(run.new):
         with run.work.stage("check"):
@@ -199,11 +200,11 @@ def _destination(
         camera = view_named(views, name).camera
         surface = surface_at(scene, camera, column, row)
         return surface, surface.point
-    point = np.asarray(placement.at, dtype=np.float64)
+    point = np.asarray(placement.at, dtype=np.float64) - splat_origin(scene)
     measures = SplatMeasures(scene.to("cpu"), np.zeros(len(scene), dtype=bool))
     distance = float(np.linalg.norm(point - measures.center))
     if distance > OUTSIDE * measures.radius:
-        found = f"{tuple(point.tolist())}, {distance / measures.radius:.1f} radii of the scene from its middle"
+        found = f"{placement.at}, {distance / measures.radius:.1f} radii of the scene from its middle"
         raise InputError("at", found, f"a point within {OUTSIDE:g} radii ({measures.radius:.3g}) of the scene's middle")
     up = axis_vector(placement.up) if placement.up[0] in "+-" else vertical
     if up is None:
@@ -213,7 +214,7 @@ def _destination(
     if not placement.stands and placement.up != "normal":
         return SurfacePoint(point, up), point
     reach = 0.05 * measures.radius
-    return _found(surface_below(scene, point, up, reach, 0.2 * reach), tuple(point.tolist())), point
+    return _found(surface_below(scene, point, up, reach, 0.2 * reach), placement.at), point
 
 
 def _found(surface: SurfacePoint | None, at: tuple[float, float, float] | None) -> SurfacePoint:
@@ -262,6 +263,7 @@ def _transformed(
 ) -> Placed:
     """By the user's own matrix; dropped or lifted onto the surface below if asked for."""
     matrix = torch.tensor(placement.transform, dtype=torch.float64)
+    matrix[:3, 3] -= matrix.new_tensor(splat_origin(scene))
     moved = transform_splats(added, matrix)
     if not placement.stands:
         return Placed(moved, matrix, np.zeros(3) if vertical is None else vertical, source, None)
@@ -271,25 +273,35 @@ def _transformed(
     low, high = extent_along(moved, up)
     width = width_across(moved, up)
     foot = middle_seen_from(moved, up) + low * up
-    surface = _found(surface_below(scene, foot, up, max(high - low, width), 0.5 * width), tuple(foot.tolist()))
+    surface = _found(surface_below(scene, foot, up, max(high - low, width), 0.5 * width), _point(foot + splat_origin(scene)))
     lift = similarity_matrix(None, torch.from_numpy(((surface.point @ up) - low) * up))
     return Placed(transform_splats(added, lift @ matrix), lift @ matrix, up, source, surface)
 
 
-def _described(placed: Placed, scene_degree: int, added_degree: int) -> PlacedPart:
+def _point(vector: Vector) -> tuple[float, float, float]:
+    x, y, z = vector.tolist()
+    return x, y, z
+
+
+def _described(placed: Placed, scene: GaussianSplats, added: GaussianSplats) -> PlacedPart:
+    """What is reported, in the coordinates of the scene's files."""
+    origin = np.array(splat_origin(scene))
+    height = float(origin @ placed.up)
     low, high = extent_along(placed.splats, placed.up) if placed.up.any() else (math.nan, math.nan)
     surface = placed.surface
+    matrix = placed.matrix.clone()
+    matrix[:3, 3] += torch.from_numpy(origin)
     return PlacedPart(
-        matrix=placed.matrix.tolist(),
+        matrix=matrix.tolist(),
         up=placed.up.tolist(),
         up_from=placed.up_from,
-        lowest=low,
-        highest=high,
-        surface_height=None if surface is None else float(surface.point @ placed.up),
-        surface_point=None if surface is None else surface.point.tolist(),
+        lowest=low + height,
+        highest=high + height,
+        surface_height=None if surface is None else float(surface.point @ placed.up) + height,
+        surface_point=None if surface is None else (surface.point + origin).tolist(),
         surface_normal=None if surface is None else surface.normal.tolist(),
-        sh_degree_of_scene=scene_degree,
-        sh_degree_of_file=added_degree,
+        sh_degree_of_scene=scene.sh_degree,
+        sh_degree_of_file=added.sh_degree,
     )
 
 

@@ -21,6 +21,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.json_files import read_json_object
 from scene_depth.io.numpy_files import read_array
+from scene_depth.io.splat_files import splat_origin
 from scene_depth.rendering import blending_weights
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
@@ -32,7 +33,7 @@ FAINT = 0.1  # pixels of blending weight over all views below which a splat coun
 
 @dataclass(frozen=True)
 class Box:
-    """An oriented box in the frame and unit of the scene.
+    """An oriented box in the frame and unit of the scene's files.
 
     Attributes:
         center: Its middle.
@@ -73,7 +74,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Sphere:
-    """A ball in the frame and unit of the scene.
+    """A ball in the frame and unit of the scene's files.
 
     Attributes:
         center: Its middle.
@@ -329,9 +330,14 @@ def local_spacing(splats: GaussianSplats) -> NDArray[np.float64]:
     return spacing
 
 
+def inside_region(splats: GaussianSplats, region: Region) -> Tensor:
+    """Which splats have their centres in a region; it is in coordinates of the scene's files, as their origin is  # [N] bool"""
+    means = splats.means.detach().double()
+    return region.contains(means + means.new_tensor(splat_origin(splats))).cpu()
+
+
 def _inside(splats: GaussianSplats, region: Region) -> Tensor:
-    chosen = region.contains(splats.means.detach().double()).cpu()
-    return check_selection(chosen, type(region).__name__.lower())
+    return check_selection(inside_region(splats, region), type(region).__name__.lower())
 
 
 def _from_indices(path: Path, count: int) -> Tensor:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from scene_depth_heal.selection import Box, Region, Sphere, read_region, write_region
 from scipy.spatial.transform import Rotation
 
+from scene_depth.io.splat_files import splat_origin
 from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
 from scene_depth_viewer.drawing import region_mesh
@@ -154,10 +157,13 @@ class RegionFolder:
     def keep(self, event: Any, what: str) -> None:
         """Writes the region as JSON, or reads one."""
         path = self._page.folder.file(self.file.value, [".json"])
+        origin = np.array(splat_origin(self._page.session.original))  # files have the coordinates of the scene's files
         if what == "Load":
-            self.set_region(read_region(path))
+            region = read_region(path)
+            self.set_region(replace(region, center=_vector(np.array(region.center) - origin)))
         else:
             region = self.region()
+            region = replace(region, center=_vector(np.array(region.center) + origin))
             self._page.write(event, path, lambda: write_region(path, region))
 
     def _dragged(self) -> None:

@@ -26,7 +26,7 @@ from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.fitting.frozen import join_frozen
 from scene_depth.io.images import write_image
 from scene_depth.io.output_folder import claim_folder
-from scene_depth.io.splat_files import with_origin, write_splats
+from scene_depth.io.splat_files import write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
@@ -132,7 +132,6 @@ def fit(
             on_state=partial(save_state, folder.unfinished / CHECKPOINT) if save_every > 0 else None,
             state_seconds=60 * save_every,
         )
-    result = replace(result, splats=with_origin(result.splats, everything.origin))
     place = folder.place(result.report.finished)
     with folder.stage() as stage:
         stage.finished = result.report.finished

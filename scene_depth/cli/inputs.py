@@ -50,7 +50,7 @@ def open_scene(path: Path, options: Sequence[str] = ()) -> Scene:
     if scene is not read:
         place = ", ".join(f"{value:g}" if abs(value) < 1e5 else f"{value:.0f}" for value in scene.origin)
         sentence = f"coordinates are too large for float32; work is done about the point ({place}), which written splats name"
-        note(path, f"{sentence}; points given as options are relative to it too")
+        note(path, f"{sentence}; regions and points given as options are in the coordinates of the files")
     return scene
 
 

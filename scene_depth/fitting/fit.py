@@ -24,6 +24,7 @@ from scene_depth.fitting.losses import depth_loss, opacity_and_scale_penalty, ph
 from scene_depth.fitting.parameters import Trainable, load_trainable, save_trainable, trainable_splats
 from scene_depth.fitting.training_views import Target, TrainingViews
 from scene_depth.io.json_reports import JsonReport, versions
+from scene_depth.io.splat_files import with_origin
 from scene_depth.rendering import Render, render
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
@@ -51,6 +52,8 @@ class FitReport(JsonReport):
         seed: Seed of all randomness.
         device: Where the fit ran.
         config: All parameters.
+        unit, origin: Of the scene: see ``Scene.unit``, and the point of its files that is the zero of the splats.
+        scene_notes: What was said when the scene was read: photos left out, units that were stated or assumed.
         versions: Of what decides the numbers.
         test: Measures on views that were held out, if there were any.
         psnr_test: Mean PSNR of the held-out views in decibels.
@@ -72,6 +75,9 @@ class FitReport(JsonReport):
     seed: int
     device: str
     config: dict[str, Any]
+    unit: str
+    origin: tuple[float, float, float]
+    scene_notes: tuple[str, ...]
     versions: dict[str, str] = field(default_factory=versions)
     test: list[dict[str, Any]] = field(default_factory=list)
     psnr_test: float | None = None
@@ -134,7 +140,7 @@ def fit(
         state_seconds: Least time between two such calls.
 
     Returns:
-        Splats, report and state; of the steps that were done, if it was stopped.
+        Splats, which name the scene's origin if it has one, report and state; of the steps that were done, if it was stopped.
 
     Raises:
         InputError: If views lack images, sizes differ from their cameras', or parameters do not fit together.
@@ -171,7 +177,8 @@ def fit(
     except KeyboardInterrupt:
         pass
     state = state_now()
-    return FitResult(_finished(run.trainable, None), _report(run, state), state if whole else None)
+    splats = with_origin(_finished(run.trainable, None), scene.origin)
+    return FitResult(splats, _report(run, state, scene), state if whole else None)
 
 
 @dataclass
@@ -376,7 +383,7 @@ def _finished(trainable: Trainable, frozen: GaussianSplats | None) -> GaussianSp
     return join_frozen(frozen, trainable.splats().detach().map(torch.clone))
 
 
-def _report(run: _Run, state: FitState) -> FitReport:
+def _report(run: _Run, state: FitState, scene: Scene) -> FitReport:
     camera = run.views.camera(0)
     return FitReport(
         finished=run.step >= run.config.steps,
@@ -394,4 +401,7 @@ def _report(run: _Run, state: FitState) -> FitReport:
         seed=run.seed,
         device=str(run.device),
         config=run.config.as_dict(),
+        unit=scene.unit,
+        origin=scene.origin,
+        scene_notes=scene.notes,
     )

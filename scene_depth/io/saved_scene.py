@@ -111,7 +111,7 @@ def write_saved_scene(path: str | PathLike[str], scene: Scene, *, reference_imag
         content = {
             "format": FORMAT,
             "version": VERSION,
-            "unit": UNITS[scene.metric],
+            "unit": scene.unit,
             "points": "points.npz" if scene.points is not None else None,
             "views": [
                 _put_view(folder, view, name, refer if reference_images else None)
