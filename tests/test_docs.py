@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import zlib
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import scene_depth
-from scene_depth.cli.app import main
+from scene_depth.cli import app
 
 pytest.importorskip("myst_nb", reason="the documentation is built on Python 3.11 and later")
 pytest.importorskip("furo")
@@ -67,7 +68,7 @@ def test_every_option_of_every_command_is_described(built: Path, capsys: pytest.
             continue
         page = (built / f"generated/commands/{entry.name}.html").read_text(encoding="utf-8")
         with pytest.raises(SystemExit):
-            main([entry.name, "--help"])
+            app.main([entry.name, "--help"])
         for option in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", capsys.readouterr().out)) - {"--help"}:
             assert option in page, f"{entry.name} {option}"
 
@@ -79,3 +80,37 @@ def test_the_pages_load_nothing_from_elsewhere(built: Path) -> None:
         loaded = re.findall(r'<(?:script|img|iframe)[^>]* src="(https?:[^"]+)"', text)
         loaded += re.findall(r'<link[^>]* rel="stylesheet"[^>]* href="(https?:[^"]+)"', text)
         assert not loaded, page.name
+
+
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "generated" not in path.relative_to(DOCS).parts)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh")], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_are_understood(page: Path) -> None:
+    """By the parser of the command itself; `test_readme.py` and the commands' own tests run them."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("scene-depth ")]
+    commands = {entry.name: entry for entry in entry_points(group=app.GROUP)}
+    for line in lines:
+        _, name, *options = shlex.split(line)
+        assert callable(app._parse(commands[name].load(), [name, *options])), line
+
+
+SMALLER = {
+    "0.2))": "0.2), max_size=64, config=sd.HealConfig(steps=2, most_references=1))",
+    'view("scenes/table")': 'view("scenes/table", port=0)',
+}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands, but for smaller pictures."""
+    (tmp_path / "scenes").symlink_to(ROOT / "scenes")
+    monkeypatch.chdir(tmp_path)
+    program = "\n".join(blocks(page, "python"))
+    for text, smaller in SMALLER.items():
+        program = program.replace(text, smaller)
+    exec(compile(program, page.name, "exec"), {})
