@@ -50,7 +50,8 @@ def draw_seam(scene: sd.Scene) -> None:
     offsets = border_offsets(predicted, depth, known)
     mended = np.where(known, depth, harmonize(predicted, depth, known, offsets))
     pasted = np.where(known, depth, predicted)
-    row = int(np.argmax((~known).sum(axis=1)))
+    rows = np.flatnonzero((~known).any(axis=1))
+    row = int(rows[-1] - 0.15 * (rows[-1] - rows[0]))
     hole = np.flatnonzero(~known[row])
     columns = np.arange(max(hole[0] - 50, 0), min(hole[-1] + 50, known.shape[1]))
     lines = {"pasted": (pasted, "#c0392b"), "harmonised": (mended, "#1f5fa8"), "truth behind the vase": (truth, "#555")}
@@ -87,7 +88,10 @@ def draw_solver(scene: sd.Scene) -> None:
     span = depth_range(truth, truth > 0)
     given = np.where(known[..., None], color_depth(depth, *span), 0.0)
     colored = {"nearest": nearest, "solver": solver, "truth": truth}
-    labelled({"given": given} | {name: color_depth(each, *span) for name, each in colored.items()}, "solver.jpg")
+    rows, columns = (np.flatnonzero((~known).any(axis=axis)) for axis in (1, 0))
+    window = (slice(max(rows[0] - 30, 0), rows[-1] + 40), slice(columns[0] - 55, columns[-1] + 55))
+    pictures = {"given": given} | {name: color_depth(each, *span) for name, each in colored.items()}
+    labelled({name: picture[window] for name, picture in pictures.items()}, "solver.jpg", scale=1.5)
 
 
 def draw_heal() -> None:
