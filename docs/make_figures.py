@@ -30,8 +30,8 @@ def main() -> None:
 def labelled(pictures: dict[str, Picture], name: str, scale: float = 1.0) -> None:
     """Saves pictures side by side, each under its name."""
     images = [Image.fromarray(np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)) for picture in pictures.values()]
-    images = [image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS) for image in images]
-    width, height, gap = images[0].width, images[0].height, 6
+    width, height, gap = round(images[0].width * scale), round(images[0].height * scale), 6
+    images = [image.resize((width, height), Image.Resampling.LANCZOS) for image in images]
     sheet = Image.new("RGB", (len(images) * (width + gap) - gap, height + CAPTION), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     for number, (words, image) in enumerate(zip(pictures, images, strict=True)):
