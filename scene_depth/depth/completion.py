@@ -168,7 +168,7 @@ def complete_frames(
             try:
                 done.append(before or complete_frame(frame, completer, output, fingerprint))
             except InputError as error:
-                if len(frames) == 1:
+                if len(frames) == 1 or error.field == "output":  # of a full disk
                     raise
                 failed[frame.name] = str(error)
         else:

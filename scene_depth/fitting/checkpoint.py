@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +11,7 @@ from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.fitting.config import SettledConfig
-from scene_depth.io.atomic import atomic_path
+from scene_depth.io.torch_files import read_torch, write_torch
 
 FORMAT = 2
 
@@ -52,8 +49,7 @@ class FitState:
 def save_state(path: str | os.PathLike[str], state: FitState) -> None:
     """Writes a state, whole or not at all."""
     content = {**state.__dict__, "config": state.config.as_dict(), "views": list(state.views), "losses": list(state.losses)}
-    with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+    write_torch(path, {"format": FORMAT, **content})
 
 
 def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> FitState:
@@ -62,17 +58,7 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     Raises:
         InputError: If the file is missing, is not a state or comes from another format.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("checkpoint", "no such file", "a file that a fit wrote", file=path)
-    if not zipfile.is_zipfile(path):  # the shape of every file that torch writes
-        raise InputError("checkpoint", "unreadable (no archive)", "a whole file that a fit wrote", file=path)
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise InputError(
-            "checkpoint", f"unreadable ({type(error).__name__})", "a whole file that a fit wrote", file=path
-        ) from error
+    content = read_torch(path, "checkpoint that a fit wrote", device=device)
     found = content.pop("format", None) if isinstance(content, dict) else None
     if found != FORMAT:
         accepted = f"format {FORMAT}; a fit of another version cannot go on, start it anew without --resume"

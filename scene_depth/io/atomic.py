@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,6 +38,12 @@ def atomic_path(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike
     temporary = Path(name)
     try:
         yield temporary
+        size = temporary.stat().st_size
+        with temporary.open(
+            "ab"
+        ) as file:  # fails if the disk became full at the last bytes, which NumPy and others do not notice
+            file.write(b"\0")
+        os.truncate(temporary, size)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
@@ -91,16 +97,21 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError("output folder", "a file", "a new or empty folder", file=path)
     is_new = not path.exists()
     check_writable(path.parent if is_new else path)
-    clear_strays(path.parent if is_new else path)
+    for folder in {path.parent, path}:
+        clear_strays(folder)
     if not is_new and any(path.iterdir()):
         raise InputError("output folder", "a folder with files in it", "a new or empty folder, nothing is overwritten", file=path)
     temporary = Path(tempfile.mkdtemp(dir=path.parent if is_new else path, prefix=temporary_prefix()))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if is_new:
+        temporary.chmod(0o777 & ~_umask() if is_new else path.stat().st_mode & 0o777)
+        try:
+            if not is_new:  # which is empty again then, and is replaced by one rename
+                temporary = temporary.rename(path.parent / temporary.name)
             os.replace(temporary, path)
-        else:  # the folder stays, it may be a mount point
+        except OSError:  # a mount point or the present folder, which stays
+            if is_new:
+                raise
             for child in temporary.iterdir():
                 os.replace(child, path / child.name)
     finally:
@@ -125,10 +136,16 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def clear_strays(folder: Path) -> None:
-    """Removes unfinished files and folders that killed processes of this machine left directly in ``folder``."""
+def clear_strays(folder: Path, below: Iterable[str] = ()) -> None:
+    """Removes unfinished files and folders that killed processes of this machine left.
+
+    Args:
+        folder: Folder that is looked into.
+        below: Folders in it that are looked into to their ends.
+    """
     with suppress(OSError):
-        for path in list(folder.iterdir()):
+        deep = (path for name in below if not (folder / name).is_symlink() for path in (folder / name).rglob(".scene-depth-*"))
+        for path in [*folder.iterdir(), *deep]:
             match = _TEMPORARY.match(path.name)
             if match and match[1] == _MACHINE and not _is_running(int(match[2])):
                 if path.is_dir() and not path.is_symlink():

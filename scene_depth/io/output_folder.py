@@ -140,7 +140,7 @@ def claim_folder(
             _check_outside(folder, Path(scene))
     _check_inputs_stay(folder, names, [Path(source) for source in (*scenes, *inputs) if source is not None])
     check_writable(folder)
-    clear_strays(folder)
+    clear_strays(folder, _read_mark(folder).get(command, {}).get("names", ()))
     _move_ready(folder)
     mark = _read_mark(folder)
     owned = set(mark.get(command, {}).get("names", ()))
@@ -164,6 +164,7 @@ def check_new_file(
         InputError: If it exists and ``overwrite`` is not set, is one of ``inputs``, or cannot be written.
     """
     checked = check_output(path, inputs=tuple(inputs))
+    clear_strays(checked.parent)
     if checked.exists() and not overwrite:
         raise InputError("output", "a file that is there already", "a new name, or --overwrite to replace it", file=checked)
     return checked

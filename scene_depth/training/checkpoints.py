@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path
-from scene_depth.io.input_files import check_input_file
+from scene_depth.io.torch_files import BROKEN, read_torch, write_torch
 from scene_depth.training.config import MAY_CHANGE
 
 CHECKPOINT = "checkpoint.pt"
@@ -48,8 +44,7 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes ``checkpoint.pt``; the one before stays until the new one is whole."""
-    with atomic_path(folder / CHECKPOINT) as path:
-        torch.save({"version": VERSION, **vars(checkpoint)}, path)
+    write_torch(folder / CHECKPOINT, {"version": VERSION, **vars(checkpoint)})
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -58,15 +53,15 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         InputError: If there is none, or it is cut short or something else.
     """
-    path = check_input_file(folder / CHECKPOINT, "the checkpoint of a training that was begun here")
+    path = folder / CHECKPOINT
+    values = read_torch(path, "checkpoint of a training that was begun here")
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
         if values.pop("version") != VERSION:
             raise InputError("version", "another one", f"{VERSION}", file=path)
         return Checkpoint(**values)
     except InputError:
         raise
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except BROKEN as error:
         raise InputError(
             "checkpoint", f"{type(error).__name__}: {error}", "a whole checkpoint of this program", file=path
         ) from error
@@ -105,17 +100,22 @@ def _flat(values: Any, place: str = "") -> dict[str, Any]:
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Gives a path beside a folder of weights that takes its place when the block ends without an error.
 
-    The path does not exist yet. If the program is killed between the two renames, the new weights lie in ``.NAME-new``.
+    The path does not exist yet. What a program left that was killed between the two renames is brought to its place first.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     new, old = folder.with_name(f".{folder.name}-new"), folder.with_name(f".{folder.name}-old")
-    for left in (new, old):
-        shutil.rmtree(left, ignore_errors=True)
+    _settle(folder, new, old)
     try:
         yield new
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        _settle(folder, new, old)
+
+
+def _settle(folder: Path, new: Path, old: Path) -> None:
+    if old.exists() and not folder.exists():  # which had made room for the new one
+        (new if new.exists() else old).rename(folder)
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)

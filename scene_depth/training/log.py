@@ -110,6 +110,17 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def last_values(folder: Path, step: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Losses and measures that stood last in the log by a step."""
+    losses, measures = dict[str, float](), dict[str, float]()
+    for line in read_log(folder):
+        if line.get("step", 0) <= step:
+            measures = line.get("validation", measures)
+            if "loss" in line:
+                losses = {name: value for name, value in line.items() if name not in ("step", "learning_rate", "seconds")}
+    return losses, measures
+
+
 def _keep_until(path: Path, step: int) -> None:
     lines = [line for line in read_log(path.parent) if step and line.get("step", 0) <= step]
     with atomic_path(path) as temporary:

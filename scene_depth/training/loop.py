@@ -20,7 +20,7 @@ from scene_depth.io.atomic import check_writable
 from scene_depth.io.json_reports import plain
 from scene_depth.training.checkpoints import CHECKPOINT, Checkpoint, check_same, load_checkpoint, save_checkpoint
 from scene_depth.training.config import TrainConfig, write_config
-from scene_depth.training.log import REPORT, TrainingLog, TrainingReport
+from scene_depth.training.log import REPORT, TrainingLog, TrainingReport, last_values
 from scene_depth.training.objective import Objective, Validation, derived_seed
 from scene_depth.work import OnProgress, Progress
 
@@ -188,6 +188,7 @@ def _begun(
     run = _Run(objective, config, values, folder, accelerator, accelerator.prepare_model(model), optimizer, average)
     if before is not None:
         run.step, run.best, run.seconds_before = before.step, before.best, before.seconds
+        run.last_losses, run.last_measures = last_values(folder, run.step)
     return run
 
 
@@ -364,8 +365,8 @@ def _write(run: _Run) -> None:
         best=run.best,
         seconds=run.seconds,
     )
-    save_checkpoint(run.folder, checkpoint)
     run.objective.save(run.result, run.folder / WEIGHTS)
+    save_checkpoint(run.folder, checkpoint)  # last: who goes on from it has its weights, or makes them again
 
 
 def _any(run: _Run, flag: bool) -> bool:

@@ -191,14 +191,18 @@ def test_resuming_something_else_is_refused(tmp_path: Path) -> None:
         arguments = {"scene": TRAIN, "config": QUICK, "seed": 0, "frozen": None, "resume": state, **changes}
         with pytest.raises(InputError, match=f"resume: {field}"):
             fit(arguments.pop("scene"), **arguments)  # type: ignore[arg-type]
-    for content, found in ((b"rubbish", "unreadable"), (b"", "unreadable")):
+    save_state(tmp_path / "whole.pt", state)
+    whole = (tmp_path / "whole.pt").read_bytes()
+    middle = len(whole) // 2
+    altered = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content, found in ((b"rubbish", "unreadable"), (b"", "0 bytes"), (whole[:-100], "unreadable"), (altered, "check sum")):
         (tmp_path / "bad.pt").write_bytes(content)
         with pytest.raises(InputError, match=found):
             load_state(tmp_path / "bad.pt")
     torch.save({"format": 1}, tmp_path / "old.pt")
     with pytest.raises(InputError, match=r"another format \(1\).*without --resume"):
         load_state(tmp_path / "old.pt")
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         load_state(tmp_path / "missing.pt")
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path, temporary_prefix
+from scene_depth.io.atomic import atomic_folder, atomic_path, temporary_prefix
 from scene_depth.io.output_folder import MARK, UNFINISHED, OutputFolder, check_new_file, claim_folder
 
 NAMES = ("splats.ply", "report.json", "test", "checkpoint.pt")
@@ -160,11 +164,11 @@ def test_leftovers_of_killed_processes_go_and_those_of_running_ones_stay(tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {stays.name, elsewhere.name, MARK}
 
 
-def run_and_kill(folder: Path, text: str, event: int, *, finished: bool) -> bool:
-    """Writes a result in a process that dies before its n-th write to the disk; whether it died."""
+def in_a_process(call: Callable[[], object], event: int = 1 << 30) -> int:
+    """Exit code of a process that makes the call, and dies with 9 before its n-th write to the disk."""
     child = os.fork()
     if child == 0:
-        left = event
+        left, code = event, 1
 
         def count(name: str, arguments: tuple[object, ...]) -> None:
             nonlocal left
@@ -176,10 +180,11 @@ def run_and_kill(folder: Path, text: str, event: int, *, finished: bool) -> bool
 
         sys.addaudithook(count)
         try:
-            write_result(folder, text, finished=finished, views=1)
+            call()
+            code = 0
         finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -189,7 +194,7 @@ def test_killed_at_every_write_the_next_run_finds_the_old_result_or_the_new_one(
     while killed:
         folder = tmp_path / str(event)
         write_result(folder, "old", views=2)
-        killed = run_and_kill(folder, "new", event, finished=finished)
+        killed = in_a_process(partial(write_result, folder, "new", finished=finished, views=1), event) == 9
         output = claim_folder(folder, "fit", NAMES)  # what the next run does first
         found = read_result(folder)
         beside = {name.removeprefix(f"{UNFINISHED}/"): text for name, text in found.items() if name.startswith(UNFINISHED)}
@@ -203,6 +208,48 @@ def test_killed_at_every_write_the_next_run_finds_the_old_result_or_the_new_one(
     assert event > 20  # the hook saw the writes
     assert both[True]
     assert both[False] or not finished
+
+
+def test_a_disk_that_is_full_at_the_last_bytes_leaves_the_old_file(tmp_path: Path) -> None:
+    """Of arrays that fit into one buffer, NumPy does not notice that they were cut."""
+    path = tmp_path / "a.npy"
+    path.write_text("old")
+
+    def write() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        with pytest.raises(InputError, match="File too large"), atomic_path(path) as temporary:
+            np.save(temporary, np.zeros(320, np.float32))
+
+    assert in_a_process(write) == 0
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_folder_of_several_files_appears_as_a_whole(tmp_path: Path, is_there: bool) -> None:
+    event, killed = 0, True
+    while killed:
+        folder = tmp_path / str(event) / "scene"
+        folder.parent.mkdir()
+        if is_there:
+            folder.mkdir(mode=0o700)
+        killed = in_a_process(partial(write_folder, folder), event) == 9
+        found = {name: text for name, text in read_result(folder).items() if not name.startswith(".")} if folder.exists() else {}
+        assert found in ({}, {"a": "a", "b/c": "c"}), event
+        if not found:
+            assert in_a_process(partial(write_folder, folder)) == 0
+        assert not list(folder.parent.rglob(".*"))
+        assert read_result(folder) == {"a": "a", "b/c": "c"}
+        assert not is_there or folder.stat().st_mode & 0o777 == 0o700
+        event += 1
+    assert event > 8
+
+
+def write_folder(folder: Path) -> None:
+    with atomic_folder(folder) as written:
+        (written / "a").write_text("a")
+        (written / "b").mkdir()
+        (written / "b" / "c").write_text("c")
 
 
 def test_one_file_is_replaced_only_on_request(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ image branch beside it, joined by the encoder only, "B+I+S" the sharing branch t
 from __future__ import annotations
 
 import os
-import pickle
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -45,8 +44,7 @@ from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction
 from scene_depth.errors import InputError, first_line
-from scene_depth.io.atomic import atomic_path
-from scene_depth.io.input_files import check_input_file
+from scene_depth.io.torch_files import BROKEN, read_torch, write_torch
 from scene_depth.io.user_cache import user_cache
 
 Variant = Literal["B", "B+I", "B+I+S"]
@@ -187,8 +185,7 @@ def save_network(path: Path, network: AuxiliaryNetwork) -> None:
     """Writes the network as it is used at test time, without what only training needs."""
     lean = network.without_image()
     state = {name: value.detach().cpu() for name, value in lean.state_dict().items()}
-    with atomic_path(path) as temporary:
-        torch.save({"kind": KIND, "config": asdict(lean.config), "state": state}, temporary)
+    write_torch(path, {"kind": KIND, "config": asdict(lean.config), "state": state})
 
 
 def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork:
@@ -200,9 +197,9 @@ def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork
     Raises:
         InputError: If there is no such file, or it holds something else.
     """
-    file = check_input_file(find_network(path), "weights of the auxiliary network")
+    file = find_network(path)
+    content = read_torch(file, "file of weights of the auxiliary network")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
         if content["kind"] != KIND:
             raise InputError("kind", repr(content["kind"]), KIND, file=file)
         config = NetworkConfig(**content["config"])
@@ -212,7 +209,7 @@ def load_network(path: str | os.PathLike[str] | None = None) -> AuxiliaryNetwork
         network.load_state_dict(content["state"])
     except InputError:
         raise
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except BROKEN as error:
         raise InputError("weights", first_line(error), "a file that scene-depth train auxiliary wrote", file=file) from error
     return network
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,10 @@ from torch import Tensor, nn
 
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.torch_files import check_archive
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+CHECK_SUM = "crc32"  # in the metadata: of all names and bytes, sorted by name
 SHOWN = 4  # names of tensors in an error
 
 # Older files of diffusers name the projections of the VAE's attention differently and store them as 1 x 1 convolutions.
@@ -58,10 +63,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError("weights", "no such file", f"a file that ends in {', '.join(SUFFIXES)}", file=path)
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
+            return _read_safetensors(path)
         content = _torch_load(path)
+    except InputError:
+        raise
     except Exception as error:  # unpickling fails in many ways
         raise InputError(
             "weights", f"unreadable ({first_line(error)})", "a .safetensors file, or tensors alone by torch.save", file=path
@@ -71,7 +76,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return dict(content)
 
 
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Their sizes are checked by the package; what ``write_state_dict`` wrote has a check sum too."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        state, told = {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(CHECK_SUM)  # noqa: SIM118
+    if told is not None and told != _check_sum(state):
+        raise ValueError("tensors that do not fit the check sum in the file")
+    return state
+
+
+def _check_sum(state: Mapping[str, Tensor]) -> str:
+    total = 0
+    for name in sorted(state):
+        total = zlib.crc32(state[name].reshape(-1).view(torch.uint8).numpy().data, zlib.crc32(name.encode(), total))
+    return f"{total:08x}"
+
+
 def _torch_load(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        check_archive(path, "a whole file by torch.save")
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except RuntimeError as error:  # files of torch before 1.6 cannot be mapped
@@ -146,10 +171,15 @@ def write_state_dict(path: str | Path, state: Mapping[str, Tensor], dtype: torch
         state: Tensors by name.
         dtype: Type that floating tensors are stored in; as they are by default.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     stored = {
         key: value.detach().to("cpu", dtype if value.is_floating_point() else None).contiguous() for key, value in state.items()
     }
     with atomic_path(path) as temporary:
-        save_file(stored, temporary, metadata={"format": "pt"})
+        try:
+            save_file(stored, temporary, metadata={"format": "pt", CHECK_SUM: _check_sum(stored)})
+        except SafetensorError as error:  # which says the system's number in its text alone
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error

@@ -1,0 +1,143 @@
+"""Runs of the program that end at one of their writes: killed, interrupted, or on a disk that is full from there on."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from scene_depth.cli.app import main
+from scene_depth.io.output_folder import MARK, UNFINISHED, claim_folder
+
+How = Literal["nothing", "kill", "interrupt", "full"]
+TAKES_SPACE = {"open", "os.mkdir"}
+CHANGES = TAKES_SPACE | {"os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
+KILLED = 99
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        code: Exit code; ``KILLED`` if it was.
+        said: What it wrote on both streams.
+        events: Changes of the folder that it made or tried.
+    """
+
+    code: int
+    said: str
+    events: int
+
+
+def run(arguments: Sequence[object], root: Path, how: How = "nothing", at: int = -1, *, file_size: int | None = None) -> Ended:
+    """Runs ``scene-depth`` in a forked process.
+
+    Args:
+        arguments: Of the program.
+        root: Folder in which changes count.
+        how: What happens at change number ``at``, the first being 0.
+        at: The number.
+        file_size: Largest file that can be written, bytes: a disk that is full in the middle of a file.
+    """
+    said, output = os.pipe()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code, count = 1, itertools.count()
+        try:
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.alarm(120)
+            if file_size is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
+            sys.addaudithook(lambda event, values: _count(event, values, str(root), how, at, count))
+            code = main([str(argument) for argument in arguments])
+            sys.stdout.flush()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stderr.flush()
+            os.write(writer, str(next(count)).encode())
+            os._exit(code)
+    os.close(output)
+    os.close(writer)
+    with open(said, encoding="utf-8", errors="replace") as words, open(reader, encoding="utf-8") as number:
+        text, events = words.read(), number.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return Ended(code, text, int(events or at))
+
+
+def _count(event: str, values: tuple[Any, ...], root: str, how: How, at: int, count: itertools.count[int]) -> None:
+    if event not in CHANGES or (event == "open" and not (isinstance(values[2], int) and values[2] & (os.O_ACCMODE | os.O_CREAT))):
+        return
+    path = os.fsdecode(values[0]) if isinstance(values[0], str | bytes | os.PathLike) else ""
+    if os.path.isabs(path) and not path.startswith(root):  # relative ones are those of a folder that is being removed
+        return
+    number = next(count)
+    if number == at and how == "kill":
+        os._exit(KILLED)
+    if number == at and how == "interrupt":
+        raise KeyboardInterrupt
+    if number >= at and how == "full" and event in TAKES_SPACE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def contents(folder: Path, *, hidden: bool = True) -> dict[str, str]:
+    """Relative path -> hash of every file, but for times and what was done before; "" for an empty folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if not hidden and any(part.startswith(".") or part == UNFINISHED for part in path.relative_to(folder).parts):
+            continue
+        if path.is_file():
+            found[name] = hashlib.sha256(_bits(path)).hexdigest()
+        elif not any(path.iterdir()):
+            found[name] = ""
+    return found
+
+
+def _bits(path: Path) -> bytes:
+    if path.suffix == ".pt":
+        return _plain(torch.load(path, weights_only=True)).encode()
+    data = path.read_bytes()
+    return re.sub(rb'"(\w*seconds|resumed)": ([-+.e\d]+|{[^}]*})', b"", data) if path.suffix in (".json", ".jsonl") else data
+
+
+def _plain(value: Any) -> str:
+    """Bits of what a file of torch holds, whatever the order of the objects in it."""
+    if isinstance(value, torch.Tensor):
+        return value.numpy().tobytes().hex()
+    if isinstance(value, dict):
+        return str([(name, _plain(value[name])) for name in sorted(value, key=str) if not str(name).endswith("seconds")])
+    return str([_plain(item) for item in value]) if isinstance(value, list | tuple) else repr(value)
+
+
+def result_in(folder: Path) -> dict[str, str]:
+    """The result that the next command in a folder would find; the folder itself stays as it is."""
+    copy = folder.with_name(f"{folder.name}-copy")
+    shutil.copytree(folder, copy, symlinks=True)
+    try:
+        for mark in copy.glob(f"*/{MARK}"):
+            (command,) = json.loads(mark.read_text())["commands"]
+            claim_folder(mark.parent, command, ())
+        return contents(copy, hidden=False)
+    finally:
+        shutil.rmtree(copy)
