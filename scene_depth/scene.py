@@ -26,8 +26,8 @@ class View:
         name: Unique in the scene; by habit the path of the image below the scene's image folder, with forward slashes.
         camera: One pinhole camera, already undistorted, of the size of all arrays below.
         load_image: Gives float32 sRGB in [0, 1]  # [H, W, 3]
-        load_mask: Gives bool, True where the mask file is white. What white means (keep, ignore, remove) is said by
-            whoever uses the mask  # [H, W]
+        load_mask: Gives bool, True on the object; where the files do not say what white in them means
+            (``Scene.masks_are_objects``), True where they are white  # [H, W]
         load_depth: Gives float32 z-depth in scene units, 0 = unknown  # [H, W]
         image_path: File that the image comes from, if it comes from one.
 
@@ -61,7 +61,7 @@ class View:
         return self._load("image", self.load_image, (self.camera.height, self.camera.width, 3))
 
     def mask(self) -> NDArray[np.bool_]:
-        """True where the mask is white  # [H, W]"""
+        """True on the object, or, where nothing says what that is, where the file is white  # [H, W]"""
         return self._load("mask", self.load_mask, (self.camera.height, self.camera.width))
 
     def depth(self) -> NDArray[np.float32]:
@@ -121,6 +121,7 @@ class Scene:
         source: File or folder that the scene was read from.
         notes: What the reader has to say: photos used and left out, what was found elsewhere or assumed.
         origin: Point of the files that is the zero of this scene; see ``about_origin``.
+        masks_are_objects: Whether True in masks is the object; False where the files do not say what white is, and it is white.
 
     Example:
         >>> import scene_depth as sd
@@ -136,6 +137,7 @@ class Scene:
     source: Path | None = None
     notes: tuple[str, ...] = ()
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    masks_are_objects: bool = True
 
     def __post_init__(self) -> None:
         names = [view.name for view in self.views]

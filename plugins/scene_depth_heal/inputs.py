@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -116,13 +116,13 @@ def load_views(
         own_masks, ids, white_is = source.by_masks and source.masks is None, parse_mask_ids(source.mask_id), source.mask_white
         if source.masks is not None:
             masks = images_named_like(source.masks, names, what="masks", in_order=source.masks_in_order)
-        if ids:
-            scene = with_mask_ids(scene, ids)
+        scene = with_mask_ids(scene, ids, white_is)
     if own_masks and all(view.load_mask is None for view in scene.views):
         raise InputError("masks", "a scene without masks", "--masks DIR, --box, --sphere or --indices", file=scene.source)
     if unknown := sorted(set(painted) - set(names)):
         raise InputError("painted", f"pictures for {unknown}", "names of views of the scene")
-    sized = TrainingViews(scene.views, max_size, mask_use="keep")
+    objects = [view if view.load_mask is None else replace(view, load_mask=view.mask) for view in scene.views]
+    sized = TrainingViews(objects, max_size, mask_use="keep")
     views = []
     for index, view in enumerate(scene.views):
         target = sized.target(index)
@@ -130,12 +130,12 @@ def load_views(
         if view.name in masks:
             check_image_size("mask", masks[view.name], view.camera, target.camera)
             mask = resized_mask(read_mask(masks[view.name], ids), target.camera)
-        if mask is not None and white_is == "keep":
-            mask = ~mask
+            mask = ~mask if white_is == "keep" else mask
         edited = resized(read_image(painted[view.name]), target.camera) if view.name in painted else None
         views.append(HealView(view.name, target.camera, target.image, mask, edited))
     shares = {view.name: share_of(view.mask) for view in views if view.mask is not None}
-    check_white_share(shares, white_is, file=source.masks or scene.source if source is not None else None)
+    known = white_is or ("object" if own_masks and scene.masks_are_objects else None)
+    check_white_share(shares, known, file=source.masks or scene.source if source is not None else None)
     return views
 
 

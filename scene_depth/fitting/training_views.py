@@ -15,6 +15,7 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import resize_sparse_depth
+from scene_depth.io.posed_views import is_inverted
 from scene_depth.scene import View
 
 MaskUse = Literal["none", "keep", "ignore"]
@@ -117,7 +118,8 @@ class TrainingViews:
         image = resized_image(np.rint(np.clip(view.image(), 0, 1) * 255).astype(np.uint8), width, height)
         counts = depth = None
         if self.mask_use != "none" and view.load_mask is not None:
-            counts = _resized_mask(view.mask() == (self.mask_use == "keep"), width, height)
+            white = view.mask() ^ is_inverted(view.load_mask)
+            counts = _resized_mask(white == (self.mask_use == "keep"), width, height)
         if self.with_depth and view.load_depth is not None:
             depth = view.depth()
             depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)

@@ -6,6 +6,7 @@ distortion is removed on reading, as COLMAP's image_undistorter does it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -22,8 +23,10 @@ from scene_depth.io.colmap_files import find_colmap_model, read_colmap_model, wr
 from scene_depth.io.colmap_model import ColmapImage, ColmapModel, ColmapPoints, no_points
 from scene_depth.io.depth_images import DepthFile
 from scene_depth.io.distortion import LENS_MODELS, LensCamera
+from scene_depth.io.images import MaskWhite
+from scene_depth.io.json_files import read_json_object
 from scene_depth.io.photo_files import LOST, MISSING, PhotoFinder, missing_photo
-from scene_depth.io.posed_views import ViewFiles, check_names, posed_view
+from scene_depth.io.posed_views import ViewFiles, check_names, posed_view, say_mask_meaning, stated_mask_white
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.scene_output import image_names, put_image, put_mask
 from scene_depth.io.undistortion import Undistorter
@@ -31,6 +34,7 @@ from scene_depth.rotations import matrices_to_quaternions, quaternions_to_matric
 from scene_depth.scene import PointCloud, Scene, View
 
 IMAGES = "images"
+MASK_MEANING = "meaning.json"
 OTHER_IMAGES = ("input", "image", "photos", "rgb", "color", ".")
 """Where photos lie that are not in ``images`` or a reduced copy of it."""
 
@@ -40,6 +44,7 @@ def read_colmap(
     *,
     images: str | None = "images",
     masks: str = "masks",
+    mask_white: MaskWhite | None = None,
     depth_maps: str | None = None,
     rescale_cameras: bool | None = None,
     skip_missing: bool = False,
@@ -56,6 +61,8 @@ def read_colmap(
         images: Folder of the photos below the scene, such as "images_4"; None for cameras and points alone. Where there is no
             "images", other usual folders with the photos are taken.
         masks: Folder of masks, if there is one: for images/a/b.jpg it is asked for a/b.jpg.png, a/b.png and a/b.jpg.
+        mask_white: What white in masks is: the "object", or what to "keep", as COLMAP means it; by default what the folder of
+            masks says (``meaning.json``, which ``write_colmap`` writes), else it is not known.
         depth_maps: "geometric" or "photometric" for the depth maps of ``stereo/depth_maps`` in an undistorted dense
             workspace; None for no depth.
         rescale_cameras: Let cameras follow photos that are uniformly rescaled; by default only for folders whose name
@@ -89,6 +96,8 @@ def read_colmap(
     )
     finder = None if images is None else PhotoFinder(root / images, notes)
     names: dict[int, str] = {}
+    white, said_by = _mask_white(root / masks, mask_white)
+    whites: set[MaskWhite | None] = set()
     views = []
     check_names([image.name for image in records], source=source)
     for image in records:
@@ -106,16 +115,20 @@ def read_colmap(
             continue
         name = image.name if finder is None or photo is None else finder.name_of(image.name, photo)
         depth = _depth_file(root, image.name, depth_maps) if depth_maps is not None else None
-        files = ViewFiles(photo, _mask_file(root / masks, name), depth)
+        files = ViewFiles(photo, _mask_file(root / masks, name), white, depth)
+        whites |= {white} if files.mask is not None else set()
         views.append(view_of(name, model.cameras[image.camera_id], pose, files))
         names[image.id] = name
     check_names([view.name for view in views], source=source, notes=notes)
     points = _point_cloud(model.points, names, notes)
-    return Scene(tuple(views), points, metric=False, source=path, notes=notes.sentences(len(views)))
+    known = say_mask_meaning(whites, said_by, notes)
+    return Scene(tuple(views), points, source=path, notes=notes.sentences(len(views)), masks_are_objects=known)
 
 
 def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True) -> None:
-    """Writes ``sparse/0``, ``images`` and ``masks`` (NAME.png, COLMAP's rule) that COLMAP and splat trainers read.
+    """Writes ``sparse/0``, ``images`` and ``masks`` (NAME.png) that COLMAP and splat trainers read.
+
+    Masks are black on the object, which COLMAP ignores; where it is not known what white is, they stay as they are.
 
     Cameras become PINHOLE, one for all views of equal intrinsics. Each observed point gets a key point where the view
     projects it. Depth has no place in this format and is left out.
@@ -138,7 +151,9 @@ def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True
             if view.load_image is not None:
                 put_image(view, folder / "images" / name)
             if view.load_mask is not None:
-                put_mask(view, folder / "masks" / f"{name}.png")
+                put_mask(view, folder / "masks" / f"{name}.png", inverted=scene.masks_are_objects)
+        if scene.masks_are_objects and (folder / "masks").is_dir():
+            (folder / "masks" / MASK_MEANING).write_text(json.dumps({"mask_white": "keep"}) + "\n")
 
 
 def _image_folder(
@@ -162,6 +177,14 @@ def _image_folder(
                 return root, other
     accepted = f"a folder {images} with the photos, or {IMAGES}_2 and the like; images=NAME (--scene-options) names another"
     raise InputError("image folder", f"no {images}", accepted, file=path)
+
+
+def _mask_white(folder: Path, asked: MaskWhite | None) -> tuple[MaskWhite | None, str]:
+    """What white in masks is, and who says so."""
+    file = folder / MASK_MEANING
+    if asked is not None or not file.is_file():
+        return asked, "as asked"
+    return stated_mask_white(read_json_object(file), file), f"says {MASK_MEANING}"
 
 
 def _mask_file(folder: Path, name: str) -> Path | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from scene_depth.io.scene_notes import LOGGER, shown
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 EXIF_ORIENTATION = 0x0112
+MaskWhite = Literal["object", "keep"]
+"""What white in a mask is: the object, or what to keep, as in masks of nerfstudio and COLMAP, whose black is left out."""
 MASK_WORD = re.compile(r"(?:^|[._ -])masks?(?=$|[._ -])", re.IGNORECASE)
 LABELLED = 0.9  # share of the pixels of a coloured mask that must lie in flat areas
 FLAT_PIXELS, FLAT_PIXELS_SHARE, FLAT_SHARE = 16, 5e-4, 0.7  # of a label: pixels at least, share of the picture and of its own
@@ -272,13 +274,20 @@ class TurnedImage:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """Loader of a mask whose pixels are used as stored; ``ids`` are the labels that count."""
+    """Loader of a mask whose pixels are used as stored.
+
+    Attributes:
+        path: The file.
+        ids: Labels that count.
+        inverted: Whether it is True where the file is black.
+    """
 
     path: Path
     ids: tuple[int, ...] = ()
+    inverted: bool = False
 
     def __call__(self) -> NDArray[np.bool_]:
-        return read_mask(self.path, self.ids)
+        return read_mask(self.path, self.ids) ^ self.inverted
 
 
 @dataclass(frozen=True)

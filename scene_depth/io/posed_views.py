@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,16 @@ from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import move_sparse_depth
 from scene_depth.io.depth_images import DepthFile, depth_size
 from scene_depth.io.distortion import LensCamera
-from scene_depth.io.images import ImageFile, MaskFile, ResizedImage, TurnedImage, check_image_size, exif_turn, image_size
+from scene_depth.io.images import (
+    ImageFile,
+    MaskFile,
+    MaskWhite,
+    ResizedImage,
+    TurnedImage,
+    check_image_size,
+    exif_turn,
+    image_size,
+)
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.undistortion import UndistortedLoader, Undistorter
 from scene_depth.scene import Loader, Scene, View
@@ -32,12 +41,14 @@ class ViewFiles:
     Attributes:
         image: Photo.
         mask: Mask of the photo's size.
+        mask_white: What white in it is; None if nothing says it.
         depth: Depth of the photo's field of view, of any size.
         depth_K: Intrinsics of the depth image, if they are not those of the photo  # [3, 3]
     """
 
     image: Path | None = None
     mask: Path | None = None
+    mask_white: MaskWhite | None = None
     depth: DepthFile | None = None
     depth_K: NDArray[Any] | None = None
 
@@ -108,19 +119,54 @@ def posed_view(
 
     if files.image is not None:
         image = TurnedImage(files.image) if turned else ImageFile(files.image)
-    mask = MaskFile(files.mask) if files.mask is not None else None
+    mask = MaskFile(files.mask, inverted=files.mask_white == "keep") if files.mask is not None else None
     return View(name, camera, shown(image), shown(mask), shown(depth), files.image)
 
 
-def with_mask_ids(scene: Scene, ids: Sequence[int]) -> Scene:
-    """The scene with masks that are True at these labels of their files."""
+def with_mask_ids(scene: Scene, ids: Sequence[int] = (), white: MaskWhite | None = None) -> Scene:
+    """The scene with masks that are True at these labels of their files, or where ``white`` says that the object is."""
 
     def chosen(load: Loader | None) -> Loader | None:
         if isinstance(load, MaskFile):
-            return replace(load, ids=tuple(ids))
+            inverted = load.inverted if white is None else white == "keep"
+            return replace(load, ids=tuple(ids) or load.ids, inverted=inverted)
         return replace(load, load=chosen(load.load) or load.load) if isinstance(load, UndistortedLoader) else load
 
-    return replace(scene, views=tuple(replace(view, load_mask=chosen(view.load_mask)) for view in scene.views))
+    views = tuple(replace(view, load_mask=chosen(view.load_mask)) for view in scene.views)
+    return replace(scene, views=views, masks_are_objects=scene.masks_are_objects or white is not None)
+
+
+def is_inverted(mask: Loader | None) -> bool:
+    """Whether a loader of a mask is True where its file is black."""
+    return mask.inverted if isinstance(mask, MaskFile) else isinstance(mask, UndistortedLoader) and is_inverted(mask.load)
+
+
+def stated_mask_white(fields: Mapping[str, Any], file: Path) -> MaskWhite | None:
+    """What white in masks is, as the field ``mask_white`` of a file says; None without it.
+
+    Raises:
+        InputError: If the field says anything else.
+    """
+    white: MaskWhite | None = fields.get("mask_white")
+    if white not in (None, *get_args(MaskWhite)):
+        raise InputError("mask_white", repr(white), "object or keep", file=file)
+    return white
+
+
+def say_mask_meaning(whites: Collection[MaskWhite | None], said_by: str, notes: SceneNotes) -> bool:
+    """Notes what white in masks is, and gives whether that is known.
+
+    Args:
+        whites: What white is in each mask.
+        said_by: Who says so.
+        notes: Of the scene.
+    """
+    for white, words in (("object", "the object"), ("keep", "what to keep, black the object")):
+        if white in whites:
+            notes.say(f"white in masks is {words}, {said_by}")
+    if None in whites:
+        notes.say("what white in masks is, no file says; mask_white=object or mask_white=keep (--scene-options) does")
+    return None not in whites
 
 
 def _photo_and_camera(

@@ -111,7 +111,7 @@ def read_rgbd_folder(
             depth = replace(depth, K=sensor.K if depth_kind == "ray" else None)
             target = sensor if size == "depth" else None
             depth_K = None if depth_camera is None or _is_registered(sensor, target or photo) else sensor.K
-        files = ViewFiles(frame.image, None, depth, depth_K)
+        files = ViewFiles(frame.image, depth=depth, depth_K=depth_K)
         views.append(view_of(frame.name, photo, frame.camera_to_world, files, target=target))
     return Scene(tuple(views), None, metric=True, source=path, notes=notes.sentences(len(views)))
 

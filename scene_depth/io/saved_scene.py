@@ -5,6 +5,7 @@
     {
       "format": "scene_depth.scene", "version": 1,
       "unit": "metre" or "scene unit",
+      "mask_white": "object", "keep" or null,    what white in masks is, null if nobody knows
       "points": "points.npz" or null,            arrays as in io.tracked_points, xyz in float64
       "views": [{
         "name": "a.jpg", "width": 640, "height": 480,
@@ -36,10 +37,10 @@ from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_folder
 from scene_depth.io.depth_images import DepthFile, write_depth
 from scene_depth.io.distortion import LENS_MODELS, LensCamera, check_lens_camera
-from scene_depth.io.images import ImageFile, MaskFile
+from scene_depth.io.images import ImageFile, MaskFile, MaskWhite
 from scene_depth.io.intrinsics_files import check_intrinsics
 from scene_depth.io.json_files import is_number, read_json_object
-from scene_depth.io.posed_views import ViewFiles, check_names, posed_view
+from scene_depth.io.posed_views import ViewFiles, check_names, posed_view, say_mask_meaning, stated_mask_white
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.scene_output import image_names, put_image, put_mask
 from scene_depth.io.tracked_points import read_tracked_points, write_tracked_points
@@ -76,11 +77,13 @@ def read_saved_scene(path: str | PathLike[str]) -> Scene:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise InputError("views", type(records).__name__, "a list of views", file=file)
     undistorter, notes = Undistorter(), SceneNotes()
-    views = tuple(_read_view(record, index, file, undistorter, notes) for index, record in enumerate(records))
+    white = stated_mask_white(content, file)
+    views = tuple(_read_view(record, index, file, white, undistorter, notes) for index, record in enumerate(records))
     check_names([view.name for view in views], source=file)
     points = _file(content, "points", file, "points")
     cloud = None if points is None else read_tracked_points(points)
-    return Scene(views, cloud, content["unit"] == UNITS[True], path, notes.sentences(len(views)))
+    known = all(view.load_mask is None for view in views) or say_mask_meaning({white}, f"says {FILE_NAME}", notes)
+    return Scene(views, cloud, content["unit"] == UNITS[True], path, notes.sentences(len(views)), masks_are_objects=known)
 
 
 def write_saved_scene(path: str | PathLike[str], scene: Scene, *, reference_images: str | None = None) -> None:
@@ -112,6 +115,7 @@ def write_saved_scene(path: str | PathLike[str], scene: Scene, *, reference_imag
             "format": FORMAT,
             "version": VERSION,
             "unit": scene.unit,
+            "mask_white": "object" if scene.masks_are_objects else None,
             "points": "points.npz" if scene.points is not None else None,
             "views": [
                 _put_view(folder, view, name, refer if reference_images else None)
@@ -138,10 +142,10 @@ def _put_view(folder: Path, view: View, name: PurePosixPath, refer: Callable[[Pa
             put_image(view, folder / image)
     if view.load_mask is not None:
         mask = f"masks/{name}.png"
-        if refer is not None and isinstance(view.load_mask, MaskFile):
+        if refer is not None and isinstance(view.load_mask, MaskFile) and view.load_mask == MaskFile(view.load_mask.path):
             mask = refer(view.load_mask.path)
         else:
-            put_mask(view, folder / mask)
+            put_mask(view, folder / mask, inverted=False)
     if view.load_depth is not None:
         depth = f"depths/{name}.npy"
         (folder / depth).parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +162,9 @@ def _put_view(folder: Path, view: View, name: PurePosixPath, refer: Callable[[Pa
     }
 
 
-def _read_view(record: Mapping[str, Any], index: int, file: Path, undistorter: Undistorter, notes: SceneNotes) -> View:
+def _read_view(
+    record: Mapping[str, Any], index: int, file: Path, white: MaskWhite | None, undistorter: Undistorter, notes: SceneNotes
+) -> View:
     name = record.get("name")
     if not isinstance(name, str) or not name:
         raise InputError(f"views[{index}]: name", repr(name), "a name", file=file)
@@ -172,9 +178,8 @@ def _read_view(record: Mapping[str, Any], index: int, file: Path, undistorter: U
     lens = LensCamera(LENS_MODELS["PINHOLE"], *values, (), *size)  # type: ignore[arg-type]
     check_lens_camera(lens, file=file, field=field)
     depth = _file(record, "depth", file, field)
-    files = ViewFiles(
-        _file(record, "image", file, field), _file(record, "mask", file, field), None if depth is None else DepthFile(depth)
-    )
+    mask = _file(record, "mask", file, field)
+    files = ViewFiles(_file(record, "image", file, field), mask, white, None if depth is None else DepthFile(depth))
     return posed_view(name, lens, pose, files, source=file, undistorter=undistorter, notes=notes, turned_photos=False)
 
 

@@ -69,14 +69,15 @@ def put_image(view: View, path: Path) -> None:
         write_image(path, view.image())
 
 
-def put_mask(view: View, path: Path) -> None:
-    """Writes a view's mask as PNG, a copy where it is one."""
+def put_mask(view: View, path: Path, *, inverted: bool) -> None:
+    """Writes a view's mask as PNG, white where it is True, or black there if inverted; a copy where it is such a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mask = view.load_mask
-    if isinstance(mask, MaskFile) and not mask.ids and mask.path.suffix.lower() == path.suffix.lower():
+    as_it_is = isinstance(mask, MaskFile) and not mask.ids and mask.inverted == inverted
+    if isinstance(mask, MaskFile) and as_it_is and mask.path.suffix.lower() == path.suffix.lower():
         _copy(mask.path, path)
     else:
-        write_mask(path, view.mask())
+        write_mask(path, view.mask() ^ inverted)
 
 
 def _copy(source: Path, path: Path) -> None:

@@ -38,12 +38,19 @@ from scene_depth.io.depth_units import (
     unit_sentence,
 )
 from scene_depth.io.distortion import LENS_MODELS, POLYNOMIAL, LensCamera, LensModel, check_lens_camera
-from scene_depth.io.images import IMAGE_SUFFIXES, image_size
+from scene_depth.io.images import IMAGE_SUFFIXES, MaskWhite, image_size
 from scene_depth.io.json_files import is_number, read_json_object
 from scene_depth.io.photo_files import LOST, MISSING, PhotoFinder, missing_photo
 from scene_depth.io.ply_header import read_ply_header
 from scene_depth.io.point_ply import read_point_ply
-from scene_depth.io.posed_views import OPENGL_AXES, ViewFiles, check_names, posed_view
+from scene_depth.io.posed_views import (
+    OPENGL_AXES,
+    ViewFiles,
+    check_names,
+    posed_view,
+    say_mask_meaning,
+    stated_mask_white,
+)
 from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.tracked_points import read_tracked_points
 from scene_depth.io.undistortion import Undistorter
@@ -56,9 +63,9 @@ DEPTH_KEYS = ("depth_file_path", "depth_path")
 LENS_FIELDS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov", "camera_model"}
 LENS_FIELDS |= {"is_fisheye", "distortion_params", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2"}
 KNOWN_FIELDS = {*LENS_FIELDS, *METRES_OF_A_STEP, EITHER, "frames", "ply_file_path", "applied_scale", "applied_transform"}
-KNOWN_FIELDS |= {f"{split}_filenames" for split in ("train", "val", "test")} | {"enable_depth_loading"}
+KNOWN_FIELDS |= {f"{split}_filenames" for split in ("train", "val", "test")} | {"enable_depth_loading", "mask_white"}
 KNOWN_FIELDS |= {"aabb_scale", "scale", "offset", "from_na", "orientation_override", "auto_scale_poses_override", "fps"}
-KNOWN_IN_FRAMES = {*LENS_FIELDS, *DEPTH_KEYS, "file_path", "transform_matrix", "mask_path"}
+KNOWN_IN_FRAMES = {*LENS_FIELDS, *DEPTH_KEYS, "file_path", "transform_matrix", "mask_path", "object_mask_path"}
 KNOWN_IN_FRAMES |= {"colmap_im_id", "sharpness", "rotation", "time", "timestamp", "name", "frame_id", "id"}
 """Fields that are read, and such as change nothing here: of the box that instant-ngp trains in, of nerfstudio's own frame."""
 SPLITS = ("train", "val", "test")
@@ -74,6 +81,7 @@ def read_transforms(
     skip_missing: bool = False,
     turned_photos: bool | None = None,
     depth_unit: float | None = None,
+    mask_white: MaskWhite | None = None,
 ) -> Scene:
     """Reads a scene described by ``transforms.json``.
 
@@ -87,6 +95,8 @@ def read_transforms(
         turned_photos: Show photos as their EXIF entries turn them (True) or as stored (False); by default turned where a photo
             fits its camera only thus.
         depth_unit: Units of the scene, before ``applied_scale``, of a stored 1 of depth; by default what the file states.
+        mask_white: What white in masks is: the "object", or what to "keep", as nerfstudio means it; by default what the file
+            states (``mask_white``), else it is not known. Masks of ``object_mask_path`` are white on the object.
 
     Returns:
         Views in the order of the file, named by their path below the photos' common first folder. Points of
@@ -115,6 +125,8 @@ def read_transforms(
     view_of = partial(
         posed_view, source=file, undistorter=Undistorter(), notes=notes, rescale_cameras=rescale, turned_photos=turned_photos
     )
+    stated_white, said_by = mask_white or stated_mask_white(meta, file), "as asked" if mask_white else f"says {file.name}"
+    whites: set[MaskWhite | None] = set()
     views: list[View] = []
     for index, (name, frame, photo) in enumerate(zip(names, frames, photos, strict=True)):
         field = f"frames[{index}] {name!r}"
@@ -124,7 +136,12 @@ def read_transforms(
         depth_file = None if depth is None else DepthFile(depth, unit=stated.unit * applied_scale)
         if depth is not None and all(view.load_depth is None for view in views):
             _say_unit(notes, depth, stated)
-        files = ViewFiles(photo, _side_file(frame, "mask_path", file, field, beside), depth_file)
+        white: MaskWhite | None = mask_white or "object"
+        mask = _side_file(frame, "object_mask_path", file, field, beside)
+        if mask is None:
+            white, mask = stated_white, _side_file(frame, "mask_path", file, field, beside)
+        whites |= {white} if mask is not None else set()
+        files = ViewFiles(photo, mask, white, depth_file)
         views.append(view_of(name, lens, pose, files))
     points = _points(meta, file, applied_scale, {str(path): name for path, name in zip(paths, names, strict=True)})
     unused = [key for key in meta if key not in KNOWN_FIELDS]
@@ -132,7 +149,8 @@ def read_transforms(
     if unused:
         notes.say(f"fields of {file.name} that are not used: {', '.join(unused)}")
     metric = "depth_unit_scale_factor" in meta
-    return Scene(tuple(views), points, metric=metric, source=Path(path), notes=notes.sentences(len(views)))
+    known = say_mask_meaning(whites, said_by, notes)
+    return Scene(tuple(views), points, metric, Path(path), notes.sentences(len(views)), masks_are_objects=known)
 
 
 def transforms_file(path: Path, split: str | None = None) -> Path:

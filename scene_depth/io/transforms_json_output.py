@@ -23,18 +23,28 @@ INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
 
 
 def write_transforms(
-    path: str | PathLike[str], scene: Scene, *, masks: bool = True, depth: bool = True, held_out: Collection[str] = ()
+    path: str | PathLike[str],
+    scene: Scene,
+    *,
+    masks: bool = True,
+    depth: bool = True,
+    object_masks: bool = False,
+    held_out: Collection[str] = (),
 ) -> None:
     """Writes a folder with ``transforms.json``, ``images``, ``masks``, ``depths`` and ``sparse_pc.ply``.
 
     Intrinsics common to all views stand once, others with each frame. Depth is written as float32 npy in thousandths of
     the scene's unit, which nerfstudio's default factor 0.001 undoes; ``depth_unit_scale_factor`` is stated only where
-    the unit is the metre. Points keep positions and colours in float32; which view sees which is lost.
+    the unit is the metre. Masks are black on the object, as nerfstudio means ``mask_path``, and the file says so
+    (``mask_white``); where it is not known what white is, they stay as they are. Points keep positions and colours in
+    float32; which view sees which is lost.
 
     Args:
         path: New or empty folder.
         scene: Scene whose views all have photos.
         masks, depth: Write them, if the views have them.
+        object_masks: Write masks white on the object and name them ``object_mask_path``: they say what to remove, and
+            nerfstudio trains on the whole pictures.
         held_out: Names of views that are not for training; they become the validation and test views of the file, all
             others its training views. Without any the file names no split.
 
@@ -53,13 +63,17 @@ def write_transforms(
             raise InputError(f"views with a {what}", f"{count} of {len(scene)}", accepted, file=path)
     scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
-    masks, depth = masks and scene.views[0].load_mask is not None, depth and scene.views[0].load_depth is not None
-    stems = [name.with_suffix("") for name in names] if masks or depth else []
+    mask_key = None if not masks or scene.views[0].load_mask is None else "object_mask_path" if object_masks else "mask_path"
+    inverted = scene.masks_are_objects and not object_masks
+    depth = depth and scene.views[0].load_depth is not None
+    stems = [name.with_suffix("") for name in names] if mask_key or depth else []
     check_distinct(stems, file=path)
     with atomic_folder(path) as folder:
         meta = _intrinsics(scene.views)
         if depth and scene.metric:
             meta["depth_unit_scale_factor"] = DEFAULT_DEPTH_UNIT
+        if mask_key and inverted:
+            meta["mask_white"] = "keep"
         if scene.points is not None:
             write_point_ply(folder / "sparse_pc.ply", scene.points)
             meta["ply_file_path"] = "sparse_pc.ply"
@@ -68,7 +82,7 @@ def write_transforms(
             meta["train_filenames"] = [file for view, file in files.items() if view not in held_out]
             meta["val_filenames"] = meta["test_filenames"] = [file for view, file in files.items() if view in held_out]
         meta["frames"] = [
-            _put_frame(folder, view, name, shared=set(meta), masks=masks, depth=depth)
+            _put_frame(folder, view, name, shared=set(meta), mask_key=mask_key, inverted=inverted, depth=depth)
             for view, name in zip(scene.views, names, strict=True)
         ]
         (folder / "transforms.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False), encoding="utf-8")
@@ -87,12 +101,14 @@ def _camera_fields(view: View) -> dict[str, float | int]:
     return dict(zip(INTRINSICS, values, strict=True))
 
 
-def _put_frame(folder: Path, view: View, name: PurePosixPath, *, shared: set[str], masks: bool, depth: bool) -> dict[str, Any]:
+def _put_frame(
+    folder: Path, view: View, name: PurePosixPath, *, shared: set[str], mask_key: str | None, inverted: bool, depth: bool
+) -> dict[str, Any]:
     frame: dict[str, Any] = {"file_path": f"images/{name}"}
     put_image(view, folder / "images" / name)
-    if masks:
-        frame["mask_path"] = f"masks/{name.with_suffix('.png')}"
-        put_mask(view, folder / frame["mask_path"])
+    if mask_key is not None:
+        frame[mask_key] = f"masks/{name.with_suffix('.png')}"
+        put_mask(view, folder / frame[mask_key], inverted=inverted)
     if depth:
         frame["depth_file_path"] = f"depths/{name.with_suffix('.npy')}"
         (folder / frame["depth_file_path"]).parent.mkdir(parents=True, exist_ok=True)

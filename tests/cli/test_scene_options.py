@@ -47,7 +47,7 @@ def test_every_command_that_reads_a_scene_has_them(
 ) -> None:
     assert run(command, TABLE, tmp_path / "out", "split=train", "wrong=1", flag=flag) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    taken = "split, images, rescale_cameras, skip_missing, turned_photos, depth_unit"
+    taken = "split, images, rescale_cameras, skip_missing, turned_photos, depth_unit, mask_white"
     assert line == f"scene-depth: {TABLE}: scene options: found wrong; accepted: options of this format: {taken}"
 
 
@@ -228,7 +228,7 @@ def test_options_of_the_written_format(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(arguments) == 2
     assert "masks=false (--to-options) leaves them out" in capsys.readouterr().err
     assert main([*arguments, "--to-options", "mask=false"]) == 2
-    found = "options of transforms: found mask; accepted: options of this format: masks, depth, held_out"
+    found = "options of transforms: found mask; accepted: options of this format: masks, depth, object_masks, held_out"
     assert found in capsys.readouterr().err
     assert main([*arguments, "--to-options", "masks=false"]) == 0
     assert "mask_path" not in (tmp_path / "made" / "transforms.json").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scene_samples import sample_scene, smooth_image
 
 from scene_depth.cli.app import main
 from scene_depth.errors import InputError
+from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.depth_images import read_depth, write_depth
 from scene_depth.io.images import check_white_share, images_named_like, parse_mask_ids, read_mask, write_mask
 from scene_depth.io.posed_views import with_mask_ids
@@ -256,6 +258,105 @@ def test_the_mask_of_a_painted_picture(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         read_painted(scene, name, picture, tmp_path / "inverted.png", 64, mask_white="keep").mask, OBJECT
     )
+
+
+# --- what exports write, and read back
+
+
+def stored_black(path: Path) -> NDArray[np.bool_]:
+    """Where a mask file is black, as COLMAP and nerfstudio read it: what they leave out."""
+    with Image.open(path) as image:
+        assert image.mode == "L"
+        return np.asarray(image) == 0
+
+
+def mask_files(folder: Path, kind: str) -> dict[str, Path]:
+    """The mask of each photo, by the rule of the format."""
+    if kind == "colmap":
+        return {path.name: folder / "masks" / f"{path.name}.png" for path in (folder / "images").iterdir()}
+    frames = json.loads((folder / "transforms.json").read_text())["frames"]
+    return {Path(frame["file_path"]).name: folder / frame["mask_path"] for frame in frames}
+
+
+@pytest.mark.parametrize("source", ["memory", "scene", "transforms", "colmap", "object_masks"])
+@pytest.mark.parametrize("kind", ["colmap", "transforms"])
+def test_exports_are_black_on_the_object_and_read_back(kind: str, source: str, tmp_path: Path) -> None:
+    original = scene = sample_scene(tmp_path)
+    if source != "memory":  # wherever it comes from
+        options = {"object_masks": True} if source == "object_masks" else {}
+        write_scene(tmp_path / "in", scene, format="transforms" if source == "object_masks" else source, **options)
+        scene = read_scene(tmp_path / "in")
+    write_scene(tmp_path / "out", scene, format=kind)
+    files, read = mask_files(tmp_path / "out", kind), read_scene(tmp_path / "out")
+    assert read.masks_are_objects
+    assert any(note.startswith("white in masks is what to keep, black the object, says ") for note in read.notes)
+    for view, back in zip(original.views, read.views, strict=True):
+        np.testing.assert_array_equal(stored_black(files[view.name]), view.mask())
+        np.testing.assert_array_equal(back.mask(), view.mask())
+    for view, healed in zip(original.views, load_views(read, 64, SelectionSource()), strict=True):
+        np.testing.assert_array_equal(healed.mask, view.mask())
+
+
+@pytest.mark.parametrize("kind", ["colmap", "transforms", "scene"])
+def test_masks_whose_meaning_nobody_knows_stay_as_they_are(kind: str, tmp_path: Path) -> None:
+    """Those of a scene made by others mean what they meant: white stays white, and what it is stays open."""
+    scene = read_scene(scene_with_masks(tmp_path, OBJECT))
+    assert not scene.masks_are_objects
+    assert any("mask_white=object or mask_white=keep (--scene-options)" in note for note in scene.notes)
+    write_scene(tmp_path / "out", scene, format=kind)
+    read = read_scene(tmp_path / "out")
+    assert not read.masks_are_objects
+    for view in read.views:
+        np.testing.assert_array_equal(view.mask(), OBJECT)
+    if kind != "scene":
+        for path in mask_files(tmp_path / "out", kind).values():
+            np.testing.assert_array_equal(stored_black(path), ~OBJECT)
+
+
+@pytest.mark.parametrize("white", ["object", "keep"])
+def test_what_white_is_can_be_said_when_scenes_are_read(white: str, tmp_path: Path) -> None:
+    folder = scene_with_masks(tmp_path, OBJECT)
+    arguments = ["convert", str(folder), str(tmp_path / "out"), "--to", "transforms", "--scene-options", f"mask_white={white}"]
+    assert main(arguments) == 0
+    for path in mask_files(tmp_path / "out", "transforms").values():
+        np.testing.assert_array_equal(stored_black(path), OBJECT if white == "object" else ~OBJECT)
+    for view in read_scene(tmp_path / "out").views:
+        np.testing.assert_array_equal(view.mask(), OBJECT if white == "object" else ~OBJECT)
+
+
+def test_mask_white_of_heal_means_the_file(tmp_path: Path) -> None:
+    """Said again, it does not turn a mask twice; said otherwise, it wins."""
+    write_scene(tmp_path / "out", sample_scene(tmp_path), format="colmap")
+    read = read_scene(tmp_path / "out")
+    for white in ("keep", "object"):
+        for view, found in zip(read.views, load_views(read, 64, SelectionSource(mask_white=white)), strict=True):
+            np.testing.assert_array_equal(found.mask, view.mask() == (white == "keep"))
+
+
+@pytest.mark.parametrize("use", ["keep", "ignore"])
+def test_fits_use_what_is_white_in_the_file(use: str, tmp_path: Path) -> None:
+    scene = sample_scene(tmp_path, views=1)
+    write_scene(tmp_path / "out", scene, format="transforms")
+    counts = TrainingViews(read_scene(tmp_path / "out").views, 64, mask_use=use).target(0).counts
+    assert counts is not None
+    np.testing.assert_array_equal(counts, scene.views[0].mask() == (use == "ignore"))  # the object is black
+
+
+def test_a_meaning_that_is_none_is_an_error(tmp_path: Path) -> None:
+    write_scene(tmp_path / "out", sample_scene(tmp_path), format="colmap")
+    (tmp_path / "out" / "masks" / "meaning.json").write_text('{"mask_white": "sky"}')
+    with pytest.raises(InputError, match=r"meaning\.json: mask_white: found 'sky'; accepted: object or keep"):
+        read_scene(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["table", "room", "street"])
+def test_sample_scenes_name_masks_that_nerfstudio_does_not_train_by(name: str) -> None:
+    folder = Path(__file__).parents[2] / "scenes" / name
+    frame = json.loads((folder / "transforms.json").read_text())["frames"][0]
+    assert "mask_path" not in frame
+    scene = read_scene(folder)
+    assert scene.masks_are_objects
+    np.testing.assert_array_equal(scene.views[0].mask(), ~stored_black(folder / frame["object_mask_path"]))
 
 
 # --- the shared cases

@@ -56,7 +56,7 @@ def test_they_read_what_we_write(different: bool, parse: Callable[..., Parsed], 
     names = [path.relative_to(tmp_path / "out" / "images").as_posix() for path in outputs.image_filenames]
     original = {view.name: view for view in scene.views}
     for index, name in enumerate(names):
-        np.testing.assert_array_equal(outputs.masks[index], original[name].mask())
+        np.testing.assert_array_equal(outputs.masks[index], ~original[name].mask())  # theirs are True where pixels count
         np.testing.assert_allclose(outputs.depths[index], original[name].depth(), rtol=1e-6)
         np.testing.assert_allclose(outputs.intrinsics[index], original[name].camera.K[0], rtol=1e-6, atol=1e-5)
     np.testing.assert_allclose(outputs.xyz, scene.points.xyz, atol=1e-6)

@@ -336,7 +336,7 @@ def test_masks_of_some_views_only(tmp_path: Path) -> None:
 
     scene = sample_scene(tmp_path)
     partial = replace(scene, views=(replace(scene.views[0], load_mask=None), *scene.views[1:]))
-    with pytest.raises(InputError, match="views with a mask: found 2 of 3; accepted: all views or none; masks=False"):
+    with pytest.raises(InputError, match="views with a mask: found 2 of 3; accepted: all views or none; masks=false"):
         write_transforms(tmp_path / "out", partial)
     write_transforms(tmp_path / "out", partial, masks=False)
     assert all(view.load_mask is None for view in read_transforms(tmp_path / "out").views)

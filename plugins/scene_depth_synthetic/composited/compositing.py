@@ -96,7 +96,7 @@ def composite_object(
         pair = _composite(plain, drawn[index], light) if index < len(drawn) else (_with_empty_mask(plain), plain)
         with_object.append(pair[0])
         without.append(pair[1])
-    full, removed = (replace(scene, views=tuple(views), points=None) for views in (with_object, without))
+    full, removed = (replace(scene, views=tuple(views), points=None, masks_are_objects=True) for views in (with_object, without))
     return Composited(full, removed, name, placement, finished=not work.stopped)
 
 
@@ -236,7 +236,7 @@ def write_composited(
         "object_share_of_image": {view.name: round(float(view.mask().mean()), 4) for view in composited.scene.views},
     }
     with atomic_folder(path) as folder:
-        write_transforms(folder / "scene", composited.scene, held_out=held_out)
+        write_transforms(folder / "scene", composited.scene, object_masks=True, held_out=held_out)
         for item in (folder / "scene").iterdir():
             item.rename(folder / item.name)
         (folder / "scene").rmdir()

@@ -205,7 +205,7 @@ def _transforms(sample: SampleScene, *, removed: bool) -> dict[str, Any]:
     intrinsics = {"fl_x": float(K[0, 0]), "fl_y": float(K[1, 1]), "cx": float(K[0, 2]), "cy": float(K[1, 2])}
     frames, files = [], [f"images/{name}.jpg" for name in sample.view_names()]
     for file, name, pose in zip(files, sample.view_names(), cameras.camera_to_world.numpy() @ OPENGL_AXES, strict=True):
-        mask = {} if removed else {"mask_path": f"masks/{name}.png"}
+        mask = {} if removed else {"object_mask_path": f"masks/{name}.png"}
         matrix = (pose + np.zeros_like(pose)).tolist()  # without minus zeros
         frames.append({"file_path": file, "depth_file_path": f"depth/{name}.png", **mask, "transform_matrix": matrix})
     measured = [file for i, file in enumerate(files) if i in held_out]
