@@ -15,13 +15,13 @@ from torch import Tensor
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.evaluation.placement import check_likeness, photos_of
 from scene_depth.io.splat_files import splat_origin
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
 from scene_depth_heal.edit import EditConfig, EditResult
-from scene_depth_heal.hole import HealView
-from scene_depth_heal.inputs import load_views, posed_views
+from scene_depth_heal.inputs import load_views, photos_beside, posed_views
 from scene_depth_heal.painted import insert_painted, read_painted
 from scene_depth_heal.placement import Placement, insert_splats
 from scene_depth_heal.selection import Box, Region, SelectionSource, Sphere, read_region
@@ -61,7 +61,11 @@ def select(
         >>> chosen.shape == (len(splats),), bool(chosen.any())
         (True, True)
     """
-    return _select(splats, what, scene, grow, max_size)[0]
+    named = _named(what)
+    if scene is None and named is not None and named.by_masks:
+        raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
+    views = [] if scene is None else load_views(scene.about_origin(splat_origin(splats)), max_size, named)
+    return select_splats(splats, views, _source_of(what), grow)
 
 
 def heal(
@@ -74,6 +78,7 @@ def heal(
     config: HealConfig | None = None,
     grow: int = 0,
     max_size: int = 640,
+    check_placement: bool = True,
     on_progress: OnProgress | None = None,
     dry_run: bool = False,
 ) -> HealResult:
@@ -88,6 +93,7 @@ def heal(
         config: Parameters.
         grow: Steps by which the selection grows, or shrinks if negative.
         max_size: Longer side of the pictures that are worked on, in pixels.
+        check_placement: Stop where the splats do not look like the photos from their cameras, as at another scale or turned.
         on_progress: Called between steps; False stops, and the result holds what is done so far.
         dry_run: Only delete, and report what is unseen.
 
@@ -104,9 +110,12 @@ def heal(
     """
     depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
     scene = scene.about_origin(splat_origin(splats))
-    chosen, views = _select(splats, removed, scene, grow, max_size)
+    views = load_views(scene, max_size, _named(removed))
+    likeness = check_likeness(splats, photos_beside(views), stop=check_placement)
+    chosen = select_splats(splats, views, _source_of(removed), grow)
     result = heal_views(splats, chosen, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run)
     result.report.describe_scene(scene)
+    result.report.likeness = likeness
     return result
 
 
@@ -120,6 +129,7 @@ def insert(
     inpainter: str | Callable[..., Any] = "solver",
     config: EditConfig | None = None,
     max_size: int = 640,
+    check_placement: bool = True,
     on_progress: OnProgress | None = None,
 ) -> EditResult:
     """Puts something into a scene: other splats, or an object that was painted into one view.
@@ -133,6 +143,7 @@ def insert(
         inpainter: Depth inpainter that gives a painted object its shape.
         config: Parameters of the fit of a painted object.
         max_size: Longer side of the pictures that are worked on, in pixels.
+        check_placement: Stop where the splats do not look like the photos from their cameras, as at another scale or turned.
         on_progress: Called between steps; False stops, and the result holds what is done so far.
 
     Raises:
@@ -149,6 +160,7 @@ def insert(
     """
     scene = scene.about_origin(splat_origin(splats))
     views = posed_views(scene, max_size)
+    likeness = check_likeness(splats, photos_of(scene), stop=check_placement)
     if isinstance(what, GaussianSplats):
         if placement is None:
             raise InputError("placement", "none", "a Placement, which says where the splats go")
@@ -158,6 +170,7 @@ def insert(
         painted = files.against(splats)
         result = insert_painted(splats, views, painted, load_depth_inpainter(inpainter), config, on_progress=on_progress)
     result.report.describe_scene(scene)
+    result.report.likeness = likeness
     return result
 
 
@@ -169,6 +182,7 @@ def retexture(
     mask: str | PathLike[str] | None = None,
     config: EditConfig | None = None,
     max_size: int = 640,
+    check_placement: bool = True,
     on_progress: OnProgress | None = None,
 ) -> EditResult:
     """Gives a surface the colours that were painted over it in one view; its shape stays.
@@ -180,6 +194,7 @@ def retexture(
         mask: File that is white where it was painted; by default what differs from the photo, or from the render.
         config: Parameters of the fit.
         max_size: Longer side of the pictures that are worked on, in pixels.
+        check_placement: Stop where the splats do not look like the photos from their cameras, as at another scale or turned.
         on_progress: Called between steps; False stops, and the result holds what is done so far.
 
     Raises:
@@ -196,9 +211,11 @@ def retexture(
     """
     scene = scene.about_origin(splat_origin(splats))
     files = read_painted(scene, painted[0], Path(painted[1]), None if mask is None else Path(mask), max_size)
+    likeness = check_likeness(splats, photos_of(scene), stop=check_placement)
     view = files.against(splats)
     result = retexture_views(splats, posed_views(scene, max_size), view, config, on_progress=on_progress)
     result.report.describe_scene(scene)
+    result.report.likeness = likeness
     return result
 
 
@@ -216,13 +233,7 @@ def _source_of(what: Selection) -> SelectionSource | Region | Tensor:
     return torch.as_tensor(np.asarray(what))
 
 
-def _select(
-    splats: GaussianSplats, what: Selection, scene: Scene | None, grow: int, max_size: int
-) -> tuple[Tensor, list[HealView]]:
-    """The chosen splats, and the views of the scene, with masks where masks choose."""
+def _named(what: Selection) -> SelectionSource | None:
+    """What names files or masks, if anything does."""
     source = _source_of(what)
-    named = source if isinstance(source, SelectionSource) else None
-    if scene is None and named is not None and named.by_masks:
-        raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
-    views = [] if scene is None else load_views(scene.about_origin(splat_origin(splats)), max_size, named)
-    return select_splats(splats, views, source, grow), views
+    return source if isinstance(source, SelectionSource) else None

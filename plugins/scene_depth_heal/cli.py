@@ -17,6 +17,7 @@ from scene_depth.cli.inputs import open_scene
 from scene_depth.cli.progress import end_if_stopped, print_json, save_snapshots, watch_progress
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.color.registry import load_image_inpainter
+from scene_depth.evaluation.placement import check_likeness
 from scene_depth.io.images import write_image
 from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.splat_files import with_origin, write_splats
@@ -24,7 +25,7 @@ from scene_depth.options import with_options
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.hole import picture_of
-from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, load_views
+from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, load_views, photos_beside
 from scene_depth_heal.selection import SelectionSource, select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
@@ -101,6 +102,7 @@ def heal(
     dry_run = output.dry_run
     with folder.stage() as stage:
         before = source.trained_splats(posed, stage.path, config.seed)
+        likeness = check_likeness(before, photos_beside(views), stop=source.check_placement)
         with watch_progress() as on_progress:
             removed = select(before, views, selection)
             watched = save_snapshots(on_progress, partial(_save, folder.unfinished / HEALED, posed), output.save_every)
@@ -108,6 +110,7 @@ def heal(
                 before, removed, views, depth_inpainter, image_inpainter, config, on_progress=watched, dry_run=dry_run
             )
         result.report.describe_scene(posed)
+        result.report.likeness = likeness
         result = replace(result, splats=with_origin(result.splats, posed.origin))
         _write(stage.path, before, result, dry_run)
         stage.finished, place = result.report.finished, folder.place(result.report.finished)

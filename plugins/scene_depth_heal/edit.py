@@ -198,6 +198,7 @@ class EditReport(ChangeReport):
         shows_in: Share of each view's picture in which the new splats dominate, by view name, largest first.
         seam: Depth and normal jump at the border of the mask, beside the surface's own roughness.
         depth_details: What the depth inpainter says of its work.
+        likeness: Of renders and photos before the edit, at most 1; None where nothing was compared.
         notes: What a person should know.
     """
 
@@ -210,6 +211,7 @@ class EditReport(ChangeReport):
     shows_in: dict[str, float] = field(default_factory=dict)
     seam: SeamReport | None = None
     depth_details: Mapping[str, object] = field(default_factory=dict)
+    likeness: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:

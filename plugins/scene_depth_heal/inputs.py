@@ -20,6 +20,7 @@ from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.evaluation.placement import Photo, compared_places
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit
 from scene_depth.fitting.training_views import TrainingViews, fitted_camera, resized_image
@@ -48,6 +49,8 @@ class SceneSource:
     """Longer side of the pictures that are worked on, in pixels."""
     device: str | None = None
     """"cpu" or "cuda"; by default CUDA if it is there."""
+    check_placement: bool = True
+    """Stop where the splats do not look like the photos from their cameras, as at another scale or turned."""
 
     def trained_splats(self, scene: Scene, folder: Path, seed: int) -> GaussianSplats:
         """The splats named, else those that lie with the scene, else a fit of it, which is kept in a folder.
@@ -137,6 +140,12 @@ def load_views(
     known = white_is or ("object" if own_masks and scene.masks_are_objects else None)
     check_white_share(shares, known, file=source.masks or scene.source if source is not None else None)
     return views
+
+
+def photos_beside(views: Sequence[HealView]) -> list[Photo]:
+    """The photos that tell whether splats stand where they should, beside the object where masks show it."""
+    compared = [views[place] for place in compared_places(len(views))]
+    return [Photo(view.camera, view.rgb, None if view.mask is None else ~view.mask) for view in compared]
 
 
 def posed_views(scene: Scene, max_size: int) -> list[View]:

@@ -17,6 +17,7 @@ from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, save_snapshots, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
+from scene_depth.evaluation.placement import check_likeness, photos_of
 from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.images import write_image
 from scene_depth.io.json_files import read_json
@@ -189,11 +190,12 @@ def insert(
 
     with folder.stage() as stage:
         before = source.trained_splats(posed, stage.path, config.seed)
+        likeness = check_likeness(before, photos_of(posed), stop=source.check_placement)
         with watch_progress() as on_progress:
             watched = save_snapshots(on_progress, lambda splats: save(folder.unfinished / EDITED, splats), output.save_every)
             result = edit(before, watched)
         named = EditFiles(source.splats, picture.painted, picture.mask, added.ply, added.part, source.max_size)
-        result.report.files = named
+        result.report.files, result.report.likeness = named, likeness
         result.report.describe_scene(posed)
         result = replace(result, splats=with_origin(result.splats, posed.origin))
         _write(stage.path, result)

@@ -92,6 +92,7 @@ class HealReport(ChangeReport):
         unseen_share_of_hole: Share of all object pixels of all views that are truly unseen, before anything is invented.
         references: The fills, in order.
         exposure: How the photo of each view differs from the splats in exposure, by view name; it is matched before it is used.
+        likeness: Of renders and photos outside the object, at most 1; None where nothing was compared.
         notes: What a person should know.
     """
 
@@ -105,6 +106,7 @@ class HealReport(ChangeReport):
     unseen_share_of_hole: float = 0.0
     references: list[ReferenceReport] = field(default_factory=list)
     exposure: dict[str, Exposure] = field(default_factory=dict)
+    likeness: float | None = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -12,6 +12,7 @@ from scene_depth_heal.selection import SelectionSource
 
 from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError
+from scene_depth.evaluation.placement import check_likeness, photos_of
 from scene_depth.io.splat_files import WRITERS, read_splats, splat_origin, splats_about_origin, splats_beside
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
@@ -144,4 +145,5 @@ def _open_scene(
         loaded = open_splats(path, scene=scene)
     masked = any(view.load_mask is not None for view in scene.views)
     views = load_views(scene, max_size, SelectionSource() if masked else None)
+    check_likeness(loaded, photos_of(scene), stop=False)
     return EditSession(loaded.to(device), views, source=path, undo_bytes=undo_bytes)
