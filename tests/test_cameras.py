@@ -152,21 +152,21 @@ def no_last_row(poses: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("damage", [scaled, mirrored, not_a_number, singular, no_last_row], ids=lambda f: f.__name__)
 def test_poses_must_be_rigid(damage) -> None:
     batch = cameras()
-    with pytest.raises(InputError, match=r"camera_to_world\[1\]: found .*finite rigid pose"):
+    with pytest.raises(InputError, match=r"camera_to_world\[1\] is .*finite rigid pose"):
         Cameras(damage(batch.camera_to_world.clone()), batch.K, 24, 18)
 
 
 def test_other_wrong_arguments() -> None:
     batch = cameras()
     for poses, intrinsics, size, message in [
-        (batch.camera_to_world[0], batch.K, (24, 18), "camera_to_world: found shape"),
-        (batch.camera_to_world, batch.K[:2], (24, 18), "K: found shape"),
+        (batch.camera_to_world[0], batch.K, (24, 18), "camera_to_world: shape"),
+        (batch.camera_to_world, batch.K[:2], (24, 18), "K: shape"),
         (batch.camera_to_world.int(), batch.K, (24, 18), "floating point"),
         (batch.camera_to_world, batch.K, (0, 18), "at least one pixel"),
-        (batch.camera_to_world, -batch.K, (24, 18), r"K\[0\]: found"),
+        (batch.camera_to_world, -batch.K, (24, 18), r"K\[0\] is "),
         (batch.camera_to_world, batch.K * math.nan, (24, 18), "finite numbers and positive focal lengths"),
     ]:
         with pytest.raises(InputError, match=message):
             Cameras(poses, intrinsics, *size)
-    with pytest.raises(InputError, match=r"depth: found shape \(3, 24, 18\); accepted: \(3, 18, 24\)"):
+    with pytest.raises(InputError, match=r"depth: shape \(3, 24, 18\); expected \(3, 18, 24\)"):
         batch.unproject(torch.ones(3, 24, 18))

@@ -90,18 +90,18 @@ def test_objects_are_taken_as_names_are(kind):
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
-        ("nix", {}, r"KIND: found 'nix'; accepted: one of .*, or module:attribute, or file\.py:attribute"),
+        ("nix", {}, r"KIND is 'nix'; expected one of .*, or module:attribute, or file\.py:attribute"),
         ("plugged:nix", {}, "plugged:nix could not be loaded: AttributeError"),
         ("plugged.py:nix", {}, "plugged.py:nix could not be loaded: AttributeError"),
         ("nowhere:nix", {}, "nowhere:nix could not be loaded: ModuleNotFoundError"),
         ("nowhere.py:nix", {}, "nowhere.py:nix could not be loaded: FileNotFoundError: no file nowhere.py"),
         ("broken:nix", {}, "broken:nix could not be loaded: RuntimeError: at import"),
         ("broken.py:nix", {}, "broken.py:nix could not be loaded: RuntimeError: at import"),
-        ("plugged:number", {}, "plugged:number: found int 3; accepted: something to call"),
-        ("plugged:function", {"value": 1}, "plugged:function: found options value; accepted: no options"),
-        ("plugged:factory[size=1]", {}, "options of plugged:factory: .*'size'; accepted: these options: value"),
-        ("plugged:Model", {"size": 1}, "options of plugged:Model: .*'size'; accepted: these options: value"),
-        ("plugged:Model[size]", {}, "options of plugged:Model: found 'size'; accepted: KEY=VALUE"),
+        ("plugged:number", {}, "plugged:number: int 3; expected something to call"),
+        ("plugged:function", {"value": 1}, "plugged:function: options value; expected no options"),
+        ("plugged:factory[size=1]", {}, "options of plugged:factory: .*'size'; expected these options: value"),
+        ("plugged:Model", {"size": 1}, "options of plugged:Model: .*'size'; expected these options: value"),
+        ("plugged:Model[size]", {}, "options of plugged:Model is 'size'; expected KEY=VALUE"),
     ],
 )
 def test_errors_are_the_same_for_every_kind(kind, spec, options, message):
@@ -150,11 +150,11 @@ def test_trainings_are_found_like_inpainters(tmp_path, monkeypatch):
     for spec in ("mine:TRAINING", "mine.py:TRAINING"):
         assert find_training(spec).name == "auxiliary"
     for spec, message in (
-        ("nix", "training: found 'nix'; accepted: one of auxiliary, .*or module:attribute"),
+        ("nix", "training is 'nix'; expected one of auxiliary, .*or module:attribute"),
         ("broken:nix", "broken:nix could not be loaded: RuntimeError: at import"),
         ("broken.py:nix", "broken.py:nix could not be loaded: RuntimeError: at import"),
-        ("mine.py:other", "mine.py:other: found int; accepted: a Training"),
-        ("mine.py:TRAINING[steps=1]", "found options steps; accepted: no options"),
+        ("mine.py:other", "mine.py:other: int; expected a Training"),
+        ("mine.py:TRAINING[steps=1]", "options steps; expected no options"),
     ):
         with pytest.raises(InputError, match=message):
             find_training(spec)

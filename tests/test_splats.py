@@ -209,7 +209,7 @@ def test_nothing_can_be_selected(which: object) -> None:
 
 
 def test_a_mask_of_another_length_is_refused() -> None:
-    with pytest.raises(InputError, match=r"which: found a mask of shape \(3,\)"):
+    with pytest.raises(InputError, match=r"which is a mask of shape \(3,\)"):
         random_splats(7).select(torch.ones(3, dtype=torch.bool))
 
 

@@ -113,7 +113,7 @@ def _check_viewer() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("viser", "scene_depth_viewer"):
             raise
-        raise InputError(error.name, "not installed", "pip install 'scene-depth[viewer]', or --headless") from error
+        raise InputError(error.name, "not installed", "", hint="pip install 'scene-depth[viewer]', or --headless") from error
 
 
 def _sample(name: str, folder: Path, on_progress: OnProgress) -> Path:

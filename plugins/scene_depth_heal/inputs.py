@@ -121,7 +121,7 @@ def load_views(
             masks = images_named_like(source.masks, names, what="masks", in_order=source.masks_in_order)
         scene = with_mask_ids(scene, ids, white_is)
     if own_masks and all(view.load_mask is None for view in scene.views):
-        raise InputError("masks", "a scene without masks", "--masks DIR, --box, --sphere or --indices", file=scene.source)
+        raise InputError("masks", "none in this scene", "", file=scene.source, hint="--masks DIR, --box, --sphere or --indices")
     if unknown := sorted(set(painted) - set(names)):
         raise InputError("painted", f"pictures for {unknown}", "names of views of the scene")
     objects = [view if view.load_mask is None else replace(view, load_mask=view.mask) for view in scene.views]

@@ -237,7 +237,7 @@ def _painted_edit(files: PaintedFiles, views: list[View], source: ShapeSource, r
 def _vertical(splats: GaussianSplats, views: list[View]) -> tuple[float, float, float]:
     up, _ = scene_up(splats, [view.camera for view in views])
     if up is None:
-        raise InputError("shape", "upright in a scene whose vertical nothing tells", "--depth-image, --prior or inpainted")
+        raise InputError("shape", "upright, and nothing tells which way is up", "--depth-image, --prior or inpainted")
     return (float(up[0]), float(up[1]), float(up[2]))
 
 

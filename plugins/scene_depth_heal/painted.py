@@ -197,10 +197,10 @@ def derived_mask(picture: Array, originals: Mapping[str, Array]) -> tuple[NDArra
     sizes[0] = 0
     mask: NDArray[np.bool_] = (sizes >= LEAST_PIXELS)[labels]
     if mask.mean() > MOST_PAINTED or middle > UNLIKE:
-        found = f"a median difference of {middle:.2f} from the {name}"
+        found = f"it differs from the {name} by {middle:.2f} in the median"
         raise InputError("painted picture", found, "an edit of this view in place, of its size; or --mask")
     if not mask.any():
-        found = f"a picture that equals the {name} within {threshold:.2f}"
+        found = f"nothing differs from the {name} by more than {threshold:.2f}"
         raise InputError("painted picture", found, "a picture with something painted in, or --mask")
     return mask, name, threshold
 

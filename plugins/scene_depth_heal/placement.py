@@ -208,9 +208,7 @@ def _destination(
         raise InputError("at", found, f"a point within {OUTSIDE:g} radii ({measures.radius:.3g}) of the scene's middle")
     up = axis_vector(placement.up) if placement.up[0] in "+-" else vertical
     if up is None:
-        raise InputError(
-            "up", "a scene whose vertical nothing tells", "--up with an axis such as +z, or --pixel in place of --at"
-        )
+        raise InputError("up", "nothing tells it in this scene", "--up with an axis such as +z, or --pixel in place of --at")
     if not placement.stands and placement.up != "normal":
         return SurfacePoint(point, up), point
     reach = 0.05 * measures.radius
@@ -269,7 +267,7 @@ def _transformed(
         return Placed(moved, matrix, np.zeros(3) if vertical is None else vertical, source, None)
     up = axis_vector(placement.up) if placement.up[0] in "+-" else vertical
     if up is None:
-        raise InputError("up", "a scene whose vertical nothing tells", "--up with an axis such as +z")
+        raise InputError("up", "nothing tells it in this scene", "--up with an axis such as +z")
     low, high = extent_along(moved, up)
     width = width_across(moved, up)
     foot = middle_seen_from(moved, up) + low * up
@@ -414,7 +412,7 @@ def up_at(surface: SurfacePoint, vertical: Vector | None, source: str, up: Up) -
     if up not in ("auto", "scene", "normal"):
         return axis_vector(up), f"axis {up}"
     if up == "scene" and vertical is None:
-        raise InputError("up", "a scene whose vertical nothing tells", "--up normal, or an axis such as +z")
+        raise InputError("up", "nothing tells it in this scene", "--up normal, or an axis such as +z")
     if up == "normal" or vertical is None:
         return surface.normal, "normal of the surface"
     if up == "auto" and source != "comment" and surface.normal @ vertical >= NEAR_VERTICAL:

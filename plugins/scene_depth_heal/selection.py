@@ -275,9 +275,9 @@ def check_selection(selected: Tensor, what: str) -> Tensor:
     """
     count = int(selected.sum())
     if count == 0:
-        raise InputError(what, "a selection of no splat", "masks, a region or indices that contain some of the splats")
+        raise InputError(what, "no splat", "masks, a region or indices that contain some of the splats")
     if count == len(selected):
-        raise InputError(what, f"a selection of all {count} splats", "a selection that leaves some splats")
+        raise InputError(what, f"all {count} splats", "a selection that leaves some splats")
     return selected
 
 

@@ -54,7 +54,7 @@ def open_page(
     except ModuleNotFoundError as error:
         if error.name != "viser":
             raise
-        raise InputError("viser", "not installed", "pip install 'scene-depth[viewer]'") from error
+        raise InputError("viser", "not installed", "", hint="pip install 'scene-depth[viewer]'") from error
     for name, size in (("max_size", max_size), ("picture_size", picture_size)):
         if size < 16:
             raise InputError(name, size, "16 pixels or more")

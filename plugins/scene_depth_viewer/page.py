@@ -253,7 +253,7 @@ class Page:
     def complain(self, error: Exception, client: viser.ClientHandle | None = None) -> None:
         """Shows an error on the page of a browser, or of all."""
         if isinstance(error, InputError):
-            title, body = error.field, f"Found {error.found}. Accepted: {error.accepted}."
+            title, body = error.field, f"{error.sentence}."
         else:
             log.error("the viewer failed", exc_info=error)
             title, body = type(error).__name__, str(error) or "no further message"

@@ -61,6 +61,34 @@ class Convert:
             print(note)
 
 
+FETCHERS = {
+    "depthlab": "scene_depth.depth.depthlab.weights:fetch",
+    "depthfm": "scene_depth.depth.depthfm.network:fetch",
+}
+"""Model -> function () -> path of each part."""
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Download the official weights of a model, with what belongs to them, where they are found by themselves.
+
+    depthlab: 11 GB; DepthLab and Marigold (Apache-2.0), CLIP (MIT). depthfm: up to 3.5 GB (MIT, as its code) and the autoencoder
+    of Stable Diffusion 1.5, 0.3 GB (CreativeML OpenRAIL-M). What is there already is not fetched again.
+    """
+
+    model: Annotated[Literal["depthlab", "depthfm"], tyro.conf.Positional]
+    """Which model."""
+
+    def run(self) -> None:
+        """Runs the command.
+
+        Raises:
+            InputError: If something is not within reach.
+        """
+        for part, path in load_object(FETCHERS[self.model], self.model)().items():
+            print(f"{part}: {path}")
+
+
 @dataclass(frozen=True)
 class Find:
     """Say where the weights of a model are on this machine, or which files are missing; nothing is downloaded."""
@@ -83,9 +111,10 @@ class Find:
 
 
 _Convert = Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
+_Fetch = Annotated[Fetch, tyro.conf.subcommand("fetch", prefix_name=False)]
 _Find = Annotated[Find, tyro.conf.subcommand("find", prefix_name=False)]
 
 
-def weights(arguments: Annotated[_Convert | _Find, tyro.conf.arg(name="")]) -> None:
-    """Find and convert the weights of depth models."""
+def weights(arguments: Annotated[_Convert | _Fetch | _Find, tyro.conf.arg(name="")]) -> None:
+    """Fetch, find and convert the weights of depth models."""
     arguments.run()

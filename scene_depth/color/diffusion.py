@@ -18,7 +18,8 @@ from scene_depth.errors import InputError
 from scene_depth.geometry.control_image import control_image
 
 STABLE_DIFFUSION = "stabilityai/stable-diffusion-2-inpainting"
-ACCEPTED = "a local folder, or the id of a pipeline in the hub's cache (about 5 GB; local_files_only=False fetches it)"
+ACCEPTED = "a local folder, or the id of a pipeline in the hub's cache (about 5 GB; its card says the licence)"
+FETCHES = "--color-options model=ID local_files_only=False, which fetches it"
 MULTIPLE = 8  # latent diffusion works on eighths of the picture
 
 
@@ -71,7 +72,7 @@ class DiffusionInpainter:
 
         found = try_to_load_from_cache(STABLE_DIFFUSION, "model_index.json")
         if not isinstance(found, str):
-            raise InputError("diffusion model", f"{STABLE_DIFFUSION!r}, which is not in the hub's cache", ACCEPTED)
+            raise InputError("diffusion model", f"{STABLE_DIFFUSION!r}, which is not in the hub's cache", ACCEPTED, hint=FETCHES)
         return found
 
     @cached_property
@@ -80,7 +81,7 @@ class DiffusionInpainter:
         try:
             from diffusers import AutoPipelineForInpainting
         except ImportError as error:
-            raise InputError("diffusion", "no diffusers", "pip install 'scene-depth[diffusion]'") from error
+            raise InputError("package diffusers", "not installed", "", hint="pip install 'scene-depth[diffusion]'") from error
         model, parts = os.path.expanduser(self.model), {}
         if self.controlnet is not None:
             controlnet = os.path.expanduser(self.controlnet)
@@ -89,7 +90,7 @@ class DiffusionInpainter:
             loader: Any = AutoPipelineForInpainting  # diffusers does not annotate its loading
             pipeline = loader.from_pretrained(model, local_files_only=self.local_files_only, **parts)
         except (OSError, ValueError) as error:
-            raise InputError("diffusion model", not_loaded(model, error), ACCEPTED) from error
+            raise InputError("diffusion model", not_loaded(model, error), ACCEPTED, hint=FETCHES) from error
         pipeline.set_progress_bar_config(disable=True)
         try:
             return pipeline.to(self.device)

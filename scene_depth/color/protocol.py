@@ -79,7 +79,7 @@ def inpaint_image(
     filled = np.asarray(filled, dtype=np.float32)
     if filled.shape != rgb.shape or not np.isfinite(filled[hole]).all():
         raise InputError(
-            "image inpainter", f"a result of shape {filled.shape}, or one that is not finite", f"a finite picture {rgb.shape}"
+            "image inpainter", f"result of shape {filled.shape}, or one that is not finite", f"a finite picture {rgb.shape}"
         )
     return np.where(hole[..., None], np.clip(filled, 0.0, 1.0), rgb)
 

@@ -151,8 +151,7 @@ def _state() -> Any:
     try:
         from accelerate import PartialState
     except ImportError as error:
-        raise InputError(
-            "processes", "the package accelerate is not installed", "one process, or scene-depth[diffusion]"
-        ) from error
+        hint = "one process, or pip install 'scene-depth[diffusion]'"
+        raise InputError("package accelerate", "not installed", "", hint=hint) from error
     # Without being told so, accelerate takes several processes on a machine without a GPU for single ones.
     return PartialState(cpu=not torch.cuda.is_available())

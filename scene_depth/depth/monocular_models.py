@@ -35,6 +35,12 @@ SIZES = {  # of the files fetched, from the parameter counts
     "Intel/zoedepth-nyu-kitti": "1.4 GB",
     "apple/DepthPro-hf": "1.9 GB",
 }
+LICENSES = {  # as the model cards say
+    MARIGOLD: "RAIL++-M",
+    DEPTH_ANYTHING: "Apache-2.0",
+    "depth-anything/Depth-Anything-V2-Base-hf": "CC-BY-NC-4.0",
+    "depth-anything/Depth-Anything-V2-Large-hf": "CC-BY-NC-4.0",
+}
 SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
     "dpt": "inverse",
     "glpn": "depth",
@@ -59,12 +65,10 @@ def _find_cached(checkpoint: str, file: str) -> str:
 
 
 def _missing(checkpoint: str, reason: str) -> InputError:
-    size = f", about {SIZES[checkpoint]}" if checkpoint in SIZES else ""
-    return InputError(
-        f"weights {checkpoint}",
-        reason,
-        f"a local folder, or the hub's model {checkpoint!r}{size} in the local cache or within reach",
-    )
+    facts = ", ".join(filter(None, (f"about {SIZES[checkpoint]}" if checkpoint in SIZES else "", LICENSES.get(checkpoint, ""))))
+    model = f"the hub's model {checkpoint!r}{f' ({facts})' if facts else ''}"
+    accepted = f"a local folder, or {model} in the local cache or within reach"
+    return InputError(f"weights {checkpoint}", reason, accepted, hint=f"hf download {checkpoint}")
 
 
 @dataclass(frozen=True)

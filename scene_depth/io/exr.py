@@ -106,6 +106,6 @@ def _openexr(path: str | PathLike[str]) -> ModuleType:
     try:
         import OpenEXR
     except ImportError as error:
-        raise InputError("OpenEXR", "not installed", "pip install 'scene-depth[exr]'", file=path) from error
+        raise InputError("OpenEXR", "not installed", "", file=path, hint="pip install 'scene-depth[exr]'") from error
     module: ModuleType = OpenEXR
     return module

@@ -188,7 +188,7 @@ def _header_lines(path: Path, start: bytes) -> tuple[list[str], int]:
         raise InputError("header", found, "a whole .ply header; the file is cut short or damaged", file=path)
     stop = start.find(newline, end + 1)
     if stop < 0 or start[end + len(newline) : stop].strip() != b"end_header":
-        raise InputError("header", "a damaged end_header line", "a whole .ply header", file=path)
+        raise InputError("header", "damaged at its end_header line", "a whole .ply header", file=path)
     lines = start[:end].decode("utf-8", errors="replace").split(newline.decode())
     return lines, stop + len(newline)
 

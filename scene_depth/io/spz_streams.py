@@ -37,7 +37,7 @@ def fraction_bits_for(splats: GaussianSplats, asked: int | None, path: str | os.
     fitting = next((bits for bits in range(23, -1, -1) if farthest * (1 << bits) <= LARGEST_FIXED), -1)
     if fitting < (asked or 0):
         accepted = f"at most {LARGEST_FIXED / (1 << (asked or 0)):g}, the range of 24 bits with {asked or 0} after the point"
-        raise InputError("means", f"a coordinate of {farthest:g}", accepted, file=path)
+        raise InputError("means", f"coordinates up to {farthest:g}", accepted, file=path)
     return min(fitting, FRACTION_BITS) if asked is None else asked
 
 

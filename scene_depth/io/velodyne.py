@@ -87,7 +87,10 @@ def read_velodyne(path: str | PathLike[str], unit: float | None = None) -> NDArr
     median = float(np.median(np.linalg.norm(points[:, :3].astype(np.float64), axis=1)))
     if not PLAUSIBLE_RANGE[0] <= median <= PLAUSIBLE_RANGE[1]:
         raise InputError(
-            "unit", f"a median distance of {median:.4g}", "metres, or the unit declared (0.001 for millimetres)", file=path
+            "unit",
+            f"the median distance would be {median:.4g}",
+            "metres, or the unit declared (0.001 for millimetres)",
+            file=path,
         )
     return points
 

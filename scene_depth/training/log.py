@@ -131,7 +131,6 @@ def _events(folder: Path, start: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise InputError(
-            "train.tensorboard", "the package tensorboard is not installed", "false, or tensorboard installed"
-        ) from error
+        hint = "pip install tensorboard, or train.tensorboard=false"
+        raise InputError("package tensorboard", "not installed", "", hint=hint) from error
     return SummaryWriter(str(folder), purge_step=start + 1 if start else None)

@@ -136,7 +136,7 @@ def train(
     if before is not None:
         check_same(before.config, values, output)
     elif (output / CHECKPOINT).exists():
-        raise InputError("output folder", f"a {CHECKPOINT}", "a new folder, or --resume to go on", file=output)
+        raise InputError("output folder", f"holds {CHECKPOINT} already", "a new folder, or --resume to go on", file=output)
     accelerator = _accelerator(config)
     config.part_size(accelerator.num_processes)
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
@@ -157,7 +157,7 @@ def _accelerator(config: TrainConfig) -> Any:
     try:
         from accelerate import Accelerator
     except ImportError as error:
-        raise InputError("training", "the package accelerate is not installed", "scene-depth[diffusion], which has it") from error
+        raise InputError("package accelerate", "not installed", "", hint="pip install 'scene-depth[diffusion]'") from error
     # Without being told so, accelerate takes several processes on a machine without a GPU for single ones.
     on_cpu = config.device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
     # Autocast and accumulation are done here, so that two trainings in one process may differ in them.

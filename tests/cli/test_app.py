@@ -130,7 +130,7 @@ def test_a_command_that_is_interrupted_ends_with_130(commands, capsys):
         ("memory", "out of memory (Unable to allocate 3. TiB)"),
         ("deep", "a value in the input is beyond what can be worked with (maximum recursion depth exceeded)"),
         ("large", "a value in the input is beyond what can be worked with (int too large to convert to float)"),
-        ("steering", r"x\r.ply: name: found a\x1b[2Jb\nc\u202e; accepted: letters"),
+        ("steering", r"x\r.ply: name: a\x1b[2Jb\nc\u202e; expected letters"),
     ],
 )
 def test_what_goes_wrong_outside_of_the_program_is_one_line(commands, capsys, how, line):

@@ -236,7 +236,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, monkeypatch):
 def test_a_frame_that_fails_does_not_stop_the_others(tmp_path):
     rgb, depth = a_folder(tmp_path)
     Image.fromarray(np.zeros(SHAPE, dtype=np.uint16)).save(depth / "001.png")
-    with pytest.raises(InputError, match=r"1 of 3 frames: found 001: .*no pixel"):
+    with pytest.raises(InputError, match=r"1 of 3 frames: 001: .*no pixel"):
         run(rgb, depth, "--output", tmp_path / "out")
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert list(report["failed"]) == ["001"]
@@ -290,23 +290,23 @@ def test_extreme_frames(tmp_path, shape, what):
 
 def test_nothing_known_is_named_with_its_file(tmp_path):
     np.save(tmp_path / "depth.npy", np.full((4, 5), np.nan, dtype=np.float32))
-    with pytest.raises(InputError, match=r"depth.npy: known depth: found no pixel"):
+    with pytest.raises(InputError, match=r"depth.npy: known depth: no pixel"):
         command("-", tmp_path / "depth.npy", "--output", tmp_path / "out").run()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: {"rgb": f / "no.png"}, "no.png: RGB: found no such file"),
-        (lambda f: {"depth": f / "no.png"}, "no.png: depth: found no such file"),
-        (lambda f: {"rgb": f / "rgb"}, "rgb: RGB: found a folder; accepted: a file like the depth"),
+        (lambda f: {"rgb": f / "no.png"}, "no.png: RGB: no such file"),
+        (lambda f: {"depth": f / "no.png"}, "no.png: depth: no such file"),
+        (lambda f: {"rgb": f / "rgb"}, "rgb: RGB is a folder; expected a file like the depth"),
         (lambda f: {"depth": f / "rgb.txt"}, "rgb.txt"),
-        (lambda f: {"options": ["--mask", f / "small.png"]}, "small.png: mask size: found 4 x 9 pixels"),
-        (lambda f: {"rgb": f / "small.png"}, "small.png: RGB size: found 4 x 9 pixels; accepted: 32 x 24"),
-        (lambda f: {"options": ["--inpainter", "nix"]}, "inpainter: found 'nix'"),
-        (lambda f: {"options": ["--prior", "nix"]}, "monocular model: found 'nix'"),
-        (lambda f: {"options": ["--prior", "marigold", "--inpainter", "linear"]}, "prior: found with the inpainter 'linear'"),
-        (lambda f: {"options": ["--format", "jpeg"]}, "depth format: found jpeg"),
+        (lambda f: {"options": ["--mask", f / "small.png"]}, "small.png: mask size: 4 x 9 pixels"),
+        (lambda f: {"rgb": f / "small.png"}, "small.png: RGB size: 4 x 9 pixels; expected 32 x 24"),
+        (lambda f: {"options": ["--inpainter", "nix"]}, "inpainter is 'nix'"),
+        (lambda f: {"options": ["--prior", "nix"]}, "monocular model is 'nix'"),
+        (lambda f: {"options": ["--prior", "marigold", "--inpainter", "linear"]}, "prior: with the inpainter 'linear'"),
+        (lambda f: {"options": ["--format", "jpeg"]}, "depth format: jpeg"),
         (lambda f: {"options": ["--K", f / "none.json"]}, "none.json"),
         (lambda f: {"output": f / "rgb/0.png"}, "output folder"),
         (lambda f: {"output": f}, "input is never overwritten"),

@@ -230,17 +230,17 @@ def test_what_is_wrong_is_said_before_anything_is_written(scene: Path) -> None:
             run(*arguments, "--output", out)
         assert not list(out.rglob("*.png"))
 
-    refused("RGB: found none", "-", scan, "--calibration", file)
-    refused("mask: found given", picture, scan, "--calibration", file, "--mask", picture)
+    refused("RGB: none", "-", scan, "--calibration", file)
+    refused("mask: given", picture, scan, "--calibration", file, "--mask", picture)
     refused("no calib_cam_to_cam.txt or 000000.txt", picture, scan, "--calibration", scene / "image_2")
-    refused("RGB: found no such file", scene / "none.png", scan, "--calibration", file)
+    refused("RGB: no such file", scene / "none.png", scan, "--calibration", file)
     refused("no RGB named 000001", _only(scene, "000000"), scene / "velodyne", "--calibration", scene / "calib")
     (scene / "cut.bin").write_bytes(scan.read_bytes()[:-3])
-    refused("size: found .* a multiple of 16", picture, scene / "cut.bin", "--calibration", file)
+    refused("size: .* a multiple of 16", picture, scene / "cut.bin", "--calibration", file)
     (scene / "empty.bin").write_bytes(b"")
     refused("0 bytes", picture, scene / "empty.bin", "--calibration", file)
     refused("no point", picture, write_scan(scene / "zeros.bin", np.zeros((5, 3))), "--calibration", file)
-    refused("unit: found a median distance", picture, write_scan(scene / "mm.bin", 1000 * random_points()), "--calibration", file)
+    refused("unit: the median distance", picture, write_scan(scene / "mm.bin", 1000 * random_points()), "--calibration", file)
     behind = random_points() * [-1, 1, 1] - [50, 0, 0]
     refused("none of 4000 points", picture, write_scan(scene / "behind.bin", behind), "--calibration", file)
     run(picture, scene / "mm.bin", "--calibration", file, "--unit", 0.001, "--output", scene / "declared")
@@ -256,9 +256,9 @@ def _only(scene: Path, name: str) -> Path:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("P2:", "P9:", "P2: found missing"),
-        ("R0_rect: ", "R0_rect: 7 ", "R0_rect: found 10 values"),
-        ("R0_rect", "R9_rect", "R0_rect: found missing"),
+        ("P2:", "P9:", "P2: missing"),
+        ("R0_rect: ", "R0_rect: 7 ", "R0_rect: 10 values"),
+        ("R0_rect", "R9_rect", "R0_rect: missing"),
         (numbers(RECTIFY), numbers(2 * RECTIFY), "rectification"),
         (numbers(P2[0]), numbers(P2[0] * [1, 1, 4, 1]), "principal point"),
         (numbers(P2[0]), numbers(P2[0] * [-1, 1, 1, 1]), "projection"),
@@ -278,5 +278,5 @@ def test_a_raw_calibration_of_another_size_is_refused(tmp_path: Path) -> None:
     scan = write_scan(tmp_path / "7.bin", random_points())
     folder = write_calibration(tmp_path / "date", "raw")
     Image.new("RGB", (WIDTH - 10, HEIGHT)).save(tmp_path / "7.png")
-    with pytest.raises(InputError, match="calibration: found for 310 x 94 pixels; accepted: one for 300 x 94"):
+    with pytest.raises(InputError, match="calibration: for 310 x 94 pixels; expected one for 300 x 94"):
         run(tmp_path / "7.png", scan, "--calibration", folder, "--output", tmp_path / "out")

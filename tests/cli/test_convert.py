@@ -123,22 +123,22 @@ def test_we_convert_what_splat_transform_writes(ply: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["empty.ply", "b.ply"], r"empty\.ply: splats: found none; accepted: one or more"),
-        (["a.ply", "a.ply"], "output: found the path of the input"),
-        (["a.ply", "b.ksplat"], r"extension: found '.ksplat'; accepted: .ply, .compressed.ply, .spz, .splat"),
-        (["a.png", "b.ply"], "extension: found '.png'"),
+        (["empty.ply", "b.ply"], r"empty\.ply: splats: none; expected one or more"),
+        (["a.ply", "a.ply"], "output: the path of the input"),
+        (["a.ply", "b.ksplat"], r"extension is '.ksplat'; expected .ply, .compressed.ply, .spz, .splat"),
+        (["a.png", "b.ply"], "extension is '.png'"),
         (["none.ply", "b.ply"], "No such file"),
-        (["a.ply", "folder.ply"], "output: found a folder"),
-        (["a.ply", "a.ply/b.ply"], "output folder: found"),
-        (["a.ply", "b.ply", "--scale", "0"], "scale: found 0.0"),
-        (["a.ply", "b.ply", "--sh-degree", "4"], "degree: found 4"),
-        (["a.ply", "b.ply", "--spz-version", "4"], "spz_version: found given for a .ply file"),
-        (["a.ply", "b.ply", "--input-axes", "RUB"], "axes: found 'RUB' for a .ply file"),
-        (["a.ply", "b.spz", "--output-axes", "up"], "axes: found 'up'; accepted: LDB"),
-        (["a.ply", "b.ply", "--to", "colmap"], "to: found 'colmap' for a file of splats"),
-        (["folder.ply", "b", "--sh-degree", "1", "--rotate", "1", "0", "0"], "rotate, sh_degree: found given for a scene"),
-        (["folder.ply", "b"], "to: found nothing"),
-        (["folder.ply", "b", "--to", "colmap"], "scene: found a folder of another kind"),
+        (["a.ply", "folder.ply"], "output is a folder"),
+        (["a.ply", "a.ply/b.ply"], "output folder: "),
+        (["a.ply", "b.ply", "--scale", "0"], "scale is 0.0"),
+        (["a.ply", "b.ply", "--sh-degree", "4"], "degree is 4"),
+        (["a.ply", "b.ply", "--spz-version", "4"], "spz_version: given for a .ply file"),
+        (["a.ply", "b.ply", "--input-axes", "RUB"], "axes: 'RUB' for a .ply file"),
+        (["a.ply", "b.spz", "--output-axes", "up"], "axes is 'up'; expected LDB"),
+        (["a.ply", "b.ply", "--to", "colmap"], "to: 'colmap' for a file of splats"),
+        (["folder.ply", "b", "--sh-degree", "1", "--rotate", "1", "0", "0"], "rotate, sh_degree: given for a scene"),
+        (["folder.ply", "b"], "to: nothing"),
+        (["folder.ply", "b", "--to", "colmap"], "scene is a folder of another kind"),
     ],
 )
 def test_bad_input_is_one_clear_error(tmp_path: Path, monkeypatch, arguments: list[str], message: str) -> None:
@@ -173,5 +173,5 @@ def test_scenes_change_their_format(shared: Shared, tmp_path: Path, capsys, to: 
         other = next(by_name[name] for name in by_name if Path(name).stem == Path(view.name).stem)
         torch.testing.assert_close(other.camera.camera_to_world, view.camera.camera_to_world, rtol=0, atol=1e-6)
         torch.testing.assert_close(other.camera.K, view.camera.K, rtol=0, atol=1e-4)
-    with pytest.raises(InputError, match="output folder: found a folder with files in it"):
+    with pytest.raises(InputError, match="output folder is a folder with files in it"):
         run(source, tmp_path / "out", "--to", to)

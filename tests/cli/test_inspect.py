@@ -180,19 +180,19 @@ def test_cameras_tell_fog_and_up(tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["empty.ply", "--fix", "b.ply"], "splats: found none left of 0 after the repair"),
-        (["nan.ply", "--fix", "b.ply"], "splats: found none left of 3 after the repair"),
-        (["a.ply", "--fix", "a.ply"], "output: found the path of the input"),
-        (["a.ply", "--fix", "b.obj"], "extension: found '.obj'"),
-        (["a.ply", "--fix", "folder.ply"], "output: found a folder"),
-        (["a.ply", "--keep", "fogg"], "keep: found 'fogg'"),
-        (["folder.ply"], "path: found a folder"),
+        (["empty.ply", "--fix", "b.ply"], "splats: none left of 0 after the repair"),
+        (["nan.ply", "--fix", "b.ply"], "splats: none left of 3 after the repair"),
+        (["a.ply", "--fix", "a.ply"], "output: the path of the input"),
+        (["a.ply", "--fix", "b.obj"], "extension is '.obj'"),
+        (["a.ply", "--fix", "folder.ply"], "output is a folder"),
+        (["a.ply", "--keep", "fogg"], "keep is 'fogg'"),
+        (["folder.ply"], "path is a folder"),
         (["none.ply"], "No such file"),
-        (["a.txt"], "extension: found '.txt'"),
+        (["a.txt"], "extension is '.txt'"),
         (["cut.ply"], "the file is cut short"),
         (["garbage.ply"], "magic"),
         (["points.ply"], "a point cloud"),
-        (["a.ply", "--cameras", "nowhere"], "scene: found nothing at this path"),
+        (["a.ply", "--cameras", "nowhere"], "scene: nothing at this path"),
     ],
 )
 def test_bad_input_is_one_clear_error(tmp_path: Path, monkeypatch, arguments: list[str], message: str) -> None:

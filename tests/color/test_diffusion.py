@@ -110,8 +110,8 @@ def test_the_conditioning_scale_weighs_depth(saved, view) -> None:
 @pytest.mark.parametrize(
     ("depth", "message"),
     [
-        (None, "depth: found none; accepted: the completed depth"),
-        (DEPTH[1:], r"depth: found shape \(43, 70\); accepted: \(44, 70\)"),
+        (None, "depth: none; expected the completed depth"),
+        (DEPTH[1:], r"depth: shape \(43, 70\); expected \(44, 70\)"),
         (np.zeros(SHAPE), "positive depth"),
     ],
 )
@@ -123,13 +123,13 @@ def test_a_controlnet_needs_depth(guided, view, depth, message) -> None:
 @pytest.mark.parametrize(
     ("controlnet", "message"),
     [
-        ("nowhere/at-all", "controlnet: found 'nowhere/at-all', which is neither a folder nor complete in the hub's cache"),
-        ("{pipeline}", "controlnet: found .*pipeline': .*config.json"),
-        ("{pipeline}/unet", "which is UNet2DConditionModel; accepted: a ControlNetModel"),
+        ("nowhere/at-all", "controlnet: 'nowhere/at-all', which is neither a folder nor complete in the hub's cache"),
+        ("{pipeline}", "controlnet: .*pipeline': .*config.json"),
+        ("{pipeline}/unet", "which is UNet2DConditionModel; expected a ControlNetModel"),
         ("{pipeline}/text_encoder", "of an unknown kind"),
-        ("{wide}", "wide' with cross_attention_dim 16; accepted: 12, as .*pipeline' has it"),
-        ("{deep}", r"deep' with block_out_channels \[8, 8\]; accepted: \[8, 16\]"),
-        ("{grey}", "pictures of 1 channels; accepted: .* 3 channels"),
+        ("{wide}", "wide' with cross_attention_dim 16; expected 12, as .*pipeline' has it"),
+        ("{deep}", r"deep' with block_out_channels \[8, 8\]; expected \[8, 16\]"),
+        ("{grey}", "pictures of 1 channels; expected .* 3 channels"),
     ],
 )
 def test_what_is_no_fitting_controlnet_is_named(saved, tmp_path, monkeypatch, controlnet, message) -> None:
@@ -166,7 +166,7 @@ def test_configurations_of_other_ages_fit() -> None:
     check_fit("old", {"block_out_channels": [8, 16], "layers_per_block": 2, "cross_attention_dim": 12}, "pipeline", unet)
     with pytest.raises(InputError, match="layers_per_block 1"):
         check_fit("old", {"block_out_channels": [8, 16], "layers_per_block": 1}, "pipeline", unet)
-    with pytest.raises(InputError, match="in_channels 9; accepted: 4"):
+    with pytest.raises(InputError, match="in_channels 9; expected 4"):
         check_fit("old", {"block_out_channels": [8, 16], "in_channels": 9}, "pipeline", unet)
 
 
@@ -176,17 +176,17 @@ def test_a_pipeline_that_is_not_there_is_named_when_the_inpainter_is_made(saved,
         DiffusionInpainter(str(tmp_path / "missing"), controlnet=saved.controlnet if controlnet else None)
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusion3Pipeline"}))
     if controlnet:
-        with pytest.raises(InputError, match=r"diffusion model: .*config\.json.* accepted: a pipeline with a U-Net"):
+        with pytest.raises(InputError, match=r"diffusion model: .*config\.json.* expected a pipeline with a U-Net"):
             DiffusionInpainter(str(tmp_path), controlnet=saved.controlnet)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"conditioning_scale": float("nan")}, "conditioning_scale: found nan"),
-        ({"conditioning_scale": -1}, "conditioning_scale: found -1"),
-        ({"conditioning_scale": "much"}, "conditioning_scale: found 'much'"),
-        ({"device": "abacus"}, "device: found 'abacus'"),
+        ({"conditioning_scale": float("nan")}, "conditioning_scale is nan"),
+        ({"conditioning_scale": -1}, "conditioning_scale is -1"),
+        ({"conditioning_scale": "much"}, "conditioning_scale is 'much'"),
+        ({"device": "abacus"}, "device: 'abacus'"),
         ({"control_net": "x"}, "options of diffusion: .*control_net"),
     ],
 )

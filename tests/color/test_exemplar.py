@@ -93,11 +93,11 @@ def test_a_plain_function_is_an_inpainter() -> None:
 
 def test_bad_input_is_named() -> None:
     rgb, hole = stripes(), disk(48, 64, 20)
-    with pytest.raises(InputError, match="hole: found the whole picture"):
+    with pytest.raises(InputError, match="hole: the whole picture"):
         inpaint_image(ExemplarInpainter(), rgb, np.ones_like(hole))
-    with pytest.raises(InputError, match=r"hole: found bool \(3, 3\)"):
+    with pytest.raises(InputError, match=r"hole: bool \(3, 3\)"):
         inpaint_image(ExemplarInpainter(), rgb, np.zeros((3, 3), bool))
-    with pytest.raises(InputError, match="rgb: found values outside"):
+    with pytest.raises(InputError, match="rgb: values outside"):
         inpaint_image(ExemplarInpainter(), rgb * 255, hole)
-    with pytest.raises(InputError, match="image inpainter: found a result of shape"):
+    with pytest.raises(InputError, match="image inpainter: result of shape"):
         inpaint_image(lambda picture, mask: picture[:5], rgb, hole)

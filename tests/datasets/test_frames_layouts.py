@@ -90,7 +90,7 @@ def test_nyu_test_split(tmp_path: Path) -> None:
         find_frames(tmp_path)
     header = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"  # a version that scipy does not read
     (tmp_path / "splits.mat").write_bytes(header + bytes(512))
-    with pytest.raises(InputError, match=r"splits\.mat: testNdxs.*accepted: the splits\.mat of NYUv2"):
+    with pytest.raises(InputError, match=r"splits\.mat: testNdxs.*expected the splits\.mat of NYUv2"):
         find_frames(tmp_path)
 
 
@@ -268,7 +268,7 @@ def test_plain_folders(tmp_path: Path) -> None:
 def test_a_frame_whose_maps_do_not_fit(tmp_path: Path) -> None:
     photo(tmp_path / "rgb.jpg", 30, 24)
     png16(tmp_path / "depth.png", np.full((24, 32), 1500))
-    with pytest.raises(InputError, match=r"rgb: found size 30 x 24; accepted: 32 x 24"):
+    with pytest.raises(InputError, match=r"rgb: size 30 x 24; expected 32 x 24"):
         find_frames(tmp_path)[0].load()
 
 

@@ -125,7 +125,7 @@ def test_classes_stay_with_their_pixels() -> None:
         np.testing.assert_array_equal(changed.classes + 1, changed.truth)
         assert changed.class_names == ("none", "wall")
     np.testing.assert_array_equal(mirrored_frame(whole).truth[:, 0], classes[:, -1] + 1)
-    with pytest.raises(InputError, match="classes: found size 27 x 20"):
+    with pytest.raises(InputError, match="classes: size 27 x 20"):
         DepthFrame("made", classes + np.float32(1), classes=classes[:, 1:])
 
 

@@ -229,7 +229,7 @@ def test_nyu_training_files(tmp_path: Path) -> None:
     assert frame.truth[1:].min() == frame.truth.max() == 2.5
     assert not frame.valid[0].any()
     hdf5(tmp_path / "train" / "basement_0001a" / "00001.h5", rgb=rgb)
-    with pytest.raises(InputError, match="depth: found missing"):
+    with pytest.raises(InputError, match="depth: missing"):
         source.load()
     (tmp_path / "train" / "basement_0001a" / "00001.h5").write_bytes(b"no HDF5")
     with pytest.raises(InputError, match="HDF5"):

@@ -168,16 +168,16 @@ def test_sources_are_opened_from_their_configuration(tmp_path: Path) -> None:
     assert sorted(row(open_stream([plain]), 0, 3)) == [1, 2, 3]
     assert len(open_stream([plain, SourceConfig(layout="plain", path=str(tmp_path), limit=2)])) == 5
     for source, message in (
-        (SourceConfig(layout="plain"), "path: found none"),
+        (SourceConfig(layout="plain"), "path: none"),
         (SourceConfig(layout="plain", path=str(tmp_path / "missing")), "no such file"),
         (procedural_source(count=0, cache="none"), "count"),
         (procedural_source(samples=3, cache="none"), "power of two"),
         (procedural_source(sides=3), "sides"),
-        (replace(plain, options={"count": 3}), "options: found count"),
+        (replace(plain, options={"count": 3}), "options: count"),
     ):
         with pytest.raises(InputError, match=message):
             open_stream([source])
-    with pytest.raises(InputError, match="layout: found 'nyuu'"):
+    with pytest.raises(InputError, match="layout is 'nyuu'"):
         SourceConfig(layout="nyuu")
     with pytest.raises(InputError, match="at least one"):
         open_stream([])
@@ -195,5 +195,5 @@ def test_layouts_and_the_generator_are_frame_streams(monkeypatch: pytest.MonkeyP
     assert all(entry.problem is None for entry in entries.values())
     assert {"kinds", "count", "seed", "cache"} <= {option.name for option in entries["procedural"].options}
     monkeypatch.setattr("scene_depth.registry.entry_points", lambda group: ())
-    with pytest.raises(InputError, match="'procedural', which is not installed; accepted: the package scene_depth_synthetic"):
+    with pytest.raises(InputError, match="'procedural', which is not installed; expected the package scene_depth_synthetic"):
         open_stream([SourceConfig()])

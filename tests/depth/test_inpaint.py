@@ -182,7 +182,7 @@ def test_all_known_runs_nothing():
 
 def test_nothing_known_is_an_error():
     for depth in (np.zeros((4, 5)), np.full((4, 5), np.nan), np.full((4, 5), -2.0)):
-        with pytest.raises(InputError, match=r"known: found no pixel with known depth"):
+        with pytest.raises(InputError, match=r"known: no pixel with known depth"):
             inpaint_depth("nearest", None, depth)
     with pytest.raises(InputError, match="no pixel with known depth"):
         inpaint_depth("nearest", None, np.ones((4, 5)), np.zeros((4, 5), dtype=bool))
@@ -210,32 +210,32 @@ def test_masks_of_two_values(values, dtype):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"depth": np.ones((0, 5))}, r"depth: found shape \(0, 5\)"),
-        ({"depth": np.ones((4, 5, 1))}, r"depth: found shape \(4, 5, 1\)"),
-        ({"depth": np.ones((4, 5), dtype=complex)}, "depth: found type complex128"),
-        ({"depth": np.ones((4, 5), dtype=bool)}, "depth: found type bool"),
-        ({"depth": np.full((4, 5), "x")}, "depth: found type"),
+        ({"depth": np.ones((0, 5))}, r"depth: shape \(0, 5\)"),
+        ({"depth": np.ones((4, 5, 1))}, r"depth: shape \(4, 5, 1\)"),
+        ({"depth": np.ones((4, 5), dtype=complex)}, "depth: type complex128"),
+        ({"depth": np.ones((4, 5), dtype=bool)}, "depth: type bool"),
+        ({"depth": np.full((4, 5), "x")}, "depth: type"),
         ({"depth": np.full((4, 5), 1e200)}, "1e-12 to 1e12"),
-        ({"known": np.ones((5, 4), dtype=bool)}, r"known: found shape \(5, 4\)"),
-        ({"known": np.full((4, 5), 0.5)}, "known: found 1 values: 0.5"),
-        ({"known": np.arange(20).reshape(4, 5)}, r"known: found 20 values: 0, 1, 2, 3, 4, \.\.\."),
-        ({"known": np.full((4, 5), 7)}, "known: found 1 values: 7"),
-        ({"known": np.full((4, 5), "a")}, "known: found type"),
-        ({"rgb": np.zeros((4, 6, 3))}, "rgb: found 6 x 4 pixels; accepted: 5 x 4"),
-        ({"rgb": np.zeros((4, 5))}, r"rgb: found shape \(4, 5\)"),
-        ({"rgb": np.zeros((4, 5, 4))}, r"rgb: found shape \(4, 5, 4\)"),
-        ({"rgb": np.full((4, 5, 3), 200.0)}, "rgb: found values from 200 to 200"),
-        ({"rgb": np.full((4, 5, 3), np.nan)}, "rgb: found no finite value"),
-        ({"rgb": np.zeros((4, 5, 3), dtype=np.int32)}, "rgb: found type int32"),
-        ({"camera": camera_from_fov(torch.eye(4), 1.0, 6, 4)}, "camera: found 1 cameras of 6 x 4"),
-        ({"camera": camera_from_fov(torch.eye(4).repeat(2, 1, 1), 1.0, 5, 4)}, "camera: found 2 cameras"),
-        ({"inpainter": "nix"}, "inpainter: found 'nix'; accepted: one of"),
-        ({"inpainter": 3}, "inpainter: found int"),
-        ({"inpainter": lambda rgb, depth, known: depth[1:]}, r"result of the inpainter: found shape \(3, 5\)"),
+        ({"known": np.ones((5, 4), dtype=bool)}, r"known: shape \(5, 4\)"),
+        ({"known": np.full((4, 5), 0.5)}, "known: 1 values: 0.5"),
+        ({"known": np.arange(20).reshape(4, 5)}, r"known: 20 values: 0, 1, 2, 3, 4, \.\.\."),
+        ({"known": np.full((4, 5), 7)}, "known: 1 values: 7"),
+        ({"known": np.full((4, 5), "a")}, "known: type"),
+        ({"rgb": np.zeros((4, 6, 3))}, "rgb: 6 x 4 pixels; expected 5 x 4"),
+        ({"rgb": np.zeros((4, 5))}, r"rgb: shape \(4, 5\)"),
+        ({"rgb": np.zeros((4, 5, 4))}, r"rgb: shape \(4, 5, 4\)"),
+        ({"rgb": np.full((4, 5, 3), 200.0)}, "rgb: values from 200 to 200"),
+        ({"rgb": np.full((4, 5, 3), np.nan)}, "rgb: no finite value"),
+        ({"rgb": np.zeros((4, 5, 3), dtype=np.int32)}, "rgb: type int32"),
+        ({"camera": camera_from_fov(torch.eye(4), 1.0, 6, 4)}, "camera: 1 cameras of 6 x 4"),
+        ({"camera": camera_from_fov(torch.eye(4).repeat(2, 1, 1), 1.0, 5, 4)}, "camera: 2 cameras"),
+        ({"inpainter": "nix"}, "inpainter is 'nix'; expected one of"),
+        ({"inpainter": 3}, "inpainter: int"),
+        ({"inpainter": lambda rgb, depth, known: depth[1:]}, r"result of the inpainter: shape \(3, 5\)"),
         ({"inpainter": lambda rgb, depth, known: None}, "result of the inpainter"),
         (
             {"inpainter": lambda rgb, depth, known: DepthPrediction(depth + 1, np.ones(3))},
-            r"uncertainty of the inpainter: found shape \(3,\)",
+            r"uncertainty of the inpainter: shape \(3,\)",
         ),
     ],
 )

@@ -75,16 +75,16 @@ def test_a_model_that_is_off_leaves_no_seam():
 
 def test_a_picture_is_needed():
     depth, _ = a_scene()
-    with pytest.raises(InputError, match="rgb: found None"):
+    with pytest.raises(InputError, match="rgb is None"):
         inpaint_depth(MonocularInpainter(oracle), None, depth, rectangle(SHAPE, 1))
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda rgb: rgb[1:, :, 0], r"found shape \(59, 80\)"),
+        (lambda rgb: rgb[1:, :, 0], r"shape \(59, 80\)"),
         (lambda rgb: np.full(SHAPE, np.nan), "no finite value"),
-        (lambda rgb: rgb, r"found shape \(60, 80, 3\)"),
+        (lambda rgb: rgb, r"shape \(60, 80, 3\)"),
     ],
 )
 def test_predictions_are_checked(model, message):
@@ -111,9 +111,9 @@ def test_wrong_parameters(field, value):
         ("transformers:/no/such/folder", {}, "no such folder"),
         ("transformers", {"download": False}, "Depth-Anything-V2-Small-hf.*about 0.1 GB"),
         ("marigold", {"download": False}, "marigold-depth-v1-1.*about 2.6 GB"),
-        ("transformers:some/model", {}, "some/model: found could not be fetched"),
+        ("transformers:some/model", {}, "some/model could not be fetched"),
         ("marigold", {"device": "abacus"}, "auto, cpu, cuda"),
-        ("marigold", {"ensemble_size": 0}, "ensemble_size: found 0; accepted: at least 1"),
+        ("marigold", {"ensemble_size": 0}, "ensemble_size is 0; expected at least 1"),
         ("transformers", {"steps": 3}, "options of transformers: .*checkpoint, device, download"),
     ],
 )

@@ -27,7 +27,7 @@ def test_what_is_loaded_keeps_known_depth_and_has_a_name():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nearest", {"radius": 1}, "options of nearest: .*radius.* accepted: these options: none"),
+        ("nearest", {"radius": 1}, "options of nearest: .*radius.* expected these options: none"),
         ("harmonic", {"colour": 1}, "options of harmonic: .*color_scale, least_weight, tolerance"),
         ("harmonic", {"tolerance": -1}, "positive parameters"),
     ],

@@ -239,9 +239,9 @@ def test_report_saves_as_json(tmp_path: Path) -> None:
 def test_bad_input() -> None:
     nan = replace(TRUTH, means=torch.full((60, 3), math.nan))
     cases: list[tuple[dict[str, object], str]] = [
-        ({"scene": Scene(tuple(replace(view, load_image=None) for view in TRAIN.views))}, "image: found none"),
+        ({"scene": Scene(tuple(replace(view, load_image=None) for view in TRAIN.views))}, "image: none"),
         ({"scene": Scene(tuple(replace(v, load_image=lambda: np.zeros((3, 3, 3), np.float32)) for v in TRAIN.views))}, "shape"),
-        ({"initial": TRUTH.select([])}, "initial: found no splats"),
+        ({"initial": TRUTH.select([])}, "initial: no splats"),
         ({"initial": nan}, r"initial\.means"),
         ({"initial": replace(TRUTH, antialiased=True)}, "antialiased.*initial"),
         ({"frozen": replace(TRUTH, antialiased=True)}, "antialiased.*frozen"),

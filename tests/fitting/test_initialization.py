@@ -110,11 +110,11 @@ def test_bad_points_are_refused() -> None:
         initial_splats(replace(SCENE, points=bad), views_of(SCENE), starting("points", 5))
     with pytest.raises(InputError, match=r"points\[1\]"):
         splats_at_points(bad.xyz, np.zeros((2, 3)))
-    with pytest.raises(InputError, match="points: found none"):
+    with pytest.raises(InputError, match="points: none"):
         splats_at_points(np.empty((0, 3)), np.empty((0, 3)))
     empty = PointCloud(np.empty((0, 3)), np.empty((0, 3), np.uint8))
-    with pytest.raises(InputError, match="points: found none"):
+    with pytest.raises(InputError, match="points: none"):
         initial_splats(replace(SCENE, points=empty), views_of(SCENE), starting("points", 5))
     without_depth = rendered_scene(blobs(), views=2)
-    with pytest.raises(InputError, match="depth: found no view"):
+    with pytest.raises(InputError, match="depth: no view"):
         initial_splats(without_depth, views_of(without_depth), starting("depth", 5))

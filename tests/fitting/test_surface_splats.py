@@ -71,5 +71,5 @@ def test_only_chosen_pixels_of_known_depth_and_an_error_when_none_is_left() -> N
     where[:2] = True
     assert len(splats_on_depth(np.zeros((HEIGHT, WIDTH, 3)), depth, where, view)) == WIDTH
     where[1] = False
-    with pytest.raises(InputError, match="where: found no pixel"):
+    with pytest.raises(InputError, match="where: no pixel"):
         splats_on_depth(np.zeros((HEIGHT, WIDTH, 3)), depth, where, view)

@@ -61,5 +61,5 @@ def test_a_point_hidden_from_one_view_is_seen_by_another() -> None:
 
 
 def test_a_depth_map_of_another_size_is_refused() -> None:
-    with pytest.raises(InputError, match=r"depth: found shape \(3, 3\); accepted: \(30, 40\)"):
+    with pytest.raises(InputError, match=r"depth: shape \(3, 3\); expected \(30, 40\)"):
         sight(torch.zeros(1, 3), camera_at(0.0), torch.ones(3, 3))

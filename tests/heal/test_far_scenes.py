@@ -135,7 +135,7 @@ def test_splats_are_inserted_at_points_of_the_files(options: str, scenes: dict[s
 def test_a_point_outside_is_named_as_it_was_given(scenes: dict[str, Path], tmp_path: Path, capsys) -> None:
     thing = ["--ply", str(scenes["far"] / "thing.ply"), "--at", "0", "0.5", "3"]
     assert main(["insert", str(scenes["far"]), "--output", str(tmp_path / "out"), *thing, "--max-size", "48"]) == 2
-    assert "at: found (0.0, 0.5, 3.0), " in capsys.readouterr().err
+    assert "at: (0.0, 0.5, 3.0), " in capsys.readouterr().err
 
 
 def test_from_python_scenes_and_splats_meet(scenes: dict[str, Path]) -> None:

@@ -115,10 +115,10 @@ def test_the_completed_depth_guides_the_colour(files, seen, tmp_path, depth) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("controlnet=missing/one",), "controlnet: found 'missing/one', which is neither a folder"),
+        (("controlnet=missing/one",), "controlnet: 'missing/one', which is neither a folder"),
         (("controlnet={pipeline}/unet",), "which is UNet2DConditionModel"),
-        (("model=missing/other",), "diffusion model: found 'missing/other'"),
-        (("controlnet",), "options: found 'controlnet'; accepted: KEY=VALUE"),
+        (("model=missing/other",), "diffusion model: 'missing/other'"),
+        (("controlnet",), "options is 'controlnet'; expected KEY=VALUE"),
         (("control=x",), "unexpected keyword argument 'control'"),
     ],
 )

@@ -294,7 +294,7 @@ def test_an_ending_that_could_be_two_files_is_no_guess(tmp_path: Path) -> None:
     colmap(tmp_path / "sparse" / "0", ["a.jpg"])
     photo(tmp_path / "images" / "a.png")
     photo(tmp_path / "images" / "a.tif")
-    with pytest.raises(ValueError, match=r"a\.jpg: path: found No such file"):
+    with pytest.raises(ValueError, match=r"a\.jpg: path: No such file"):
         read_colmap(tmp_path)
 
 
@@ -357,12 +357,12 @@ def test_commands_leave_out_photos_that_are_missing_and_say_so(tmp_path: Path, c
         photo(tmp_path / "in" / "images" / name)
     assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "transforms"]) == 0
     assert "2 of 3 photos used; 1 left out: no such photo (b.png)" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"b\.png: path: found No such file"):
+    with pytest.raises(ValueError, match=r"b\.png: path: No such file"):
         read_colmap(tmp_path / "in")
     for name in ("a.png", "c.png"):
         (tmp_path / "in" / "images" / name).unlink()
     assert main(["convert", str(tmp_path / "in"), str(tmp_path / "none"), "--to", "transforms"]) == 2
-    assert "frames: found none; 3 left out: no such photo (a.png, b.png, c.png)" in capsys.readouterr().err
+    assert "frames: none; 3 left out: no such photo (a.png, b.png, c.png)" in capsys.readouterr().err
 
 
 def test_notes_are_one_line_without_escapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

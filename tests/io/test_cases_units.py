@@ -118,7 +118,7 @@ def test_a_unit_that_is_none(value: object) -> None:
     if value is None:
         assert stated_unit({"depth_scale": value}, Path("K.json")) is None
         return
-    with pytest.raises(InputError, match=r"K\.json: depth_scale: found .*; accepted: a positive number"):
+    with pytest.raises(InputError, match=r"K\.json: depth_scale is .*; expected a positive number"):
         stated_unit({"depth_scale": value}, Path("K.json"))
 
 
@@ -332,7 +332,7 @@ def test_depth_of_another_shape_is_an_error(tmp_path: Path, capsys: pytest.Captu
     depth = save_png(tmp_path / "depth.png", slope() * 1000)
     rgb = photo(tmp_path / "rgb.png", 96, 54)
     assert main(["complete", str(rgb), str(depth), "--output", str(tmp_path / "out")]) == 2
-    assert "RGB size: found 96 x 54 pixels; accepted: 24 x 18, the size of depth.png" in capsys.readouterr().err
+    assert "RGB size: 96 x 54 pixels; expected 24 x 18, the size of depth.png" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mask_size", [(WIDTH, HEIGHT), (96, 72)])

@@ -77,13 +77,13 @@ def test_a_cut_file(tmp_path: Path, options: dict) -> None:
     body = content.index(b"end_header\n") + 11
     for size in [body, body + 30, body + (len(content) - body) // 2]:
         path.write_bytes(content[:size])
-        with pytest.raises(InputError, match=r"a\.ply: (size|rows of vertex): found"):
+        with pytest.raises(InputError, match=r"a\.ply: (size|rows of vertex)"):
             read_point_ply(path)
 
 
 def test_what_is_no_point_cloud(tmp_path: Path) -> None:
     array = rows()
-    with pytest.raises(InputError, match="properties of vertex: found no z"):
+    with pytest.raises(InputError, match="properties of vertex: no z"):
         read_point_ply(save(tmp_path / "a.ply", repack_fields(array[["x", "y", "quality"]]), byte_order="<"))
     with pytest.raises(InputError, match="0 points"):
         read_point_ply(save(tmp_path / "b.ply", array[:0], byte_order="<"))
@@ -92,5 +92,5 @@ def test_what_is_no_point_cloud(tmp_path: Path) -> None:
         read_point_ply(save(tmp_path / "c.ply", array, byte_order="<"))
     bright = rows("f4")
     bright["red"] *= 600
-    with pytest.raises(InputError, match="red, green, blue: found float32 from"):
+    with pytest.raises(InputError, match="red, green, blue: float32 from"):
         read_point_ply(save(tmp_path / "d.ply", bright, byte_order="<"))

@@ -66,7 +66,8 @@ def test_an_exif_rotation_is_named_and_not_applied(tmp_path: Path) -> None:
     assert read_image(path).shape == (30, 40, 3)
     check_image_size(path, 40, 30, what="camera 1")
     with pytest.raises(
-        InputError, match=r"found 40 x 30 \(stored; its EXIF rotation would show 30 x 40\); accepted: 30 x 40, which camera 1"
+        InputError,
+        match=r"image size: 40 x 30 \(stored; its EXIF rotation would show 30 x 40\); expected 30 x 40, which camera 1",
     ):
         check_image_size(path, 30, 40, what="camera 1")
 
@@ -92,11 +93,11 @@ def test_broken_files(tmp_path: Path) -> None:
 
 
 def test_wrong_output(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"image: found shape \(3, 4\)"):
+    with pytest.raises(InputError, match=r"image: shape \(3, 4\)"):
         write_image(tmp_path / "a.png", np.zeros((3, 4)))
-    with pytest.raises(InputError, match=r"image file name: found a\.doc"):
+    with pytest.raises(InputError, match=r"image file name: a\.doc"):
         write_image(tmp_path / "a.doc", np.zeros((3, 4, 3)))
-    with pytest.raises(InputError, match=r"mask: found shape \(3, 4\), float64"):
+    with pytest.raises(InputError, match=r"mask: shape \(3, 4\), float64"):
         write_mask(tmp_path / "a.png", np.zeros((3, 4)))
     assert not list(tmp_path.iterdir())
 

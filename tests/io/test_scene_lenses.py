@@ -141,10 +141,10 @@ def _grey() -> np.ndarray:
 @pytest.mark.parametrize(
     ("model", "parameters", "message"),
     [
-        ("EQUIRECTANGULAR", [640, 480], "camera model: found EQUIRECTANGULAR"),
-        ("OPENCV", [500, 500, 320, 240], "found 4 numbers; accepted: 8: fx, fy, cx, cy, k1, k2, p1, p2"),
+        ("EQUIRECTANGULAR", [640, 480], "camera model: EQUIRECTANGULAR"),
+        ("OPENCV", [500, 500, 320, 240], "4 numbers; expected 8: fx, fy, cx, cy, k1, k2, p1, p2"),
         ("PINHOLE", [500, float("nan"), 320, 240], "finite numbers"),
-        ("PINHOLE", [500, 0, 320, 240], "focal length: found 500, 0"),
+        ("PINHOLE", [500, 0, 320, 240], "focal length: 500, 0"),
     ],
 )
 def test_wrong_cameras_are_named(model: str, parameters: list[float], message: str) -> None:

@@ -194,11 +194,11 @@ def test_small_depth_without_a_camera_of_its_own(tmp_path: Path) -> None:
     mean = frames.photos[2].reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(small.image(), mean, atol=0.006)
     write_depth(tmp_path / "depth" / "00001.png", halves[1][:, :7])
-    with pytest.raises(InputError, match=r"00001\.png: depth size: found 7 x 9; accepted: 24 x 18 or a uniform rescale"):
+    with pytest.raises(InputError, match=r"00001\.png: depth size is 7 x 9; expected 24 x 18 or a uniform rescale"):
         read_rgbd_folder(tmp_path)
-    with pytest.raises(InputError, match="size: found both; accepted: color, depth"):
+    with pytest.raises(InputError, match="size: both; expected color, depth"):
         read_rgbd_folder(tmp_path, size="both")
-    with pytest.raises(InputError, match="depth_kind: found disparity; accepted: z, ray"):
+    with pytest.raises(InputError, match="depth_kind: disparity; expected z, ray"):
         read_rgbd_folder(tmp_path, depth_kind="disparity")
 
 
@@ -215,7 +215,7 @@ def test_ray_distances(tmp_path: Path) -> None:
 def test_lost_frames(tmp_path: Path) -> None:
     scannet(tmp_path, Frames())
     (tmp_path / "pose" / "10.txt").write_text("-inf -inf -inf -inf\n" * 4)
-    with pytest.raises(InputError, match=r"pose: 10\.jpg: camera_to_world: found .*-inf.*; accepted: a finite rigid pose"):
+    with pytest.raises(InputError, match=r"pose: 10\.jpg: camera_to_world is .*-inf.*; expected a finite rigid pose"):
         read_rgbd_folder(tmp_path, skip_lost=False)
     scene = read_rgbd_folder(tmp_path)
     assert [view.name for view in scene.views] == ["0.jpg", "20.jpg", "30.jpg"]
@@ -247,22 +247,22 @@ def replace_text(pattern: str, text: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("layout", "damage", "message"),
     [
-        (seven_scenes, remove("*.pose.txt"), r"frame-000000\.pose\.txt: path: found No such file"),
-        (seven_scenes, remove("*.depth.png"), r"frame-000000\.depth\.png: depth: found no such file; accepted: the depth of"),
-        (seven_scenes, remove("camera-intrinsics.txt"), "intrinsics: found none; accepted: one of K.json, .*or intrinsics=FILE"),
-        (seven_scenes, replace_text("*.pose.txt", "1 0 0\n"), r"frame-000000\.pose\.txt: pose: found 3 numbers"),
-        (seven_scenes, replace_text("camera-intrinsics.txt", "1 2\n"), r"camera-intrinsics\.txt: intrinsics: found 2 numbers"),
+        (seven_scenes, remove("*.pose.txt"), r"frame-000000\.pose\.txt: path: No such file"),
+        (seven_scenes, remove("*.depth.png"), r"frame-000000\.depth\.png: depth: no such file; expected the depth of"),
+        (seven_scenes, remove("camera-intrinsics.txt"), "intrinsics: none; expected one of K.json, .*or intrinsics=FILE"),
+        (seven_scenes, replace_text("*.pose.txt", "1 0 0\n"), r"frame-000000\.pose\.txt: pose: 3 numbers"),
+        (seven_scenes, replace_text("camera-intrinsics.txt", "1 2\n"), r"camera-intrinsics\.txt: intrinsics: 2 numbers"),
         (seven_scenes, replace_text("camera-intrinsics.txt", K_TEXT.replace("20", "-20")), "positive focal lengths"),
-        (seven_scenes, replace_text("camera-intrinsics.txt", "f = 20\n"), r"line 1: found 'f = 20'; accepted: numbers"),
+        (seven_scenes, replace_text("camera-intrinsics.txt", "f = 20\n"), r"line 1 is 'f = 20'; expected numbers"),
         (seven_scenes, replace_text("*.pose.txt", SINGULAR), r"frame-000000\.color\.png: camera_to_world"),
-        (tum, replace_text("groundtruth.txt", "# nothing\n"), "trajectory: found no poses"),
-        (tum, replace_text("groundtruth.txt", "1 0 0 0 0 0 0 1\n"), "time stamps: found 4 images, none with a pose"),
-        (tum, replace_text("groundtruth.txt", "1 0 0 0 0 0 0 0\n"), "pose 0: quaternion: found"),
+        (tum, replace_text("groundtruth.txt", "# nothing\n"), "trajectory: no poses"),
+        (tum, replace_text("groundtruth.txt", "1 0 0 0 0 0 0 1\n"), "time stamps: 4 images, none with a pose"),
+        (tum, replace_text("groundtruth.txt", "1 0 0 0 0 0 0 0\n"), "pose 0: quaternion is "),
         (tum, replace_text("groundtruth.txt", "1 0 0\n"), r"lines of \[3\] numbers"),
-        (tum, replace_text("rgb.txt", "one rgb/a.png\n"), r"rgb\.txt: line 1: found 'one rgb/a.png'"),
-        (redwood, remove("image/*.png"), "trajectory: found 4 poses; accepted: 3, one for each photo"),
-        (redwood, replace_text("*.json", '{"width": 3}'), "intrinsics: found the fields width"),
-        (redwood, remove("trajectory.log"), "RGB-D folder: found no poses"),
+        (tum, replace_text("rgb.txt", "one rgb/a.png\n"), r"rgb\.txt: line 1 is 'one rgb/a.png'"),
+        (redwood, remove("image/*.png"), "trajectory: 4 poses; expected 3, one for each photo"),
+        (redwood, replace_text("*.json", '{"width": 3}'), "intrinsics: the fields width"),
+        (redwood, remove("trajectory.log"), "RGB-D folder: no poses"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_wrong_is_named(
@@ -301,10 +301,10 @@ def test_scenes_that_this_layout_cannot_hold(tmp_path: Path) -> None:
     from dataclasses import replace
 
     scene = sample_scene(tmp_path)
-    with pytest.raises(InputError, match="views with depth: found 0 of 3"):
+    with pytest.raises(InputError, match="views with depth: 0 of 3"):
         write_rgbd_folder(tmp_path / "out", sample_scene(tmp_path, depth=False))
     other = replace(scene.views[0], camera=scene.views[0].camera.resized(48, 36), name="other.png")
-    with pytest.raises(InputError, match="intrinsics: found 2 different ones"):
+    with pytest.raises(InputError, match="intrinsics: 2 different ones"):
         write_rgbd_folder(tmp_path / "out", replace(scene, views=(*scene.views, other)))
     far = replace(scene, views=tuple(replace(view, load_depth=lambda: np.full((18, 24), 80, np.float32)) for view in scene.views))
     with pytest.raises(InputError, match="largest value 80"):

@@ -79,7 +79,7 @@ def test_blender_scenes(tmp_path: Path) -> None:
     np.testing.assert_allclose(view.image()[0, 0], [1, 0, 0])
     np.testing.assert_allclose(view.image()[0, 99], [0.8, 0.8, 0.8], atol=1e-6)  # a fifth of black over white
     assert read_transforms(tmp_path, split="test").views[0].image_path == tmp_path / "test" / "r_0.png"
-    with pytest.raises(InputError, match=r"accepted: transforms\.json or transforms_val\.json"):
+    with pytest.raises(InputError, match=r"expected transforms\.json or transforms_val\.json"):
         read_transforms(tmp_path, split="val")
 
 
@@ -89,9 +89,9 @@ def test_split_lists(tmp_path: Path) -> None:
     assert [view.name for view in read_transforms(tmp_path).views] == ["a.png", "b.png", "c.png"]
     assert [view.name for view in read_transforms(tmp_path, split="train").views] == ["a.png", "c.png"]
     assert [view.name for view in read_transforms(tmp_path, split="test").views] == ["b.png"]
-    with pytest.raises(InputError, match="val_filenames: found none"):
+    with pytest.raises(InputError, match="val_filenames: none"):
         read_transforms(tmp_path, split="val")
-    with pytest.raises(InputError, match="split: found eval; accepted: train, val, test"):
+    with pytest.raises(InputError, match="split: eval; expected train, val, test"):
         read_transforms(tmp_path, split="eval")
 
 
@@ -133,7 +133,7 @@ def test_smaller_depth_keeps_its_points(tmp_path: Path) -> None:
     assert (depth > 0).sum() == small.size
     np.testing.assert_allclose(np.sort(depth[depth > 0]), np.sort(small.ravel()), atol=5e-4)
     write_depth(tmp_path / "a.png", small[:, :6])
-    with pytest.raises(InputError, match=r"a\.png: depth size: found 6 x 9; accepted: 24 x 18 or a uniform rescale"):
+    with pytest.raises(InputError, match=r"a\.png: depth size is 6 x 9; expected 24 x 18 or a uniform rescale"):
         read_transforms(tmp_path)
 
 
@@ -151,10 +151,10 @@ def test_points_with_tracks(tmp_path: Path) -> None:
     points = read_transforms(tmp_path).points
     assert {name: seen.tolist() for name, seen in points.observations.items()} == {"a.png": [0], "b.png": [0, 2]}
     np.savez(tmp_path / "points3d.npz", **{**arrays, "track_image": np.array([0, 3, 1, 2])})
-    with pytest.raises(InputError, match=r"points3d\.npz: track_image: found up to 3"):
+    with pytest.raises(InputError, match=r"points3d\.npz: track_image: up to 3"):
         read_transforms(tmp_path)
     np.savez(tmp_path / "points3d.npz", **{**arrays, "xyz": np.full((3, 3), np.nan, np.float32)})
-    with pytest.raises(InputError, match=r"points3d\.npz: xyz\[0\]: found \[nan, nan, nan\]"):
+    with pytest.raises(InputError, match=r"points3d\.npz: xyz\[0\] is \[nan, nan, nan\]"):
         read_transforms(tmp_path)
 
 
@@ -244,7 +244,7 @@ def test_view_names(tmp_path: Path) -> None:
 def test_skipping_missing_photos(tmp_path: Path) -> None:
     scene_folder(tmp_path, frame("a"), frame("b"))
     (tmp_path / "images" / "a.png").unlink()
-    with pytest.raises(InputError, match=r"a\.png: path: found No such file"):
+    with pytest.raises(InputError, match=r"a\.png: path: No such file"):
         read_transforms(tmp_path)
     assert [view.name for view in read_transforms(tmp_path, skip_missing=True).views] == ["b.png"]
 
@@ -258,26 +258,26 @@ SINGULAR = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
         (
             {"transform_matrix": SINGULAR},
             {},
-            r"transforms\.json: a\.png: camera_to_world: found .*; accepted: a finite rigid pose",
+            r"transforms\.json: a\.png: camera_to_world is .*; expected a finite rigid pose",
         ),
         ({"transform_matrix": (2 * np.array(POSE)).tolist()}, {}, "rotation without scale"),
-        ({"transform_matrix": np.full((4, 4), np.nan).tolist()}, {}, "frames: found none; 1 left out: no finite pose"),
-        ({"transform_matrix": [[1, 2], [3, 4]]}, {}, r"frames\[0\] 'a\.png': transform_matrix: found shape \(2, 2\)"),
+        ({"transform_matrix": np.full((4, 4), np.nan).tolist()}, {}, "frames: none; 1 left out: no finite pose"),
+        ({"transform_matrix": [[1, 2], [3, 4]]}, {}, r"frames\[0\] 'a\.png': transform_matrix: shape \(2, 2\)"),
         ({"transform_matrix": "identity"}, {}, "4 x 4"),
         ({"transform_matrix": None}, {}, "4 x 4"),
-        ({"fl_x": "wide"}, {}, r"frames\[0\] 'a\.png': fl_x: found 'wide'; accepted: a number"),
-        ({"fl_x": -3.0}, {}, "focal length: found -3, 21"),
-        ({"w": 25}, {}, r"a\.png: image size: found 24 x 18; accepted: 25 x 18"),
-        ({"camera_model": "EQUIRECTANGULAR"}, {}, "camera_model: found 'EQUIRECTANGULAR'; accepted: PINHOLE"),
-        ({"camera_model": "FISHEYE624"}, {}, "distortion_params: found none"),
-        ({"distortion_params": [0.1]}, {}, r"distortion_params: found \[0\.1\]; accepted: 6 numbers"),
-        ({"mask_path": 3}, {}, "mask_path: found 3"),
-        ({"mask_path": "none.png"}, {}, r"none\.png: path: found No such file"),
-        ({"depth_file_path": "none.png"}, {}, r"none\.png: path: found No such file"),
-        ({"file_path": None}, {}, r"frames\[0\]: file_path: found None"),
-        ({}, {"applied_scale": 0}, "applied_scale: found 0"),
+        ({"fl_x": "wide"}, {}, r"frames\[0\] 'a\.png': fl_x is 'wide'; expected a number"),
+        ({"fl_x": -3.0}, {}, "focal length: -3, 21"),
+        ({"w": 25}, {}, r"a\.png: image size is 24 x 18; expected 25 x 18"),
+        ({"camera_model": "EQUIRECTANGULAR"}, {}, "camera_model is 'EQUIRECTANGULAR'; expected PINHOLE"),
+        ({"camera_model": "FISHEYE624"}, {}, "distortion_params: none"),
+        ({"distortion_params": [0.1]}, {}, r"distortion_params: \[0\.1\]; expected 6 numbers"),
+        ({"mask_path": 3}, {}, "mask_path is 3"),
+        ({"mask_path": "none.png"}, {}, r"none\.png: path: No such file"),
+        ({"depth_file_path": "none.png"}, {}, r"none\.png: path: No such file"),
+        ({"file_path": None}, {}, r"frames\[0\]: file_path is None"),
+        ({}, {"applied_scale": 0}, "applied_scale is 0"),
         ({}, {"ply_file_path": "none.ply"}, r"none\.ply"),
-        ({}, {"depth_unit_scale_factor": "mm"}, "depth_unit_scale_factor: found 'mm'; accepted: a positive number"),
+        ({}, {"depth_unit_scale_factor": "mm"}, "depth_unit_scale_factor is 'mm'; expected a positive number"),
     ],
 )
 def test_wrong_fields_are_named(entry: dict[str, Any], meta: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -290,11 +290,11 @@ def test_wrong_fields_are_named(entry: dict[str, Any], meta: dict[str, Any], mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"frames": [', r"line 1, column 13: found .*; accepted: valid JSON"),
-        ("[]", "JSON: found list; accepted: an object"),
-        ('{"fl_x": 3}', "frames: found NoneType; accepted: a list of frames"),
-        ('{"frames": []}', "frames: found none; accepted: one or more posed images"),
-        ("", "size: found 0 bytes"),
+        ('{"frames": [', r"line 1, column 13: .*; expected valid JSON"),
+        ("[]", "JSON: list; expected an object"),
+        ('{"fl_x": 3}', "frames: NoneType; expected a list of frames"),
+        ('{"frames": []}', "frames: none; expected one or more posed images"),
+        ("", "size: 0 bytes"),
     ],
 )
 def test_broken_files(text: str, message: str, tmp_path: Path) -> None:
@@ -306,12 +306,12 @@ def test_broken_files(text: str, message: str, tmp_path: Path) -> None:
 def test_no_focal_length(tmp_path: Path) -> None:
     write_test_images(tmp_path / "images", ["a.png"], 24, 18)
     write_file(tmp_path, {"frames": [frame()]})
-    with pytest.raises(InputError, match=r"focal length: found none; accepted: fl_x \(and fl_y\) or camera_angle_x"):
+    with pytest.raises(InputError, match=r"focal length: none; expected fl_x \(and fl_y\) or camera_angle_x"):
         read_transforms(tmp_path)
 
 
 def test_repeated_images(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"frames: found 'a\.png' more than once"):
+    with pytest.raises(InputError, match=r"frames: 'a\.png' more than once"):
         read_transforms(scene_folder(tmp_path, frame("a"), frame("a")))
 
 
@@ -336,7 +336,7 @@ def test_masks_of_some_views_only(tmp_path: Path) -> None:
 
     scene = sample_scene(tmp_path)
     partial = replace(scene, views=(replace(scene.views[0], load_mask=None), *scene.views[1:]))
-    with pytest.raises(InputError, match="views with a mask: found 2 of 3; accepted: all views or none; masks=false"):
+    with pytest.raises(InputError, match="views with a mask: 2 of 3; expected all views or none; masks=false"):
         write_transforms(tmp_path / "out", partial)
     write_transforms(tmp_path / "out", partial, masks=False)
     assert all(view.load_mask is None for view in read_transforms(tmp_path / "out").views)

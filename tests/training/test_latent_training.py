@@ -284,7 +284,7 @@ def test_a_teacher_adds_photos_in_its_share(folder: Path, tmp_path: Path, monkey
     index = names.index("teacher")
     depth = objective.example(0, index)["depth"]
     assert np.quantile(depth, [0.02, 0.98]) == pytest.approx([-1, 1], abs=0.05)
-    with pytest.raises(InputError, match="depth by 'slanted'; accepted: depth by 'other'"):
+    with pytest.raises(InputError, match="depth by 'slanted'; expected depth by 'other'"):
         depthfm.DepthFMObjective(replace(config, teacher=replace(own, model="other")))
     with pytest.raises(InputError, match="pictures and folder"):
         TeacherConfig("slanted")
@@ -353,7 +353,7 @@ def test_depthfm_trains_and_loads(folder: Path, tmp_path: Path, changes: dict[st
     assert model.noising_step == (1000 if changes.get("coupling") == "noise" else 400)
     assert model.normalization == changes.get("normalization", "log")
     if model.normalization == "linear":
-        with pytest.raises(InputError, match="normalization of the weights: found linear"):
+        with pytest.raises(InputError, match="normalization of the weights: linear"):
             predict_log_depth(model, np.zeros((64, 64, 3), dtype=np.float32))
     if changes:
         return
@@ -417,12 +417,12 @@ def test_objects_are_hidden_whole_and_silhouettes_stand_in() -> None:
 def test_bad_configurations_are_refused(folder: Path) -> None:
     for make, message in (
         (lambda: DepthLabObjective(tiny(depthlab, folder, vae="")), "scene-depth train vae"),
-        (lambda: tiny(depthlab, folder, masks=("dots",)), "masks: found 'dots'"),
+        (lambda: tiny(depthlab, folder, masks=("dots",)), "masks is 'dots'"),
         (lambda: tiny(depthlab, folder, beta=(0.5, 0.2)), "beta"),
         (lambda: tiny(depthlab, folder, flow=Flow("mud")), "flow start"),  # type: ignore[arg-type]
         (lambda: tiny(depthfm, folder, depth_range=(3.0, 1.0)), "depth_range"),
         (lambda: tiny(depthfm, folder, completion=True, normalization="linear"), "normalization"),
-        (lambda: replace(SHAPE, groups=3), "groups: found 3; accepted: a divisor"),
+        (lambda: replace(SHAPE, groups=3), "groups is 3; expected a divisor"),
         (lambda: depthfm.DepthFMObjective(tiny(depthfm, folder, start=str(folder / "none.ckpt"))), "none.ckpt"),
     ):
         with pytest.raises(InputError, match=message):

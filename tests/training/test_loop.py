@@ -171,20 +171,20 @@ def test_the_rate_follows_the_schedule() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="loss: found nan by step 3"):
+    with pytest.raises(InputError, match="loss: nan by step 3"):
         train(ToyObjective(poison=9), toy_config(), tmp_path)
 
 
 def test_bad_input_is_refused_before_training(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="checkpoint"):
         train(ToyObjective(), toy_config(), tmp_path / "none", resume=True)
-    with pytest.raises(InputError, match="batch_size: found 4"):
+    with pytest.raises(InputError, match="batch_size: 4"):
         train(ToyObjective(), toy_config(accumulation=3), tmp_path / "uneven")
     folder = tmp_path / "done"
     train(ToyObjective(), toy_config(steps=2), folder)
     with pytest.raises(InputError, match="output folder"):
         train(ToyObjective(), toy_config(), folder)
-    with pytest.raises(InputError, match=r"train\.learning_rate: found 0\.1"):
+    with pytest.raises(InputError, match=r"train\.learning_rate is 0\.1"):
         train(ToyObjective(), toy_config(learning_rate=0.1), folder, resume=True)
     assert train(ToyObjective(), toy_config(steps=4), folder, resume=True).steps == 4
     (folder / CHECKPOINT).write_bytes((folder / CHECKPOINT).read_bytes()[:500])

@@ -67,7 +67,7 @@ def test_a_closed_path_ends_where_it_began() -> None:
 
 
 def test_too_few_or_too_many_frames_are_refused() -> None:
-    with pytest.raises(InputError, match="1 key frames; accepted: two or more"):
+    with pytest.raises(InputError, match="1 key frames; expected two or more"):
         CameraPath([key(0, 0)]).frames()
     with pytest.raises(InputError, match="frames"):
         CameraPath([key(0, 0), key(0, 1)], seconds=1e6).frames()

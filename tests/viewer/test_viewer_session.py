@@ -142,7 +142,7 @@ def test_nothing_and_everything_are_refused(session: EditSession, the_room: Room
         session.select(torch.ones(3, dtype=torch.bool))
     alone = EditSession(the_room.splats)
     alone.select(the_room.ball)
-    with pytest.raises(InputError, match=r"no posed photos; accepted: .*--splats"):
+    with pytest.raises(InputError, match=r"no posed photos; expected .*--splats"):
         alone.heal("nearest", "exemplar", QUICK, quiet)
     with pytest.raises(InputError, match="masks"):
         alone.select_masked()

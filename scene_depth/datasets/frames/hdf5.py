@@ -23,9 +23,7 @@ def opened_hdf5(path: Path, what: str = "an HDF5 file") -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise InputError(
-            "h5py", "not installed", "the package h5py (pip install h5py), which reads this file", file=path
-        ) from error
+        raise InputError("package h5py", "not installed", "", file=path, hint="pip install 'scene-depth[hdf5]'") from error
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -228,8 +228,10 @@ def find_network(path: str | os.PathLike[str] | None = None) -> Path:
     places = default_paths()
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        accepted = f"weights=FILE, or {FILE} in the folder that SCENE_DEPTH_WEIGHTS names; scene-depth train auxiliary makes it"
-        raise InputError("weights of auxiliary", "none in " + ", ".join(str(place.parent) for place in places), accepted)
+        accepted = f"weights=FILE, or {FILE} in the folder that SCENE_DEPTH_WEIGHTS names; none are published"
+        looked = "none in " + ", ".join(str(place.parent) for place in places)
+        hint = "scene-depth train auxiliary --output FOLDER, which makes them"
+        raise InputError("weights of auxiliary", looked, accepted, hint=hint)
     return found
 
 

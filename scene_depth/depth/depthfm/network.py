@@ -32,6 +32,8 @@ from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_folder, atomic_path
 
 OFFICIAL = "depthfm-v1.ckpt"
+ADDRESS = f"https://ommer-lab.com/files/depthfm/{OFFICIAL}"
+LICENSE = "MIT, as its code"
 FOLDER = "depthfm"
 VAE = HubModel(
     "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -39,6 +41,7 @@ VAE = HubModel(
         HubFile(("vae/config.json", "config.json")),
         HubFile(tuple(f"{place}{WEIGHTS}{suffix}" for place in ("vae/", "") for suffix in (".safetensors", ".bin")), "0.3 GB"),
     ),
+    "CreativeML OpenRAIL-M",
 )
 DEPTH_CHANNELS, COMPLETION_CHANNELS = 8, 16
 AttentionVariant = Literal["plain", "official"]
@@ -205,7 +208,11 @@ def find_checkpoint(checkpoint: str | Path | None = None) -> Path:
         found = next((place for place in places if place.is_file() or (place / "unet").is_dir()), None)
         if found is None:
             looked = ", ".join(str(root) for root in checkpoint_roots())
-            raise InputError("checkpoint", f"no {OFFICIAL} in {looked}", f"the path of {OFFICIAL} or of a converted folder")
+            found, accepted = (
+                f"no {OFFICIAL} (up to 3.5 GB, {LICENSE}) in {looked}",
+                "it there, or its path, or a converted folder",
+            )
+            raise InputError("checkpoint", lacking, accepted, hint="scene-depth weights fetch depthfm")
         return found
     path = Path(checkpoint).expanduser()
     if path.is_dir() and not (path / "unet").is_dir() and (path / OFFICIAL).is_file():
@@ -233,7 +240,7 @@ def find_vae(vae: str | Path | None, checkpoint: Path | None) -> Path:
         folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
         if (folder / "vae" / "config.json").is_file():
             return folder / "vae"
-    found = locate([wanted(VAE, vae)])[0]
+    found = locate([wanted(VAE, vae)], hint="scene-depth weights fetch depthfm")[0]
     return found / "vae" if (found / "vae" / "config.json").is_file() else found
 
 
@@ -284,6 +291,22 @@ def found_parts(source: str | Path | None = None) -> dict[str, Path]:
     """
     path = find_checkpoint(source)
     return {"depthfm": path, "vae": find_vae(None, path)}
+
+
+def fetch() -> dict[str, Path]:
+    """Downloads the official file into the first folder of checkpoints, and the autoencoder into the hub's local cache.
+
+    Raises:
+        InputError: If one is not within reach.
+    """
+    file = checkpoint_roots()[0] / OFFICIAL
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(ADDRESS, str(file))
+        except OSError as error:
+            raise InputError(OFFICIAL, f"could not be fetched ({first_line(error)})", f"{ADDRESS} within reach") from error
+    return {"depthfm": file, "vae": find_vae(VAE.hub_id, file)}
 
 
 def completion_model(model: DepthFM, encoding: ConditionEncoding | None = None) -> DepthFM:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 
 
 def package_class(package: str, name: str) -> Any:
@@ -17,8 +17,8 @@ def package_class(package: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(package), name)
     except (ImportError, AttributeError, RuntimeError) as error:
-        accepted = 'an installation, by pip install "scene-depth[diffusion]"'
-        raise InputError(f"package {package}", f"not importable ({error})", accepted) from error
+        found, hint = f"could not be imported ({first_line(error)})", "pip install 'scene-depth[diffusion]'"
+        raise InputError(f"package {package}", found, "", hint=hint) from error
 
 
 def diffusers_class(name: str) -> Any:

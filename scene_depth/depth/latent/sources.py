@@ -40,10 +40,12 @@ class HubModel:
     Attributes:
         hub_id: ``owner/name``.
         files: The files needed.
+        license: As its model card says; "" if it is not known here.
     """
 
     hub_id: str
     files: tuple[HubFile, ...]
+    license: str = ""
 
     @property
     def folder(self) -> str:
@@ -105,11 +107,15 @@ def is_hub_id(text: str) -> bool:
     return text.count("/") == 1 and not text.startswith(("/", ".", "~")) and not text.endswith("/") and "\\" not in text
 
 
-def locate(models: Sequence[Wanted]) -> list[Path]:
+def locate(models: Sequence[Wanted], hint: str | None = None) -> list[Path]:
     """The local folder of each model.
 
+    Args:
+        models: The models.
+        hint: The command that fetches what is missing, for the error.
+
     Raises:
-        InputError: One for all models that are not there, with their ids, missing files and sizes.
+        InputError: One for all models that are not there, with their ids, licences, missing files and sizes.
     """
     found = [_find(one) for one in models]
     lacking = [_said(one) for one, folder in zip(models, found, strict=True) if folder is None]
@@ -120,6 +126,7 @@ def locate(models: Sequence[Wanted]) -> list[Path]:
             f"not on this machine (looked in {looked}, and the hub's local cache): " + "; ".join(lacking),
             f"these files in folders named like the models in ./{DEFAULT_ROOT} or in ${VARIABLE}, or a folder, or a hub id to "
             "download from",
+            hint=hint,
         )
     return [folder for folder in found if folder is not None]
 
@@ -178,7 +185,8 @@ def _fetch(hub_id: str, names: Sequence[str]) -> Path:
 
 
 def _said(one: Wanted) -> str:
-    return f"{one.model.hub_id} with {_listed(one.model.files)}"
+    terms = f" ({one.model.license})" if one.model.license else ""
+    return f"{one.model.hub_id}{terms} with {_listed(one.model.files)}"
 
 
 def _listed(files: Sequence[HubFile]) -> str:

@@ -112,8 +112,11 @@ def find_network(path: str | os.PathLike[str] | None = None) -> Path:
     file = Path(path) if path is not None else Path(__file__).parent / FILE
     file = file / FILE if file.is_dir() else file
     if not file.is_file():
-        accepted = f"a {FILE} that scene-depth train refined wrote, named by weights="
-        raise InputError("weights of refined", "no such file", accepted, file=file)
+        accepted, hint = (
+            f"weights= with a {FILE}; none is published",
+            "scene-depth train refined --output FOLDER, which makes one",
+        )
+        raise InputError("weights of refined", "no such file", accepted, file=file, hint=hint)
     return file
 
 

@@ -61,7 +61,7 @@ def test_missing_and_foreign_weights_are_said(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InputError, match=r"other\.pt"):
         load_depth_inpainter("auxiliary", weights=tmp_path / "other.pt")
     torch.save({"kind": "something else"}, tmp_path / "foreign.pt")
-    with pytest.raises(InputError, match="kind: found 'something else'"):
+    with pytest.raises(InputError, match="kind is 'something else'"):
         load_network(tmp_path / "foreign.pt")
     save_network(tmp_path / FILE, a_network())
     whole = (tmp_path / FILE).read_bytes()

@@ -168,12 +168,12 @@ def test_bad_input_is_named(inpainters, view):
             inpainter(rgb, depth, np.zeros_like(known))
         with pytest.raises(InputError, match="no pixel with known depth"):
             inpainter(rgb, np.full_like(depth, -1), known)
-        with pytest.raises(InputError, match="rgb: found None"):
+        with pytest.raises(InputError, match="rgb is None"):
             inpainter(None, depth, known)
         with pytest.raises(InputError, match="the size of the depth"):
             inpainter(rgb[:-1], depth, known)
         for picture in (rgb[..., 0], np.concatenate([rgb, rgb[..., :1]], axis=-1)):
-            with pytest.raises(InputError, match="rgb: found shape"):
+            with pytest.raises(InputError, match="rgb: shape"):
                 inpainter(picture, depth, known)
 
 
@@ -201,11 +201,11 @@ def test_input_at_the_edges(inpainters, view):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_inference_steps": 0}, "num_inference_steps: found 0"),
-        ({"ensemble_size": 0}, "ensemble_size: found 0"),
-        ({"processing_resolution": -1}, "processing_resolution: found -1"),
-        ({"batch": 0}, "batch: found 0"),
-        ({"back_end": "magic"}, "back_end: found 'magic'"),
+        ({"num_inference_steps": 0}, "num_inference_steps is 0"),
+        ({"ensemble_size": 0}, "ensemble_size is 0"),
+        ({"processing_resolution": -1}, "processing_resolution is -1"),
+        ({"batch": 0}, "batch is 0"),
+        ({"back_end": "magic"}, "back_end is 'magic'"),
         ({"weights": "missing.ckpt"}, "no such file or folder"),
         ({"strength": 1}, "options of depthfm: .*strength"),
     ],
