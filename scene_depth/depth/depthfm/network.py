@@ -208,10 +208,8 @@ def find_checkpoint(checkpoint: str | Path | None = None) -> Path:
         found = next((place for place in places if place.is_file() or (place / "unet").is_dir()), None)
         if found is None:
             looked = ", ".join(str(root) for root in checkpoint_roots())
-            found, accepted = (
-                f"no {OFFICIAL} (up to 3.5 GB, {LICENSE}) in {looked}",
-                "it there, or its path, or a converted folder",
-            )
+            lacking = f"no {OFFICIAL} (up to 3.5 GB, {LICENSE}) in {looked}"
+            accepted = "it there, or its path, or a converted folder"
             raise InputError("checkpoint", lacking, accepted, hint="scene-depth weights fetch depthfm")
         return found
     path = Path(checkpoint).expanduser()
