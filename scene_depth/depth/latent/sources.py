@@ -185,8 +185,10 @@ def _fetch(hub_id: str, names: Sequence[str]) -> Path:
 
 
 def _said(one: Wanted) -> str:
+    """The model and its large files, each by its first name: an error has little room."""
     terms = f" ({one.model.license})" if one.model.license else ""
-    return f"{one.model.hub_id}{terms} with {_listed(one.model.files)}"
+    large = [f"{file.names[0]} ({file.size})" for file in one.model.files if file.size]
+    return f"{one.model.hub_id}{terms} with {', '.join(large) or _listed(one.model.files)}"
 
 
 def _listed(files: Sequence[HubFile]) -> str:
