@@ -41,6 +41,7 @@ LICENSES = {  # as the model cards say
     "depth-anything/Depth-Anything-V2-Base-hf": "CC-BY-NC-4.0",
     "depth-anything/Depth-Anything-V2-Large-hf": "CC-BY-NC-4.0",
 }
+PARTS = " --include '*.json' --include '*.txt' --include '*.fp16.safetensors'"  # of Marigold's repositories, which hold more
 SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
     "dpt": "inverse",
     "glpn": "depth",
@@ -68,7 +69,12 @@ def _missing(checkpoint: str, reason: str) -> InputError:
     facts = ", ".join(filter(None, (f"about {SIZES[checkpoint]}" if checkpoint in SIZES else "", LICENSES.get(checkpoint, ""))))
     model = f"the hub's model {checkpoint!r}{f' ({facts})' if facts else ''}"
     accepted = f"a local folder, or {model} in the local cache or within reach"
-    return InputError(f"weights {checkpoint}", reason, accepted, hint=f"hf download {checkpoint}")
+    return InputError(
+        f"weights {checkpoint}",
+        reason,
+        accepted,
+        hint=f"hf download {checkpoint}{PARTS if checkpoint.startswith('prs-eth/') else ''}",
+    )
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_missing_packages_are_named(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(InputError, match=r"package diffusers: .*scene-depth\[diffusion\]"):
+    with pytest.raises(InputError, match=r"package diffusers .*scene-depth\[diffusion\]"):
         load_depth_inpainter("marigold")
 
 
