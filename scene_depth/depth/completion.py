@@ -191,7 +191,7 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
     if not known.any():
         raise InputError("known depth", "no pixel", f"at least one (mask-white is {settings.mask_white!r})", file=frame.depth)
     prediction = inpaint_depth(
-        _with_prior(frame, completer, rgb),
+        _with_prior(frame, completer, rgb, np.where(known, measured.depth, 0)),
         rgb,
         measured.depth,
         known,
@@ -291,13 +291,13 @@ def _largest(frame: FrameFiles, settings: CompletionSettings, unit: DepthUnit) -
     return entry.largest * unit.unit / entry.unit
 
 
-def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32] | None) -> ExactInpainter:
+def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32] | None, depth: Array) -> ExactInpainter:
     """The inpainter, or the solver with this frame's prior."""
     space = completer.settings.prior_space
     if frame.prior is not None:
         predicted = MonocularMap(_read_prior(frame.prior), space or "auto")
     elif completer.model is not None and rgb is not None:
-        predicted = predict(completer.model, rgb, completer.settings.seed, space)
+        predicted = predict(completer.model, rgb, completer.settings.seed, space, depth)
     else:
         return completer.inpainter
     return ExactInpainter(PriorInpainter(predicted), completer.inpainter.name)

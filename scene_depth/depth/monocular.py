@@ -36,7 +36,9 @@ class MonocularMap:
     uncertainty: NDArray[np.float32] | None = None
 
 
-MonocularModel = Callable[..., Any]  # (rgb [H, W, 3], *, seed) -> MonocularMap; or a plain function f(rgb) -> values [H, W]
+MonocularModel = Callable[..., Any]
+"""(rgb [H, W, 3]) -> MonocularMap, or a plain function f(rgb) -> values [H, W]. One whose ``takes_seed`` is True is also given
+``seed=``, one whose ``takes_prompt`` is True ``prompt=``, the known depth."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class MonocularInpainter(DepthModel):
         """
         if view.rgb is None:
             raise InputError("rgb", None, "a picture, the model predicts from it")
-        predicted = predict(self.model, view.rgb, seed, self.space)
+        predicted = predict(self.model, view.rgb, seed, self.space, view.depth)
         found = PriorInpainter(predicted, self.back_end, self.solver_options).predict(view, seed=seed)
         return replace(found, details={"model": model_name(self.model), **found.details})
 
@@ -119,7 +121,11 @@ def _leaves_seam(back_end: BackEnd) -> bool | None:
 
 
 def predict(
-    model: MonocularModel, rgb: NDArray[np.float32], seed: int = 0, space: Space | Literal["auto"] | None = None
+    model: MonocularModel,
+    rgb: NDArray[np.float32],
+    seed: int = 0,
+    space: Space | Literal["auto"] | None = None,
+    depth: NDArray[Any] | None = None,
 ) -> MonocularMap:
     """Runs a model or plain function and checks what it returns.
 
@@ -128,11 +134,14 @@ def predict(
         rgb: sRGB in [0, 1]  # [H, W, 3]
         seed: Seed, for models that take one.
         space: Overrides the model's own statement; "auto" for a plain function by default.
+        depth: Known depth, 0 = unknown, for models that are prompted with it  # [H, W]
 
     Raises:
-        InputError: If the result has another size than the picture or no finite value.
+        InputError: If the model needs a prompt and there is no depth, or the result has another size than the picture or no
+            finite value.
     """
-    result = model(rgb, seed=seed) if getattr(model, "takes_seed", False) else model(rgb)
+    asked = {"seed": seed, "prompt": depth}
+    result = model(rgb, **{name: value for name, value in asked.items() if getattr(model, f"takes_{name}", False)})
     if not isinstance(result, MonocularMap):
         result = MonocularMap(np.asarray(result), "auto")
     values = np.asarray(result.values, dtype=np.float32)

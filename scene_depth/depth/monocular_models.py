@@ -21,7 +21,9 @@ from scene_depth.depth.checks import check_least
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
 from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
+from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError, first_line
+from scene_depth.geometry.depth_resampling import resize_sparse_depth
 
 MARIGOLD = "prs-eth/marigold-depth-v1-1"
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
@@ -31,6 +33,8 @@ SIZES = {  # of the files fetched, from the parameter counts
     DEPTH_ANYTHING: "0.1 GB",
     "depth-anything/Depth-Anything-V2-Base-hf": "0.4 GB",
     "depth-anything/Depth-Anything-V2-Large-hf": "1.3 GB",
+    "depth-anything/prompt-depth-anything-vits-hf": "0.1 GB",
+    "depth-anything/prompt-depth-anything-vitl-hf": "1.4 GB",
     "Intel/dpt-large": "1.4 GB",
     "Intel/zoedepth-nyu-kitti": "1.4 GB",
     "apple/DepthPro-hf": "1.9 GB",
@@ -49,6 +53,7 @@ SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
     "depth_pro": "depth",
     "prompt_depth_anything": "depth",
 }
+PROMPTED, PROMPT_SIZE = "prompt_depth_anything", 256  # a phone's LiDAR gives 256 x 192
 
 
 def _find_cached(checkpoint: str, file: str) -> str:
@@ -141,6 +146,9 @@ class MarigoldModel:
 class TransformersModel:
     """Any ``AutoModelForDepthEstimation`` of transformers: Depth Anything, DPT (MiDaS), ZoeDepth, Depth Pro, ...
 
+    Prompt Depth Anything (Lin et al. 2024) is prompted with the known depth, as the sensor of a phone gives it: at most 256
+    pixels wide or high, holes closed by the nearest value, in any unit, which the prediction then has.
+
     Attributes:
         checkpoint: Hub id or local folder.
         device: "auto" takes CUDA or MPS if there is any.
@@ -157,6 +165,11 @@ class TransformersModel:
     def __post_init__(self) -> None:
         _ = self._parts  # what is wrong with the weights is said at once
 
+    @property
+    def takes_prompt(self) -> bool:
+        """Whether the model is prompted with known depth."""
+        return bool(self._parts[1].config.model_type == PROMPTED)
+
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         processor_class = package_class("transformers", "AutoImageProcessor")
@@ -170,10 +183,12 @@ class TransformersModel:
         return processor, model.to(choose_device(self.device)).eval()
 
     @torch.no_grad()
-    def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
+    def __call__(self, rgb: NDArray[np.float32], prompt: NDArray[Any] | None = None) -> MonocularMap:
         processor, model = self._parts
         picture = np.rint(rgb * 255).astype(np.uint8)  # processors rescale by 1 / 255 by default
         inputs = processor(images=picture, return_tensors="pt").to(model.device)
+        if self.takes_prompt:
+            inputs["prompt_depth"] = _as_prompt(prompt, self.checkpoint).to(model.device)
         outputs = model(**inputs)
         size = [rgb.shape[:2]]
         if hasattr(processor, "post_process_depth_estimation"):
@@ -182,6 +197,24 @@ class TransformersModel:
             maps = outputs.predicted_depth[:, None].float()
             values = torch.nn.functional.interpolate(maps, size=size[0], mode="bicubic", align_corners=False)[0, 0]
         return MonocularMap(values.float().cpu().numpy(), _space_of(model.config))
+
+
+def _as_prompt(depth: NDArray[Any] | None, checkpoint: str) -> torch.Tensor:
+    """Known depth, 0 = unknown, as the low-resolution depth of a sensor, without holes  # [1, 1, h, w]
+
+    Raises:
+        InputError: If there is none.
+    """
+    if depth is None or not (depth > 0).any():
+        accepted = f"known depth, with which {checkpoint} is prompted; other models work from the picture alone"
+        raise InputError("prompt", "no depth", accepted)
+    shrink = min(1.0, PROMPT_SIZE / max(depth.shape))
+    height, width = (max(1, round(shrink * side)) for side in depth.shape)
+    small = depth if shrink == 1 else resize_sparse_depth(depth, width, height)
+    prompt = nearest_fill(small, small > 0).astype(np.float32)
+    if prompt.min() == prompt.max():  # the network divides by the range
+        prompt[0, 0] *= 1 + 1e-4
+    return torch.from_numpy(prompt)[None, None]
 
 
 def make_inpainter_factory(model: type[Any], about: str) -> Callable[..., MonocularInpainter]:

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from scene_depth.cli.app import main
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.masks import rectangle
 from scene_depth.depth.monocular import MonocularInpainter, MonocularMap, load_monocular_model, predict
+from scene_depth.depth.monocular_models import _as_prompt
 from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError
+from scene_depth.io.depth_images import read_depth, write_depth
+from scene_depth.io.images import write_image
 
 SHAPE = (60, 80)
 
@@ -246,6 +251,97 @@ def test_transformers(tiny_depth_anything, back_end):
     result = inpainter(rgb, depth, rectangle(SHAPE, 1))
     assert result.details["model"]["model"] == "transformers"
     assert np.isfinite(result.depth).all()
+
+
+@pytest.fixture(scope="module")
+def tiny_prompted(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("prompt_depth_anything")
+    backbone = transformers.Dinov2Config(
+        image_size=28,
+        patch_size=14,
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+    )
+    config = transformers.PromptDepthAnythingConfig(
+        backbone_config=backbone,
+        patch_size=14,
+        reassemble_hidden_size=16,
+        reassemble_factors=[4, 2, 1, 0.5],
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        head_hidden_size=4,
+        initializer_range=0.2,
+    )
+    model = transformers.PromptDepthAnythingForDepthEstimation(config)
+    with torch.no_grad():  # the last layers of prompts begin at zero, and random heads end in ReLU
+        for name, parameter in model.named_parameters():
+            if "prompt_depth_layer" in name or name.startswith("head"):
+                parameter.copy_(0.2 * torch.rand_like(parameter))
+    model.save_pretrained(folder)
+    processor = transformers.PromptDepthAnythingImageProcessor(size={"height": 28, "width": 28}, ensure_multiple_of=14)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def test_prompt_depth_anything_gets_known_depth_as_its_prompt(tiny_prompted):
+    depth, rgb = a_scene()
+    known = rectangle(SHAPE, 1)
+    model = load_monocular_model(f"transformers:{tiny_prompted}")
+    prompt = np.where(known, depth, 0).astype(np.float32)
+    first = predict(model, rgb, depth=prompt)
+    assert first.space == "depth"
+    assert first.values.shape == SHAPE
+    np.testing.assert_allclose(predict(model, rgb, depth=1000 * prompt).values, 1000 * first.values, rtol=1e-3)  # its unit
+    other = prompt.copy()
+    other[:, : SHAPE[1] // 2] *= 1.3
+    assert not np.allclose(predict(model, rgb, depth=other).values, first.values, rtol=1e-3)
+    filled = nearest_fill(prompt, known)  # what the processor of transformers does with a whole prompt in millimetres
+    processor, network = model._parts
+    inputs = processor(images=np.rint(rgb * 255).astype(np.uint8), prompt_depth=1000 * filled, return_tensors="pt")
+    with torch.no_grad():
+        expected = processor.post_process_depth_estimation(network(**inputs), [SHAPE])[0]["predicted_depth"].numpy()
+    np.testing.assert_allclose(first.values, expected, rtol=1e-3)
+    inpainter = load_depth_inpainter("transformers", checkpoint=str(tiny_prompted))
+    result = inpainter(rgb, depth, known)
+    assert np.isfinite(result.depth).all()
+    np.testing.assert_array_equal(result.depth[known], depth[known])
+
+
+def test_a_prompt_is_as_small_as_a_sensor_and_has_no_holes():
+    depth = np.zeros((600, 800), np.float32)
+    depth[::7, ::5] = 2.0
+    depth[300:, ::5] = 3.0
+    prompt = _as_prompt(depth, "a model")
+    assert prompt.shape == (1, 1, 192, 256)
+    assert sorted(torch.unique(prompt).tolist()) == [2.0, 3.0]
+    assert _as_prompt(depth[:64, :48], "a model").shape == (1, 1, 64, 48)
+    flat = _as_prompt(np.full((4, 5), 2.0), "a model")
+    assert flat.min() < flat.max() < 2.001
+
+
+def test_without_depth_there_is_no_prompt(tiny_prompted, tmp_path, capsys):
+    _, rgb = a_scene()
+    model = load_monocular_model(f"transformers:{tiny_prompted}")
+    for depth in (None, np.zeros(SHAPE, np.float32)):
+        with pytest.raises(InputError, match=r"prompt: found no depth; accepted: known depth, with which .* is prompted"):
+            predict(model, rgb, depth=depth)
+    with pytest.raises(InputError, match="prompt: found no depth"):
+        model(rgb)
+
+
+def test_complete_prompts_a_prior(tiny_prompted, tmp_path):
+    depth, rgb = a_scene()
+    write_image(tmp_path / "a.png", rgb)
+    write_depth(tmp_path / "depth.png", np.where(rectangle(SHAPE, 1), depth, 0).astype(np.float32))
+    arguments = ["complete", str(tmp_path / "a.png"), str(tmp_path / "depth.png"), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--prior", f"transformers:{tiny_prompted}", "--no-points"]) == 0
+    assert (read_depth(tmp_path / "out" / "depth" / "depth.png") > 0).all()
 
 
 def test_a_folder_of_something_else_is_named(tmp_path):
