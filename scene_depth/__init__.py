@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scene_depth.cameras import Cameras
     from scene_depth.color.registry import available_image_inpainters, load_image_inpainter
     from scene_depth.depth.inpaint import inpaint_depth
+    from scene_depth.depth.masks import known_mask
     from scene_depth.depth.model import DepthModel
     from scene_depth.depth.monocular import available_monocular_models, load_monocular_model
     from scene_depth.depth.protocol import DepthPrediction
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from scene_depth.fitting.config import FitConfig, Rates
     from scene_depth.fitting.density import MCMC, Default, Guided
     from scene_depth.fitting.fit import FitResult, fit
+    from scene_depth.geometry.scan_projection import project_scan
     from scene_depth.io.scenes import read_scene, write_scene
     from scene_depth.io.splat_files import read_splats, write_splats
     from scene_depth.rendering.rasterization import Render, render
@@ -50,6 +52,7 @@ _HOMES = {
     "scene_depth.cameras": ("Cameras",),
     "scene_depth.color.registry": ("available_image_inpainters", "load_image_inpainter"),
     "scene_depth.depth.inpaint": ("inpaint_depth",),
+    "scene_depth.depth.masks": ("known_mask",),
     "scene_depth.depth.model": ("DepthModel",),
     "scene_depth.depth.monocular": ("available_monocular_models", "load_monocular_model"),
     "scene_depth.depth.protocol": ("DepthPrediction",),
@@ -61,6 +64,7 @@ _HOMES = {
     "scene_depth.fitting.config": ("FitConfig", "Rates"),
     "scene_depth.fitting.density": ("Default", "Guided", "MCMC"),
     "scene_depth.fitting.fit": ("FitResult", "fit"),
+    "scene_depth.geometry.scan_projection": ("project_scan",),
     "scene_depth.io.scenes": ("read_scene", "write_scene"),
     "scene_depth.io.splat_files": ("read_splats", "write_splats"),
     "scene_depth.rendering.rasterization": ("Render", "render"),
@@ -107,10 +111,12 @@ __all__ = [
     "heal",
     "inpaint_depth",
     "insert",
+    "known_mask",
     "load_depth_inpainter",
     "load_image_inpainter",
     "load_monocular_model",
     "mean_scores",
+    "project_scan",
     "read_scene",
     "read_splats",
     "render",

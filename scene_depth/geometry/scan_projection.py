@@ -6,10 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from scene_depth.cameras import Cameras
+
 REACH = (9, 7)  # columns and rows to look for nearer points on each side, at the spacing of 64 beams in a picture 375 pixels high
 REFERENCE_HEIGHT = 375
 STRIP = (1, 3)  # rows beside a point that count as left and right of it, columns that count as above and below
 FARTHER = 0.12
+
+
+def project_scan(points: NDArray[np.floating], camera: Cameras, *, hide_behind: bool = True) -> NDArray[np.float32]:
+    """The depth of scanned points in a camera's picture: of the nearest in every pixel, 0 where there is none  # [H, W]
+
+    Args:
+        points: In the frame of the camera's pose  # [N, 3]
+        camera: One camera.
+        hide_behind: Leave out points of surfaces behind what the camera sees, which the scanner saw from beside it.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> scene = sd.read_scene("scenes/table")
+        >>> depth = sd.project_scan(scene.points.xyz, scene.views[0].camera)
+        >>> depth.shape, bool(0.01 < (depth > 0).mean() < 0.06)
+        ((240, 320), True)
+    """
+    pose, K = (matrices[0].double().cpu().numpy() for matrices in (camera.world_to_camera, camera.K))
+    depth = scan_depth(points, pose, K, camera.width, camera.height)
+    return np.where(shining_through(depth), np.float32(0), depth) if hide_behind else depth
 
 
 def scan_depth(

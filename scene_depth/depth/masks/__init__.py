@@ -127,6 +127,13 @@ def known_mask(
 
     Raises:
         InputError: If the name is unknown or no pixel of ``depth`` is valid.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> view = sd.read_scene("scenes/table").views[0]
+        >>> known = sd.known_mask("sensor", view.depth(), 0, rgb=view.image())
+        >>> bool(0.6 < known.mean() < 0.9)
+        True
     """
     if name not in MASKS:
         raise InputError("mask", repr(name), f"one of {', '.join(MASKS)}")
