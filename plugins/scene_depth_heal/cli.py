@@ -10,13 +10,12 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from scene_depth.cli.inputs import open_scene
-from scene_depth.cli.progress import end_if_stopped, print_json, save_snapshots, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, save_snapshots, say_first, watch_progress
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.color.registry import load_image_inpainter
+from scene_depth.evaluation.depth_tables import text_table
 from scene_depth.evaluation.placement import check_likeness
 from scene_depth.io.images import write_image
 from scene_depth.io.output_folder import claim_folder
@@ -100,6 +99,10 @@ def heal(
     if inpainters.painted and not config.references:
         config = replace(config, references=tuple(name for name, _ in inpainters.painted))
     dry_run = output.dry_run
+    say_first(
+        f"{len(views)} photos at {max(views[0].camera.width, views[0].camera.height)} pixels"
+        + ("" if dry_run else f"; at most {config.most_references} of them are filled, then {config.steps} steps of fitting")
+    )
     with folder.stage() as stage:
         before = source.trained_splats(posed, stage.path, config.seed)
         likeness = check_likeness(before, photos_beside(views), stop=source.check_placement)
@@ -138,19 +141,22 @@ def _write(folder: Path, before: GaussianSplats, result: HealResult, dry_run: bo
 
 
 def _print(result: HealResult, folder: Path, dry_run: bool) -> None:
-    report, console = result.report, Console()
-    table = Table("view", "unseen", "" if dry_run else "left unseen", title="truly unseen share of the picture")
-    for name, share in sorted(report.unseen_before.items(), key=lambda item: -item[1])[:PICTURES_KEPT]:
-        table.add_row(name, f"{100 * share:.2f} %", "" if dry_run else f"{100 * report.unseen_after[name]:.2f} %")
-    console.print(table)
-    console.print(f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen by any view", highlight=False)
+    report, console = result.report, report_console()
+    worst = sorted(report.unseen_before.items(), key=lambda item: -item[1])[:PICTURES_KEPT]
+    rows = [(name, f"{100 * share:.2f}", "" if dry_run else f"{100 * report.unseen_after[name]:.2f}") for name, share in worst]
+    title = "Share of the picture that no photo has seen, %"
+    console.print(text_table(title, ["view", "after the deletion", "left unseen"], rows))
+    console.print(f"No photo has seen {100 * report.unseen_share_of_hole:.0f} % of what the object hid; the rest is known.")
     if report.shadow_splats:
-        share, shade = 100 * report.shadow_share_of_picture, report.shadow_shade
-        words = f"{report.shadow_splats} splats carried its shadow and went with it: {share:.1f} % of {report.references[0].view}"
-        console.print(f"{words}, lit {1 / shade:.2f} times as much", highlight=False)
+        view = report.references[0].view
+        console.print(
+            f"The object's shadow went with it: {report.shadow_splats:,} splats, {100 * report.shadow_share_of_picture:.1f} % of "
+            f"{view}, which are now {1 / report.shadow_shade:.2f} times as bright."
+        )
     for note in report.notes:
-        console.print(note, highlight=False)
+        console.print(note)
     if not dry_run:
-        console.print(f"{report.removed_splats} splats removed, {report.new_splats} new, {report.kept_as_they_were()}")
-        console.print(f"{folder / HEALED}", highlight=False)
-    console.print(f"{folder / PICTURES}", highlight=False)
+        counts = f"{report.removed_splats:,} splats were removed and {report.new_splats:,} made"
+        console.print(f"{counts}; {report.kept_as_they_were()}.")
+        console.print(f"Written: {folder / HEALED}")
+    console.print(f"Pictures: {folder / PICTURES}")

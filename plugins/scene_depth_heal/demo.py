@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from scene_depth.cli.eval import COLUMNS
-from scene_depth.cli.progress import end_if_stopped, print_json, watch_progress
+from scene_depth.cli.eval import scene_table
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
@@ -82,6 +80,7 @@ def demo(
         _check_viewer()
     started = time.perf_counter()
     folder = claim_folder(output, "demo", (SPLATS, HEALED, MEASURES, PICTURE, scene), overwrite=overwrite).path
+    say_first(f"three heals of the sample scene {scene}, a minute or more each on a CPU, and their measures")
     with watch_progress("demo") as on_progress:
         samples = _sample(scene, folder, on_progress)
         train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
@@ -200,10 +199,13 @@ def heal_each_way(
 
 
 def _print(report: DemoReport, folder: Path) -> None:
-    columns = [column for column in COLUMNS if column[0] in SHOWN]
-    table = Table("", *(title for _, title, _ in columns), title="held-out views against the truth")
-    for name, measures in report.measures.items():
-        table.add_row(name, *("" if field not in measures else form.format(measures[field]) for field, _, form in columns))
-    console = Console()
-    console.print(table)
-    console.print(f"{report.seconds:.0f} s. {folder / PICTURE}  {folder / HEALED}", highlight=False)
+    console = report_console()
+    shown = {name: {field: measures.get(field) for field in SHOWN} for name, measures in report.measures.items()}
+    console.print(scene_table("Held-out views against the truth", "", list(shown.items())))
+    console.print("PSNR (dB), SSIM and views agree: more is better; AbsRel (error of depth) and seam: less is better.")
+    hole = {name: f"{measures['psnr_hole']:.1f} dB" for name, measures in report.measures.items() if "psnr_hole" in measures}
+    if HEAL in hole:
+        others = ", ".join(f"{name} {value}" for name, value in hole.items() if name != HEAL)
+        console.print(f"Healed, the hole agrees with the truth to {hole[HEAL]} ({others}), after {report.seconds:.0f} s.")
+    console.print(f"Written: {folder / HEALED}")
+    console.print(f"Picture: {folder / PICTURE}")

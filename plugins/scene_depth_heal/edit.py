@@ -75,7 +75,7 @@ class ChangeReport(JsonReport):
     def kept_as_they_were(self) -> str:
         """One clause on the kept splats, for a person."""
         same = self.frozen_sha256_before == self.frozen_sha256_after
-        return f"{self.kept_splats} old ones {'unchanged' if same else 'CHANGED'}"
+        return f"{self.kept_splats:,} old ones are {'unchanged, bit for bit' if same else 'CHANGED'}"
 
 
 @dataclass(frozen=True)

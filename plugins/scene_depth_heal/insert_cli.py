@@ -11,10 +11,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from scene_depth.cli.inputs import open_scene, open_splats
-from scene_depth.cli.progress import end_if_stopped, print_json, save_snapshots, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, save_snapshots, watch_progress
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.placement import check_likeness, photos_of
@@ -255,10 +254,11 @@ def _write(folder: Path, result: EditResult) -> None:
 
 def _print(result: EditResult, folder: Path) -> None:
     report = result.report
-    replaced = f"{report.removed_splats} splats replaced, " if report.removed_splats else ""
-    lines = [f"{replaced}{report.new_splats} new, {report.kept_as_they_were()}", *report.checks.sentences(), *report.notes]
-    for line in [*lines, str(folder / EDITED), str(folder / PICTURES)]:
-        Console().print(line, highlight=False)
+    replaced = f"{report.removed_splats:,} splats were replaced, and " if report.removed_splats else ""
+    counts = f"{replaced}{report.new_splats:,} splats are new; {report.kept_as_they_were()}."
+    places = f"Written: {folder / EDITED}", f"Pictures: {folder / PICTURES}"
+    for line in (counts, *report.checks.sentences(), *report.notes, *places):
+        report_console().print(line)
 
 
 def read_matrix(path: Path) -> tuple[tuple[float, ...], ...]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.depth.completion import CompletionSettings, complete_frames, make_completer
 from scene_depth.depth.completion_files import FrameFiles, find_frame_files, find_scan_files
 from scene_depth.depth.completion_report import REPORT, CompletionReport, process_share
@@ -71,6 +71,8 @@ class Complete:
         claim_folder(self.output, "complete", NAMES, inputs=inputs, overwrite=self.overwrite)
         rank, _ = process_share()  # before models are loaded, each process on its device
         completer = make_completer(settings, frames)
+        if rank == 0 and len(frames) > 1:
+            say_first(f"{len(frames)} frames to complete, by {settings.inpainter}")
         with watch_progress() as on_progress:
             report = complete_frames(frames, completer, self.output, fresh=self.fresh, on_progress=on_progress)
         if rank == 0:

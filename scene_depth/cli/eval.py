@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
-from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_report import DepthReport, report_of
@@ -121,7 +120,7 @@ class Depth:
             journal.unlink(missing_ok=True)
         counts = len(sources), len(settings.all_masks), len(settings.inpainters)
         plan = "{} frames, {} masks, {} inpainters".format(*counts)
-        Console(stderr=True, highlight=False).print(f"{plan}: at most {counts[0] * counts[1] * counts[2]} results")
+        say_first(f"{plan}: at most {counts[0] * counts[1] * counts[2]:,} results")
         with watch_progress("depth") as on_progress:
             run = run_depth(sources, settings, processes=self.processes, journal=journal, on_progress=on_progress)
         report = report_of(run)
@@ -210,11 +209,12 @@ class SceneEvaluation:
 
 
 def scene_table(title: str, heading: str, rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> Table:
-    """Measures of views or scenes, one row each."""
-    cells = [
-        [name, *("" if (value := values.get(field)) is None else form.format(value) for field, _, form in COLUMNS)]
-        for name, values in rows
-    ]
+    """Measures of views or scenes, one row each; an ending that all files share is left out."""
+    endings = {PurePath(name).suffix for name, _ in rows if PurePath(name).suffix}
+    cells = []
+    for name, values in rows:
+        shown = ("" if (value := values.get(field)) is None else form.format(value) for field, _, form in COLUMNS)
+        cells.append([name.removesuffix(*endings) if len(endings) == 1 else name, *shown])
     return text_table(title, [heading, *(title for _, title, _ in COLUMNS)], cells)
 
 

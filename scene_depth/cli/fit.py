@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 import tyro
-from rich.console import Console
 
 from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
-from scene_depth.cli.progress import end_if_stopped, watch_progress
+from scene_depth.cli.progress import end_if_stopped, report_console, say_first, watch_progress
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import ViewScore, score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
@@ -119,6 +119,9 @@ def fit(
     initial, frozen = (
         None if path is None else open_splats(path, scene=everything) for path in (sources.initial, sources.frozen)
     )
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    settled = config.settled(kind)
+    say_first(f"{len(train)} photos of at most {settled.max_size} pixels, {settled.steps:,} steps on {kind}")
     with watch_progress("fit") as on_progress:
         result = fit_splats(
             train,
@@ -169,11 +172,11 @@ def _measures(scores: Iterator[ViewScore], folder: Path) -> dict[str, Any]:
 
 def _tell(result: FitResult, folder: Path) -> None:
     report = result.report
-    console = Console()
-    done = (
-        f"{report.steps} steps in {report.seconds:.0f} s ({report.cpu_seconds:.0f} s of processor time), {report.splats} splats"
-    )
-    console.print(done, highlight=False)
+    console = report_console()
+    console.print(f"{report.splats:,} splats after {report.steps:,} steps in {report.seconds:.0f} s.")
     if report.psnr_test is not None:
-        console.print(f"held-out views: {report.psnr_test:.2f} dB, SSIM {report.ssim_test:.3f}", highlight=False)
-    console.print(f"{folder / SPLATS}", highlight=False)
+        console.print(
+            f"Photos that the fit did not see are shown with a PSNR of {report.psnr_test:.1f} dB and an SSIM of "
+            f"{report.ssim_test:.3f} (more is better)."
+        )
+    console.print(f"Written: {folder / SPLATS}")

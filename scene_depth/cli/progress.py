@@ -87,6 +87,11 @@ def end_if_stopped(report: Stoppable) -> None:
         raise KeyboardInterrupt
 
 
+def say_first(plan: str) -> None:
+    """Says on the error stream how long the work is that begins now: a person can still choose less of it."""
+    print(plan, file=sys.stderr)
+
+
 def report_console() -> Console:
     """What reports are printed with: tables as wide as the terminal, 80 columns where there is none; sentences are not broken."""
     return Console(width=None if sys.stdout.isatty() else 80, highlight=False, soft_wrap=True)

@@ -123,6 +123,7 @@ def render(
             image = draw(loaded, camera)
             for part in pictures.what:
                 _write(stage.path, name, part, image, pictures.depth_format)
+    print(f"{len(named)} views, {' and '.join(pictures.what)} of each, in {output}.")
 
 
 def _write(folder: Path, name: str, part: What, image: Render, depth_format: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from scene_depth.cli.app import summarize_target
-from scene_depth.cli.progress import end_if_stopped, print_json, report_console, watch_progress
+from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.io.output_folder import claim_folder
 from scene_depth.training.registry import TRAININGS, find_training, training_config
 
@@ -61,6 +61,8 @@ class Train:
         source = str(saved) if self.config is None and self.resume and saved.is_file() else self.config
         config = training_config(training, source, self.set)
         claim_folder(self.output, f"train {self.model}", NAMES, overwrite=self.overwrite)
+        if os.environ.get("RANK", "0") == "0":
+            say_first(f"{config.train.steps:,} steps of {config.train.batch_size} examples; Ctrl-C saves, and --resume goes on")
         with watch_progress("train") as on_progress:
             objective = training.make(config)
             report = train(objective, config.train, self.output, whole_config=config, resume=self.resume, on_progress=on_progress)
