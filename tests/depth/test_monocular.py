@@ -329,9 +329,9 @@ def test_without_depth_there_is_no_prompt(tiny_prompted, tmp_path, capsys):
     _, rgb = a_scene()
     model = load_monocular_model(f"transformers:{tiny_prompted}")
     for depth in (None, np.zeros(SHAPE, np.float32)):
-        with pytest.raises(InputError, match=r"prompt: found no depth; accepted: known depth, with which .* is prompted"):
+        with pytest.raises(InputError, match=r"prompt: no depth; expected known depth, with which .* is prompted"):
             predict(model, rgb, depth=depth)
-    with pytest.raises(InputError, match="prompt: found no depth"):
+    with pytest.raises(InputError, match="prompt: no depth"):
         model(rgb)
 
 
