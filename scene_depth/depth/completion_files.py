@@ -24,7 +24,9 @@ from scene_depth.io.distortion import LensCamera
 from scene_depth.io.images import IMAGE_SUFFIXES, image_size
 from scene_depth.io.intrinsics_files import read_intrinsics
 from scene_depth.io.json_files import read_json_object
+from scene_depth.io.photo_files import PhotoFinder
 from scene_depth.io.rgbd_folder import COLOR_INTRINSICS
+from scene_depth.io.scene_notes import SceneNotes
 from scene_depth.io.transforms_json import DEPTH_KEYS, transforms_depth_unit
 from scene_depth.io.transforms_json import frame_camera as transforms_camera
 from scene_depth.io.velodyne import calibration_file, check_scan, read_scan_calibration, read_velodyne
@@ -176,13 +178,13 @@ def _placed(lens: LensCamera, size: tuple[int, int], file: Path, unit: DepthUnit
 def _camera_in_transforms(frame: FrameFiles, file: Path) -> FrameCamera | None:
     """The camera of the frame of a transforms.json that names this depth image or picture; None if none does."""
     meta = read_json_object(file)
-    entries = meta.get("frames")
+    entries, finder = meta.get("frames"), PhotoFinder(file.parent, SceneNotes())
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
         if not isinstance(entry, dict):
             continue
         field = f"frames[{index}]"
         named = [entry.get("file_path"), *(entry.get(key) for key in DEPTH_KEYS)]
-        paths = {(file.parent / name).resolve() for name in named if isinstance(name, str) and "\0" not in name}
+        paths = {found.resolve() for name in named if isinstance(name, str) and (found := finder.find(name)) is not None}
         if frame.depth.resolve() in paths or (frame.rgb is not None and frame.rgb.resolve() in paths):
             sized = {**dict(zip(("w", "h"), frame.size, strict=True)), **meta}
             lens = transforms_camera(entry, sized, frame.rgb or frame.depth, file=file, field=field)

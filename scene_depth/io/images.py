@@ -204,7 +204,7 @@ def parse_mask_ids(texts: Sequence[str]) -> tuple[int, ...]:
 
 
 def check_white_share(shares: Mapping[str, float], white: str | None, *, file: str | PathLike[str] | None) -> None:
-    """Says how much of the pictures is white in masks whose white is to be an object, and stops where that cannot be meant.
+    """Says how much of the pictures is the object, by default the white of masks, and stops where that cannot be meant.
 
     Args:
         shares: Share of each picture that is white, by view.
@@ -221,7 +221,10 @@ def check_white_share(shares: Mapping[str, float], white: str | None, *, file: s
         accepted = "masks that are white somewhere, or --mask-id for the label of the object"
         raise InputError("masks", f"no white in any of {len(values)}", accepted, file=file)
     LOGGER.info(
-        "white is %.1f %% of the pictures with a mask, %.1f to %.1f", 100 * values.mean(), 100 * values.min(), 100 * values.max()
+        "the object is %.1f %% of the pictures with a mask, %.1f to %.1f",
+        100 * values.mean(),
+        100 * values.min(),
+        100 * values.max(),
     )
     if white is None and (values > 0.5).mean() >= NEARLY_EVERY:
         found = f"white on {100 * np.median(values):.0f} % of nearly every picture"

@@ -115,7 +115,7 @@ def read_transforms(
     frames = _frames_of_split(meta, frames, split, file)
     notes = SceneNotes()
     frames, photos = _used_frames(frames, file, images, skip_missing, notes)
-    beside = PhotoFinder(file.parent, notes, what="masks and depth images")
+    beside = PhotoFinder(file.parent, notes, what="masks, depth images or points")
     paths = [_relative_path(frame["file_path"], photo) for frame, photo in zip(frames, photos, strict=True)]
     names = view_names(paths)
     check_names(names, source=file, notes=notes)
@@ -143,7 +143,7 @@ def read_transforms(
         whites |= {white} if mask is not None else set()
         files = ViewFiles(photo, mask, white, depth_file)
         views.append(view_of(name, lens, pose, files))
-    points = _points(meta, file, applied_scale, {str(path): name for path, name in zip(paths, names, strict=True)})
+    points = _points(meta, file, applied_scale, beside, {str(path): name for path, name in zip(paths, names, strict=True)})
     unused = [key for key in meta if key not in KNOWN_FIELDS]
     unused += [key for key in dict.fromkeys(key for frame in frames for key in frame) if key not in KNOWN_IN_FRAMES]
     if unused:
@@ -352,14 +352,14 @@ def _side_file(frame: Json, key: str, file: Path, field: str, finder: PhotoFinde
     return found or file.parent / value.replace("\\", "/")
 
 
-def _points(meta: Json, file: Path, applied_scale: float, names: dict[str, str]) -> PointCloud | None:
+def _points(meta: Json, file: Path, applied_scale: float, finder: PhotoFinder, names: dict[str, str]) -> PointCloud | None:
     ply = meta.get("ply_file_path")
     if ply is None:
         tracked = file.parent / "points3d.npz"
         return read_tracked_points(tracked, names) if tracked.is_file() else None
     if not isinstance(ply, str) or not ply:
         raise InputError("ply_file_path", repr(ply), "a file name", file=file)
-    path = file.parent / ply
+    path = finder.find(ply) or file.parent / ply
     if read_ply_header(path).element("vertex").count == 0:
         return None
     points = read_point_ply(path)

@@ -194,7 +194,7 @@ def test_the_unit_of_transforms_json(tmp_path: Path, capsys: pytest.CaptureFixtu
     np.testing.assert_allclose(converted(tmp_path / "in").views[0].depth(), 5 * scene.views[0].depth(), atol=2e-3)
     said = capsys.readouterr().err
     assert "assumed, as transforms.json states none; depth_unit=NUMBER (--scene-options) says another" in said
-    assert "1 masks and depth images found without the folders of their names (depth/0.png for C:" in said
+    assert "1 masks, depth images or points found without the folders of their names (depth/0.png for C:" in said
     read = converted(tmp_path / "in", "depth_unit=0.0002")
     np.testing.assert_allclose(read.views[0].depth(), scene.views[0].depth(), atol=2e-4)
 

@@ -17,8 +17,10 @@ from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth, write_depth
 from scene_depth.io.depth_units import stated_unit, stored_depth_notes
 from scene_depth.io.intrinsics_files import read_intrinsics
+from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.rgbd_folder import read_rgbd_folder
 from scene_depth.io.scenes import read_scene
+from scene_depth.scene import PointCloud
 
 WIDTH, HEIGHT = 24, 18
 POSE = "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"
@@ -311,6 +313,24 @@ def test_complete_uses_the_transforms_json_that_names_its_files(meta: dict[str, 
     assert complete("-", tmp_path / "other" / "1.png", tmp_path / "out2")["intrinsics"].startswith("nominal")
     named = complete("-", tmp_path / "depth" / "0.png", "--K", tmp_path / "transforms.json", tmp_path / "out3")
     assert named["intrinsics"] == str(tmp_path / "transforms.json")
+
+
+@pytest.mark.parametrize("named", ["C:\\scan\\depth\\0.png", "/home/me/scan/depth/0.png", "depth/0.PNG"])
+def test_complete_finds_its_files_by_the_paths_of_another_machine(named: str, tmp_path: Path) -> None:
+    frame = {"file_path": named.replace("depth", "images"), "depth_file_path": named}
+    transforms(tmp_path, 5000, frame, depth_unit_scale_factor=0.0002)
+    assert complete("-", tmp_path / "depth" / "0.png", tmp_path / "out")["intrinsics"] == str(tmp_path / "transforms.json")
+    view = read_scene(tmp_path).views[0]
+    np.testing.assert_allclose(view.depth(), slope(), atol=2e-4)
+
+
+@pytest.mark.parametrize("named", ["D:\\scan\\sparse_pc.ply", "/home/me/scan/sparse_pc.ply", ".\\sparse_pc.ply"])
+def test_points_are_found_by_the_paths_of_another_machine(named: str, tmp_path: Path) -> None:
+    transforms(tmp_path, 1000, ply_file_path=named)
+    write_point_ply(tmp_path / "sparse_pc.ply", PointCloud(np.ones((5, 3)), np.zeros((5, 3), np.uint8)))
+    points = read_scene(tmp_path).points
+    assert points is not None
+    assert len(points) == 5
 
 
 @pytest.mark.parametrize("size", [(96, 72), (95, 71), (24, 18), (12, 9)])
