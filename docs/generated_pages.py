@@ -115,7 +115,7 @@ def _describe_parser(parser: Any, program: str, level: int) -> Iterator[str]:
 def _describe_action(action: Any) -> Iterator[str]:
     metavar = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
     names = ", ".join(action.option_strings)
-    lines = str(action.help).strip().splitlines()
+    lines = re.sub(r" \(default: (None)?\)$", "", str(action.help).strip()).splitlines()
     yield f"`{' '.join(filter(None, (names, metavar)))}`"
     yield f": {_escape(lines[0])}"
     yield from (f"  {_escape(line)}" for line in lines[1:])
@@ -151,6 +151,8 @@ def _describe_entry(registry: Registry, name: str) -> Iterator[str]:
 def _describe_option(option: Option) -> str:
     if option.default is inspect.Parameter.empty:
         return f"`{option.name}` (must be given)"
+    if option.default is not None and not isinstance(option.default, str | int | float):  # from Python alone
+        return f"`{option.name}`"
     return f"`{option.name}={option.default}`"
 
 

@@ -79,8 +79,14 @@ class ChosenFrames:
 class Depth:
     """Measure depth inpainters on RGB-D frames with truth: parts of the depth are hidden and predicted.
 
-    AbsRel is the mean of |depth - truth| / truth, δ1 the share of pixels off by a factor below 1.25, RMSE and MAE errors in
-    metres, GM the geometric mean over frames; seam is the error beside known pixels, edge F1 how well contours are placed.
+    - AbsRel: mean of |depth - truth| / truth over the hidden pixels; less is better, 0.05 is 5 % off.
+    - δ1: share of hidden pixels off by a factor below 1.25; more is better.
+    - RMSE, MAE: root mean square and mean of the error, metres; less is better.
+    - GM: geometric mean over frames, which one hard frame does not decide.
+    - seam: the same error as AbsRel in the hidden pixels beside known ones.
+    - edge F1: how many contours of the truth are predicted within some pixels, and how many predicted ones are true.
+    - s, MB: processor time and memory of one frame.
+
     Ctrl-C keeps what is done and prints it; with --output the same command goes on from there.
     """
 
@@ -165,9 +171,13 @@ class SceneReport(JsonReport):
 class SceneEvaluation:
     """Measure an edited splat scene on views whose truth is known: inside the hole, outside it, at the seam, between views.
 
-    PSNR (dB) and SSIM say how alike pictures are, the higher the better; AbsRel and δ1 how right the depth in the hole is; seam
-    is the relative step of depth at its border. "views agree" is the share of the hole's surface that other views show at the
-    same place, "floating" the share that stands before what they show, "kept dB" how little the edit changed elsewhere.
+    - PSNR, SSIM: how alike render and truth are, in dB and from 0 to 1, in the hole and outside; more is better.
+    - AbsRel: mean of |depth - truth| / truth of the rendered depth in the hole; less is better, 0.05 is 5 % off.
+    - δ1: share of the hole's pixels whose depth is off by a factor below 1.25; more is better.
+    - seam: relative step of the depth at the border of the hole; less is better.
+    - views agree: share of the hole's surface that the nearest other views show at the same place; more is better.
+    - floating: share of it that stands before what they show; less is better.
+    - kept dB: PSNR between before and after outside the hole, with --before; more is better.
     """
 
     result: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]

@@ -73,7 +73,7 @@ def save_snapshots(on_progress: OnProgress, save: Callable[[Any], object], minut
 
 def describe_progress(now: Progress) -> str:
     """One line for a person: the stage, with its message or else its measures."""
-    said = now.message or ", ".join(f"{name} {value:.4g}" for name, value in now.measures.items())
+    said = now.message or ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in now.measures.items())
     return ": ".join(part for part in (now.stage, said) if part)
 
 

@@ -79,7 +79,7 @@ class Train:
         console.print(f"{report.steps} steps in {report.seconds:.0f} s, {report.parameters:,} parameters on {report.device}")
         for what, values in (("loss", report.losses), ("validation", report.measures)):
             if values:
-                console.print(f"{what}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+                console.print(f"{what}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()))
         if report.finished:
             console.print(f"The training is complete; its weights are in {self.output / 'weights'}.")
         else:
