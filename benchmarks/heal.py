@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scene_depth_heal.demo import DELETE_ONLY, HEAL, NEAREST, heal_each_way
 from scene_depth_heal.hole import HealView, picture_of
 from scene_depth_heal.inputs import load_views
+from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.selection import select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
@@ -74,8 +75,8 @@ COLUMNS = (
 def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
     """Fits, heals in each way, measures, and writes the strip of pictures."""
     splats, fit_times = fitted(case, OUTPUT / "fits", fresh=fresh, on_progress=_tell_fit(case.name))
-    views = load_views(case.train, case.max_size, case.selection)
     started = time.perf_counter()
+    views, _ = fit_masks(splats, load_views(case.train, case.max_size, case.selection))
     removed = select(splats, views, case.selection)
     selecting = time.perf_counter() - started
     config = HealConfig() if steps is None else HealConfig(steps=steps)

@@ -22,6 +22,7 @@ from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
 from scene_depth_heal.edit import EditConfig, EditResult
 from scene_depth_heal.inputs import load_views, photos_beside, posed_views
+from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.painted import insert_painted, read_painted
 from scene_depth_heal.placement import Placement, insert_splats
 from scene_depth_heal.selection import Box, Region, SelectionSource, Sphere, read_region
@@ -65,7 +66,7 @@ def select(
     if scene is None and named is not None and named.by_masks:
         raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
     views = [] if scene is None else load_views(scene.about_origin(splat_origin(splats)), max_size, named)
-    return select_splats(splats, views, _source_of(what), grow)
+    return select_splats(splats, fit_masks(splats, views)[0], _source_of(what), grow)
 
 
 def heal(
@@ -112,10 +113,11 @@ def heal(
     scene = scene.about_origin(splat_origin(splats))
     views = load_views(scene, max_size, _named(removed))
     likeness = check_likeness(splats, photos_beside(views), stop=check_placement)
+    views, notes = fit_masks(splats, views)
     chosen = select_splats(splats, views, _source_of(removed), grow)
     result = heal_views(splats, chosen, views, depth_inpainter, image_inpainter, config, on_progress=on_progress, dry_run=dry_run)
     result.report.describe_scene(scene)
-    result.report.likeness = likeness
+    result.report.likeness, result.report.notes = likeness, [*notes, *result.report.notes]
     return result
 
 

@@ -25,6 +25,7 @@ from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.hole import picture_of
 from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, load_views, photos_beside
+from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.selection import SelectionSource, select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
@@ -106,6 +107,7 @@ def heal(
     with folder.stage() as stage:
         before = source.trained_splats(posed, stage.path, config.seed)
         likeness = check_likeness(before, photos_beside(views), stop=source.check_placement)
+        views, notes = fit_masks(before, views)
         with watch_progress() as on_progress:
             removed = select(before, views, selection)
             watched = save_snapshots(on_progress, partial(_save, folder.unfinished / HEALED, posed), output.save_every)
@@ -113,7 +115,7 @@ def heal(
                 before, removed, views, depth_inpainter, image_inpainter, config, on_progress=watched, dry_run=dry_run
             )
         result.report.describe_scene(posed)
-        result.report.likeness = likeness
+        result.report.likeness, result.report.notes = likeness, [*notes, *result.report.notes]
         result = replace(result, splats=with_origin(result.splats, posed.origin))
         _write(stage.path, before, result, dry_run)
         stage.finished, place = result.report.finished, folder.place(result.report.finished)

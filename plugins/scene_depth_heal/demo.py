@@ -29,6 +29,7 @@ from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress, Progress
 from scene_depth_heal.hole import HealView, picture_of
 from scene_depth_heal.inputs import load_views
+from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.selection import SelectionSource, select
 from scene_depth_heal.shipped import find_sample
 from scene_depth_heal.workflow import HealConfig, HealReport, HealResult, heal_views
@@ -143,7 +144,7 @@ def _splats(scene: Scene, given: Path | None, kept: Path, on_progress: OnProgres
 
 def _heals(before: GaussianSplats, scene: Scene, on_progress: OnProgress) -> dict[str, HealResult]:
     """The scene with the object deleted only, healed with the nearest known depth, and healed."""
-    views = load_views(scene, MAX_SIZE, SelectionSource())
+    views, _ = fit_masks(before, load_views(scene, MAX_SIZE, SelectionSource()))
     removed = select(before, views, SelectionSource())
     found = heal_each_way(before, removed, views, on_progress=lambda way, now: on_progress(now))
     if len(found) < len(WAYS):
