@@ -36,6 +36,9 @@ nb_execution_raise_on_error = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+# Names that stand for long types are shown as they are written.
+ALIASES = ["ArrayLike", "NDArray", "Array", "Mask", "OnProgress", "Selection", "PlainFunction"]
+autodoc_type_aliases = {name: name for name in ALIASES}
 autodoc_default_options = {"members": True, "undoc-members": False}
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True

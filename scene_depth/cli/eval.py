@@ -83,9 +83,9 @@ class Depth:
     - δ1: share of hidden pixels off by a factor below 1.25; more is better.
     - RMSE, MAE: root mean square and mean of the error, metres; less is better.
     - GM: geometric mean over frames, which one hard frame does not decide.
-    - seam: the same error as AbsRel in the hidden pixels beside known ones.
-    - edge F1: how many contours of the truth are predicted within some pixels, and how many predicted ones are true.
-    - s, MB: processor time and memory of one frame.
+    - seam: the same error as AbsRel in the hidden pixels beside known ones; less is better.
+    - edge F1: how well the places are found where one surface hides another, missed and false ones counted; more is better.
+    - s, MB: seconds and memory that the middle one of the frames took.
 
     Ctrl-C keeps what is done and prints it; with --output the same command goes on from there.
     """

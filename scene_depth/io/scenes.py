@@ -41,6 +41,9 @@ class SceneFormat:
     write: Callable[..., None]
 
 
+SPLATS = (".ply", ".spz", ".splat")
+
+
 def _is_transforms(path: Path) -> bool:
     if path.is_dir():
         return any((path / f"transforms{end}.json").is_file() for end in ("", *(f"_{split}" for split in SPLITS)))
@@ -128,8 +131,13 @@ def detect_format(path: str | PathLike[str]) -> SceneFormat:
     for entry in FORMATS.values():
         if entry.detect(Path(path)):
             return entry
-    kind = "a folder of another kind" if Path(path).is_dir() else "a file of another kind"
-    raise InputError("scene", kind, "; ".join(entry.description for entry in FORMATS.values()), file=path)
+    accepted = "; ".join(entry.description for entry in FORMATS.values())
+    if Path(path).is_dir():
+        raise InputError("scene", "a folder of another kind", accepted, file=path)
+    if Path(path).suffix.lower() not in SPLATS:
+        raise InputError("scene", "a file of another kind", accepted, file=path)
+    hint = f"name the scene of posed photos, and the splats with --splats; scene-depth view {Path(path).name} needs no photos"
+    raise InputError("scene", "a file of splats", accepted, file=path, hint=hint)
 
 
 def _format(name: str, path: str | PathLike[str]) -> SceneFormat:
