@@ -38,7 +38,7 @@ test-wheel: $(VENV)/.dev
 	$(CLEAN)/bin/python $(INSTALL) -c $(CONSTRAINTS) dist/*.whl
 	$(CLEAN)/bin/python -m pip check
 	mkdir $(CLEAN)/empty
-	cd $(CLEAN)/empty && ../bin/scene-depth --help && ../bin/scene-depth demo --headless && test -s out/demo/healed.ply
+	cd $(CLEAN)/empty && ../bin/scene-depth --help && ../bin/scene-depth demo --headless && test -s out/demo/healed.ply && ../bin/scene-depth notebooks books
 
 docs: $(VENV)/.dev
 	SCENE_DEPTH_NOTEBOOKS=$(or $(NOTEBOOKS),off) $(BIN)/python -m sphinx -W --keep-going docs out/docs

@@ -33,8 +33,8 @@ def find_sample(name: str = "table") -> Path:
     """
     found = find_shipped(f"scenes/{name}")
     if found is None or not (found / "transforms.json").is_file():
-        accepted = "table, or a folder that scene-depth scenes make writes: table, room or street"
-        raise InputError("sample scene", f"no {name}", accepted)
+        hint = f"scene-depth scenes make {name} --output scenes, and scenes/{name} in place of the name"
+        raise InputError("sample scene", repr(name), "table, which comes with the package", hint=hint)
     return found
 
 
@@ -53,8 +53,8 @@ def notebooks(output: tyro.conf.Positional[Path], overwrite: bool = False) -> No
         raise InputError("output", "a file", "a folder", file=output)
     there = [file.name for file in files if (output / file.name).exists()]
     if there and not overwrite:
-        accepted = "a folder without them, or --overwrite, which loses what was changed in them"
-        raise InputError("output", ", ".join(there), accepted, file=output)
+        hint = "another folder, or --overwrite, which loses what was changed in them"
+        raise InputError("output", f"holds {', '.join(there)}", "a folder without them", file=output, hint=hint)
     check_writable(output)
     for file in files:
         with atomic_path(output / file.name) as temporary:

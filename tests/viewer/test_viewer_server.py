@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import re
 import threading
 import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +26,7 @@ viser = pytest.importorskip("viser", reason="viser is not installed")
 
 from scene_depth_viewer import drawing  # noqa: E402
 from scene_depth_viewer.client_view import ClientView, ViewSettings  # noqa: E402
+from scene_depth_viewer.viser_versions import OLD  # noqa: E402
 
 
 @pytest.fixture
@@ -59,6 +63,21 @@ def test_a_page_that_is_there_is_not_built(serve: Callable, session: EditSession
 
     monkeypatch.setattr("viser._client_autobuild.ensure_client_is_built", search)
     serve(session)
+
+
+def test_a_notebook_shows_a_link_and_the_splats_where_viser_can(serve: Callable, session: EditSession) -> None:
+    viewer = serve(session)
+    shown = viewer._repr_html_()
+    assert f'href="{viewer.address}"' in shown
+    if OLD:
+        assert "<iframe" not in shown
+        return
+    document = unescape(shown.partition('srcdoc="')[2].partition('"')[0])
+    assert "__VISER_EMBED_DATA__=" in document
+    assert not re.search(r'<script[^>]* src="(https?:)?//', document)  # it needs nobody else
+    data = base64.b64decode(document.partition('__VISER_EMBED_DATA__="')[2].partition('"')[0])
+    assert int.from_bytes(data[:8], "little") >= 32 * len(session.splats)  # bytes before packing: the splats are in it
+    assert viewer._repr_html_() == shown
 
 
 def test_splats_alone_have_no_photos_to_compare_with(serve: Callable, the_room: Room, labels: list[str]) -> None:
