@@ -19,6 +19,7 @@ from scene_depth.evaluation.depth_report import DepthReport, report_of
 from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
 from scene_depth.evaluation.depth_tables import describe_report, report_tables, text_table
 from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
+from scene_depth.io.json_files import read_json_object
 from scene_depth.io.json_reports import JsonReport
 from scene_depth.io.output_folder import check_new_file, claim_folder
 from scene_depth.options import with_options
@@ -36,6 +37,13 @@ COLUMNS = (
     ("preservation", "kept dB", "{:.1f}"),
 )
 """Measures of ``SceneScore`` in a table: field, heading, form."""
+LEFT = {
+    "object_left": "{:.1%} of the hole still has the object's colour.",
+    "object_left_depth": "{:.1%} of its surface stands before what other views saw past the object.",
+    "psnr_behind": "Where they saw the same surface, it looks like that to {:.1f} dB.",
+    "shadow_left": "{:.0%} of the object's shadow beside it is left.",
+}
+"""What is left of a removed object, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,9 @@ class SceneEvaluation:
     - views agree: share of the hole's surface that the nearest other views show at the same place; more is better.
     - floating: share of it that stands before what they show; less is better.
     - kept dB: PSNR between before and after outside the hole, with --before; more is better.
+
+    With --before also what is left of the object: the share of the hole that still has its colour, that which stands before
+    what other views saw past it, the likeness to what they saw there, and how much of its shadow is left beside the hole.
     """
 
     result: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULT")]
@@ -188,7 +199,7 @@ class SceneEvaluation:
     masks: Path | None = None
     """Folder of masks named like the views, white where the object was; by default the reference's own masks."""
     before: Path | None = None
-    """Splats before the edit, to measure what changed elsewhere."""
+    """Splats before the edit, to measure what changed elsewhere and what is left of the object."""
     max_size: int = 640
     """Longer side of the pictures that are compared, in pixels."""
     output: Path | None = None
@@ -216,6 +227,10 @@ class SceneEvaluation:
         console = report_console()
         console.print(scene_table("", "view", [*rows, ("mean", report.mean)]))
         console.print(_describe(report))
+        if (self.result / REPORT).is_file():
+            heal = read_json_object(self.result / REPORT)
+            if heal.get("floating_splats") is not None:
+                console.print(f"The heal cut {heal['floating_splats']} new splats that floated before known surfaces.")
 
 
 def scene_table(title: str, heading: str, rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> Table:
@@ -235,7 +250,9 @@ def _describe(report: SceneReport) -> str:
         words.append(f"the pictures agree with the truth to {mean['psnr_hole']:.1f} dB (more is better)")
     if "depth_abs_rel" in mean:
         words.append(f"depth is off by {100 * mean['depth_abs_rel']:.2g} %")
-    return f"In the hole {' and '.join(words)}, {views}." if words else f"Nothing of the hole could be measured {views}."
+    said = f"In the hole {' and '.join(words)}, {views}." if words else f"Nothing of the hole could be measured {views}."
+    left = [sentence.format(mean[name]) for name, sentence in LEFT.items() if name in mean]
+    return " ".join([said, *left])
 
 
 _Depth = Annotated[Depth, tyro.conf.subcommand("depth", prefix_name=False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.seam import measure_seam
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.evaluation.images import psnr, ssim
+from scene_depth.evaluation.residue import Picture, behind, object_left, shadow_left
 from scene_depth.fitting.training_views import MaskUse, TrainingViews
 from scene_depth.geometry.visibility import sight
 from scene_depth.io.images import images_named_like, read_mask
 from scene_depth.rendering import render
-from scene_depth.scene import Scene
+from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 
 SURFACE = 0.5  # alpha from which a rendered depth counts
@@ -48,6 +48,12 @@ class SceneScore:
             they could show.
         floating: Share of those points that stand before what the other view shows.
         preservation: PSNR outside the hole of the render after the edit against that before it.
+        object_left: Of the hole's pixels where object and truth differ in colour, the share that still has the object's.
+        object_left_depth: Share of the hole's surface points that stand before what two or more other views saw past the object.
+        psnr_behind: The hole against what other views saw of the same surface past the object.
+        shadow_left: How much of the object's shadow beside the hole is left: 1 as before, 0 gone.
+
+    The last five need the splats before the edit, and the fields on the object and its shadow a reference without it.
 
     Example:
         >>> import scene_depth as sd
@@ -68,6 +74,10 @@ class SceneScore:
     consistency: float | None = None
     floating: float | None = None
     preservation: float | None = None
+    object_left: float | None = None
+    object_left_depth: float | None = None
+    psnr_behind: float | None = None
+    shadow_left: float | None = None
 
     def __repr__(self) -> str:
         values = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "name"}
@@ -91,7 +101,7 @@ def evaluate_scene(
         masks: Where the object was: a folder of masks named like the views, white where it was, or masks by view name, each
             [H, W]; by default the masks of ``truth``.
         max_size: Longer side of the pictures that are compared, in pixels.
-        before: The scene before the edit, to measure what the edit changed elsewhere.
+        before: The scene before the edit, to measure what the edit changed elsewhere and left of the object.
 
     Returns:
         One score a view that has a hole; ``mean_scores`` gives their means.
@@ -111,13 +121,19 @@ def evaluate_scene(
     if not chosen:
         raise InputError("masks", "no hole in any view", "masks of the removed object for some of the views", file=truth.source)
     views = TrainingViews(truth.views, max_size, with_depth=True)
-    shown = {index: _Shown.of(splats, views, index) for index in range(len(views))}
+    sized = [
+        _resized_hole(holes[view.name], view, views.camera(i)) if view.name in holes else None
+        for i, view in enumerate(truth.views)
+    ]
+    shown = [_draw(splats, views, index, hole) for index, hole in enumerate(sized)]
+    drawn = [] if before is None else [_draw(before, views, index, hole) for index, hole in enumerate(sized)]
     scores = []
     for index in chosen:
-        view = truth.views[index]
-        hole = _resized_hole(holes[view.name], (view.camera.height, view.camera.width), shown[index].depth.shape, view.name)
         others = [shown[i] for i in _nearest(views, index, NEIGHBOURS)]
-        scores.append(_score(view.name, hole, shown[index], others, views, index, before))
+        score = _score(truth.views[index].name, shown[index], others, views, index)
+        scores.append(
+            score if before is None else _with_residue(score, shown[index], index, drawn, views.target(index).image.numpy())
+        )
     return scores
 
 
@@ -194,41 +210,22 @@ def score_views(splats: GaussianSplats, scene: Scene, *, max_size: int, mask_use
         yield ViewScore(view.name, psnr(rendered, photo, counts), ssim(rendered, photo, counts), rendered, photo)
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What the edited splats show in one view: colour [H, W, 3], depth with 0 where nothing is opaque [H, W]."""
-
-    camera: Cameras
-    rgb: NDArray[np.float32]
-    depth: Tensor
-
-    @classmethod
-    def of(cls, splats: GaussianSplats, views: TrainingViews, index: int) -> _Shown:
-        camera = views.camera(index)
-        with torch.no_grad():
-            image = render(splats.detach(), camera)
-        depth = torch.where(image.alpha[0] >= SURFACE, image.depth[0], 0.0).cpu()
-        return cls(camera, image.rgb[0].clamp(0, 1).cpu().numpy(), depth)
+def _draw(splats: GaussianSplats, views: TrainingViews, index: int, hole: NDArray[np.bool_] | None) -> Picture:
+    camera = views.camera(index)
+    with torch.no_grad():
+        image = render(splats.detach(), camera)
+    depth = torch.where(image.alpha[0] >= SURFACE, image.depth[0], 0.0).cpu()
+    return Picture(camera, image.rgb[0].clamp(0, 1).cpu().numpy(), depth, hole)
 
 
-def _score(
-    name: str,
-    hole: NDArray[np.bool_],
-    shown: _Shown,
-    others: Sequence[_Shown],
-    views: TrainingViews,
-    index: int,
-    before: GaussianSplats | None,
-) -> SceneScore:
-    target = views.target(index)
+def _score(name: str, shown: Picture, others: Sequence[Picture], views: TrainingViews, index: int) -> SceneScore:
+    target, hole = views.target(index), shown.hole
+    assert hole is not None
     photo = target.image.numpy()
     depth = shown.depth.numpy()
     abs_rel, delta1 = _depth_in_hole(depth, None if target.depth is None else target.depth.numpy(), hole)
     seam = measure_seam(np.where(depth > 0, depth, np.nanmax(depth)), ~hole) if (depth > 0).any() else None
     consistency, floating = _agreement(shown, others, hole)
-    preservation = None
-    if before is not None:
-        preservation = _finite(psnr(shown.rgb, _Shown.of(before, views, index).rgb, ~hole))
     return SceneScore(
         name=name,
         hole_pixels=int(hole.sum()),
@@ -242,7 +239,22 @@ def _score(
         seam_jump_beside=None if seam is None else seam.depth_jump_beside,
         consistency=consistency,
         floating=floating,
-        preservation=preservation,
+    )
+
+
+def _with_residue(
+    score: SceneScore, shown: Picture, index: int, before: Sequence[Picture], truth: NDArray[np.float32]
+) -> SceneScore:
+    """The score with what the edit changed elsewhere and what it left of the object."""
+    assert shown.hole is not None
+    blocked, psnr_behind = behind(shown, [picture for place, picture in enumerate(before) if place != index])
+    return replace(
+        score,
+        preservation=_finite(psnr(shown.rgb, before[index].rgb, ~shown.hole)),
+        object_left=object_left(shown, before[index], truth),
+        object_left_depth=blocked,
+        psnr_behind=None if psnr_behind is None else _finite(psnr_behind),
+        shadow_left=shadow_left(shown, before[index], truth),
     )
 
 
@@ -259,7 +271,7 @@ def _depth_in_hole(depth: NDArray[Any], truth: NDArray[Any] | None, hole: NDArra
     return float(share * errors.abs_rel + (1 - share)), float(share * errors.delta1)
 
 
-def _agreement(shown: _Shown, others: Sequence[_Shown], hole: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+def _agreement(shown: Picture, others: Sequence[Picture], hole: NDArray[np.bool_]) -> tuple[float | None, float | None]:
     wanted = torch.from_numpy(hole) & (shown.depth > 0)
     if not wanted.any() or not others:
         return None, None
@@ -279,13 +291,14 @@ def _nearest(views: TrainingViews, index: int, count: int) -> list[int]:
     return [i for i in order if i != index][:count]
 
 
-def _resized_hole(hole: NDArray[np.bool_], native: tuple[int, int], size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
+def _resized_hole(hole: NDArray[np.bool_], view: View, camera: Cameras) -> NDArray[np.bool_]:
     """The hole at the size of comparison: pixels that touch it."""
+    native, size = (view.camera.height, view.camera.width), (camera.height, camera.width)
     if hole.shape != native:
-        raise InputError(f"hole of view {name!r}", f"size {hole.shape}", f"{native}, the size of the view")
-    if hole.shape == tuple(size):
+        raise InputError(f"hole of view {view.name!r}", f"size {hole.shape}", f"{native}, the size of the view")
+    if hole.shape == size:
         return hole
-    covered = torch.nn.functional.adaptive_max_pool2d(torch.from_numpy(hole)[None, None].float(), tuple(size))
+    covered = torch.nn.functional.adaptive_max_pool2d(torch.from_numpy(hole)[None, None].float(), size)
     return covered[0, 0].numpy() > 0
 
 
