@@ -50,6 +50,8 @@ class Make:
     """Folder for the scenes, made if missing."""
     scale: float = 1.0
     """Size of the pictures relative to the shipped ones."""
+    overwrite: bool = False
+    """Replace files in these folders that something else wrote."""
     running: Annotated[Run, tyro.conf.arg(name="running")] = Run()
     """Does not change the result."""
 
@@ -61,7 +63,9 @@ class Make:
         for sample in samples:
             start, folder = time.monotonic(), self.output / sample.name
             with watch_progress(sample.name) as on_progress:
-                report = write_sample_scene(folder, sample, threads=self.running.threads, on_progress=on_progress)
+                report = write_sample_scene(
+                    folder, sample, threads=self.running.threads, on_progress=on_progress, overwrite=self.overwrite
+                )
             end_if_stopped(report)
             recipe = report.recipe
             recipes.append(recipe)

@@ -30,6 +30,7 @@ from scene_depth_viewer.viser_versions import (
     decode_message,
     dress,
     field_id,
+    is_gone,
     make_server,
     page_files,
     scene_html,
@@ -310,10 +311,16 @@ class Page:
         self.photo_list.value = self.session.photos[number].name
 
     def _connected(self, client: viser.ClientHandle) -> None:
-        view = ClientView(client, self.session, self.frame, self.settings, self.photo_depths, self._failed, self._came)
+        def failed(error: Exception) -> None:
+            if not is_gone(self.server, client):  # what is drawn for a browser that leaves fails in many ways
+                self._failed(error)
+
+        view = ClientView(client, self.session, self.frame, self.settings, self.photo_depths, failed, self._came)
         with self._lock:
             self.clients[client.client_id] = view
         view.jump(self.start)
+        if is_gone(self.server, client):  # since before this was called
+            self._disconnected(client)
 
     def _disconnected(self, client: viser.ClientHandle) -> None:
         with self._lock:

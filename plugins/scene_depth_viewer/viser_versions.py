@@ -64,6 +64,7 @@ def make_server(port: int, gate: Gate, door: Door) -> viser.ViserServer:
     Raises:
         InputError: If this version of viser does not begin to listen that way; it is not let onto the network then.
     """
+    warnings.filterwarnings("ignore", "Queued a .* on a closed connection")  # of browsers that went: no matter of the terminal
     infra: Any = importlib.import_module("viser.infra._infra")
     plain = infra.websockets
     begun: list[bool] = []
@@ -155,6 +156,17 @@ def stop_server(server: viser.ViserServer) -> None:
     """Ends a server without the line that viser prints."""
     with _silence():
         server.stop()
+
+
+def is_gone(server: viser.ViserServer, client: viser.ClientHandle) -> bool:
+    """Whether a browser has left; if it did so before the callback of its coming ran, no callback of its leaving follows."""
+    if not OLD:
+        return client.client_id not in server.get_clients()
+    private: Any = client  # 0.2.7 holds the lock of get_clients here, and forgets such browsers itself
+    gone: bool = private._websock_connection._state.message_buffer.done
+    if gone:
+        private._viser_server._connected_clients.pop(client.client_id, None)
+    return gone
 
 
 def dress(gui: viser.GuiApi, title: str, brand: tuple[int, int, int]) -> None:

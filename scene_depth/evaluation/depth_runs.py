@@ -190,12 +190,13 @@ def read_journal(path: Path, fingerprint: str) -> dict[Key, DepthRow]:
 
 
 def append_row(path: Path, fingerprint: str, row: DepthRow) -> None:
-    """Adds a row to a journal, on a line of its own also where the last one was cut short."""
+    """Adds a row to a journal, in place of a last line that was cut short."""
     with path.open("a+b") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
-                file.write(b"\n")
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
         file.write(json.dumps({"settings": fingerprint, "row": asdict(row)}, allow_nan=False).encode() + b"\n")
 
 

@@ -6,10 +6,12 @@ and a limit on pixels and splats that a person can raise (``scene-depth COMMAND 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +22,18 @@ DEFLATE_RATIO = 1032
 """Bytes that one byte of deflate (PNG, gzip, zip) can hold at most; LZW and run lengths stay below twice that."""
 FREE_BYTES = 1 << 26
 """Claims up to this size are not worth a question."""
+
+
+class OpenedFile(io.BufferedReader):
+    """A file that takes memory for no more bytes than it has, however many the readers of others ask for."""
+
+    def __init__(self, path: str | PathLike[str]):
+        super().__init__(io.FileIO(path))
+        self._size = Path(path).stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most the bytes that are left."""
+        return super().read(size if size is None or size < 0 else min(size, max(self._size - self.tell(), 0)))
 
 
 @dataclass(frozen=True)

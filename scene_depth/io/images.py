@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path
-from scene_depth.io.claims import DEFLATE_RATIO, check_pixels
+from scene_depth.io.claims import DEFLATE_RATIO, OpenedFile, check_pixels
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.scene_notes import LOGGER, shown
 
@@ -376,14 +376,17 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
+def _opened(file: OpenedFile) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check of claims knows the file's length too
+        return Image.open(file)
+
+
 @contextmanager
 def opened_image(path: str | PathLike[str]) -> Iterator[Image.Image]:
     path = check_input_file(path, "an image file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check of claims knows the file's length too
-            opened = Image.open(path)
-        with opened as image:
+        with OpenedFile(path) as file, _opened(file) as image:
             bits = 16 if image.mode.startswith("I;16") else 32 if image.mode in ("I", "F") else 8 if image.mode != "1" else 1
             ratio = PACKING.get(image.format or "")
             check_pixels(path, image.width, image.height, len(image.getbands()) * bits / 8 if ratio else 1, ratio=ratio)

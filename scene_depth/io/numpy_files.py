@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError, one_line
-from scene_depth.io.claims import DEFLATE_RATIO, check_pixels
+from scene_depth.io.claims import DEFLATE_RATIO, OpenedFile, check_pixels
 from scene_depth.io.input_files import check_input_file
 
 # What NumPy and zipfile raise on files cut short or altered; a header is parsed as Python text.
@@ -48,11 +48,11 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
     path = check_input_file(path, "a NumPy file")
     with _one_error(path):
         if not zipfile.is_zipfile(path):
-            with path.open("rb") as file:
+            with OpenedFile(path) as file:
                 _check_header(file, path.stat().st_size, path)
                 file.seek(0)
                 return {"": np.lib.format.read_array(file, allow_pickle=False)}
-        with zipfile.ZipFile(path) as archive:
+        with OpenedFile(path) as file, zipfile.ZipFile(file) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _read_member(archive, name, path) for name in names}
 
@@ -92,10 +92,10 @@ def numpy_size(path: str | PathLike[str], name: str = "depth") -> tuple[int, int
     path = check_input_file(path, "a NumPy file")
     with _one_error(path):
         if not zipfile.is_zipfile(path):
-            with path.open("rb") as file:
+            with OpenedFile(path) as file:
                 shape, dtype = _check_header(file, path.stat().st_size, path)
         else:
-            with zipfile.ZipFile(path) as archive:
+            with OpenedFile(path) as file, zipfile.ZipFile(file) as archive:
                 names = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
                 chosen = name if name in names else names[0] if len(names) == 1 else None
                 if chosen is None:

@@ -12,6 +12,7 @@ import torch
 
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
+from scene_depth.io.claims import OpenedFile
 from scene_depth.io.input_files import check_input_file
 
 BROKEN = (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, pickle.UnpicklingError)
@@ -60,7 +61,7 @@ def check_archive(path: str | PathLike[str], accepted: str) -> None:
         InputError: If the file is no archive, is cut short or was altered.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with OpenedFile(path) as file, zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise InputError("file", f"unreadable ({first_line(error)})", accepted, file=path) from error

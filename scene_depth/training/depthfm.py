@@ -39,6 +39,7 @@ from scene_depth.depth.latent.vae import WEIGHTS, decode, encode, pixels_per_lat
 from scene_depth.depth.preview import preview
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import depth_errors
+from scene_depth.training.checkpoints import replaced_folder
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.latent import (
     SMALL,
@@ -207,7 +208,9 @@ class DepthFMObjective(FrameObjective[DepthFMConfig]):
         unet.load_state_dict({name: value.cpu() for name, value in merged_state(model).items()})
         # The highest level leaves nothing of the picture, which is how inference is told to start from noise.
         level = SCHEDULE_STEPS if self.config.coupling == "noise" else self.config.noising_step
-        DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding, self.config.normalization).save_pretrained(folder)
+        trained = DepthFM(unet, self.vae, self.text.cpu(), level, self.encoding, self.config.normalization)
+        with replaced_folder(folder) as new:
+            trained.save_pretrained(new)
 
     def _ends_of(self, view: DepthFrame) -> tuple[float, float]:
         """Depths that become -1 and 1: of the data set, or of the view itself where its scale means nothing."""

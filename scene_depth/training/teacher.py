@@ -18,7 +18,7 @@ from scene_depth.datasets.frames import DepthFrame, FrameSource
 from scene_depth.datasets.frames.frame import FileFrame
 from scene_depth.depth.monocular import MonocularMap, MonocularModel, load_monocular_model, predict
 from scene_depth.errors import InputError
-from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.atomic import atomic_path, check_writable, clear_strays
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import IMAGE_SUFFIXES, read_image
 from scene_depth.io.json_files import read_json_object
@@ -67,14 +67,17 @@ def teacher_frames(config: TeacherConfig, model: MonocularModel | None = None) -
     """
     pictures = _pictures(Path(config.pictures))
     folder = check_writable(config.folder)
+    clear_strays(folder)
     note = folder / NOTE
+    depths = {picture: folder / f"{picture.stem}.npz" for picture in pictures}
     if note.is_file():
         before = read_json_object(note).get("model")
         if before != config.model:
             raise InputError("teacher folder", f"depth by {before!r}", f"depth by {config.model!r}, or a new folder", file=folder)
+    elif found := [path.name for path in depths.values() if path.exists()]:
+        raise InputError("teacher folder", f"{found[0]} of something else", "a new folder", file=folder)
     else:
         write_config(note, config)
-    depths = {picture: folder / f"{picture.stem}.npz" for picture in pictures}
     missing = [picture for picture in pictures if not depths[picture].is_file()]
     if missing:
         teacher = model or load_monocular_model(config.model)

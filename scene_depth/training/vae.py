@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.datasets.streams import ViewConfig
+from scene_depth.depth.latent.vae import write_vae
 from scene_depth.training.checkpoints import replaced_folder
 from scene_depth.training.config import TrainConfig
 from scene_depth.training.latent import (
@@ -129,7 +130,7 @@ class VaeObjective(FrameObjective[VaeConfig]):
         assert isinstance(model, VaeTrainee)
         model.vae.register_to_config(scaling_factor=self._scaling(model))
         with replaced_folder(folder) as new:
-            model.vae.save_pretrained(new)
+            write_vae(model.vae, new)
 
     def _scaling(self, model: VaeTrainee) -> float:
         """1 / standard deviation of the latents of held-out maps."""

@@ -91,9 +91,14 @@ CASES = {
         "--at 0 0 0.6",
     ),
     "complete": Case(
-        "complete - {inputs}/depth --output {output} --inpainter nearest", "--harmonize off", "--harmonize on", by_file=True
+        "complete - {inputs}/frames/depth --output {output} --inpainter nearest",
+        "--harmonize off",
+        "--harmonize on",
+        by_file=True,
     ),
     "convert": Case("convert {inputs}/few.ply {output}/few.spz", "", "--scale 2 --overwrite"),
+    "inspect": Case("inspect {inputs}/few.ply --fix {output}/fixed.ply", "--keep unnormalised_quats", "--overwrite"),
+    "eval": Case("eval depth {inputs}/frames --inpainter nearest --masks rand10 --processes 0 --output {output}", None, ""),
     "convert a scene": Case("convert {inputs}/scene {output} --to colmap", None, "", new_only=True),
     "render": Case(
         "render {inputs}/few.ply --cameras {inputs}/scene --output {output} --device cpu --max-size 20",
@@ -133,10 +138,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     focal = camera.K[0, 0, 0].item()
     content = {"fl_x": focal, "fl_y": focal, "cx": 20, "cy": 16, "w": 40, "h": 32, "frames": frames}
     (folder / "scene" / "transforms.json").write_text(json.dumps(content))
-    (folder / "depth").mkdir()
+    (folder / "frames" / "depth").mkdir(parents=True)
+    (folder / "frames" / "rgb").mkdir()
     for i in range(2):
         depth = np.where(np.hypot(*(np.mgrid[:16, :20] - 8)) < 3, 0, 1000 + 50 * i + np.arange(20)).astype(np.uint16)
-        Image.fromarray(depth).save(folder / "depth" / f"{i}.png")
+        Image.fromarray(depth).save(folder / "frames" / "depth" / f"{i}.png")
+        Image.fromarray(np.full((16, 20, 3), 90 + i, np.uint8)).save(folder / "frames" / "rgb" / f"{i}.png")
     (folder / "training.py").write_text(TRAINING)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[1] / "training")

@@ -33,17 +33,20 @@ from scene_depth.errors import InputError
 ROOM = 300 << 20
 """Bytes that a reader may take beside the file's own size."""
 SECONDS = 10
+SILENT = "wrong in silence"
+KINDS_FOUND = ("read", "refused", "failed", SILENT, "out of memory")
 
 
 class TooSlow(BaseException):
     """A reader that takes longer than it may."""
 
 
-def fuzz(name: str, inputs: int, seed: int, folder: Path) -> tuple[collections.Counter[str], list[str]]:
+def fuzz(name: str, inputs: int, seed: int, folder: Path) -> tuple[collections.Counter[str], list[str], int]:
     """Reads mutated files of one target.
 
     Returns:
-        How many were read, refused with one error, failed; and a line for each failure, with the file kept beside.
+        How many were read, refused with one error, failed, wrong in silence, out of memory; a line for each that was not read
+        or refused, with the file kept beside; the most memory that a reader took beside the file's size, bytes.
     """
     target = TARGETS[name]
     source = folder / "source"
@@ -52,17 +55,32 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path) -> tuple[collections.C
     valid, inner = path.read_bytes(), path.relative_to(source)
     assert _read(target, path) == "read", f"{name}: the file that is not mutated must be read: {_read(target, path)}"
     counts: collections.Counter[str] = collections.Counter()
-    failures = []
+    failures, largest = [], 0
     for number in range(inputs):
         data = mutate(valid, random.Random(f"{name} {seed} {number}"))
         path.write_bytes(data)
+        before = _start_peak()
         outcome = _read(target, path)
-        counts["failed" if outcome not in ("read", "refused") else outcome] += 1
-        if outcome not in ("read", "refused"):
+        largest = max(largest, _memory("VmHWM") - before - len(data))
+        kind = outcome if outcome in ("read", "refused", SILENT) else "out of memory" if "MemoryError" in outcome else "failed"
+        counts[kind] += 1
+        if kind not in ("read", "refused"):
             kept = folder / f"{hashlib.sha256(data).hexdigest()[:12]}-{path.name}"
             kept.write_bytes(data)
             failures.append(f"{name} ({inner}), input {number} of seed {seed}, kept as {kept}: {outcome}")
-    return counts, failures
+    return counts, failures, largest
+
+
+def _start_peak() -> int:
+    """Begins a new peak of memory; gives what is in use."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+def _memory(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0]) << 10
 
 
 def _read(target: Target, path: Path) -> str:
@@ -72,6 +90,8 @@ def _read(target: Target, path: Path) -> str:
             usable = target.check(value)
     except InputError as error:
         text = str(error)
+        if isinstance(error.__cause__, MemoryError):  # which the reader caught
+            return f"MemoryError: {text[:200]!r}"
         return (
             "refused" if text.isprintable() and len(text) < 4000 else f"an error of several lines or without end: {text[:200]!r}"
         )
@@ -81,7 +101,7 @@ def _read(target: Target, path: Path) -> str:
         where = traceback.extract_tb(error.__traceback__)
         inside = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in where if "scene_depth" in frame.filename]
         return f"{type(error).__name__}: {str(error)[:200]!r} at {' < '.join(reversed(inside))}"
-    return "read" if usable else "wrong in silence"
+    return "read" if usable else SILENT
 
 
 @contextlib.contextmanager
@@ -127,21 +147,21 @@ def main() -> int:
     options = parser.parse_args()
     names = [name for name in TARGETS if options.only in name]
     total: collections.Counter[str] = collections.Counter()
-    every = []
+    every, most = [], 0
     root = Path(tempfile.mkdtemp(prefix="fuzz-"))
     for number, name in enumerate(names):
         start = time.perf_counter()
-        counts, failures = fuzz(name, options.inputs // len(names), options.seed, root / str(number))
+        counts, failures, largest = fuzz(name, options.inputs // len(names), options.seed, root / str(number))
         total += counts
         every += failures
+        most = max(most, largest)
         seconds = time.perf_counter() - start
-        print(
-            f"{name:32} read {counts['read']:6} refused {counts['refused']:6} failed {counts['failed']:4} {seconds:6.1f} s",
-            flush=True,
-        )
+        found = " ".join(f"{kind} {counts[kind]}" for kind in KINDS_FOUND)
+        print(f"{name:32} {found}, {largest / 1e6:.0f} MB beside its size, {seconds:.1f} s", flush=True)
         for failure in failures[:5]:
             print(f"    {failure}")
-    print(f"{sum(total.values()):,} inputs: {dict(total)}")
+    found = ", ".join(f"{kind} {total[kind]:,}" for kind in KINDS_FOUND)
+    print(f"{sum(total.values()):,} inputs: {found}, at most {most / 1e6:.0f} MB beside the size of a file")
     if not every:
         shutil.rmtree(root)
     return bool(every)

@@ -18,6 +18,7 @@ from scene_samples import sample_scene, smooth_image
 from splat_samples import random_splats
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.latent.state_dicts import read_state_dict, write_state_dict
 from scene_depth.depth.solver.gate import EMBEDDED, load_gate, save_gate
 from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.colmap import write_colmap
@@ -27,11 +28,13 @@ from scene_depth.io.intrinsics_files import read_intrinsics
 from scene_depth.io.point_ply import read_point_ply, write_point_ply
 from scene_depth.io.scenes import read_scene, write_scene
 from scene_depth.io.splat_files import read_splats, write_splats
+from scene_depth.io.torch_files import write_torch
 from scene_depth.io.tracked_points import read_tracked_points, write_tracked_points
 from scene_depth.io.trajectories import read_trajectory
 from scene_depth.io.velodyne import read_scan_calibration, read_velodyne
 from scene_depth.scene import PointCloud, Scene
 from scene_depth.splats import GaussianSplats
+from scene_depth.training.checkpoints import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,21 @@ def scan_file(folder: Path) -> Path:
     return folder / "000000.bin"
 
 
+def weights_file(name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        state = {"enter.weight": torch.ones(3, 2), "leave.bias": torch.zeros(4)}
+        write = write_state_dict if name.endswith(".safetensors") else write_torch
+        write(folder / name, state)
+        return folder / name
+
+    return make
+
+
+def training_checkpoint(folder: Path) -> Path:
+    save_checkpoint(folder, Checkpoint(3, {"train": {"steps": 9}}, {"a": torch.ones(3)}, {"state": {}}, None, 0, None, 1.5))
+    return folder / CHECKPOINT
+
+
 def indices_file(folder: Path) -> Path:
     np.save(folder / "indices.npy", np.array([0, 3, 7]))
     return folder / "indices.npy"
@@ -267,6 +285,8 @@ TARGETS: dict[str, Target] = {
     "indices text": Target(text_file("a.txt", "0\n3\n7\n"), chosen_indices),
     "matrix": Target(text_file("m.json", json.dumps({"matrix": np.eye(4).tolist()})), read_matrix),
     "gate": Target(gate_file, load_gate),
+    **{f"weights {name}": Target(weights_file(name), read_state_dict) for name in ("a.safetensors", "b.pt")},
+    "checkpoint of a training": Target(training_checkpoint, lambda path: load_checkpoint(path.parent)),
     "scan": Target(scan_file, read_velodyne, lambda points: bool(np.isfinite(points[:, :3]).all())),
     "calibration": Target(text_file("calib.txt", CALIBRATION), read_scan_calibration, usable_lens),
     "calibration folder": Target(calibration_folder, lambda path: read_scan_calibration(path.parent), usable_lens),

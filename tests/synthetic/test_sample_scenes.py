@@ -88,7 +88,7 @@ def test_the_command_writes_a_scene_twice_with_the_same_bytes(tmp_path: Path, ca
         files = sorted(path for path in (tmp_path / "out" / "table").rglob("*") if path.is_file())
         contents.append({str(path.relative_to(tmp_path)): path.read_bytes() for path in files})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 32 * 5 + 4
+    assert len(contents[0]) == 32 * 5 + 5  # the owner mark among them
     assert "seen by no training view" in capsys.readouterr().out
     assert len(read_scene(tmp_path / "out" / "table")) == 32
 
@@ -131,8 +131,11 @@ def test_the_command_turns_a_stopped_drawing_into_130(tmp_path: Path, monkeypatc
     assert main(["scenes", "make", "table", "--output", str(tmp_path / "out"), "--scale", "0.1"]) == 130
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="other files"):
+def test_what_something_else_wrote_is_not_drawn_over(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "frame_00.jpg").write_text("mine")
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(InputError, match=r"images, recipe\.json of something else"):
         write_sample_scene(tmp_path, sample_scene("table", 0.1))
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["frame_00.jpg", "images", "recipe.json"]
+    assert (tmp_path / "images" / "frame_00.jpg").read_text() == "mine"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -209,6 +212,52 @@ def test_the_attack_client_is_refused(serve: Callable, session: EditSession, tmp
     )
     assert "HTTP 403" in run.stderr
     assert not (tmp_path / "mark").exists()
+
+
+def open_by_hand(address: str) -> socket.socket:
+    """A websocket without a library that would end it well."""
+    place = urlsplit(address)
+    raw = socket.create_connection(("127.0.0.1", place.port), timeout=20)
+    lines = [f"GET / HTTP/1.1\r\nHost: {place.netloc}\r\nOrigin: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade"]
+    lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+    lines += [] if OLD else [f"Sec-WebSocket-Protocol: viser-v{viser.__version__}"]
+    raw.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert raw.recv(1 << 16).startswith(b"HTTP/1.1 101")
+    return raw
+
+
+def frame_of(content: bytes) -> bytes:
+    """A binary message of a browser, with a mask of zeros."""
+    return b"\x82\xfe" + len(content).to_bytes(2, "big") + bytes(4) + content
+
+
+def test_clients_that_drop_in_the_middle_are_no_matter_of_the_terminal(
+    serve: Callable,
+    session: EditSession,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    viewer = serve(session)
+    hello = frame_of(msgpack.encode(CAMERA))
+    partial_messages = [b"", b"\x82", hello[:9], hello + hello[:-3], hello]
+    for turn in range(20):
+        raw = open_by_hand(viewer.address)
+        raw.sendall(partial_messages[turn % 5])
+        if turn % 2:  # a reset, with what the server sends half read
+            raw.recv(64)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+        with socket.create_connection(("127.0.0.1", urlsplit(viewer.address).port)) as half:
+            half.sendall(b"GET / HTTP/1.1\r\nHo")
+    with talk(viewer.address, viewer.address) as last:
+        say(last, **CAMERA)
+        wait_until(lambda: len(viewer.clients) == 1)  # the others are gone, and it still serves
+    wait_until(lambda: not viewer.clients)
+    gc.collect()  # failures of tasks that nobody waits for are told when these go
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.name != viser_versions.log.name]
+    assert not [warning.message for warning in recwarn if "Queued" in str(warning.message)]
 
 
 def test_values_that_were_not_offered_do_nothing(

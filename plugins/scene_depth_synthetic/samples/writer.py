@@ -20,9 +20,10 @@ from PIL import Image
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import count_sightings
-from scene_depth.io.atomic import atomic_path, check_writable
+from scene_depth.io.atomic import atomic_path
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_mask
+from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.posed_views import OPENGL_AXES
 from scene_depth.scene import PointCloud
@@ -36,6 +37,7 @@ from scene_depth_synthetic.samples.scenes import HELD_OUT_EVERY, SampleScene
 JPEG_QUALITY = 88
 POINTS = 4800
 RECIPE, REMOVED = "recipe.json", "removed"
+NAMES = ("images", "depth", "masks", "points.ply", "transforms.json", REMOVED, RECIPE)
 LARGEST_SCALE = 8.0
 TOLERANCE = 0.01  # relative difference of depths that still counts as the same surface
 
@@ -144,28 +146,33 @@ class SampleReport:
 
 
 def write_sample_scene(
-    folder: Path, sample: SampleScene, *, threads: int | None = None, on_progress: OnProgress | None = None
+    folder: Path,
+    sample: SampleScene,
+    *,
+    threads: int | None = None,
+    on_progress: OnProgress | None = None,
+    overwrite: bool = False,
 ) -> SampleReport:
     """Draws a sample scene and writes its folder. The same call writes the same files again.
 
     Args:
-        folder: New or empty, or a folder written by this function, whose files are then replaced.
+        folder: Where it is written; what stands there from this function is replaced when all is drawn.
         sample: What to draw.
         threads: Worker threads; the result does not depend on them.
         on_progress: Called before each picture; False ends the drawing, and so does Ctrl-C. What is drawn stays, and the same
             call goes over it again.
+        overwrite: Replace files of the same names that something else wrote.
 
     Raises:
-        InputError: If the folder holds something else, or cannot be written.
+        InputError: If the folder holds files of these names from elsewhere, or cannot be written.
     """
-    check_writable(folder)
-    if any(folder.iterdir()) and not (folder / RECIPE).is_file():
-        raise InputError("output", "a folder with other files", "a new or empty folder, or one with a recipe.json", file=folder)
+    output = claim_folder(folder, "scenes make", NAMES, overwrite=overwrite)
     work, drawn, names = Work(on_progress), capture(sample), sample.view_names()
     recipe: dict[str, Any] = {"scene": sample.name, "finished": False}
-    _write_json(folder / RECIPE, recipe)
-    with work.stage("draw"):
-        pictures: list[Picture] = []
+    pictures: list[Picture] = []
+    with output.stage() as stage, work.stage("draw"):
+        folder, stage.finished = stage.path, False
+        _write_json(folder / RECIPE, recipe)
         for number in range(2 * len(names)):  # each view with the object, then without it
             index, removed = divmod(number, 2)
             if not work.report(Progress("draw", number, 2 * len(names), f"{sample.name}: {names[index]}")):
@@ -177,6 +184,7 @@ def write_sample_scene(
                 write_mask(folder / "masks" / f"{names[index]}.png", picture.mask)
         else:
             recipe = _write_rest(folder, sample, pictures[::2], pictures[1::2])
+            stage.finished = True
     return SampleReport(recipe, finished=not work.stopped)
 
 
@@ -196,7 +204,6 @@ def _write_rest(folder: Path, sample: SampleScene, full: list[Picture], cleared:
 def _write_picture(folder: Path, name: str, picture: Picture, unit: float) -> None:
     with atomic_path(folder / "images" / f"{name}.jpg") as path:
         Image.fromarray(picture.image).save(path, "JPEG", quality=JPEG_QUALITY, subsampling=2, optimize=True)
-    check_writable(folder / "depth")
     write_depth(folder / "depth" / f"{name}.png", picture.depth, unit=unit)
 
 

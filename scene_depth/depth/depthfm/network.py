@@ -26,10 +26,10 @@ from scene_depth.depth.depthfm.encoding import ConditionEncoding
 from scene_depth.depth.latent.devices import DTYPES, check_conversion, choose_device, choose_dtype
 from scene_depth.depth.latent.packages import diffusers_class, package_class
 from scene_depth.depth.latent.sources import HubFile, HubModel, checkpoint_roots, is_hub_id, locate, wanted
-from scene_depth.depth.latent.state_dicts import load_strictly, write_state_dict
-from scene_depth.depth.latent.vae import WEIGHTS, load_vae
+from scene_depth.depth.latent.state_dicts import load_strictly
+from scene_depth.depth.latent.vae import WEIGHTS, load_vae, write_vae
 from scene_depth.errors import InputError, first_line
-from scene_depth.io.atomic import atomic_folder, atomic_path
+from scene_depth.io.atomic import atomic_folder
 
 OFFICIAL = "depthfm-v1.ckpt"
 ADDRESS = f"https://ommer-lab.com/files/depthfm/{OFFICIAL}"
@@ -240,13 +240,6 @@ def find_vae(vae: str | Path | None, checkpoint: Path | None) -> Path:
             return folder / "vae"
     found = locate([wanted(VAE, vae)], hint="scene-depth weights fetch depthfm")[0]
     return found / "vae" if (found / "vae" / "config.json").is_file() else found
-
-
-def write_vae(vae: Any, folder: Path, dtype: torch.dtype | None = None) -> None:
-    """Writes the autoencoder in the form that ``load_vae`` reads."""
-    write_state_dict(folder / f"{WEIGHTS}.safetensors", vae.state_dict(), dtype)
-    with atomic_path(folder / "config.json") as temporary:
-        temporary.write_text(vae.to_json_string(), encoding="utf-8")
 
 
 def convert(source: str | Path | None, output: str | Path, dtype: str = "fp32", vae: str | Path | None = None) -> list[str]:

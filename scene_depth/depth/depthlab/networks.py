@@ -19,7 +19,7 @@ from scene_depth.depth.latent.devices import DTYPES, check_conversion, choose_de
 from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.depth.latent.sources import locate
 from scene_depth.depth.latent.state_dicts import load_strictly, read_state_dict, write_state_dict
-from scene_depth.depth.latent.vae import load_vae, pixels_per_latent, read_config, save_memory
+from scene_depth.depth.latent.vae import load_vae, pixels_per_latent, read_config, save_memory, write_vae
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_folder
 
@@ -169,8 +169,9 @@ class DepthLabModel:
                 write_state_dict(target / f"{stem}.safetensors", module.state_dict())
             if self.empty_text is not None:
                 write_state_dict(target / EMPTY_TEXT, {"empty_text": self.empty_text})
-            self.vae.save_pretrained(target / "vae")
-            self.image_encoder.save_pretrained(target / "image_encoder")
+            write_vae(self.vae, target / "vae")
+            write_state_dict(target / "image_encoder" / "model.safetensors", self.image_encoder.state_dict())
+            _write_json(target / "image_encoder" / "config.json", self.image_encoder.config.to_dict())
             _write_json(target / "unet" / "config.json", self.unet_config)
             _write_json(target / "scheduler" / "scheduler_config.json", self.schedule.config)
             _write_json(target / MARKER, {"model": "depthlab", "layout": 1, "dtype": str(self.dtype).removeprefix("torch.")})

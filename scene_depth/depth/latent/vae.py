@@ -9,8 +9,15 @@ import torch
 from torch import Tensor
 
 from scene_depth.depth.latent.packages import diffusers_class
-from scene_depth.depth.latent.state_dicts import find_state_file, load_strictly, read_state_dict, with_current_names
+from scene_depth.depth.latent.state_dicts import (
+    find_state_file,
+    load_strictly,
+    read_state_dict,
+    with_current_names,
+    write_state_dict,
+)
 from scene_depth.errors import InputError
+from scene_depth.io.atomic import atomic_path
 from scene_depth.io.json_files import read_json_object
 
 WEIGHTS = "diffusion_pytorch_model"
@@ -47,6 +54,13 @@ def load_vae(folder: str | Path, *, dtype: torch.dtype = torch.float32, device: 
         vae = vae_class.from_config(config)
     load_strictly(vae, with_current_names(read_state_dict(path)), name="VAE", file=path, dtype=dtype, device=device)
     return vae.eval().requires_grad_(False)
+
+
+def write_vae(vae: Any, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """Writes the autoencoder in the form that ``load_vae`` reads, which is that of diffusers."""
+    write_state_dict(folder / f"{WEIGHTS}.safetensors", vae.state_dict(), dtype)
+    with atomic_path(folder / "config.json") as temporary:
+        temporary.write_text(vae.to_json_string(), encoding="utf-8")
 
 
 def pixels_per_latent(vae: Any) -> int:
