@@ -13,6 +13,7 @@ IMAGE_INPAINTERS = Registry(
     "scene_depth.image_inpainters",
     {
         "exemplar": "scene_depth.color.exemplar.inpainter:ExemplarInpainter",
+        "membrane": "scene_depth.color.exemplar.inpainter:MembraneInpainter",
         "diffusion": "scene_depth.color.diffusion:DiffusionInpainter",
     },
     arguments=2,
@@ -48,6 +49,6 @@ def available_image_inpainters() -> list[Entry]:
     Example:
         >>> import scene_depth as sd
         >>> [entry.name for entry in sd.available_image_inpainters()]
-        ['diffusion', 'exemplar']
+        ['diffusion', 'exemplar', 'membrane']
     """
     return IMAGE_INPAINTERS.available()

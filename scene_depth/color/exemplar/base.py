@@ -14,8 +14,8 @@ from scene_depth.kernels import EXACT, kernel
 
 PLANE_TOLERANCE = 0.01  # distance of a neighbour from the local plane, relative to the depth, that halves an edge's weight
 NORMAL_TOLERANCE = 0.1  # 1 - cos of the angle between neighbouring normals that halves it
-LEAST_WEIGHT = 1e-3  # keeps every pixel tied to the border of the hole
-SMOOTHING_STEPS = 40  # explicit diffusion steps of 0.2: a blur of about four pixels
+LEAST_WEIGHT = 0.03  # keeps every pixel tied to the border of the hole, and a wrong crease from cutting off the right one
+SMOOTHING_STEPS = 15  # explicit diffusion steps of 0.2: a blur of about two and a half pixels
 
 Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, map_coordinates, median_filter
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.cameras import Cameras
@@ -17,7 +17,16 @@ from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
-from scene_depth.geometry.planes import planes_of
+from scene_depth.geometry.planes import around, planes_of
+
+RIM_STEP = 1.5  # step of a finished pattern over the rim, in those between known neighbours, up to which it is right
+RIM_WIDTH = 6  # pixels around the hole whose own steps are the measure
+LEAST_STEP = 0.004  # of colours, what 8-bit pictures and noise make
+LEAST_RIM = 8  # pairs of pixels over the rim that can judge a pattern
+DEPTH_MEDIAN = 5  # pixels of the median that takes the noise of completed depth away before it cuts colours apart
+DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
+MOST_GAIN = 2.0
+FINE = 2.0  # pixels of the blur above which a picture has no detail
 
 OFFSETS = 40  # translations that the hole is copied by, at most
 MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
@@ -30,21 +39,26 @@ class ExemplarInpainter:
     Where the depth says that the hole lies on planes, each plane is turned to be seen straight on and its texture is
     copied by translations in it, so that boards, tiles and weaves go on in step and in perspective (Huang et al. 2014,
     section 4, with planes from depth instead of vanishing points). A shadow on the plane that touches the hole is taken
-    for that of what was there, and neither continued nor copied. What lies on no plane is filled in the picture: a
-    smooth base is continued as a membrane whose edges are cut at depth jumps and creases, and texture is copied onto it
-    from patches that match by texture, base colour, surface normal and depth.
+    for that of what was there, and neither continued nor copied. A pattern stays only where it meets the known pixels of
+    its plane without a step: two surfaces that lie in one plane by accident are not one surface. Everything else is filled
+    in the picture: a smooth base is continued as a membrane whose edges are cut at depth jumps and creases, and texture is
+    copied onto it from patches that match by texture, base colour, surface normal and depth.
 
     Attributes:
         base_weight: Weight of the base colour in the distance of patches in the picture; texture has 1.
         normal_weight: Weight of the surface normal.
         depth_weight: Weight of the logarithm of the depth, which keeps the scale of a pattern.
         iterations: Rounds of matching and voting at the coarsest level.
+        rim_step: Step over the rim, in those between known neighbours, up to which the pattern of a plane is kept.
+        detail: Amplitude of the detail that is copied in the picture, relative to that of the known pixels around the hole.
     """
 
     base_weight: float = 1.0
     normal_weight: float = 0.3
     depth_weight: float = 0.15
     iterations: int = 12
+    rim_step: float = RIM_STEP
+    detail: float = DETAIL
 
     def __call__(
         self,
@@ -58,17 +72,30 @@ class ExemplarInpainter:
     ) -> Picture:
         """Fills one picture; arguments as for every ImageInpainter."""
         known = ~hole if source is None else ~hole & source
-        filled, rest = np.where(hole[..., None], np.float32(0), rgb), hole.copy()
-        normals: Picture | None = None
+        filled = np.where(hole[..., None], np.float32(0), rgb)
+        window = window_around(hole, known)
+        near = None if depth is None else depth[window]
+        if camera is not None:
+            rows, columns = window
+            camera = camera.cropped(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        filled[window] = self._in_window(filled[window], hole[window], known[window], near, camera, seed)
+        return filled
+
+    def _in_window(
+        self, rgb: Picture, hole: Mask, known: Mask, depth: Array | None, camera: Cameras | None, seed: int
+    ) -> Picture:
+        filled, rest = rgb.copy(), hole.copy()
         if depth is not None and camera is not None:
-            normals = normals_from_depth(depth, camera)
-            for plane in planes_of(depth, hole, camera, seed, normals):
+            for plane in planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera)):
                 view = straight_view(plane, rgb, known, hole, camera)
                 wanted = plane.pixels & hole & np.isfinite(view.rows)
                 if view.known.any() and wanted.any():
-                    filled[wanted] = _on_plane(view, wanted, seed)
-                    rest &= ~wanted
-        return self._in_picture(filled, rest, known, depth, camera, normals, seed) if rest.any() else filled
+                    pattern = rgb.copy()
+                    pattern[wanted] = _on_plane(view, wanted, seed)
+                    kept = _without_steps(pattern, wanted, plane.pixels & ~hole, ~hole, self.rim_step)
+                    filled[kept] = pattern[kept]
+                    rest &= ~kept
+        return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
 
     def _in_picture(
         self,
@@ -77,16 +104,20 @@ class ExemplarInpainter:
         known: Mask,
         depth: Array | None,
         camera: Cameras | None,
-        normals: Picture | None,
         seed: int,
     ) -> Picture:
-        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera, normals))
+        normals: Picture | None = None
+        if depth is not None:
+            depth = median_filter(depth, DEPTH_MEDIAN)
+            normals = None if camera is None else normals_from_depth(depth, camera)
         guided = normals is not None
+        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera, normals))
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
         base = smooth if guided else np.zeros_like(smooth)
         texture = np.where(hole[..., None], smooth - base, rgb - base).astype(np.float32)
         guides = self._guides(base, depth, normals)
-        return base + fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
+        copied = fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
+        return base + (_with_detail(copied, hole, known, self.detail) if guided else copied)
 
     def _guides(self, base: Picture, depth: Array | None, normals: Picture | None) -> Picture:
         """What patches are compared by besides texture, already weighted  # [H, W, G]"""
@@ -96,6 +127,90 @@ class ExemplarInpainter:
             if normals is not None:
                 guides.append(self.normal_weight * normals)
         return np.concatenate(guides, axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MembraneInpainter:
+    """The smooth continuation of the colours around the hole: no detail, but never a wrong one, in a tenth of the time.
+
+    The known colours are blurred by two and a half pixels before, so that noise at the rim is not drawn into the hole.
+    """
+
+    def __call__(
+        self,
+        rgb: Picture,
+        hole: Mask,
+        *,
+        depth: Array | None = None,
+        camera: Cameras | None = None,
+        source: Mask | None = None,
+        seed: int = 0,
+    ) -> Picture:
+        """Fills one picture; of the arguments of an ImageInpainter, only these two count."""
+        filled = np.where(hole[..., None], np.float32(0), rgb)
+        window = window_around(hole, ~hole)
+        weights = surface_weights(hole[window].shape, None, None)
+        filled[window] = np.where(hole[window][..., None], base_layer(filled[window], hole[window], weights), filled[window])
+        return filled
+
+
+def window_around(hole: Mask, known: Mask) -> tuple[slice, slice]:
+    """Rows and columns around the hole in which it is filled; the whole picture if nothing is known in them."""
+    near = around(hole)
+    if not (near & known).any():
+        return slice(0, hole.shape[0]), slice(0, hole.shape[1])
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _without_steps(pattern: Picture, filled: Mask, same: Mask, known: Mask, most: float) -> Mask:
+    """The connected parts of a finished pattern that meet the known pixels of their plane without a step.
+
+    Args:
+        pattern: Colours  # [H, W, 3]
+        filled: What the pattern filled  # [H, W]
+        same: Known pixels of the same plane  # [H, W]
+        known: All known pixels  # [H, W]
+        most: Mean step over the rim, in those between known neighbours, up to which a part is kept.
+
+    Returns:
+        The parts that are kept; parts that touch no known pixel of the plane are among them, since their colour comes from
+        their own surface  # [H, W]
+    """
+    parts, count = label(filled)
+    kept = np.zeros_like(filled)
+    for number in range(1, count + 1):
+        part = parts == number
+        over_rim = _steps(pattern, part, same)
+        if len(over_rim) < LEAST_RIM:
+            kept |= part
+            continue
+        near = binary_dilation(part, iterations=RIM_WIDTH) & known
+        usual = _steps(pattern, near, near)
+        kept |= part & bool(over_rim.mean() < most * ((usual.mean() if len(usual) else 0.0) + LEAST_STEP))
+    return kept
+
+
+def _steps(rgb: Picture, first: Mask, second: Mask) -> Picture:
+    """Absolute differences of neighbours of which one lies in each of two masks, mean over the channels  # [P]"""
+    found = []
+    for axis in (0, 1):
+        a, b = (tuple(slice(*(ends if i == axis else (None, None))) for i in (0, 1)) for ends in ((None, -1), (1, None)))
+        pairs = (first[a] & second[b]) | (second[a] & first[b])
+        found.append(np.abs(rgb[a][pairs] - rgb[b][pairs]).mean(axis=-1))
+    return np.concatenate(found)
+
+
+def _with_detail(texture: Picture, hole: Mask, known: Mask, wanted: float) -> Picture:
+    """The texture with the detail inside the hole raised to a share of that around it: votes average it away."""
+    fine = texture - gaussian_filter(texture, (FINE, FINE, 0))
+    ring = known & binary_dilation(hole, iterations=4 * RIM_WIDTH) & ~binary_dilation(hole, iterations=int(FINE))
+    inside = hole & ~binary_dilation(~hole, iterations=int(FINE))
+    if not ring.any() or not inside.any():
+        return texture
+    around_it, in_it = (float(np.sqrt(np.mean(fine[mask] ** 2))) for mask in (ring, inside))
+    gain = np.clip(wanted * around_it / (in_it + 1e-6), 1, MOST_GAIN)
+    return np.where(hole[..., None], texture + np.float32(gain - 1) * fine, texture)
 
 
 def _on_plane(view: StraightView, wanted: Mask, seed: int) -> Picture:
