@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import binary_opening
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.protocol import ImageInpainter, inpaint_image
+from scene_depth.depth.alignment import MAD_TO_SIGMA
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.depth.seam import measure_seam
@@ -19,11 +22,13 @@ from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import Plane, camera_points, fitted_plane, plane_depth, planes_of
 from scene_depth.splats import GaussianSplats
+from scene_depth_heal.free_space import FreeSpace
 from scene_depth_heal.hole import ViewState, as_array
 
 LEAST_KNOWN = 0.01  # share of the picture whose depth must be known for a fill to mean anything
 EVEN = 0.008  # largest distance of known pixels from a plane, relative to the depth, as a robust standard deviation
-MAD_TO_SIGMA = 1.4826
+FRONT = 0.02  # of the depth behind the object's front up to which a new surface is that front
+PATCH = 5  # pixels along a side of the smallest patch of it
 TUKEY = 4.7  # standard deviations beyond which a pixel has no weight: 95 % efficiency for normal errors
 ROUNDS = 10
 
@@ -45,8 +50,13 @@ class Filled:
     splats: GaussianSplats
 
 
-def fill_depth(reference: ViewState, depth_inpainter: DepthInpainter, *, seed: int = 0) -> DepthPrediction:
+def fill_depth(
+    reference: ViewState, depth_inpainter: DepthInpainter, free: FreeSpace | None = None, *, seed: int = 0
+) -> DepthPrediction:
     """Completes the depth from the surfaces around the hole, and puts it on planes that are known where it lies close to them.
+
+    What would be the front of the removed object again is left to the solver; what would stand where other views look through
+    goes back along its ray until that ends.
 
     Colour inside the hole is unknown when the depth is made, and a guess of it would put edges where there are none, so
     the depth inpainter gets the colours of the hole as a smooth continuation of its border.
@@ -54,6 +64,7 @@ def fill_depth(reference: ViewState, depth_inpainter: DepthInpainter, *, seed: i
     Args:
         reference: The view.
         depth_inpainter: Invents the depth; it is asked once.
+        free: What the views look through.
         seed: Seed of all random choices.
 
     Raises:
@@ -63,7 +74,27 @@ def fill_depth(reference: ViewState, depth_inpainter: DepthInpainter, *, seed: i
     known = known_depth(reference.name, depth, hole)
     guess = smooth_guess(as_array(reference.picture), hole) if painted is None else as_array(painted)
     prediction = inpaint_depth(depth_inpainter, guess, depth, known, camera=reference.camera, seed=seed)
-    return on_planes(prediction, known, reference.camera, seed)
+    where_it_was = _where_the_object_was(prediction.depth, reference)
+    if where_it_was.any() and prediction.details.get("inpainter") != "solver":
+        instead = inpaint_depth("solver", guess, depth, known, camera=reference.camera, seed=seed).depth
+        prediction = replace(prediction, depth=np.where(where_it_was, instead, prediction.depth))
+    prediction = on_planes(prediction, known, reference.camera, seed)
+    details = {**prediction.details, "put_where_the_object_was": int(where_it_was.sum())}
+    if free is None:
+        return replace(prediction, details=details)
+    behind = free.behind(prediction.depth, hole, reference.camera)
+    details["moved_out_of_free_space"] = int((behind != prediction.depth).sum())
+    return _with_depth(prediction, behind, known, reference.camera, details)
+
+
+def _where_the_object_was(depth: NDArray[Any], reference: ViewState) -> NDArray[np.bool_]:
+    """Pixels of the hole whose new surface would be the front of the object that is gone  # [H, W]
+
+    The solver fills them, as for an object that is as flat as a picture on a wall both are the same surface.
+    """
+    front = as_array(reference.depth_before)
+    stands = as_array(reference.hole & reference.object_pixels) & (front > 0) & (depth < front * (1 + FRONT))
+    return np.asarray(binary_opening(stands, np.ones((PATCH, PATCH))), dtype=bool)
 
 
 def fill_color(
@@ -144,6 +175,12 @@ def on_planes(prediction: DepthPrediction, known: NDArray[np.bool_], camera: Cam
     details = {**prediction.details, "planes": used}
     if not used:  # normals and seam are those of this very depth
         return replace(prediction, details=details)
+    return _with_depth(prediction, depth, known, camera, details)
+
+
+def _with_depth(
+    prediction: DepthPrediction, depth: NDArray[Any], known: NDArray[np.bool_], camera: Cameras, details: dict[str, Any]
+) -> DepthPrediction:
     normals, seam = normals_from_depth(depth, camera), measure_seam(depth, known, camera)
     return replace(prediction, depth=depth, normals=normals, seam=seam, details=details)
 

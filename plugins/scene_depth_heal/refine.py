@@ -11,7 +11,6 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.fitting.config import FitConfig, Rates
 from scene_depth.fitting.fit import fit
-from scene_depth.geometry.visibility import sight
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress, Work
@@ -19,7 +18,6 @@ from scene_depth_heal.fill import Filled
 from scene_depth_heal.hole import ViewState, as_array
 
 MARGIN = 24  # pixels around the object that are optimised with it: more than the reach of the SSIM window
-FLOATING_VIEWS = 2  # views that must see through a new splat before it is taken out
 
 
 def views_to_fit(states: Sequence[ViewState], fills: Sequence[Filled]) -> list[View]:
@@ -106,18 +104,3 @@ def refine(
     result = fit(scene, initial=new, config=config, frozen=frozen, on_progress=on_progress, seed=seed, device=new.device)
     work.stopped = work.stopped or not result.report.finished
     return result.splats
-
-
-def floating(new: GaussianSplats, states: Sequence[ViewState], tolerance: float = 0.05) -> Tensor:
-    """New splats that stand in front of surfaces which several views know  # [N] bool
-
-    Args:
-        new: The new splats.
-        states: The views before the deletion.
-        tolerance: Relative depth by which a splat must stand before the surface.
-    """
-    count = torch.zeros(len(new), dtype=torch.int64, device=new.device)
-    for state in states:
-        outside = torch.where(state.object_pixels, 0.0, state.depth_before)
-        count += sight(new.means, state.camera, outside, None, tolerance).floating
-    return count >= FLOATING_VIEWS

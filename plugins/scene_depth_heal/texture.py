@@ -17,9 +17,10 @@ from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress
 from scene_depth_heal.edit import EditConfig, EditReport, EditResult, EditRun, RetexturedPart
+from scene_depth_heal.free_space import LOOK_THROUGH
 from scene_depth_heal.hole import TOLERANCE, as_array, dilate, opaque_depth, weight_of
 from scene_depth_heal.painted import PaintedView
-from scene_depth_heal.refine import FLOATING_VIEWS, refine, window_around
+from scene_depth_heal.refine import refine, window_around
 
 SHARE = 0.5  # part of a splat's blending weight that must lie on the painted surface for it to be replaced
 FAINT = 1e-4  # pixels of blending weight below which a splat is hidden: it stays
@@ -211,7 +212,7 @@ def standing_before(new: GaussianSplats, surfaces: Sequence[Surface]) -> Tensor:
     count = torch.zeros(len(new), dtype=torch.int64)
     for surface in surfaces:
         count += sight(new.means.cpu(), surface.view.camera, surface.depth, None, BEHIND).floating
-    return count >= FLOATING_VIEWS
+    return count >= LOOK_THROUGH
 
 
 def _check(run: EditRun, surfaces: Sequence[Surface], reference: Surface) -> None:

@@ -20,8 +20,9 @@ from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.edit import ChangeReport
 from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposure
 from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
+from scene_depth_heal.free_space import free_space_of
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
-from scene_depth_heal.refine import floating, refine, views_to_fit
+from scene_depth_heal.refine import refine, views_to_fit
 from scene_depth_heal.selection import check_selection
 from scene_depth_heal.shadow import Shadow, take_shadow
 
@@ -196,7 +197,7 @@ def heal_views(
         work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
     if not dry_run and not work.stopped:
         with work.stage("fill"):
-            unseen, scene = [state.unseen for state in hole.states], hole.kept
+            unseen, scene, free = [state.unseen for state in hole.states], hole.kept, free_space_of(hole.states)
             waiting, limit = _waiting_views(views, config)
             seeks_shadow = config.shadow
             while waiting and len(fills) < limit and not work.stopped:
@@ -208,14 +209,14 @@ def heal_views(
                 reference = hole.states[index]
                 if fills:
                     reference = filled_so_far(reference, unseen[index], scene)
-                prediction = fill_depth(reference, depth_inpainter, seed=config.seed)
+                prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
                 if seeks_shadow:
                     seeks_shadow = False
                     taken = take_shadow(hole, index, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed)
                     if taken is not None:
                         _report_shadow(report, hole, *taken)
                         hole, reference = taken[0], taken[1].view
-                        unseen = [state.unseen for state in hole.states]
+                        unseen, free = [state.unseen for state in hole.states], free_space_of(hole.states)
                     if share_of(unseen[index]) < config.enough:
                         continue
                 rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
@@ -231,7 +232,7 @@ def heal_views(
             with work.stage("fit"):
                 windows = views_to_fit(hole.states, fills)
                 new = refine(new, hole.kept, windows, steps=config.steps, seed=config.seed, work=work)
-                is_floating = floating(new, hole.states)
+                is_floating = free.looks_through(new.means)
                 report.floating_splats = int(is_floating.sum())
                 new = new.select(~is_floating)
     healed = _join(hole.kept, new)

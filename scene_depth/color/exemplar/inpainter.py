@@ -19,9 +19,10 @@ from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import around, planes_of
 
-RIM_STEP = 1.5  # step of a finished pattern over the rim, in those between known neighbours, up to which it is right
+RIM_STEP = 1.35  # step of a finished pattern over the rim, in those between known neighbours, up to which it is right
 RIM_WIDTH = 6  # pixels around the hole whose own steps are the measure
 LEAST_STEP = 0.004  # of colours, what 8-bit pictures and noise make
+EXAMPLES = 2.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
 LEAST_RIM = 8  # pairs of pixels over the rim that can judge a pattern
 DEPTH_MEDIAN = 5  # pixels of the median that takes the noise of completed depth away before it cuts colours apart
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
@@ -89,10 +90,10 @@ class ExemplarInpainter:
             for plane in planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera)):
                 view = straight_view(plane, rgb, known, hole, camera)
                 wanted = plane.pixels & hole & np.isfinite(view.rows)
-                if view.known.any() and wanted.any():
-                    pattern = rgb.copy()
-                    pattern[wanted] = _on_plane(view, wanted, seed)
-                    kept = _without_steps(pattern, wanted, plane.pixels & ~hole, ~hole, self.rim_step)
+                same = plane.pixels & known & np.isfinite(view.rows)
+                if view.known.any() and wanted.any() and same.sum() >= EXAMPLES * wanted.sum():
+                    pattern = _with_pattern(rgb, view, wanted, same, seed)
+                    kept = _without_steps(pattern, wanted, same, known, self.rim_step)
                     filled[kept] = pattern[kept]
                     rest &= ~kept
         return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
@@ -174,8 +175,8 @@ def _without_steps(pattern: Picture, filled: Mask, same: Mask, known: Mask, most
         most: Mean step over the rim, in those between known neighbours, up to which a part is kept.
 
     Returns:
-        The parts that are kept; parts that touch no known pixel of the plane are among them, since their colour comes from
-        their own surface  # [H, W]
+        The parts that are kept. Parts that hardly touch known pixels of their plane cannot be judged and are not among them: on
+        real frames with completed depth, nine in ten of them are planes that are not there  # [H, W]
     """
     parts, count = label(filled)
     kept = np.zeros_like(filled)
@@ -183,7 +184,6 @@ def _without_steps(pattern: Picture, filled: Mask, same: Mask, known: Mask, most
         part = parts == number
         over_rim = _steps(pattern, part, same)
         if len(over_rim) < LEAST_RIM:
-            kept |= part
             continue
         near = binary_dilation(part, iterations=RIM_WIDTH) & known
         usual = _steps(pattern, near, near)
@@ -213,14 +213,22 @@ def _with_detail(texture: Picture, hole: Mask, known: Mask, wanted: float) -> Pi
     return np.where(hole[..., None], texture + np.float32(gain - 1) * fine, texture)
 
 
-def _on_plane(view: StraightView, wanted: Mask, seed: int) -> Picture:
-    """Colours of the wanted pixels of the picture, in scan order  # [P, 3]"""
-    rgb = view.rgb / shadow_gain(view.rgb, view.known, view.hole)[..., None]
-    shade = smooth_shade(rgb, view.known, view.hole)
-    texture = continue_pattern(spread_inwards(rgb - shade, view.known), view.known, view.hole, seed=seed)
+def _with_pattern(rgb: Picture, view: StraightView, wanted: Mask, same: Mask, seed: int) -> Picture:
+    """The picture with a plane's wanted pixels filled by its pattern, and its known ones without shadow  # [H, W, 3]"""
+    gain = shadow_gain(view.rgb, view.known, view.hole)
+    lit = view.rgb / gain[..., None]
+    shade = smooth_shade(lit, view.known, view.hole)
+    texture = continue_pattern(spread_inwards(lit - shade, view.known), view.known, view.hole, seed=seed)
     colours = np.clip(texture + shade, 0, 1)
-    cells = [view.rows[wanted], view.columns[wanted]]
-    return np.stack([map_coordinates(colours[..., c], cells, order=1, mode="nearest") for c in range(3)], axis=-1)
+    drawn: Picture = rgb.copy()
+    drawn[wanted] = np.stack([_seen_in_picture(colours[..., c], view, wanted) for c in range(3)], axis=-1)
+    drawn[same] /= _seen_in_picture(gain, view, same)[:, None]
+    return drawn
+
+
+def _seen_in_picture(values: Array, view: StraightView, pixels: Mask) -> Array:
+    """Values of a straight view at pixels of the picture, in scan order  # [P]"""
+    return np.asarray(map_coordinates(values, [view.rows[pixels], view.columns[pixels]], order=1, mode="nearest"))
 
 
 def continue_pattern(texture: Picture, known: Mask, hole: Mask, *, seed: int = 0) -> Picture:

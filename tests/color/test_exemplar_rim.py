@@ -1,0 +1,63 @@
+"""A pattern stays where it meets the rim of the hole, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.color.exemplar.inpainter import ExemplarInpainter, MembraneInpainter
+
+HEIGHT, WIDTH = 120, 160
+WHITE = np.float32([0.9, 0.9, 0.88])
+
+
+def camera() -> Cameras:
+    K = torch.tensor([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]], dtype=torch.float64)
+    return Cameras(torch.eye(4, dtype=torch.float64)[None], K[None], WIDTH, HEIGHT)
+
+
+def two_boards() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A white board and a brown striped one in one plane, a gap and a farther wall between: colours and z-depth."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    grain = np.random.default_rng(2).normal(scale=0.01, size=(HEIGHT, WIDTH, 1)).astype(np.float32)
+    brown = np.where((y // 6 % 2)[..., None], np.float32([0.45, 0.28, 0.15]), np.float32([0.3, 0.18, 0.1]))
+    rgb = np.where((x < 66)[..., None], WHITE, brown)
+    gap = (x >= 66) & (x < 80)
+    rgb = np.where(gap[..., None], np.float32([0.3, 0.4, 0.55]), rgb)
+    return np.clip(rgb + grain, 0, 1).astype(np.float32), np.where(gap, 3.0, 2.0).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_white_board_stays_white_beside_a_brown_one_in_its_plane(seed: int) -> None:
+    rgb, depth = two_boards()
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[30:90, 8:58] = True  # most of the white board: nearly all that the plane shows is brown
+    shown = np.where(hole[..., None], np.float32(0), rgb)
+    filled = ExemplarInpainter()(shown, hole, depth=depth, camera=camera(), seed=seed)
+    assert np.abs(filled[hole] - WHITE).max() < 0.12
+    assert np.abs(filled[hole].mean(0) - WHITE).max() < 0.02
+
+
+def test_stripes_that_meet_the_rim_go_on() -> None:
+    """The same test at the rim must not reject what is right: the stripes of the brown board, which no membrane continues."""
+    rgb, depth = two_boards()
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[45:75, 100:135] = True
+    shown = np.where(hole[..., None], np.float32(0), rgb)
+    errors = [
+        float(((inpainter(shown, hole, depth=depth, camera=camera()) - rgb)[hole] ** 2).mean())
+        for inpainter in (ExemplarInpainter(), MembraneInpainter())
+    ]
+    assert errors[0] < 0.2 * errors[1]
+
+
+def test_the_membrane_is_smooth_and_keeps_known_pixels() -> None:
+    rgb, _ = two_boards()
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[40:70, 10:50] = True
+    filled = MembraneInpainter()(np.where(hole[..., None], np.float32(0), rgb), hole)
+    assert (filled[~hole] == rgb[~hole]).all()
+    assert np.abs(filled[hole] - WHITE).max() < 0.02
