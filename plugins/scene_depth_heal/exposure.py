@@ -77,8 +77,8 @@ def describe_exposure(found: dict[str, Exposure]) -> str | None:
     if not matched:
         return None
     name = max(matched, key=lambda key: abs(np.log(matched[key])))
-    some = f"{len(matched)} of {len(found)} photos are of another exposure than the splats and were matched to them"
-    return f"{some}, most {one_line(name)}, times {matched[name]:.2f}"
+    count = f"{len(matched)} of {len(found)}, most {one_line(name)}, times {matched[name]:.2f} in a channel"
+    return f"photos of another exposure than the splats, matched to them: {count}"
 
 
 def _matched(state: ViewState, exposure: Exposure) -> HealView:

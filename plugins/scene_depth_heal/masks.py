@@ -26,6 +26,7 @@ from scene_depth.rendering import blending_weights
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.hole import HealView, weight_of
 
+VOTERS = 24  # views, spread over all, whose masks say what lies deep inside and well outside
 SIZE = 256  # longer side at which masks are compared, in pixels
 CORE, BEYOND = 0.035, 0.025  # of the longer side: how far inside and outside a mask its word is beyond doubt
 IN_CORE, SEEN_BEYOND = 0.5, 0.25  # share of a splat's weight there that decides
@@ -52,16 +53,18 @@ def fit_masks(splats: GaussianSplats, views: Sequence[HealView]) -> tuple[list[H
     shown = [place for place, view in enumerate(small) if view.mask is not None and bool(view.mask.any())]
     if not shown:
         return list(views), []
-    empty = [place for place, view in enumerate(small) if view.mask is not None and not view.mask.any()]
     chosen = _part(splats, [small[place] for place in shown])
-    areas = [int(_outline(splats, chosen, small[place]).sum()) for place in shown]
-    missing = [place for place in empty if int(_outline(splats, chosen, small[place]).sum()) > MISSING * float(np.median(areas))]
-    if len(missing) < len(empty):
-        told = [view for place, view in enumerate(small) if view.mask is not None and place not in missing]
-        chosen = _part(splats, told)
+    outlines = {place: _outline(splats, chosen, small[place]) for place, view in enumerate(small) if view.mask is not None}
+    empty = [place for place in outlines if place not in shown]
+    usual = float(np.median([outlines[place].sum() for place in shown]))
+    missing = [place for place in empty if outlines[place].sum() > MISSING * usual]
+    if len(missing) < len(empty):  # the other empty masks are right: what those views show is not the object
+        told = [place for place in outlines if place not in missing]
+        chosen = _part(splats, [small[place] for place in told])
+        outlines = {place: _outline(splats, chosen, small[place]) for place in outlines}
     fitted, moved, wrong = list(views), {}, []
     for place in [*shown, *missing]:
-        view, outline = views[place], _outline(splats, chosen, small[place])
+        view, outline = views[place], outlines[place]
         offset = _offset(outline, small[place])
         if offset is None or abs(offset) < RIGHT:
             continue
@@ -80,13 +83,13 @@ def _notes(count: int, moved: dict[str, float], wrong: list[str], missing: list[
         some = [abs(offset) for offset in moved.values() if offset * sign > 0]
         if some:
             by = f"{100 * float(np.median(some)):.1f} % of the picture"
-            notes.append(f"{len(some)} of {count} masks were {by} {words} than the object and were fitted to it")
+            notes.append(f"fitted to the object, as they were {by} {words}: {len(some)} of {count} masks")
     if wrong:
-        notes.append(f"{len(wrong)} of {count} masks show something else than the others, such as {one_line(wrong[0])}: not used")
+        example = f"{len(wrong)} of {count} masks, such as that of {one_line(wrong[0])}"
+        notes.append(f"not used, as they show something else than the others: {example}")
     if missing:
-        notes.append(
-            f"masks of {len(missing)} views are empty though they show the object, such as {one_line(missing[0])}: not used"
-        )
+        example = f"masks of {len(missing)} views, such as {one_line(missing[0])}"
+        notes.append(f"not used, as they are empty though their views show the object: {example}")
     return notes
 
 
@@ -122,11 +125,11 @@ def _part(splats: GaussianSplats, views: Sequence[HealView]) -> Tensor:
 
 
 def _votes(splats: GaussianSplats, views: Sequence[HealView]) -> tuple[NDArray[np.float64], ...]:
-    """Blending weight of each splat deep inside the masks, inside, well outside, and in all, over all views  # [N] each"""
+    """Blending weight of each splat deep inside the masks, inside, well outside, and in all, over views all around  # [N] each"""
     core, inside, beyond, total = (torch.zeros(len(splats), dtype=torch.float64) for _ in range(4))
-    for view in views:
-        if view.mask is None:
-            continue
+    for place in np.unique(np.linspace(0, len(views) - 1, min(len(views), VOTERS)).round().astype(int)):
+        view = views[place]
+        assert view.mask is not None
         mask, size = view.mask.numpy(), max(view.mask.shape)
         depth, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
         thickness = ndimage.maximum_filter(depth, size=2 * int(np.ceil(CORE * size)) + 1)

@@ -42,7 +42,9 @@ def test_photos_at_four_fifths_of_the_brightness_lose_nothing() -> None:
     assert not plain.report.notes
     assert dark_psnr > plain_psnr - 0.1
     assert dark.report.frozen_sha256_before == plain.report.frozen_sha256_before == dark.report.frozen_sha256_after
-    assert dark.report.notes[0].startswith(f"{len(views)} of {len(views)} photos are of another exposure")
+    assert dark.report.notes[0].startswith(
+        f"photos of another exposure than the splats, matched to them: {len(views)} of {len(views)}"
+    )
 
 
 @pytest.mark.parametrize("gain", [(1.0, 1.0, 1.0), (1.25, 1.25, 1.25), (0.8, 1.0, 1.3)])

@@ -87,8 +87,8 @@ def test_masks_three_per_cent_too_large_take_no_background(table: Table) -> None
     removed = select(table.splats, fitted, SelectionSource())
     assert background_share(table, removed) < 0.05
     assert vase_left(table, removed) < 0.02
-    assert notes[0].startswith("12 of 12 masks were ")
-    assert notes[0].endswith("larger than the object and were fitted to it")
+    assert notes[0].startswith("fitted to the object, as they were ")
+    assert notes[0].endswith("larger: 12 of 12 masks")
 
 
 def test_masks_one_per_cent_too_small_leave_no_streaks(table: Table) -> None:
@@ -99,7 +99,7 @@ def test_masks_one_per_cent_too_small_leave_no_streaks(table: Table) -> None:
     removed = select(table.splats, fitted, SelectionSource())
     assert vase_left(table, removed) < vase_left(table, right) + 0.001 < 0.2 * vase_left(table, small)
     assert background_share(table, removed) < 0.05
-    assert "smaller than the object" in notes[0]
+    assert notes[0].endswith("smaller: 12 of 12 masks")
 
 
 def test_empty_and_wrong_masks_are_said_and_not_used(table: Table) -> None:
@@ -109,7 +109,7 @@ def test_empty_and_wrong_masks_are_said_and_not_used(table: Table) -> None:
         return corner if index in (0, 3, 4) else mask
 
     fitted, notes = fit_masks(table.splats, altered(table.views, alter))
-    assert notes[0].startswith("1 of 10 masks show something else than the others, such as ")
-    assert notes[1].startswith("masks of 2 views are empty though they show the object, such as ")
+    assert notes[0].startswith("not used, as they show something else than the others: 1 of 10 masks")
+    assert notes[1].startswith("not used, as they are empty though their views show the object: masks of 2 views")
     for after, true in zip(fitted, table.views, strict=True):
         assert (after.mask & true.mask).sum() > 0.85 * (after.mask | true.mask).sum()
