@@ -2,7 +2,7 @@
 #   make demo    see it run
 #   make test    style, types and all tests
 # Beside them, before a release:
-#   make docs         the documentation, into out/docs; NOTEBOOKS=force runs the notebooks first
+#   make docs         the documentation, into out/docs; NOTEBOOKS=auto runs the notebooks for it, which takes minutes
 #   make test-lowest  the core's tests with the lowest versions that pyproject.toml allows, on Python 3.10 or 3.11
 #   make test-wheel   wheel and sdist into dist; the wheel in an environment of its own, with nothing but what it needs
 # Everything is installed into $(VENV); nothing else is touched.

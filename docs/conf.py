@@ -28,7 +28,7 @@ html_show_copyright = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
-# Notebooks are shown with the outputs that they hold; `make docs NOTEBOOKS=force` runs them first.
+# Notebooks are shown with the outputs that they hold; `make docs NOTEBOOKS=auto` runs those that hold none.
 nb_execution_mode = os.environ.get("SCENE_DEPTH_NOTEBOOKS", "off")
 nb_execution_timeout = 1800
 nb_execution_raise_on_error = True
