@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from scene_depth_heal import HealView
+from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 from torch import Tensor
@@ -216,9 +217,11 @@ class EditSession:
         if not self.masks:
             raise InputError("masks", "none", "a scene with masks")
         with self.lock:
-            splats, views = self.splats, [view for view in self.views if view.name in self.masks]
-        masks = [self.masks[view.name].to(splats.device) for view in views]
-        chosen = select_by_masks(splats, [view.camera for view in views], masks)
+            splats = self.splats
+            views = [replace(view, mask=self.masks[view.name]) for view in self.views if view.name in self.masks]
+        fitted, _ = fit_masks(splats, views)
+        masks = [view.mask.to(splats.device) for view in fitted if view.mask is not None]
+        chosen = select_by_masks(splats, [view.camera for view in fitted], masks)
         self.select(without_leftovers(splats, chosen), mode, "select by masks")
 
     def grow_selection(self, steps: int) -> None:
