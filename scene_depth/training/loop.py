@@ -206,7 +206,8 @@ def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     """Runs the steps that are left; gives whether all were done."""
     config = run.config
     sums: dict[str, Tensor] = {}
-    count, saved_at, stopped = 0, run.step, False
+    count, stopped = 0, False
+    saved_at = run.step if run.step == 0 or (run.folder / WEIGHTS).exists() else -1
     try:
         if run.step == 0 and config.validate_every:
             _validate(run)

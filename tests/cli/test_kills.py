@@ -28,7 +28,6 @@ from scene_depth.rendering import render as render_splats
 from scene_depth.splats import SH_C0, GaussianSplats
 
 EVERY = bool(os.environ.get("SCENE_DEPTH_EVERY_WRITE"))
-SAMPLES = 3
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 TRAINING = """
 import torch
@@ -154,13 +153,14 @@ class Runs:
     """Runs of one command, each in a new folder.
 
     Attributes:
+        command: Which of CASES.
         results: Whether the earlier result was there -> files of a folder in which nothing went wrong.
         earlier: Files of the earlier result.
         events: Changes that such a run makes.
     """
 
-    def __init__(self, case: Case, inputs: Path, folder: Path):
-        self.case, self.inputs, self.folder, self.count = case, inputs, folder, 0
+    def __init__(self, command: str, inputs: Path, folder: Path):
+        self.command, self.case, self.inputs, self.folder, self.count = command, (case := CASES[command]), inputs, folder, 0
         self.results, self.events = {}, {}
         warm = folder / "warm"
         assert main(self.words(warm, case.later)) == 0  # what a command imports and compiles is in the forked processes then
@@ -193,10 +193,10 @@ class Runs:
             root.mkdir()
         return root
 
-    def places(self) -> Iterator[tuple[bool, int]]:
+    def places(self, samples: int) -> Iterator[tuple[bool, int]]:
         """Start and number of the change at which a run ends."""
         for with_earlier, count in self.events.items():
-            yield from ((with_earlier, int(at)) for at in (range(count) if EVERY else np.linspace(1, count - 1, SAMPLES)))
+            yield from ((with_earlier, int(at)) for at in (range(count) if EVERY else np.linspace(1, count - 1, samples)))
 
     def check(self, root: Path, with_earlier: bool, place: str) -> None:
         """The old result or the new one, and what one more run makes of it."""
@@ -217,11 +217,11 @@ class Runs:
 
 @pytest.fixture(scope="module", params=CASES)
 def runs(request: pytest.FixtureRequest, inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return Runs(CASES[request.param], inputs, tmp_path_factory.mktemp("runs"))
+    return Runs(request.param, inputs, tmp_path_factory.mktemp("runs"))
 
 
 def test_a_killed_run_leaves_the_old_result_or_the_new_one_and_the_next_run_leaves_nothing_else(runs: Runs) -> None:
-    for with_earlier, at in runs.places():
+    for with_earlier, at in runs.places(3):
         root = runs.prepared(with_earlier)
         ended = runs.run(root, runs.case.later, "kill", at)
         assert ended.code == KILLED, ended.said
@@ -230,7 +230,7 @@ def test_a_killed_run_leaves_the_old_result_or_the_new_one_and_the_next_run_leav
 
 @pytest.mark.parametrize(("how", "code"), [("interrupt", 130), ("full", 2)])
 def test_an_interrupted_run_and_one_on_a_full_disk_end_with_one_line(runs: Runs, how: How, code: int) -> None:
-    for with_earlier, at in runs.places():
+    for with_earlier, at in runs.places(2):
         root = runs.prepared(with_earlier)
         ended = runs.run(root, runs.case.later, how, at)
         place = f"{how} at {at} of {runs.events[with_earlier]}: {ended.said}"
@@ -239,6 +239,18 @@ def test_an_interrupted_run_and_one_on_a_full_disk_end_with_one_line(runs: Runs,
         if ended.code:
             assert ended.said.splitlines()[-1].startswith("scene-depth: "), place
         runs.check(root, with_earlier, place)
+
+
+@pytest.mark.parametrize("runs", ["fit", "heal"], indirect=True)
+def test_ctrl_c_in_the_middle_of_the_steps_keeps_what_was_done_beside_the_finished_result(runs: Runs) -> None:
+    root = runs.prepared(with_earlier=True)
+    ended = runs.run(root, runs.case.later, "ctrl-c", 20)
+    assert ended.code == 130, ended.said
+    assert result_in(root) == runs.earlier
+    left = root / "out" / "unfinished"
+    assert json.loads((left / "report.json").read_text())["finished"] is False
+    assert {path.name for path in left.iterdir()} >= {"report.json", "splats.ply" if runs.command == "fit" else "healed.ply"}
+    runs.check(root, True, ended.said)
 
 
 @pytest.mark.parametrize("file_size", [100, 1000])

@@ -22,7 +22,7 @@ import torch
 from scene_depth.cli.app import main
 from scene_depth.io.output_folder import MARK, UNFINISHED, claim_folder
 
-How = Literal["nothing", "kill", "interrupt", "full"]
+How = Literal["nothing", "kill", "interrupt", "ctrl-c", "full"]
 TAKES_SPACE = {"open", "os.mkdir"}
 CHANGES = TAKES_SPACE | {"os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
 KILLED = 99
@@ -94,6 +94,8 @@ def _count(event: str, values: tuple[Any, ...], root: str, how: How, at: int, co
     number = next(count)
     if number == at and how == "kill":
         os._exit(KILLED)
+    if number == at and how == "ctrl-c":
+        signal.raise_signal(signal.SIGINT)
     if number == at and how == "interrupt":
         raise KeyboardInterrupt
     if number >= at and how == "full" and event in TAKES_SPACE:

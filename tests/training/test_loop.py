@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import torch
 from toy_objective import ToyObjective, toy_config
 
 from scene_depth.errors import InputError
+from scene_depth.training import loop
 from scene_depth.training.checkpoints import CHECKPOINT, load_checkpoint
 from scene_depth.training.log import read_log
 from scene_depth.training.loop import WeightAverage, part_indices, train
@@ -69,6 +71,31 @@ def test_lines_after_the_checkpoint_are_dropped_on_resuming(tmp_path: Path) -> N
     train(ToyObjective(), config, tmp_path / "cut", resume=True)
     train(ToyObjective(), config, tmp_path / "whole")
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+
+
+def test_a_training_killed_between_checkpoint_and_weights_gives_them_on_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(ToyObjective(), toy_config(), tmp_path / "whole")
+    for place, owner, name in (("before", ToyObjective, "save"), ("between", loop, "save_checkpoint")):
+        original, calls = getattr(owner, name), []
+
+        def killed(*arguments, original=original, calls=calls):
+            calls.append(1)
+            if len(calls) == 2:
+                raise RuntimeError("killed")
+            return original(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, killed)
+            with pytest.raises(RuntimeError, match="killed"):
+                train(ToyObjective(), toy_config(checkpoint_every=6), tmp_path / place)
+        assert load_checkpoint(tmp_path / place).step == 6
+        assert train(ToyObjective(), toy_config(checkpoint_every=6), tmp_path / place, resume=True).finished
+        assert same(weights(tmp_path / place), weights(tmp_path / "whole"))
+    shutil.rmtree(tmp_path / "whole" / "weights")
+    train(ToyObjective(), toy_config(), tmp_path / "whole", resume=True)
+    assert same(weights(tmp_path / "between"), weights(tmp_path / "whole"))
 
 
 def test_an_interrupt_saves_and_ends(tmp_path: Path) -> None:

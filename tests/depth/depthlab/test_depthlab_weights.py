@@ -18,6 +18,7 @@ from scene_depth.depth.latent.state_dicts import load_strictly, read_state_dict,
 from scene_depth.depth.latent.vae import decode, encode, load_vae
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.io.torch_files import write_torch
 
 
 @pytest.fixture
@@ -145,6 +146,20 @@ def test_a_file_that_would_run_code_is_refused(tmp_path):
     torch.save({"weight": Runs()}, tmp_path / "bad.pth")
     with pytest.raises(InputError, match="unreadable"):
         read_state_dict(tmp_path / "bad.pth")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt"])
+def test_weights_that_were_altered_or_cut_are_refused_by_name(tmp_path, name):
+    path, state = tmp_path / name, {"a": torch.arange(64.0), "b": torch.tensor(2.0), "c": torch.zeros(3, dtype=torch.bfloat16)}
+    (write_state_dict if path.suffix == ".safetensors" else write_torch)(path, state)
+    assert all(torch.equal(state[key], value) for key, value in read_state_dict(path).items())
+    whole = path.read_bytes()
+    place = whole.index(state["a"].numpy().tobytes())
+    altered = whole[: place + 7] + bytes([whole[place + 7] ^ 1]) + whole[place + 8 :]
+    for content in (altered, whole[:-1], whole[: place + 7], whole[:20]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name}: .*(check sum|unreadable)"):
+            read_state_dict(path)
 
 
 def test_stored_halves_become_what_is_asked_for(tmp_path):
