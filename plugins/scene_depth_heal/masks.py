@@ -88,7 +88,7 @@ def _notes(count: int, moved: dict[str, float], wrong: list[str], missing: list[
         example = f"{len(wrong)} of {count} masks, such as that of {one_line(wrong[0])}"
         notes.append(f"not used, as they show something else than the others: {example}")
     if missing:
-        example = f"masks of {len(missing)} views, such as {one_line(missing[0])}"
+        example = f"{len(missing)} of {count + len(missing)} masks, such as that of {one_line(missing[0])}"
         notes.append(f"not used, as they are empty though their views show the object: {example}")
     return notes
 

@@ -110,6 +110,6 @@ def test_empty_and_wrong_masks_are_said_and_not_used(table: Table) -> None:
 
     fitted, notes = fit_masks(table.splats, altered(table.views, alter))
     assert notes[0].startswith("not used, as they show something else than the others: 1 of 10 masks")
-    assert notes[1].startswith("not used, as they are empty though their views show the object: masks of 2 views")
+    assert notes[1].startswith("not used, as they are empty though their views show the object: 2 of 12 masks")
     for after, true in zip(fitted, table.views, strict=True):
         assert (after.mask & true.mask).sum() > 0.85 * (after.mask | true.mask).sum()
