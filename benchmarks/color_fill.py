@@ -84,7 +84,8 @@ def _by_opencv(method: str) -> Fill:
         flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
         shown = np.round(255 * case.rgb).astype(np.uint8)
         filled: Picture = np.asarray(cv2.inpaint(shown, case.hole.astype(np.uint8), 5, flag), dtype=np.float32)
-        return filled / np.float32(255)
+        filled /= np.float32(255)
+        return filled
 
     return fill
 
