@@ -37,6 +37,7 @@ class HealView:
         rgb: The photo, float32  # [H, W, 3]
         mask: Object mask if there is one  # [H, W] bool
         painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
+        depth: z-depth that a sensor measured, 0 where it did not  # [H, W]
 
     Raises:
         InputError: If a picture or mask is not of the camera's size.
@@ -47,10 +48,11 @@ class HealView:
     rgb: Tensor
     mask: Tensor | None = None
     painted: Tensor | None = None
+    depth: Tensor | None = None
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
-        for what, kind in (("rgb", torch.float32), ("mask", torch.bool), ("painted", torch.float32)):
+        for what, kind in (("rgb", torch.float32), ("mask", torch.bool), ("painted", torch.float32), ("depth", torch.float32)):
             if getattr(self, what) is not None:
                 values = torch.as_tensor(getattr(self, what), dtype=kind)
                 if values.shape[:2] != size:

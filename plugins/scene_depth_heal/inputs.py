@@ -101,7 +101,7 @@ class DepthSource:
 def load_views(
     scene: Scene, max_size: int, source: SelectionSource | None, painted: Mapping[str, Path] | None = None
 ) -> list[HealView]:
-    """The scene's views at the working size, with masks where masks select, and edited pictures where there are any.
+    """The scene's views at the working size, with masks where masks select, edited pictures and depth where there are any.
 
     Args:
         scene: Posed photos.
@@ -125,7 +125,7 @@ def load_views(
     if unknown := sorted(set(painted) - set(names)):
         raise InputError("painted", f"pictures for {unknown}", "names of views of the scene")
     objects = [view if view.load_mask is None else replace(view, load_mask=view.mask) for view in scene.views]
-    sized = TrainingViews(objects, max_size, mask_use="keep")
+    sized = TrainingViews(objects, max_size, mask_use="keep", with_depth=True)
     views = []
     for index, view in enumerate(scene.views):
         target = sized.target(index)
@@ -135,7 +135,7 @@ def load_views(
             mask = resized_mask(read_mask(masks[view.name], ids), target.camera)
             mask = ~mask if white_is == "keep" else mask
         edited = resized(read_image(painted[view.name]), target.camera) if view.name in painted else None
-        views.append(HealView(view.name, target.camera, target.image, mask, edited))
+        views.append(HealView(view.name, target.camera, target.image, mask, edited, target.depth))
     shares = {view.name: share_of(view.mask) for view in views if view.mask is not None}
     known = white_is or ("object" if own_masks and scene.masks_are_objects else None)
     check_white_share(shares, known, file=source.masks or scene.source if source is not None else None)

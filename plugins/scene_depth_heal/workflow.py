@@ -22,6 +22,7 @@ from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposur
 from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
 from scene_depth_heal.free_space import free_space_of
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
+from scene_depth_heal.measured_depth import MeasuredDepth, check_measured, describe_measured
 from scene_depth_heal.refine import refine, views_to_fit
 from scene_depth_heal.selection import check_selection
 from scene_depth_heal.shadow import Shadow, take_shadow
@@ -93,6 +94,7 @@ class HealReport(ChangeReport):
         unseen_share_of_hole: Share of all object pixels of all views that are truly unseen, before anything is invented.
         references: The fills, in order.
         exposure: How the photo of each view differs from the splats in exposure, by view name; it is matched before it is used.
+        measured_depth: How the depth of the scene's sensor relates to the splats; None where it has none.
         likeness: Of renders and photos outside the object, at most 1; None where nothing was compared.
         notes: What a person should know.
     """
@@ -107,6 +109,7 @@ class HealReport(ChangeReport):
     unseen_share_of_hole: float = 0.0
     references: list[ReferenceReport] = field(default_factory=list)
     exposure: dict[str, Exposure] = field(default_factory=dict)
+    measured_depth: MeasuredDepth | None = None
     likeness: float | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -192,7 +195,8 @@ def heal_views(
         hole = find_hole(splats, removed, views, widen=config.widen)
         _report_hole(report, hole)
         hole, report.exposure = match_exposure(hole)
-        report.notes += filter(None, [describe_exposure(report.exposure)])
+        report.measured_depth = check_measured(hole)
+        report.notes += filter(None, [describe_exposure(report.exposure), describe_measured(report.measured_depth)])
         message = f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen"
         work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
     if not dry_run and not work.stopped:
@@ -209,7 +213,7 @@ def heal_views(
                 reference = hole.states[index]
                 if fills:
                     reference = filled_so_far(reference, unseen[index], scene)
-                prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
+                prediction = fill_depth(reference, depth_inpainter, free, report.measured_depth, seed=config.seed)
                 if seeks_shadow:
                     seeks_shadow = False
                     taken = take_shadow(hole, index, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed)
