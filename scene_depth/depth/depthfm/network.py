@@ -297,7 +297,8 @@ def fetch() -> dict[str, Path]:
             torch.hub.download_url_to_file(ADDRESS, str(file))
         except OSError as error:
             raise InputError(OFFICIAL, f"could not be fetched ({first_line(error)})", f"{ADDRESS} within reach") from error
-    return {"depthfm": file, "vae": find_vae(VAE.hub_id, file)}
+    beside = file.parent / "vae" / "config.json"
+    return {"depthfm": file, "vae": find_vae(None if beside.is_file() else VAE.hub_id, file)}
 
 
 def completion_model(model: DepthFM, encoding: ConditionEncoding | None = None) -> DepthFM:

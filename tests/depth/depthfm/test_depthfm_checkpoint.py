@@ -16,7 +16,8 @@ from scene_depth.depth.depthfm import DepthFM, load_depthfm
 from scene_depth.depth.depthfm.checkpoint import read_official
 from scene_depth.depth.depthfm.inference import sample
 from scene_depth.depth.depthfm.ldm import ldm_names, unet_config
-from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_model, convert, found_parts
+from scene_depth.depth.depthfm.network import COMPLETION_CHANNELS, completion_model, convert, fetch, found_parts
+from scene_depth.depth.latent.sources import VARIABLE
 from scene_depth.errors import InputError
 
 IMAGE = torch.linspace(-1, 1, 3 * 64 * 128).reshape(1, 3, 64, 128)
@@ -198,6 +199,27 @@ def test_missing_files_are_named(tiny, tmp_path):
         load_depthfm(tiny.checkpoint, attention="fast")
     with pytest.raises(InputError, match="dtype"):
         load_depthfm(tiny.checkpoint, dtype="int8")
+
+
+def test_fetching_takes_the_official_file_once(tiny, tmp_path, monkeypatch):
+    asked = []
+
+    def download(address, path):
+        asked.append(address)
+        if len(asked) == 1:
+            raise OSError("no route")
+        os.symlink(tiny.checkpoint, path)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    os.makedirs("checkpoints")
+    os.symlink(tiny.vae, "checkpoints/vae")  # where it is found without the hub
+    with pytest.raises(InputError, match=r"depthfm-v1\.ckpt could not be fetched \(no route\)"):
+        fetch()
+    assert fetch() == fetch() == found_parts()
+    assert len(asked) == 2
+    assert asked[0].endswith("/depthfm-v1.ckpt")
 
 
 def test_weights_are_found_among_the_checkpoints(tiny, tmp_path, monkeypatch):

@@ -58,6 +58,11 @@ def test_a_hub_id_out_of_reach_is_one_error(elsewhere):
         DepthLabInpainter(weights="someone/else")
 
 
+def test_fetching_asks_the_hub_and_says_what_is_out_of_reach(elsewhere, capsys):
+    assert main(["weights", "fetch", "depthlab"]) == 2
+    assert "weights Johanan0528/DepthLab could not be fetched" in capsys.readouterr().err
+
+
 def test_weights_are_found_by_the_usual_folders_and_by_the_variable(elsewhere, official, monkeypatch):
     (elsewhere / "checkpoints").symlink_to(official)
     assert find_depthlab().estimation.samefile(official / "DepthLab/denoising_unet.pth")
