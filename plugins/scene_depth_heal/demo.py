@@ -92,10 +92,10 @@ def demo(
     holes = find_holes(truth, samples / "masks")
     measures = {name: mean_scores(evaluate_scene(result.splats, truth, holes)) for name, result in results.items()}
     report = DemoReport(scene, time.perf_counter() - started, measures, healed.report)
-    report.save(folder / MEASURES)
     state = healed.most_unseen
     pictures = [picture_of(before, state.camera), state.marked(), picture_of(healed.splats, state.camera)]
     write_image(folder / PICTURE, np.concatenate(pictures, axis=1))
+    report.save(folder / MEASURES)
     if json:
         print_json(report)
     else:

@@ -80,8 +80,8 @@ class OutputFolder:
         If the block fails or is interrupted, what was written is kept as an unfinished result, if there is anything.
         """
         stage = Stage(Path(tempfile.mkdtemp(dir=self.path, prefix=temporary_prefix())))
-        (stage.path / _CONTENTS).write_text(" " * _RESERVED)  # so that a result can still take its place on a full disk
         try:
+            (stage.path / _CONTENTS).write_text(" " * _RESERVED)  # so that a result can still take its place on a full disk
             yield stage
             self._land(stage)
         except BaseException:

@@ -1,6 +1,6 @@
 """Whole commands that are killed, interrupted or out of space at their writes: the old result or the new one, nothing left over.
 
-A few writes of every command are tried; with ``SCENE_DEPTH_EVERY_WRITE=1`` all of them.
+A few writes of every command are tried; with ``SCENE_DEPTH_EVERY_WRITE=1`` all of them, with 3 every third.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render as render_splats
 from scene_depth.splats import SH_C0, GaussianSplats
 
-EVERY = bool(os.environ.get("SCENE_DEPTH_EVERY_WRITE"))
+EVERY = int(os.environ.get("SCENE_DEPTH_EVERY_WRITE", "0"))
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 TRAINING = """
 import torch
@@ -196,7 +196,9 @@ class Runs:
     def places(self, samples: int) -> Iterator[tuple[bool, int]]:
         """Start and number of the change at which a run ends."""
         for with_earlier, count in self.events.items():
-            yield from ((with_earlier, int(at)) for at in (range(count) if EVERY else np.linspace(1, count - 1, samples)))
+            yield from (
+                (with_earlier, int(at)) for at in (range(0, count, EVERY) if EVERY else np.linspace(1, count - 1, samples))
+            )
 
     def check(self, root: Path, with_earlier: bool, place: str) -> None:
         """The old result or the new one, and what one more run makes of it."""

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from scene_depth.depth.latent.state_dicts import write_state_dict
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_folder, atomic_path, temporary_prefix
 from scene_depth.io.output_folder import MARK, UNFINISHED, OutputFolder, check_new_file, claim_folder
+from scene_depth.io.torch_files import write_torch
 
 NAMES = ("splats.ply", "report.json", "test", "checkpoint.pt")
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
@@ -221,6 +224,23 @@ def test_a_disk_that_is_full_at_the_last_bytes_leaves_the_old_file(tmp_path: Pat
             np.save(temporary, np.zeros(320, np.float32))
 
     assert in_a_process(write) == 0
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [write_torch, write_state_dict])
+def test_a_disk_that_is_full_in_the_middle_of_weights_leaves_the_old_ones(
+    tmp_path: Path, write: Callable[[Path, dict[str, torch.Tensor]], None]
+) -> None:
+    path, state = tmp_path / "weights", {"a": torch.zeros(3000), "b": torch.ones(3)}
+    path.write_text("old")
+
+    def write_more() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+        with pytest.raises(InputError, match="File too large"):
+            write(path, state)
+
+    assert in_a_process(write_more) == 0
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
