@@ -1,4 +1,4 @@
-"""The commands of the README run as they stand there, at a size that fits a test."""
+"""The commands of the README, and of its pages on weights and training, run as they stand there, at a size that fits a test."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from diffusion_samples import write_controlnet, write_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+HOWTO = ROOT / "docs/howto"
+PAGES = [README, *((HOWTO / name).read_text(encoding="utf-8") for name in ("published_weights.md", "train_an_inpainter.md"))]
 
 # What makes a command small, by its first words. What is left out here runs as written.
 SMALLER = {
@@ -32,8 +34,8 @@ ELSEWHERE = {
 
 
 def commands() -> list[list[str]]:
-    """Every ``scene-depth`` line of the README's shell blocks, in order."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    """Every ``scene-depth`` line of the shell blocks, in order."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("scene-depth ")]
     return [shlex.split(line) for line in lines]
 
@@ -46,6 +48,7 @@ def kind(command: list[str]) -> str:
 @pytest.mark.timeout(1500)  # about thirty programs, of which the first compiles all kernels
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     (tmp_path / "scenes").symlink_to(ROOT / "scenes")
+    (tmp_path / "my_scene").symlink_to(ROOT / "scenes/table")
     write_official(tmp_path / "checkpoints")  # tiny weights where a user has the real ones
     write_official_file(tmp_path / "checkpoints/depthfm-v1.ckpt")
     write_vae(tmp_path / "checkpoints/stable-diffusion-v1-5/vae")
