@@ -55,7 +55,7 @@ HOW_TO_READ = (
 )
 OVER_DELETE, OVER_NEAREST = 6.0, 2.0
 """What the sample scenes are to reach inside the hole, dB over deletion and over the nearest depth."""
-NEEDS_TRUTH = ("psnr_hole", "ssim_hole", "depth_abs_rel", "depth_delta1")
+NEEDS_TRUTH = ("psnr_hole", "ssim_hole", "depth_abs_rel", "depth_delta1", "object_left", "shadow_left")
 COLUMNS = (
     ("psnr_hole", "PSNR hole", 1, 2),
     ("psnr_hole_fitted", "in fitted views", 1, 2),
@@ -69,6 +69,9 @@ COLUMNS = (
     ("consistency", "consistent %", 100, 1),
     ("floating", "floating %", 100, 2),
     ("preservation", "preserved dB", 1, 1),
+    ("object_left", "object left %", 100, 1),
+    ("object_left_depth", "in free space %", 100, 1),
+    ("shadow_left", "shadow left %", 100, 0),
 )
 
 
