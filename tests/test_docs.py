@@ -100,7 +100,7 @@ def test_the_commands_of_a_page_are_understood(page: Path) -> None:
 
 
 SMALLER = {
-    "0.2))": "0.2), max_size=64, config=sd.HealConfig(steps=2, most_references=1))",
+    "sd.heal(scene, splats)": "sd.heal(scene, splats, max_size=64, config=sd.HealConfig(steps=2, most_references=1))",
     'view("scenes/table")': 'view("scenes/table", port=0)',
 }
 

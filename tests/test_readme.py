@@ -89,7 +89,8 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) >= 2
     assert len([line for line in blocks[0].splitlines() if line]) <= 6  # a whole heal
-    program = "\n".join(blocks).replace("0.2))", "0.2), max_size=96, config=sd.HealConfig(steps=10, most_references=1))")
+    small = "sd.heal(scene, splats, max_size=96, config=sd.HealConfig(steps=10, most_references=1))"
+    program = "\n".join(blocks).replace("sd.heal(scene, splats)", small)
     assert "most_references" in program
     result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -48,7 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     first = arguments[0] if arguments else ""
     if first in ("", "-h", "--help"):
-        _print_commands()
+        try:
+            _print_commands()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return _end_reading()
         return 0 if first else 2
     if first == "--version":
         print(f"scene-depth {version('scene-depth')}")
@@ -94,9 +98,8 @@ def _run(call: Callable[[], Any]) -> int:
         except KeyboardInterrupt:
             _fail("interrupted")
             return 130
-        except BrokenPipeError:  # whoever read the output has seen enough
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # so that the end of the process does not write again
-            return 141
+        except BrokenPipeError:
+            return _end_reading()
         except OSError as error:
             place = f"{one_line(error.filename)}: " if error.filename else ""
             return _fail(f"{place}{error.strerror or one_line(error)}")
@@ -171,6 +174,12 @@ def _suggest_options(parse: Callable[..., Any], arguments: list[str]) -> None:
 def _suggestion(name: str, known: Any) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _end_reading() -> int:
+    """Ends without a word: whoever read the output has seen enough."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # so that the end of the process does not write again
+    return 141
 
 
 def _print_commands() -> None:
