@@ -1,13 +1,14 @@
-"""Heal on sample scenes and real input: delete only, nearest depth, and heal, on held-out views.
+"""Heal on sample scenes and real input: delete only, two peers' ways, nearest depth, and heal, on held-out views.
 
-    python -m benchmarks.heal [CASE ...] [--quick] [--fresh] [--json FILE] [--record]
+    python -m benchmarks.heal [CASE ...] [--seeds N] [--quick] [--fresh] [--json FILE] [--record]
     python -m benchmarks.heal speed [--record]
 
 Without a name all cases run, and not ``speed``, which wants quiet cores and is written to a section of its own. First
 fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of
 pictures and all measures go to out/heal_benchmark: in rows the two views with most to repair (before, hole with its
 unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before, deleted, nearest depth, heal,
-truth or photo). ``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
+truth or photo). The peers are in ``heal_peers``. ``--seeds N`` heals with the seeds 0 to N - 1 and gives mean and spread.
+``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
 section "Heal" of RESULTS.md and, for the sample scenes, its pictures; those of other scenes are not ours to show.
 """
 
@@ -17,7 +18,9 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ from scene_depth_heal.selection import select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
+from benchmarks.heal_peers import LOCAL, ONE_REFERENCE, fill_from_one_reference, fill_locally
 from benchmarks.heal_speed import measure_speed, speed_lines
 from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
@@ -75,7 +79,7 @@ COLUMNS = (
 )
 
 
-def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
+def run_case(case: Case, *, fresh: bool, steps: int | None, seeds: int = 1) -> dict[str, Any]:
     """Fits, heals in each way, measures, and writes the strip of pictures."""
     splats, fit_times = fitted(case, OUTPUT / "fits", fresh=fresh, on_progress=_tell_fit(case.name))
     started = time.perf_counter()
@@ -90,16 +94,43 @@ def run_case(case: Case, *, fresh: bool, steps: int | None) -> dict[str, Any]:
 
     results = heal_each_way(splats, removed, views, config, on_progress=tell)
     holes = dict(case.holes) if case.holes is not None else splat_holes(case, splats, removed)
+    peers, peer_seconds = _peers(splats, removed, views)
+    every = {BEFORE: splats, DELETE_ONLY: results[DELETE_ONLY].splats, **peers, NEAREST: results[NEAREST].splats}
+    every[HEAL] = results[HEAL].splats
     scored: dict[str, list[SceneScore]] = {}
-    for way, edited in {BEFORE: splats, **{way: result.splats for way, result in results.items()}}.items():
+    for way, edited in every.items():
         before = None if way == BEFORE else splats
         scored[way] = evaluate_scene(edited, case.test, holes, max_size=case.max_size, before=before)
     content = summary(case, splats, fit_times, selecting, results, scored)
+    content["peer_seconds"] = {**peer_seconds, HEAL: sum(results[HEAL].report.seconds.values())}
     if case.truth is not None:
-        for way, edited in {BEFORE: splats, **{way: result.splats for way, result in results.items()}}.items():
+        for way, edited in every.items():
             content["measures"][way]["psnr_hole_fitted"] = fitted_views_psnr(case, edited)
+    content["seeds"] = [mean_scores(scored[HEAL])]
+    depth_inpainter, image_inpainter = load_depth_inpainter("solver"), load_image_inpainter("exemplar")
+    for seed in range(1, seeds):
+        other = heal_views(splats, removed, views, depth_inpainter, image_inpainter, replace(config, seed=seed))
+        content["seeds"].append(
+            mean_scores(evaluate_scene(other.splats, case.test, holes, max_size=case.max_size, before=splats))
+        )
     write_image(OUTPUT / f"{case.name}.png", strips(case, splats, results, scored[HEAL], holes))
     return content
+
+
+def _peers(
+    splats: GaussianSplats, removed: torch.Tensor, views: list[HealView]
+) -> tuple[dict[str, GaussianSplats], dict[str, float]]:
+    """What other ways make of the hole, and the seconds that each took."""
+    ways: dict[str, Callable[[], GaussianSplats]] = {
+        LOCAL: partial(fill_locally, splats, removed),
+        ONE_REFERENCE: partial(fill_from_one_reference, splats, removed, views),
+    }
+    found, seconds = {}, {}
+    for way, fill in ways.items():
+        started = time.perf_counter()
+        found[way] = fill()
+        seconds[way] = time.perf_counter() - started
+    return found, seconds
 
 
 def fitted_views_psnr(case: Case, splats: GaussianSplats) -> float:
@@ -228,6 +259,23 @@ def lines(found: list[dict[str, Any]]) -> list[str]:
     return text
 
 
+def spreads(found: list[dict[str, Any]]) -> list[str]:
+    """Mean and spread over seeds, and the seconds of each way."""
+    text = [""]
+    for each in found:
+        values = [
+            seed["psnr_hole"]
+            for seed in each["seeds"]
+            if seed.get("psnr_hole") is not None and "psnr_hole" in each["measures"][HEAL]
+        ]
+        if len(values) > 1:
+            spread = f"{np.mean(values):.2f} dB in the hole, {min(values):.2f} to {max(values):.2f}"
+            text.append(f"- {each['case']}, {len(values)} seeds: {spread}, standard deviation {np.std(values, ddof=1):.2f}.")
+        took = ", ".join(f"{way} {seconds:.1f} s" for way, seconds in each["peer_seconds"].items())
+        text.append(f"- {each['case']}: {took}.")
+    return text
+
+
 def aims(found: list[dict[str, Any]]) -> list[str]:
     """How far the sample scenes came with what they are to reach."""
     gains = [
@@ -263,6 +311,7 @@ def main() -> int:
     """Runs the cases and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", choices=[[], *CASES, SPEED], metavar="CASE", help=", ".join([*CASES, SPEED]))
+    parser.add_argument("--seeds", type=int, default=1, help="seeds to heal with")
     parser.add_argument("--quick", action="store_true", help="small pictures, few steps")
     parser.add_argument("--fresh", action="store_true", help="fit again")
     parser.add_argument("--json", type=Path, default=None, help="file for all measures")
@@ -278,10 +327,18 @@ def main() -> int:
         if arguments.quick:
             small = replace(case.fit, steps=QUICK_STEPS, max_size=QUICK_SIZE)
             case = replace(case, fit=small, max_size=QUICK_SIZE)
-        found.append(run_case(case, fresh=arguments.fresh, steps=QUICK_STEPS // 8 if arguments.quick else None))
+        found.append(
+            run_case(case, fresh=arguments.fresh, steps=QUICK_STEPS // 8 if arguments.quick else None, seeds=arguments.seeds)
+        )
         with atomic_path(OUTPUT / f"{name}.json") as path:
             path.write_text(json.dumps(found[-1], indent=1), encoding="utf-8")
-    section = [f"`python -m benchmarks.heal --record`, {machine()}. {HOW_TO_READ}", "", *lines(found), *aims(found)]
+    section = [
+        f"`python -m benchmarks.heal --record`, {machine()}. {HOW_TO_READ}",
+        "",
+        *lines(found),
+        *spreads(found),
+        *aims(found),
+    ]
     print("\n".join(section))
     _say(f"pictures: {OUTPUT}")
     if arguments.json is not None:
