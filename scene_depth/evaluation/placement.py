@@ -114,7 +114,7 @@ def check_likeness(splats: GaussianSplats, photos: Sequence[Photo], *, stop: boo
         found, accepted = f"{found}: {cause.words}", f"{accepted}: {cause.remedy}"
     if stop:
         raise InputError("splats", found, f"{accepted}; --no-check-placement (check_placement=False) goes on all the same")
-    LOGGER.warning("found %s; accepted: %s", found, accepted)
+    LOGGER.warning("%s; expected %s", found, accepted)
     return likeness
 
 

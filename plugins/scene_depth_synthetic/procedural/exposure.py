@@ -124,7 +124,7 @@ def develop(
         sRGB in [0, 1]  # [H, W, 3]
     """
     if not (math.isfinite(exposure) and exposure > 0.0):
-        raise ValueError(f"exposure: found {exposure}; accepted: a positive number")
+        raise ValueError(f"exposure is {exposure}; expected a positive number")
     out = np.empty(radiance.shape, np.float32)
     _develop_rows(np.ascontiguousarray(radiance), exposure * np.array(white), out)
     return out
