@@ -114,3 +114,11 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     for text, smaller in SMALLER.items():
         program = program.replace(text, smaller)
     exec(compile(program, page.name, "exec"), {})
+
+
+def test_the_tests_of_the_table_of_files_exist() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (DOCS / "files.md").read_text(encoding="utf-8")))
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests/io").glob("test_*.py")]
+    there = {name for source in sources for name in re.findall(r"^ *def (test_\w+)", source, re.MULTILINE)}
+    assert len(named) > 20
+    assert named <= there
