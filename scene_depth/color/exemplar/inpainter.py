@@ -22,7 +22,7 @@ from scene_depth.geometry.planes import around, planes_of
 RIM_STEP = 1.35  # step of a finished pattern over the rim, in those between known neighbours, up to which it is right
 RIM_WIDTH = 6  # pixels around the hole whose own steps are the measure
 LEAST_STEP = 0.004  # of colours, what 8-bit pictures and noise make
-EXAMPLES = 2.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
+EXAMPLES = 3.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
 LEAST_RIM = 8  # pairs of pixels over the rim that can judge a pattern
 DEPTH_MEDIAN = 5  # pixels of the median that takes the noise of completed depth away before it cuts colours apart
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
