@@ -172,23 +172,30 @@ def _without_steps(pattern: Picture, filled: Mask, same: Mask, known: Mask, most
         filled: What the pattern filled  # [H, W]
         same: Known pixels of the same plane  # [H, W]
         known: All known pixels  # [H, W]
-        most: Mean step over the rim, in those between known neighbours, up to which a part is kept.
+        most: Mean step over the rim, in those between known neighbours around it or on the plane, up to which a part is kept.
 
     Returns:
         The parts that are kept. Parts that hardly touch known pixels of their plane cannot be judged and are not among them: on
         real frames with completed depth, nine in ten of them are planes that are not there  # [H, W]
     """
     parts, count = label(filled)
-    kept = np.zeros_like(filled)
+    kept, on_plane = np.zeros_like(filled), _mean_step(pattern, same)
     for number in range(1, count + 1):
         part = parts == number
         over_rim = _steps(pattern, part, same)
         if len(over_rim) < LEAST_RIM:
             continue
         near = binary_dilation(part, iterations=RIM_WIDTH) & known
-        usual = _steps(pattern, near, near)
-        kept |= part & bool(over_rim.mean() < most * ((usual.mean() if len(usual) else 0.0) + LEAST_STEP))
+        # What lies around the hole may be rendered, and smoother than the photo beside it.
+        usual = max(_mean_step(pattern, near), on_plane)
+        kept |= part & bool(over_rim.mean() < most * (usual + LEAST_STEP))
     return kept
+
+
+def _mean_step(rgb: Picture, pixels: Mask) -> float:
+    """Mean absolute difference of neighbouring pixels of a mask; 0 if there are none."""
+    steps = _steps(rgb, pixels, pixels)
+    return float(steps.mean()) if len(steps) else 0.0
 
 
 def _steps(rgb: Picture, first: Mask, second: Mask) -> Picture:
