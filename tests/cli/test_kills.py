@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from write_events import KILLED, Ended, How, contents, result_in, run
+from write_events import KILLED, Ended, How, Runner, contents, result_in
 
 from scene_depth.cameras import camera_from_fov, look_at
-from scene_depth.cli.app import main
 from scene_depth.io.output_folder import MARK
 from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render as render_splats
@@ -159,11 +158,10 @@ class Runs:
         events: Changes that such a run makes.
     """
 
-    def __init__(self, command: str, inputs: Path, folder: Path):
+    def __init__(self, command: str, inputs: Path, folder: Path, runner: Runner):
         self.command, self.case, self.inputs, self.folder, self.count = command, (case := CASES[command]), inputs, folder, 0
-        self.results, self.events = {}, {}
-        warm = folder / "warm"
-        assert main(self.words(warm, case.later)) == 0  # what a command imports and compiles is in the forked processes then
+        self.results, self.events, self.runner = {}, {}, runner
+        assert runner.warm(self.words(folder / "warm", case.later)) == 0
         if case.earlier is not None:
             ended = self.run(folder / "earlier", case.earlier)
             assert ended.code == 0, ended.said
@@ -176,7 +174,7 @@ class Runs:
             assert not [name for name in contents(root) if "/." in name and MARK not in name]
 
     def run(self, root: Path, more: str, *how: Any, **options: int) -> Ended:
-        return run(self.words(root, more), root, *how, **options)
+        return self.runner.run(self.words(root, more), root, *how, **options)
 
     def words(self, root: Path, more: str) -> list[str]:
         """Arguments of the program."""
@@ -217,9 +215,16 @@ class Runs:
         shutil.rmtree(root)
 
 
+@pytest.fixture(scope="module")
+def runner(inputs: Path) -> Iterator[Runner]:
+    made = Runner()
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module", params=CASES)
-def runs(request: pytest.FixtureRequest, inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return Runs(request.param, inputs, tmp_path_factory.mktemp("runs"))
+def runs(request: pytest.FixtureRequest, inputs: Path, runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(request.param, inputs, tmp_path_factory.mktemp("runs"), runner)
 
 
 def test_a_killed_run_leaves_the_old_result_or_the_new_one_and_the_next_run_leaves_nothing_else(runs: Runs) -> None:

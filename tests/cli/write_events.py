@@ -6,6 +6,7 @@ import errno
 import hashlib
 import itertools
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import torch
 
@@ -43,7 +45,55 @@ class Ended:
     events: int
 
 
-def run(arguments: Sequence[object], root: Path, how: How = "nothing", at: int = -1, *, file_size: int | None = None) -> Ended:
+class Runner:
+    """A process of its own in which the program is warm, and whose forks run it.
+
+    The process of the tests has threads of torch and of whatever ran before: a fork of it may wait forever for a lock that one of
+    them held.
+    """
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}):
+            self._process.start()
+
+    def warm(self, arguments: Sequence[object]) -> int:
+        """Runs the program in the process itself, so that what it imports and compiles is in the forks; gives its exit code."""
+        self._pipe.send(([str(argument) for argument in arguments], None))
+        code: int = self._answer()
+        return code
+
+    def run(
+        self, arguments: Sequence[object], root: Path, how: How = "nothing", at: int = -1, *, file_size: int | None = None
+    ) -> Ended:
+        """Runs the program in a fork; see ``run``."""
+        self._pipe.send(([str(argument) for argument in arguments], (root, how, at, file_size)))
+        ended: Ended = self._answer()
+        return ended
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.terminate()
+        self._process.join()
+
+    def _answer(self) -> Any:
+        assert self._pipe.poll(300), "the forked program did not end"
+        return self._pipe.recv()
+
+
+def _serve(pipe: Any) -> None:
+    while True:
+        arguments, asked = pipe.recv()
+        if asked is None:
+            pipe.send(main(arguments))
+        else:
+            root, how, at, file_size = asked
+            pipe.send(run(arguments, root, how, at, file_size=file_size))
+
+
+def run(arguments: Sequence[str], root: Path, how: How, at: int, *, file_size: int | None) -> Ended:
     """Runs ``scene-depth`` in a forked process.
 
     Args:
@@ -67,7 +117,7 @@ def run(arguments: Sequence[object], root: Path, how: How = "nothing", at: int =
             if file_size is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
             sys.addaudithook(lambda event, values: _count(event, values, str(root), how, at, count))
-            code = main([str(argument) for argument in arguments])
+            code = main(list(arguments))
             sys.stdout.flush()
         except SystemExit as ended:
             code = int(ended.code or 0)
