@@ -24,7 +24,6 @@ from scene_depth.geometry.planes import Plane, camera_points, fitted_plane, plan
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.free_space import FreeSpace
 from scene_depth_heal.hole import ViewState, as_array
-from scene_depth_heal.measured_depth import MeasuredDepth, known_surface
 
 LEAST_KNOWN = 0.01  # share of the picture whose depth must be known for a fill to mean anything
 EVEN = 0.008  # largest distance of known pixels from a plane, relative to the depth, as a robust standard deviation
@@ -55,7 +54,6 @@ def fill_depth(
     reference: ViewState,
     depth_inpainter: DepthInpainter,
     free: FreeSpace | None = None,
-    measured: MeasuredDepth | None = None,
     *,
     seed: int = 0,
 ) -> DepthPrediction:
@@ -71,13 +69,12 @@ def fill_depth(
         reference: The view.
         depth_inpainter: Invents the depth; it is asked once.
         free: What the views look through.
-        measured: How the depth of the view's sensor relates to the splats.
         seed: Seed of all random choices.
 
     Raises:
         InputError: If too little depth is known.
     """
-    depth, hole, painted = known_surface(reference, measured), as_array(reference.hole), reference.view.painted
+    depth, hole, painted = as_array(reference.depth_after), as_array(reference.hole), reference.view.painted
     known = known_depth(reference.name, depth, hole)
     guess = smooth_guess(as_array(reference.picture), hole) if painted is None else as_array(painted)
     prediction = inpaint_depth(depth_inpainter, guess, depth, known, camera=reference.camera, seed=seed)

@@ -68,7 +68,7 @@ class ViewState:
         view: The view.
         depth_before: Rendered z-depth with the object, 0 where alpha is low  # [H, W]
         rgb_after: Rendered colour of what remains, and of new splats made so far  # [H, W, 3]
-        depth_after: Its z-depth, 0 where alpha is low  # [H, W]
+        depth_after: Its z-depth, 0 where alpha is low; of a reference, what a sensor measured where that differs  # [H, W]
         object_pixels: Where the object shows, its mask included and widened by the filter's reach  # [H, W] bool
         unseen: The part of the object's pixels behind which no view has seen anything  # [H, W] bool
         unshaded: The picture without the object's shadow, where one was found  # [H, W, 3]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import MAD_TO_SIGMA
@@ -66,20 +67,18 @@ def describe_measured(found: MeasuredDepth | None) -> str | None:
     return f"the depth of {found.views} photos is not used: {found.problem}; check its unit and that it is of the photos' pixels"
 
 
-def known_surface(state: ViewState, found: MeasuredDepth | None) -> NDArray[np.floating]:
-    """Rendered z-depth, and the measured one where nothing is rendered, or something else than was measured  # [H, W]
+def with_measured(state: ViewState, found: MeasuredDepth | None) -> ViewState:
+    """The view with measured depth in its known depth, where nothing is rendered, or something else than was measured.
 
     Splats of surfaces without texture stand where their fit left them. Where both agree the rendered depth stays, as the new
     splats are to meet the old ones without a step.
     """
-    depth = as_array(state.depth_after)
     if found is None or not found.used or found.spread is None or found.median is None or state.view.depth is None:
-        return depth
-    measured = as_array(state.view.depth) / found.median
-    beside = (measured > 0) & ~as_array(state.object_pixels)
-    with np.errstate(divide="ignore"):
-        differs = np.abs(depth / np.where(measured > 0, measured, 1) - 1) > max(SPREADS * found.spread, LEAST)
-    return np.where(beside & differs, measured, depth).astype(depth.dtype)
+        return state
+    rendered = state.depth_after
+    measured = state.view.depth.to(rendered) / found.median
+    differs = (rendered / measured.clamp_min(1e-12) - 1).abs() > max(SPREADS * found.spread, LEAST)
+    return replace(state, depth_after=torch.where((measured > 0) & ~state.object_pixels & differs, measured, rendered))
 
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.bool_]]

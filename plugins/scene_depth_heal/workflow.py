@@ -22,7 +22,7 @@ from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposur
 from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
 from scene_depth_heal.free_space import free_space_of
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
-from scene_depth_heal.measured_depth import MeasuredDepth, check_measured, describe_measured
+from scene_depth_heal.measured_depth import MeasuredDepth, check_measured, describe_measured, with_measured
 from scene_depth_heal.refine import refine, views_to_fit
 from scene_depth_heal.selection import check_selection
 from scene_depth_heal.shadow import Shadow, take_shadow
@@ -213,7 +213,8 @@ def heal_views(
                 reference = hole.states[index]
                 if fills:
                     reference = filled_so_far(reference, unseen[index], scene)
-                prediction = fill_depth(reference, depth_inpainter, free, report.measured_depth, seed=config.seed)
+                reference = with_measured(reference, report.measured_depth)
+                prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
                 if seeks_shadow:
                     seeks_shadow = False
                     taken = take_shadow(hole, index, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed)
