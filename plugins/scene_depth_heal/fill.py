@@ -117,7 +117,10 @@ def fill_color(
     if painted is not None:
         return np.where(hole[..., None], as_array(painted), rgb)
     known = np.where(hole[..., None], np.float32(0), rgb)
-    return inpaint_image(image_inpainter, known, hole, depth=prediction.depth, camera=reference.camera, seed=seed)
+    retouched = None if reference.resurface is None else as_array(reference.resurface)
+    return inpaint_image(
+        image_inpainter, known, hole, depth=prediction.depth, camera=reference.camera, retouched=retouched, seed=seed
+    )
 
 
 def make_splats(reference: ViewState, prediction: DepthPrediction, rgb: NDArray[np.float32]) -> Filled:

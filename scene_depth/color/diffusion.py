@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.arrays import Array, Mask
-from scene_depth.cameras import Cameras
 from scene_depth.color.controlnet import load_controlnet, not_loaded
 from scene_depth.errors import InputError
 from scene_depth.geometry.control_image import control_image
@@ -103,11 +102,10 @@ class DiffusionInpainter:
         hole: Mask,
         *,
         depth: Array | None = None,
-        camera: Cameras | None = None,
-        source: Mask | None = None,
         seed: int = 0,
+        **_: object,
     ) -> NDArray[np.float32]:
-        """Fills one picture; depth guides it through the ControlNet if there is one, camera and source do not.
+        """Fills one picture; depth guides it through the ControlNet if there is one, nothing else does.
 
         Raises:
             InputError: With a ControlNet, if depth is missing, of another size, or nowhere positive.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class ImageInpainter(Protocol):
         depth: Array | None = None,
         camera: Cameras | None = None,
         source: Mask | None = None,
+        retouched: Mask | None = None,
         seed: int = 0,
     ) -> NDArray[np.float32]:
         """Fills one picture.
@@ -36,6 +37,7 @@ class ImageInpainter(Protocol):
             depth: Completed z-depth of the same view, if known, as a guide  # [H, W]
             camera: The pinhole camera of the view, if known.
             source: Pixels that may serve as an example; all known ones by default  # [H, W]
+            retouched: Known pixels whose colour is an estimate, as where a shadow was taken away  # [H, W]
             seed: Seed of everything random.
 
         Returns:
@@ -55,13 +57,15 @@ def inpaint_image(
     depth: Array | None = None,
     camera: Cameras | None = None,
     source: Mask | None = None,
+    retouched: Mask | None = None,
     seed: int = 0,
 ) -> NDArray[np.float32]:
     """Checks the input, calls the inpainter and gives back every pixel outside the hole bit for bit.
 
     Args:
-        inpainter: Any ImageInpainter, or a plain function ``f(rgb, hole) -> rgb``.
-        rgb, hole, depth, camera, source, seed: See ImageInpainter.
+        inpainter: Any ImageInpainter, or a plain function ``f(rgb, hole) -> rgb``; of the keyword arguments it gets those that it
+            names.
+        rgb, hole, depth, camera, source, retouched, seed: See ImageInpainter.
 
     Raises:
         InputError: If shapes do not fit together, values are not finite in [0, 1], nothing is known, or if the inpainter
@@ -72,10 +76,8 @@ def inpaint_image(
         return rgb
     if hole.all() or (source is not None and not (source & ~hole).any()):
         raise InputError("hole", "the whole picture, or no pixel left as an example", "a hole with something known around it")
-    if isinstance(inpainter, ImageInpainter) and _takes_guides(inpainter):
-        filled = inpainter(rgb, hole, depth=depth, camera=camera, source=source, seed=seed)
-    else:
-        filled = inpainter(rgb, hole)
+    guides = {"depth": depth, "camera": camera, "source": source, "retouched": retouched, "seed": seed}
+    filled = inpainter(rgb, hole, **_named(inpainter, guides))
     filled = np.asarray(filled, dtype=np.float32)
     if filled.shape != rgb.shape or not np.isfinite(filled[hole]).all():
         raise InputError(
@@ -95,7 +97,9 @@ def _checked_image(rgb: Array, hole: Mask) -> NDArray[np.float32]:
     return rgb.astype(np.float32, copy=False)
 
 
-def _takes_guides(inpainter: object) -> bool:
-    """Whether the callable names the keyword arguments of the protocol (every callable passes a runtime protocol check)."""
-    parameters = inspect.signature(inpainter).parameters  # type: ignore[arg-type]
-    return "seed" in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+def _named(inpainter: Callable[..., object], guides: dict[str, Any]) -> dict[str, Any]:
+    """Those of the keyword arguments that the callable takes."""
+    parameters = inspect.signature(inpainter).parameters
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        return guides
+    return {name: value for name, value in guides.items() if name in parameters}

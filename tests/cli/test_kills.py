@@ -18,16 +18,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_fit_command import OPENGL, few_splats
 from write_events import KILLED, Ended, How, Runner, contents, result_in
 
 from scene_depth.cameras import camera_from_fov, look_at
 from scene_depth.io.output_folder import MARK
 from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render as render_splats
-from scene_depth.splats import SH_C0, GaussianSplats
 
 EVERY = int(os.environ.get("SCENE_DEPTH_EVERY_WRITE", "0"))
-OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 TRAINING = """
 import torch
 from dataclasses import dataclass, field
@@ -105,17 +104,6 @@ CASES = {
     ),
     "train": Case("train {inputs}/training.py:TRAINING --output {output}", None, "", again="--resume"),
 }
-
-
-def few_splats() -> GaussianSplats:
-    generator = torch.Generator().manual_seed(0)
-    return GaussianSplats(
-        means=torch.rand(30, 3, generator=generator) - 0.5,
-        quats=torch.randn(30, 4, generator=generator),
-        log_scales=torch.full((30, 3), -2.0),
-        logit_opacities=torch.full((30,), 3.0),
-        sh=(torch.rand(30, 1, 3, generator=generator) - 0.5) / SH_C0,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter, MembraneInpainter
+from scene_depth.color.protocol import inpaint_image
 
 HEIGHT, WIDTH = 120, 160
 WHITE = np.float32([0.9, 0.9, 0.88])
@@ -61,3 +62,30 @@ def test_the_membrane_is_smooth_and_keeps_known_pixels() -> None:
     filled = MembraneInpainter()(np.where(hole[..., None], np.float32(0), rgb), hole)
     assert (filled[~hole] == rgb[~hole]).all()
     assert np.abs(filled[hole] - WHITE).max() < 0.02
+
+
+def test_a_rim_that_was_retouched_judges_nothing() -> None:
+    """What is left of a shadow around the hole is a step over the whole rim; the stripes beyond it are right all the same."""
+    rgb, depth = two_boards()
+    hole, y, x = np.zeros((HEIGHT, WIDTH), dtype=bool), *np.mgrid[:HEIGHT, :WIDTH]
+    hole[45:75, 100:135] = True
+    retouched = (y >= 41) & (y < 79) & (x >= 96) & (x < 135) & ~hole  # all of its rim but the right side
+    shown = np.where(hole[..., None], np.float32(0), np.where(retouched[..., None], rgb + np.float32(0.2), rgb))
+    view = {"depth": depth, "camera": camera()}
+    errors = [
+        float(((inpaint_image(ExemplarInpainter(), shown, hole, **view, retouched=mask) - rgb)[hole] ** 2).mean())
+        for mask in (None, retouched)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_an_inpainter_gets_the_arguments_that_it_names() -> None:
+    rgb, depth = two_boards()
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[40:70, 10:50] = True
+
+    def by_depth(rgb: NDArray[np.float32], hole: NDArray[np.bool_], *, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.repeat(depth[..., None] / 4, 3, axis=-1)
+
+    filled = inpaint_image(by_depth, rgb, hole, depth=depth, camera=camera(), seed=3)
+    assert (filled[hole] == 0.5).all()

@@ -187,23 +187,27 @@ def tiny_marigold(tmp_path_factory):
     return folder / "saved"
 
 
+def tiny_backbone(layers: int):
+    """A tiny DINOv2 with random weights that gives the features of every layer."""
+    return pytest.importorskip("transformers").Dinov2Config(
+        image_size=28,
+        patch_size=14,
+        hidden_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=32,
+        out_features=[f"stage{layer + 1}" for layer in range(layers)],
+        reshape_hidden_states=False,
+    )
+
+
 @pytest.fixture(scope="session")
 def tiny_depth_anything(tmp_path_factory):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("depth_anything")
-    backbone = transformers.Dinov2Config(
-        image_size=28,
-        patch_size=14,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        out_features=["stage1", "stage2"],
-        reshape_hidden_states=False,
-    )
     config = transformers.DepthAnythingConfig(
-        backbone_config=backbone,
+        backbone_config=tiny_backbone(2),
         patch_size=14,
         reassemble_hidden_size=16,
         reassemble_factors=[2, 1],
@@ -258,18 +262,8 @@ def tiny_prompted(tmp_path_factory):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("prompt_depth_anything")
-    backbone = transformers.Dinov2Config(
-        image_size=28,
-        patch_size=14,
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-        reshape_hidden_states=False,
-    )
     config = transformers.PromptDepthAnythingConfig(
-        backbone_config=backbone,
+        backbone_config=tiny_backbone(4),
         patch_size=14,
         reassemble_hidden_size=16,
         reassemble_factors=[4, 2, 1, 0.5],

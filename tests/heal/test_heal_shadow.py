@@ -114,8 +114,7 @@ def test_the_shadow_goes_with_the_object_and_the_rest_stays_bit_for_bit(shaded: 
     beyond = [int((distance(each.means) > RADIUS + 1.5 * REACH).sum()) for each in (kept, shaded.splats)]
     assert beyond[0] > 0.95 * beyond[1]
     before = darkness_beside(shaded, shaded.splats.select(~shaded.ball))
-    # The rim lies in what is left of the shadow, so the floor's pattern is not believed and the membrane carries some of it in.
-    assert darkness_beside(shaded, result.splats) < 0.5 * before
+    assert darkness_beside(shaded, result.splats) < 0.4 * before
 
 
 @dataclass

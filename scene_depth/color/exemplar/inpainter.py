@@ -69,21 +69,23 @@ class ExemplarInpainter:
         depth: Array | None = None,
         camera: Cameras | None = None,
         source: Mask | None = None,
+        retouched: Mask | None = None,
         seed: int = 0,
     ) -> Picture:
         """Fills one picture; arguments as for every ImageInpainter."""
         known = ~hole if source is None else ~hole & source
+        measured = known if retouched is None else known & ~retouched
         filled = np.where(hole[..., None], np.float32(0), rgb)
         window = window_around(hole, known)
         near = None if depth is None else depth[window]
         if camera is not None:
             rows, columns = window
             camera = camera.cropped(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        filled[window] = self._in_window(filled[window], hole[window], known[window], near, camera, seed)
+        filled[window] = self._in_window(filled[window], hole[window], known[window], measured[window], near, camera, seed)
         return filled
 
     def _in_window(
-        self, rgb: Picture, hole: Mask, known: Mask, depth: Array | None, camera: Cameras | None, seed: int
+        self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, depth: Array | None, camera: Cameras | None, seed: int
     ) -> Picture:
         filled, rest = rgb.copy(), hole.copy()
         if depth is not None and camera is not None:
@@ -93,7 +95,7 @@ class ExemplarInpainter:
                 same = plane.pixels & known & np.isfinite(view.rows)
                 if view.known.any() and wanted.any() and same.sum() >= EXAMPLES * wanted.sum():
                     pattern = _with_pattern(rgb, view, wanted, same, seed)
-                    kept = _without_steps(pattern, wanted, same, known, self.rim_step)
+                    kept = _without_steps(pattern, wanted, same & measured, measured, self.rim_step)
                     filled[kept] = pattern[kept]
                     rest &= ~kept
         return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
@@ -137,16 +139,7 @@ class MembraneInpainter:
     The known colours are blurred by two and a half pixels before, so that noise at the rim is not drawn into the hole.
     """
 
-    def __call__(
-        self,
-        rgb: Picture,
-        hole: Mask,
-        *,
-        depth: Array | None = None,
-        camera: Cameras | None = None,
-        source: Mask | None = None,
-        seed: int = 0,
-    ) -> Picture:
+    def __call__(self, rgb: Picture, hole: Mask, **_: object) -> Picture:
         """Fills one picture; of the arguments of an ImageInpainter, only these two count."""
         filled = np.where(hole[..., None], np.float32(0), rgb)
         window = window_around(hole, ~hole)
