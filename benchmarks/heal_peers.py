@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.alignment import MAD_TO_SIGMA
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit
@@ -28,7 +29,7 @@ from scene_depth.splats import GaussianSplats, concatenate_splats
 
 LOCAL, ONE_REFERENCE = "photo-free fill", "one reference, not frozen"
 NEAR = 6.0  # rim spacings around the deleted splats in which the rim lies
-ROUNDS, TUKEY, MAD_TO_SIGMA = 12, 4.7, 1.4826
+ROUNDS, TUKEY = 12, 4.7
 REACH = 2.5  # spacings from the deleted splats' footprint to which the surface is filled
 STEPS = 150  # of InFusion's last fit
 

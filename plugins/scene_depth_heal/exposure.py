@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scene_depth.depth.alignment import MAD_TO_SIGMA
 from scene_depth.errors import one_line
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array
 
 DARKEST, BRIGHTEST = 0.06, 0.97  # values between which a channel counts: neither noise nor clipped
 CELL = 8  # pixels of a square whose median is one observation: errors of neighbouring pixels are not independent
 LEAST_CELLS = 12  # observations from which a gain can be told
-MAD_TO_SIGMA = 1.4826
 OF_A_MEDIAN = 1.2533  # standard error of a median of normal errors over that of their mean
 CERTAIN = 3.0  # standard errors by which a gain must differ from 1
 VISIBLE = 0.02  # and by how much: at reduced size, splats of even photos come out 1 to 3 % brighter
