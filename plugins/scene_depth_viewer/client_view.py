@@ -148,6 +148,7 @@ class ClientView:
     ):
         self.client, self._session, self._frame, self._settings, self._photos = client, session, frame, settings, photos
         self.photo: int | None = None
+        self._sent_to: int | None = None  # the photo that the last jump led to
         cameras = [view.camera for view in session.photos]
 
         def clicked(number: int) -> None:
@@ -177,12 +178,12 @@ class ClientView:
         """Follows the browser's camera."""
         camera = self.camera()
         self.frusta.hide_around(np.asarray(self.client.camera.position))
-        if self.photo is not None:
-            place = self._session.photos[self.photo].camera.centers[0].double()
+        if self._sent_to is not None:
+            place = self._session.photos[self._sent_to].camera.centers[0].double()
             near = float((camera.centers[0] - place).norm()) <= AT_PHOTO * self._frame.radius
-            if self._arrived and not near:
-                self.photo = None
             self._arrived = self._arrived or near
+            # What a slow browser said before it was moved may come after: it is back at the photo with its next word.
+            self.photo = None if self._arrived and not near else self._sent_to
         self._worker.submit(camera)
 
     def redraw(self) -> None:
@@ -191,13 +192,13 @@ class ClientView:
 
     def jump(self, camera: Cameras, photo: int | None = None) -> None:
         """Moves the browser to where a camera of the scene stands, of the photo of that number if it is one's."""
-        self.photo, self._arrived = photo, False
+        self.photo, self._sent_to, self._arrived = photo, photo, False
         self._place(camera, orbit_distance(self._frame, camera, self._session.splats))
         self.redraw()
 
     def follow(self, key: Key) -> None:
         """Moves the browser to a frame of a path."""
-        self.photo = None
+        self.photo = self._sent_to = None
         self._place(camera_of(key, 16, 9), self._frame.radius)
 
     def stop(self) -> None:

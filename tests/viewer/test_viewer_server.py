@@ -205,6 +205,17 @@ def test_a_photo_is_compared_until_the_browser_leaves_it(view, the_room: Room) -
     assert view.view.photo is None
 
 
+def test_a_late_word_from_before_a_jump_does_not_lose_the_photo(view, the_room: Room) -> None:
+    before = view.browser.camera.position
+    view.view.jump(the_room.cameras[4], 4)
+    there = view.browser.camera.position
+    for position in (there, before, there):
+        view.browser.camera.position = position
+        view.browser.moved(None)
+    settle(view)
+    assert view.view.photo == 4
+
+
 def test_frusta_hide_where_the_browser_stands(view, the_room: Room) -> None:
     assert len(view.browser.frusta) == len(the_room.cameras)
     view.view.jump(the_room.cameras[1])
