@@ -27,6 +27,7 @@ FLOORS = {
     "splats": 2,
     "splat_transforms": 3,
     "scene": 3,
+    "pointmaps": 3,
     "geometry": 4,
     "io": 5,
     "rendering": 5,
