@@ -201,6 +201,8 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
     )
     completed, beyond = _within(prediction.depth, known, _largest(frame, settings, measured.unit))
     uncertainty = prediction.uncertainty
+    record = output / "frames" / f"{frame.name}.json"
+    record.unlink(missing_ok=True)  # of other settings: while files are replaced, it must not vouch for them
     done = CompletedFrame(
         name=frame.name,
         inputs=[str(path) for path in frame.inputs],
@@ -220,7 +222,7 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         unit=measured.unit.unit,
         unit_source=measured.unit.source,
     )
-    done.save(output / "frames" / f"{frame.name}.json")
+    done.save(record)
     return done
 
 

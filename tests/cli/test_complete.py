@@ -233,6 +233,23 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, monkeypatch):
     assert run(rgb, depth, "--output", tmp_path / "out").resumed == 1
 
 
+def test_a_record_does_not_vouch_for_depth_of_other_settings(tmp_path, monkeypatch):
+    rgb, depth = write_frame(tmp_path / "in")
+    output = tmp_path / "out"
+    command(rgb, depth, "--output", output, "--inpainter", "harmonic").run()
+    first = (output / "depth/0.png").read_bytes()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(completion, "write_image", stopped)  # after the depth, before the record
+        command(rgb, depth, "--output", output, "--inpainter", "nearest").run()
+    assert (output / "depth/0.png").read_bytes() != first
+    assert command(rgb, depth, "--output", output, "--inpainter", "harmonic").run().resumed == 0
+    assert (output / "depth/0.png").read_bytes() == first
+
+
 def test_a_frame_that_fails_does_not_stop_the_others(tmp_path):
     rgb, depth = a_folder(tmp_path)
     Image.fromarray(np.zeros(SHAPE, dtype=np.uint16)).save(depth / "001.png")
