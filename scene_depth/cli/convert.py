@@ -12,6 +12,7 @@ from scene_depth.cli.inputs import SceneOptions, open_splats, read_found
 from scene_depth.cli.progress import print_json
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_lint import without_strays
+from scene_depth.io.nerfstudio_run import is_nerfstudio_run
 from scene_depth.io.output_folder import check_new_file
 from scene_depth.io.scenes import detect_format, write_scene
 from scene_depth.io.splat_files import lost_in, splat_format, write_splats
@@ -51,7 +52,8 @@ class Convert:
     """
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """File of splats, or folder or JSON file of a scene. It is never changed."""
+    """File of splats, or folder or JSON file of a scene, or folder of a nerfstudio run: its splats, or with --to its photos. It
+    is never changed."""
     output: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")]
     """File of splats to write, or new folder for a scene."""
     to: Literal["colmap", "transforms", "rgbd", "scene"] | None = None
@@ -74,6 +76,8 @@ class Convert:
             InputError: For bad input, or an option that says nothing of what is converted.
         """
         is_scene = self.source.is_dir() or self.source.suffix.lower() == ".json"
+        if is_nerfstudio_run(self.source):
+            is_scene = self.to is not None
         lost: list[str] = []
         done = self._convert_scene() if is_scene else self._convert_splats(lost)
         if self.json:

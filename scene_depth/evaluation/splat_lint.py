@@ -19,9 +19,10 @@ from scene_depth.evaluation.splat_checks import CHECKS, Check, Severity
 from scene_depth.evaluation.splat_measures import SplatMeasures, UpSource, up_axis
 from scene_depth.io.compressed_ply import is_compressed_ply
 from scene_depth.io.json_reports import JsonReport
+from scene_depth.io.nerfstudio_run import is_nerfstudio_run
 from scene_depth.io.ply import read_ply
 from scene_depth.io.ply_header import read_ply_header
-from scene_depth.io.splat_files import COMPRESSED, read_splats, splat_format
+from scene_depth.io.splat_files import COMPRESSED, RUN, read_splats, splat_format
 from scene_depth.splats import GaussianSplats
 
 QUANTILES = {"min": 0.0, "1%": 0.01, "median": 0.5, "99%": 0.99, "max": 1.0}
@@ -214,7 +215,7 @@ def lint_file(path: str | os.PathLike[str], *, cameras: Cameras | None = None) -
     Raises:
         InputError: If the file cannot be read otherwise.
     """
-    kind = splat_format(path)
+    kind = RUN if is_nerfstudio_run(path) else splat_format(path)
     findings: tuple[Finding, ...] = ()
     if kind in (".ply", COMPRESSED):
         kind = COMPRESSED if is_compressed_ply(read_ply_header(path)) else ".ply"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 from scene_depth.errors import InputError
 from scene_depth.io.colmap import read_colmap, write_colmap
 from scene_depth.io.colmap_files import has_colmap_model
+from scene_depth.io.nerfstudio_run import NerfstudioRun, is_nerfstudio_run, read_nerfstudio_run
 from scene_depth.io.rgbd_folder import read_rgbd_folder, write_rgbd_folder
 from scene_depth.io.rgbd_layouts import is_rgbd_folder
 from scene_depth.io.saved_scene import is_saved_scene, read_saved_scene, write_saved_scene
 from scene_depth.io.scene_notes import LOGGER
 from scene_depth.io.transforms_json import SPLITS, read_transforms
 from scene_depth.io.transforms_json_output import write_transforms
-from scene_depth.options import bind_options
+from scene_depth.options import bind_options, split_pairs
 from scene_depth.scene import Scene
 
 
@@ -68,7 +69,8 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
     """Reads a scene; photos stay on disk until a view is asked for them.
 
     Args:
-        path: Folder, or the JSON file that describes the scene.
+        path: Folder, or the JSON file that describes the scene; or a run of nerfstudio (its folder, ``config.yml`` or a
+            checkpoint), whose photos are then read from where it says, or from the folder of the option ``data``.
         format: A key of ``FORMATS``; by default what the folder looks like.
         options: Options of the format's reader: ``read_colmap``, ``read_transforms``, ``read_rgbd_folder``. Text stands for
             numbers and the like too, as on the command line (``--scene-options KEY=VALUE``).
@@ -88,6 +90,8 @@ def read_scene(path: str | PathLike[str], *, format: str | None = None, **option
     path = Path(path)
     if not path.exists():
         raise InputError("scene", "nothing at this path", "a folder or JSON file", file=path)
+    if is_nerfstudio_run(path):
+        return _read_photos_of_run(path, format, options)
     entry = _format(format, path) if format is not None else detect_format(path)
     scene = entry.read(path, **bind_options(entry.read, options, "scene options", file=path))
     for index, sentence in enumerate(scene.notes):
@@ -128,6 +132,9 @@ def detect_format(path: str | PathLike[str]) -> SceneFormat:
     Raises:
         InputError: If none does; the message lists what was looked for.
     """
+    if is_nerfstudio_run(path):
+        run = read_nerfstudio_run(path)
+        return _format(run.format, path) if run.format is not None else detect_format(_data_of(run))
     for entry in FORMATS.values():
         if entry.detect(Path(path)):
             return entry
@@ -138,6 +145,21 @@ def detect_format(path: str | PathLike[str]) -> SceneFormat:
         raise InputError("scene", "a file of another kind", accepted, file=path)
     hint = f"name the scene of posed photos, and the splats with --splats; scene-depth view {Path(path).name} needs no photos"
     raise InputError("scene", "a file of splats", accepted, file=path, hint=hint)
+
+
+def _read_photos_of_run(path: Path, format: str | None, options: dict[str, Any]) -> Scene:
+    run = read_nerfstudio_run(path)
+    data = Path(options.pop("data")) if "data" in options else _data_of(run)
+    own = split_pairs(run.scene_options, "scene_options of the run")
+    scene = read_scene(data, format=own.pop("format", None) or format or run.format, **{**own, **options})
+    return replace(scene, source=path, notes=(*scene.notes, f"the photos of this run of {run.method} are those of {data}"))
+
+
+def _data_of(run: NerfstudioRun) -> Path:
+    if run.data is None:
+        hint = "--scene-options data=FOLDER, which says where they are now"
+        raise InputError("data", "photos that are not where the run says", "", file=run.config, hint=hint)
+    return run.data
 
 
 def _format(name: str, path: str | PathLike[str]) -> SceneFormat:

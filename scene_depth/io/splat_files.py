@@ -13,6 +13,7 @@ import torch
 
 from scene_depth.errors import InputError
 from scene_depth.io.compressed_ply import is_compressed_ply, largest_chunk, read_compressed_ply, write_compressed_ply
+from scene_depth.io.nerfstudio_run import is_nerfstudio_run, read_nerfstudio_run
 from scene_depth.io.ply import read_ply, write_ply
 from scene_depth.io.ply_header import read_ply_header
 from scene_depth.io.scene_notes import note
@@ -21,7 +22,7 @@ from scene_depth.io.spz import read_spz, write_spz
 from scene_depth.io.spz_streams import FRACTION_BITS, fraction_bits_for
 from scene_depth.splats import GaussianSplats
 
-COMPRESSED = ".compressed.ply"
+COMPRESSED, RUN = ".compressed.ply", "nerfstudio run"
 WRITERS = {".ply": write_ply, COMPRESSED: write_compressed_ply, ".spz": write_spz, ".splat": write_splat}
 ACCEPTED = ", ".join(WRITERS)
 ORIGIN = re.compile(r"origin ([-+.\deE]+) ([-+.\deE]+) ([-+.\deE]+)")
@@ -49,9 +50,10 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None, double
     after the sigmoid are turned back. Both are said.
 
     Args:
-        path: A .ply, .compressed.ply, .spz or .splat file.
+        path: A .ply, .compressed.ply, .spz or .splat file; or a run of nerfstudio (its folder, ``config.yml`` or a
+            checkpoint), whose splats come in the frame and unit of its photos.
         axes: For .spz, the axes that the file holds (see ``read_spz``); None for what it declares.
-        double: Keep centres that a .ply has as doubles in float64, to be moved before they are rounded.
+        double: Keep centres that a .ply has as doubles, and those of a run, in float64, to be moved before they are rounded.
 
     Raises:
         InputError: If the extension is unknown, or if the file cannot be read as what it is called.
@@ -61,11 +63,13 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None, double
         >>> sd.read_splats("scenes/table/splats.spz").sh_degree
         3
     """
-    kind = splat_format(path)
+    kind = RUN if is_nerfstudio_run(path) else splat_format(path)
     if kind == ".spz":
         return read_spz(path, axes=axes)
     if axes is not None:
         raise InputError("axes", f"{axes!r} for a {kind} file", "no axes, as only .spz files have a choice of them", file=path)
+    if kind == RUN:
+        return read_nerfstudio_run(path).splats(double=double)
     if kind == ".splat":
         return read_splat(path)
     if is_compressed_ply(read_ply_header(path)):
@@ -110,7 +114,7 @@ def splats_about_origin(splats: GaussianSplats, origin: tuple[float, float, floa
 
 
 def splats_beside(scene: str | os.PathLike[str] | None) -> Path | None:
-    """The trained splats that lie with a scene: ``splats`` with any extension that is read, in its folder.
+    """The trained splats that lie with a scene: ``splats`` with any extension that is read, in its folder; or its run's.
 
     Args:
         scene: Folder of a scene, or a file in it; None for a scene that was never a file.
@@ -120,6 +124,8 @@ def splats_beside(scene: str | os.PathLike[str] | None) -> Path | None:
     """
     if scene is None:
         return None
+    if is_nerfstudio_run(scene):
+        return Path(scene)
     folder = Path(scene) if Path(scene).is_dir() else Path(scene).parent
     files = (folder / f"splats{extension}" for extension in WRITERS)
     return next((file for file in files if file.is_file()), None)
