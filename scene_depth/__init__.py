@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from scene_depth.fitting.density import MCMC, Default, Guided
     from scene_depth.fitting.fit import FitResult, fit
     from scene_depth.geometry.scan_projection import project_scan
+    from scene_depth.io.pointmaps import read_pointmaps
     from scene_depth.io.scenes import read_scene, write_scene
     from scene_depth.io.splat_files import read_splats, write_splats
+    from scene_depth.pointmaps import PointmapRun
     from scene_depth.rendering.rasterization import Render, render
     from scene_depth.scene import PointCloud, Scene, View
     from scene_depth.splats import GaussianSplats
@@ -65,8 +67,10 @@ _HOMES = {
     "scene_depth.fitting.density": ("Default", "Guided", "MCMC"),
     "scene_depth.fitting.fit": ("FitResult", "fit"),
     "scene_depth.geometry.scan_projection": ("project_scan",),
+    "scene_depth.io.pointmaps": ("read_pointmaps",),
     "scene_depth.io.scenes": ("read_scene", "write_scene"),
     "scene_depth.io.splat_files": ("read_splats", "write_splats"),
+    "scene_depth.pointmaps": ("PointmapRun",),
     "scene_depth.rendering.rasterization": ("Render", "render"),
     "scene_depth.scene": ("PointCloud", "Scene", "View"),
     "scene_depth.splats": ("GaussianSplats",),
@@ -93,6 +97,7 @@ __all__ = [
     "HealResult",
     "InputError",
     "PointCloud",
+    "PointmapRun",
     "Progress",
     "Rates",
     "Render",
@@ -117,6 +122,7 @@ __all__ = [
     "load_monocular_model",
     "mean_scores",
     "project_scan",
+    "read_pointmaps",
     "read_scene",
     "read_splats",
     "render",

@@ -72,6 +72,19 @@ class PointmapRun:
         declared: What the model's rules say of the file: direction of poses, axes, kind of depth, pixel centre.
         detected: What the numbers of the file say, where they can.
         notes: What was passed over or assumed, a sentence each.
+
+    Example:
+        >>> import torch
+        >>> import numpy as np
+        >>> import scene_depth as sd
+        >>> from scene_depth.pointmaps import PointmapView
+        >>> K = torch.tensor([[[40.0, 0, 21], [0, 40, 14], [0, 0, 1]]])
+        >>> camera = sd.Cameras(torch.eye(4)[None], K, 42, 28)
+        >>> view = PointmapView("a.jpg", camera, np.ones((28, 42), np.float32), scale=(10, 10), photo_size=(420, 280))
+        >>> view.photo_camera()
+        Cameras(1 camera of 420 x 280, fx 400 fy 400 cx 210 cy 140)
+        >>> sd.PointmapRun((view, view), "vggt")
+        PointmapRun(2 views of vggt, 42 x 28)
     """
 
     views: tuple[PointmapView, ...]

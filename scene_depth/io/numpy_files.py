@@ -57,17 +57,45 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, NDArray[Any]]:
             return {name.removesuffix(".npy"): _read_member(archive, name, path) for name in names}
 
 
+def list_arrays(path: str | PathLike[str]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of every array of an npz file, or of the one of an npy file under the name "", from the headers alone.
+
+    Arrays of Python objects are listed too; ``read_array`` refuses them.
+
+    Raises:
+        InputError: If the file is missing, cut short, or claims more than it can hold.
+    """
+    path = check_input_file(path, "a NumPy file")
+    with _one_error(path):
+        if not zipfile.is_zipfile(path):
+            with OpenedFile(path) as file:
+                return {"": _check_header(file, path.stat().st_size, path)}
+        found = {}
+        with OpenedFile(path) as file, zipfile.ZipFile(file) as archive:
+            for info in archive.infolist():
+                if info.filename.endswith(".npy"):
+                    with archive.open(info) as member:
+                        header = _check_header(member, info.file_size, path, objects=True)
+                    found[info.filename.removesuffix(".npy")] = header
+        return found
+
+
 def read_array(path: str | PathLike[str], name: str) -> NDArray[Any]:
-    """Reads one array: that of an npy file, or of an npz file the one of that name, or its only one.
+    """Reads one array: that of an npy file, or of an npz file the one of that name, or its only one. The others stay unread.
 
     Raises:
         InputError: As ``read_arrays``; or if there is no such array.
     """
-    arrays = read_arrays(path)
-    chosen = name if name in arrays else next(iter(arrays)) if len(arrays) == 1 else None
-    if chosen is None:
-        raise InputError("arrays", ", ".join(arrays) or "none", f"one named {name}, or a single one", file=path)
-    return arrays[chosen]
+    path = check_input_file(path, "a NumPy file")
+    with _one_error(path):
+        if not zipfile.is_zipfile(path):
+            return read_arrays(path)[""]
+        with OpenedFile(path) as file, zipfile.ZipFile(file) as archive:
+            names = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
+            chosen = name if name in names else names[0] if len(names) == 1 else None
+            if chosen is None:
+                raise InputError("arrays", ", ".join(names) or "none", f"one named {name}, or a single one", file=path)
+            return _read_member(archive, f"{chosen}.npy", path)
 
 
 def read_numpy_map(path: str | PathLike[str], name: str = "depth") -> NDArray[Any]:
@@ -120,12 +148,14 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any
         return array
 
 
-def _check_header(file: IO[bytes], size: int, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _check_header(file: IO[bytes], size: int, path: Path, *, objects: bool = False) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array, whose bytes must be there before memory is taken for them."""
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
     if dtype.hasobject:
+        if objects:
+            return shape, dtype
         raise InputError("array", "Python objects", "a whole NumPy file of plain numbers", file=path)
     needed = dtype.itemsize
     for length in shape:
