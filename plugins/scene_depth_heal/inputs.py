@@ -17,7 +17,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.cli.inputs import SceneOptions, open_splats
 from scene_depth.cli.progress import end_if_stopped, watch_progress
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
+from scene_depth.depth.monocular import with_prior
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.placement import Photo, compared_places
@@ -82,20 +82,16 @@ class DepthSource:
     inpainter_options: tuple[str, ...] = ()
     """Parameters of the depth inpainter as KEY=VALUE, such as weights=FOLDER for depthlab."""
     prior: str | None = None
-    """Monocular depth model that guides the solver."""
+    """Monocular depth model that guides the solver, also with options behind it: NAME[fit=scale] for metric depth."""
 
     def depth_inpainter(self) -> ExactInpainter:
         """The inpainter; with a prior, the solver along that monocular model's prediction.
 
         Raises:
-            InputError: If there is no such inpainter or model, or another inpainter than the solver is to take a prior.
+            InputError: If there is no such inpainter or model, or the inpainter takes no prior.
         """
-        name = with_options(self.inpainter, self.inpainter_options)
-        if self.prior is None:
-            return load_depth_inpainter(name)
-        if name != "solver":
-            raise InputError("prior", f"with the inpainter {name!r}", "the inpainter 'solver', which takes a prior")
-        return ExactInpainter(MonocularInpainter(load_monocular_model(self.prior)), "solver")
+        inpainter = load_depth_inpainter(with_options(self.inpainter, self.inpainter_options))
+        return inpainter if self.prior is None else with_prior(inpainter, self.prior)
 
 
 def load_views(

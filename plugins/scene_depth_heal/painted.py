@@ -258,7 +258,7 @@ class DepthImage(DepthModel):
         fit = fit_globally(self.values, depth, overlap, self.space)
         fitted = np.where(valid, apply_fit(fit, np.where(valid, self.values, 0), depth[known]), np.where(known, depth, 0))
         complete = nearest_fill(fitted, valid | known)
-        solved = SolverInpainter(prior=complete, prior_space="depth").predict(view, seed=seed)
+        solved = SolverInpainter(prior=complete, prior_space="depth", fit="affine").predict(view, seed=seed)
         return replace(solved, details={**solved.details, "image_fit": asdict(fit)})
 
 

@@ -1,8 +1,9 @@
-"""Brings a monocular prediction of free scale and shift onto known depth, once for the whole view or pixel by pixel."""
+"""Brings a monocular prediction of free scale, or of free scale and shift, onto known depth, once for the whole view or pixel by
+pixel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,9 @@ from scene_depth.errors import InputError
 
 Space = Literal["inverse", "depth", "log"]
 SPACES: tuple[Space, ...] = ("inverse", "depth", "log")
+Fit = Literal["scale", "affine", "auto"]
+"""What of a prediction is free: its scale, its scale and shift, or whichever carries farther over the known depth."""
+FITS: tuple[Fit, ...] = ("scale", "affine", "auto")
 
 MOST_SAMPLES = 20000  # more pixels do not change two numbers
 PAIRS = 300  # lines through two random pixels that the robust fit starts from
@@ -23,6 +27,7 @@ CAUCHY = 2.385  # 95 % efficiency for normal errors, in units of their standard 
 MAD_TO_SIGMA = 1.4826
 NEAREST, FARTHEST = 0.3, 3.0  # aligned depth stays within these factors of the known range
 NEIGHBOURS = 5  # of Prior Depth Anything
+LEAST_TO_CHOOSE = 50  # known pixels from which halves of them can tell what of a prediction is free
 RIDGE = 0.01  # pull of a local scale towards the global one, relative to the variance of the whole prediction
 
 
@@ -35,7 +40,7 @@ class GlobalFit:
         scale: Positive factor, in the unit of the space.
         shift: Offset in the same unit.
         residual: Median of |fitted / known depth - 1| over known pixels.
-        two_parameters: False if only the scale (in log space the shift) could be told from the known depth.
+        two_parameters: False if only the scale (in log space the shift) was free, or could be told from the known depth.
     """
 
     space: Space
@@ -45,31 +50,48 @@ class GlobalFit:
     two_parameters: bool
 
 
-def fit_globally(prediction: Array, depth: Array, known: Mask, space: Space | Literal["auto"] = "inverse") -> GlobalFit:
-    """Robust scale and shift over all known pixels, by residuals relative to the known depth.
+def fit_globally(
+    prediction: Array, depth: Array, known: Mask, space: Space | Literal["auto"] = "inverse", fit: Fit = "affine"
+) -> GlobalFit:
+    """Robust scale, or scale and shift, over all known pixels, by residuals relative to the known depth.
 
-    Least median of squares (Rousseeuw 1984) over lines through random pairs of pixels withstands predictions that are
-    wrong on nearly half of the view; iteratively reweighted least squares with Cauchy weights then uses all pixels.
+    A scale alone is the median ratio. For a scale and shift, least median of squares (Rousseeuw 1984) over lines through
+    random pairs of pixels withstands predictions that are wrong on nearly half of the view; iteratively reweighted least
+    squares with Cauchy weights then uses all pixels.
 
     Args:
         prediction: Monocular values, growing with the quantity of ``space``  # [H, W]
         depth: z-depth, read where known  # [H, W]
         known: True = measured, at least one  # [H, W]
         space: What the prediction is up to scale and shift. "auto" takes the one that fits best.
+        fit: "scale" for a metric prediction, whose shift is right: a second parameter, fitted to a part of the view, carries
+            badly over the rest. "auto" takes what tells one half of the known pixels better from the other half.
 
     Raises:
-        InputError: If the space is unknown or the prediction is not finite at any known pixel.
+        InputError: If the space or fit is unknown, the prediction is not finite at any known pixel, or, for a scale alone of
+            depth or inverse depth, not positive at most of them.
     """
-    if space == "auto":
-        return min((fit_globally(prediction, depth, known, each) for each in SPACES), key=lambda fit: fit.residual)
-    if space not in SPACES:
+    if fit not in FITS:
+        raise InputError("fit", repr(fit), f"one of {', '.join(FITS)}")
+    if space not in (*SPACES, "auto"):
         raise InputError("space", repr(space), f"one of {', '.join(SPACES)}, auto")
     usable = known & np.isfinite(prediction)
     if not usable.any():
         raise InputError("prediction", "no finite value at known pixels", "finite values")
+    if fit == "auto":
+        fit = _carrying_fit(prediction, depth, known, space)
+    if space == "auto":
+        spaces = [each for each in SPACES if fit != "scale" or each == "log" or _is_positive(prediction, known)]
+        return min((fit_globally(prediction, depth, known, each, fit) for each in spaces), key=lambda found: found.residual)
+    if fit == "scale" and space != "log" and not _is_positive(prediction, known):
+        accepted = "positive values, which a scale alone can bring onto depth; or fit=affine"
+        raise InputError("prediction", "not positive at most known pixels", accepted)
     stride = -(-int(usable.sum()) // MOST_SAMPLES)
     x = prediction[usable][::stride].astype(np.float64)
     y = _into(depth[usable][::stride].astype(np.float64), space)
+    if fit == "scale":
+        scale, shift = _median_ratio(x, y, space)
+        return _with_residual(GlobalFit(space, scale, shift, 0.0, False), x, y)
     precision = np.ones_like(y) if space == "log" else 1.0 / y
     starts = [_least_squares(x, y, precision**2), _least_median(x, y, precision)]
     scale, shift = min(
@@ -78,9 +100,44 @@ def fit_globally(prediction: Array, depth: Array, known: Mask, space: Space | Li
     two = bool(np.isfinite(scale) and scale > 0)
     if not two:
         scale, shift = _one_parameter(x, y, space)
-    fit = GlobalFit(space, scale, shift, 0.0, two)
-    fitted = apply_fit(fit, x, _out_of(y, space))
-    return GlobalFit(space, scale, shift, float(np.median(np.abs(fitted / _out_of(y, space) - 1.0))), two)
+    return _with_residual(GlobalFit(space, scale, shift, 0.0, two), x, y)
+
+
+def _with_residual(fit: GlobalFit, x: Array, y: Array) -> GlobalFit:
+    known_depth = _out_of(y, fit.space)
+    return replace(fit, residual=float(np.median(np.abs(apply_fit(fit, x, known_depth) / known_depth - 1.0))))
+
+
+def _is_positive(prediction: Array, known: Mask) -> bool:
+    return bool(np.median(prediction[known & np.isfinite(prediction)]) > 0)
+
+
+def _median_ratio(x: Array, y: Array, space: Space) -> tuple[float, float]:
+    """Scale and shift of which one is free: the median of the ratios y / x; in log space the shift."""
+    if space == "log":
+        return 1.0, float(np.median(y - x))
+    return float(np.exp(np.median(np.log(y[x > 0] / x[x > 0])))), 0.0
+
+
+def _carrying_fit(prediction: Array, depth: Array, known: Mask, space: Space | Literal["auto"]) -> Fit:
+    """The fit that, made on the left, right, upper or lower half of the known pixels, is nearer to the depth of the other."""
+    usable = known & np.isfinite(prediction)
+    places = np.argwhere(usable)
+    if len(places) < LEAST_TO_CHOOSE or not _is_positive(prediction, known):
+        return "affine"
+    errors: dict[Fit, float] = {"affine": 0.0, "scale": 0.0}
+    for axis in (0, 1):
+        first = np.zeros_like(usable)
+        first[tuple(places.T)] = places[:, axis] < np.median(places[:, axis])
+        for here in (first, usable & ~first):
+            there = usable & ~here
+            if not here.any() or not there.any() or not _is_positive(prediction, here):
+                return "affine"
+            for fit in errors:
+                found = fit_globally(prediction, depth, here, space, fit)
+                fitted = apply_fit(found, prediction[there], depth[usable])
+                errors[fit] += float(np.median(np.abs(fitted / depth[there] - 1.0)))
+    return "scale" if errors["scale"] <= errors["affine"] else "affine"
 
 
 def apply_fit(fit: GlobalFit, prediction: Array, known_depth: Array) -> NDArray[np.float64]:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.alignment import Space
+from scene_depth.depth.alignment import Fit, Space
 from scene_depth.depth.completion_files import STORED_FORMAT, FrameFiles, frame_camera, known_pixels, read_scan_image
 from scene_depth.depth.completion_report import CompletedFrame, CompletionReport, join_reports, part_path, process_share
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, PriorInpainter, load_monocular_model, predict
+from scene_depth.depth.monocular import MonocularMap, MonocularModel, check_takes_prior, load_prior, predict, with_prior
 from scene_depth.depth.preview import preview
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
@@ -48,10 +48,13 @@ class CompletionSettings:
     """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, auxiliary, depthlab,
     depthfm, refined, marigold, transformers, module:function, file.py:function, or a name that another package registers."""
     prior: str | None = None
-    """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT), module:function or
-    file.py:function of f(rgb) -> values, or a file or folder of predictions."""
+    """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT, with options as in NAME[fit=scale]),
+    module:function or file.py:function of f(rgb) -> values, or a file or folder of predictions."""
     prior_space: Space | Literal["auto"] | None = None
     """What the prior is up to scale and shift; by default what the model says, for files what fits best."""
+    prior_fit: Fit | None = None
+    """What of the prior is fitted to the known depth: its scale, for metric depth, scale and shift (affine), or what carries
+    farther (auto); by default what the model says."""
     mask_white: Literal["known", "fill"] = "known"
     """What white in masks means. Files of DepthLab: fill."""
     mask_id: tuple[str, ...] = ()
@@ -86,11 +89,13 @@ class Completer:
         settings: The settings.
         inpainter: The inpainter, kept exact.
         model: Monocular model of the prior, if there is one.
+        fit: What of the prior is fitted, if that was asked for.
     """
 
     settings: CompletionSettings
     inpainter: ExactInpainter
     model: MonocularModel | None = None
+    fit: Fit | None = None
 
 
 def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], model: MonocularModel | None = None) -> Completer:
@@ -107,10 +112,12 @@ def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], m
     if settings.mask_white not in ("known", "fill"):
         raise InputError("mask-white", repr(settings.mask_white), "known or fill")
     has_prior = settings.prior is not None or model is not None or any(frame.prior for frame in frames)
-    if has_prior and settings.inpainter != "solver":
-        raise InputError("prior", f"with the inpainter {settings.inpainter!r}", "the inpainter 'solver', which takes a prior")
+    inpainter, fit = load_depth_inpainter(settings.inpainter), settings.prior_fit
+    if has_prior:
+        check_takes_prior(inpainter)
     if settings.prior is not None and model is None:
-        model = load_monocular_model(settings.prior)
+        model, stated = load_prior(settings.prior)
+        fit = fit or stated
     for frame in frames:
         if model is not None and frame.rgb is None:
             raise InputError("RGB", "none", "a picture, the model of the prior predicts from it", file=frame.depth)
@@ -119,7 +126,7 @@ def make_completer(settings: CompletionSettings, frames: Sequence[FrameFiles], m
         camera = frame_camera(frame, settings.intrinsics, settings.pixel_center)
         if settings.kind == "ray" and camera.source.startswith("nominal"):
             raise InputError("intrinsics", "none", "a file of intrinsics, for ray distances", file=frame.depth)
-    return Completer(settings, load_depth_inpainter(settings.inpainter), model)
+    return Completer(settings, inpainter, model, fit)
 
 
 def complete_frames(
@@ -302,7 +309,7 @@ def _with_prior(frame: FrameFiles, completer: Completer, rgb: NDArray[np.float32
         predicted = predict(completer.model, rgb, completer.settings.seed, space, depth)
     else:
         return completer.inpainter
-    return ExactInpainter(PriorInpainter(predicted), completer.inpainter.name)
+    return with_prior(completer.inpainter, predicted, completer.fit)
 
 
 def _read_prior(path: Path) -> NDArray[np.float32]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.alignment import Fit
 from scene_depth.depth.checks import check_input
 from scene_depth.depth.model import PlainFunction, complete_view
+from scene_depth.depth.monocular import Prior, with_prior
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
 
@@ -20,6 +22,8 @@ def inpaint_depth(
     camera: Cameras | None = None,
     seed: int = 0,
     harmonize: bool | None = None,
+    prior: Prior | str | None = None,
+    fit: Fit | None = None,
 ) -> DepthPrediction:
     """Completes the depth of one view with any inpainter.
 
@@ -37,6 +41,10 @@ def inpaint_depth(
         harmonize: Whether to take the seam out of the hole (``scene_depth.depth.harmonize``). By default if the
             inpainter moved known depth, since pasting that back is what makes the seam; an inpainter with an attribute
             ``harmonize`` decides for itself.
+        prior: Monocular prediction of this view, a monocular model, or the name of one, for an inpainter that takes a prior
+            ("solver").
+        fit: What of the prior is fitted to the known depth: its "scale", for metric depth, scale and shift ("affine"), or what
+            carries farther ("auto"); by default as the inpainter has it.
 
     Returns:
         The prediction. Its depth has the type of the input; integer depth becomes float32 (8, 16 bits) or float64.
@@ -54,4 +62,6 @@ def inpaint_depth(
         (True, True)
     """
     found = load_depth_inpainter(inpainter) if isinstance(inpainter, str) else inpainter
+    if prior is not None:
+        found = with_prior(found, prior, fit)
     return complete_view(found, check_input(rgb, depth, known, camera), seed=seed, harmonize=harmonize)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from scene_depth.depth.alignment import SPACES, Space, align_locally, apply_fit, fit_globally
+from scene_depth.depth.alignment import FITS, SPACES, Fit, Space, align_locally, apply_fit, fit_globally
 from scene_depth.depth.checks import InpaintingInput
-from scene_depth.depth.model import DepthModel
-from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.model import DepthModel, ExactInpainter, inpainter_name
+from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.errors import InputError
+from scene_depth.options import split_options
 from scene_depth.registry import Entry, Registry
 
 BackEnd = Literal["solver", "local", "global"]
@@ -29,11 +30,20 @@ class MonocularMap:
         space: Whether ``values`` are inverse depth, depth or log depth up to scale and shift; "auto" if not known, then
             the space that fits known depth best is taken.
         uncertainty: In the unit of ``values``, if the model tells  # [H, W]
+        metric: True if only the scale is free, as that of metric depth is over a scene of unknown unit; False if a shift is too;
+            None if not known.
     """
 
     values: NDArray[np.float32]
     space: Space | Literal["auto"]
     uncertainty: NDArray[np.float32] | None = None
+    metric: bool | None = None
+
+    def resolve_fit(self, fit: Fit | None) -> Fit:
+        """What is free of the values: as asked; for "auto" and None as the model says, if it does; for None else both."""
+        if fit in ("scale", "affine") or (fit == "auto" and self.metric is None):
+            return fit
+        return "scale" if self.metric else "affine"
 
 
 MonocularModel = Callable[..., Any]
@@ -50,11 +60,14 @@ class PriorInpainter(DepthModel):
         back_end: "solver" hands the prediction to the embedded solver as its prior: known depth is continued along the
             prediction without a seam. "local" is the alignment of Prior Depth Anything, "global" one scale and shift.
         solver_options: Parameters of the solver.
+        fit: What is fitted to the known depth: the prediction's "scale", scale and shift ("affine"), "auto" for what the model
+            says, else what carries farther over the known depth; or None for what the model says, else scale and shift.
     """
 
     predicted: MonocularMap
     back_end: BackEnd = "solver"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
+    fit: Fit | None = None
     name: ClassVar[str] = "prior"
 
     @property
@@ -67,9 +80,10 @@ class PriorInpainter(DepthModel):
         if self.back_end == "solver":
             from scene_depth.depth.solver import SolverInpainter
 
-            solved = SolverInpainter(prior=values, prior_space=space, **self.solver_options).predict(view, seed=seed)
+            solver = SolverInpainter(**{"prior": self.predicted, "fit": self.fit, **self.solver_options})
+            solved = solver.predict(view, seed=seed)
             return replace(solved, details={"back_end": self.back_end, **solved.details})
-        fit = fit_globally(values, view.depth, view.known, space)
+        fit = fit_globally(values, view.depth, view.known, space, self.predicted.resolve_fit(self.fit))
         details = {"back_end": self.back_end, "fit": asdict(fit)}
         if self.back_end == "local":
             return DepthPrediction(align_locally(values, view.depth, view.known, fit), details=details)
@@ -82,7 +96,7 @@ class MonocularInpainter(DepthModel):
 
     Attributes:
         model: The monocular model, or a plain function f(rgb) -> values.
-        back_end, solver_options: As in ``PriorInpainter``.
+        back_end, solver_options, fit: As in ``PriorInpainter``.
         space: Says what a plain function predicts; overrides what a model says of itself.
     """
 
@@ -90,6 +104,7 @@ class MonocularInpainter(DepthModel):
     back_end: BackEnd = "solver"
     space: Space | Literal["auto"] | None = None
     solver_options: Mapping[str, Any] = field(default_factory=dict)
+    fit: Fit | None = None
     name: ClassVar[str] = "monocular"
 
     def __post_init__(self) -> None:
@@ -97,6 +112,7 @@ class MonocularInpainter(DepthModel):
             raise InputError("back_end", repr(self.back_end), f"one of {', '.join(BACK_ENDS)}")
         if self.space is not None and self.space not in (*SPACES, "auto"):
             raise InputError("space", repr(self.space), f"one of {', '.join(SPACES)}, auto")
+        check_fit(self.fit)
 
     @property
     def harmonize(self) -> bool | None:
@@ -111,7 +127,7 @@ class MonocularInpainter(DepthModel):
         if view.rgb is None:
             raise InputError("rgb", None, "a picture, the model predicts from it")
         predicted = predict(self.model, view.rgb, seed, self.space, view.depth)
-        found = PriorInpainter(predicted, self.back_end, self.solver_options).predict(view, seed=seed)
+        found = PriorInpainter(predicted, self.back_end, self.solver_options, self.fit).predict(view, seed=seed)
         return replace(found, details={"model": model_name(self.model), **found.details})
 
 
@@ -151,7 +167,86 @@ def predict(
         raise InputError(f"prediction of {model_name(model)}", found, f"finite values of shape {rgb.shape[:2]}")
     if not finite.all():
         values = np.where(finite, values, np.median(values[finite]))
-    return MonocularMap(values, space or result.space, result.uncertainty)
+    return replace(result, values=values, space=space or result.space)
+
+
+Prior = ArrayLike | MonocularMap | MonocularModel
+"""A monocular prediction of a view, or what makes one from its picture."""
+
+
+def read_prior(prior: Prior, view: InpaintingInput, space: Space | Literal["auto"] = "auto", seed: int = 0) -> MonocularMap:
+    """The prior of a view as a map; values that are not finite take the median.
+
+    Args:
+        prior: Values of the view's size, a map, or a monocular model.
+        view: The view.
+        space: What the values are; "auto" leaves it to the map or the model.
+        seed: Seed, for models that take one.
+
+    Raises:
+        InputError: If it has another size, holds no finite value, or is a model and there is no picture.
+    """
+    stated = None if space == "auto" else space
+    if callable(prior):
+        if view.rgb is None:
+            raise InputError("rgb", "None", "a picture, which the prior is predicted from")
+        return predict(prior, view.rgb, seed, stated, view.depth)
+    given = prior if isinstance(prior, MonocularMap) else MonocularMap(np.asarray(prior), "auto")
+    values: NDArray[Any] = given.values
+    if values.shape != view.shape or values.dtype.kind not in "fiu":
+        raise InputError("prior", f"shape {values.shape} of {values.dtype}", f"real values of shape {view.shape}")
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise InputError("prior", "no finite value", "relative depth or inverse depth")
+    values = values if finite.all() else np.where(finite, values, np.median(values[finite]))
+    return replace(given, values=values, space=stated or given.space)
+
+
+def check_fit(fit: str | None) -> None:
+    """Raises InputError if there is no such fit."""
+    if fit is not None and fit not in FITS:
+        raise InputError("fit", repr(fit), f"one of {', '.join(FITS)}")
+
+
+def with_prior(inpainter: DepthInpainter | Callable[..., Any], prior: Prior | str, fit: Fit | None = None) -> ExactInpainter:
+    """The same inpainter, led by a monocular prior.
+
+    Args:
+        inpainter: An inpainter that takes a prior: the solver, or one of those that align it in another way.
+        prior: Values of the view's size, a map, a monocular model, or the name of one, also with ``fit`` among its options, as in
+            ``transformers:CHECKPOINT[fit=scale]``.
+        fit: What of the prior is fitted to the known depth; by default what the inpainter has, or the options of the name say.
+
+    Raises:
+        InputError: If the inpainter takes no prior, or there is no such model or fit.
+    """
+    own = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
+    check_takes_prior(inpainter)
+    if isinstance(prior, str):
+        prior, stated = load_prior(prior)
+        fit = fit or stated
+    options: dict[str, Any] = {"prior": prior} if fit is None else {"prior": prior, "fit": fit}
+    return ExactInpainter(replace(own, **options), inpainter_name(inpainter))  # type: ignore[type-var]
+
+
+def check_takes_prior(inpainter: DepthInpainter | Callable[..., Any]) -> None:
+    """Raises InputError if an inpainter is not led by a prior."""
+    own = inpainter.inpainter if isinstance(inpainter, ExactInpainter) else inpainter
+    if not is_dataclass(own) or "prior" not in {each.name for each in fields(own)}:
+        accepted = "the inpainter 'solver', or another one that takes a prior: lucid_dreamer, scale_and_shift, text2room"
+        raise InputError("prior", f"with the inpainter {inpainter_name(inpainter)!r}", accepted)
+
+
+def load_prior(name: str) -> tuple[MonocularModel, Fit | None]:
+    """The monocular model of a name, and the ``fit`` among its options, as in ``marigold[fit=affine]``.
+
+    Raises:
+        InputError: If there is no such model or fit.
+    """
+    bare, options = split_options(name)
+    fit = options.pop("fit", None)
+    check_fit(fit)
+    return load_monocular_model(bare, **options), fit
 
 
 def model_name(model: MonocularModel) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scene_depth.depth.alignment import Space
+from scene_depth.depth.alignment import Fit, Space
 from scene_depth.depth.checks import check_least
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
@@ -139,7 +139,7 @@ class MarigoldModel:
         )
         space: Space = "inverse" if self._pipeline.config.prediction_type == "disparity" else "depth"
         uncertainty = None if result.uncertainty is None else np.asarray(result.uncertainty)[0, ..., 0]
-        return MonocularMap(np.asarray(result.prediction)[0, ..., 0], space, uncertainty)
+        return MonocularMap(np.asarray(result.prediction)[0, ..., 0], space, uncertainty, metric=False)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,9 @@ class TransformersModel:
         else:
             maps = outputs.predicted_depth[:, None].float()
             values = torch.nn.functional.interpolate(maps, size=size[0], mode="bicubic", align_corners=False)[0, 0]
-        return MonocularMap(values.float().cpu().numpy(), _space_of(model.config))
+        space = _space_of(model.config)
+        # all of transformers' models of depth are metric, those of inverse depth relative
+        return MonocularMap(values.float().cpu().numpy(), space, metric=None if space == "auto" else space == "depth")
 
 
 def _as_prompt(depth: NDArray[Any] | None, checkpoint: str) -> torch.Tensor:
@@ -225,10 +227,10 @@ def make_inpainter_factory(model: type[Any], about: str) -> Callable[..., Monocu
         about: What the factory makes, its docstring.
     """
 
-    def make(back_end: BackEnd = "solver", **options: Any) -> MonocularInpainter:
-        return MonocularInpainter(model(**options), back_end)
+    def make(back_end: BackEnd = "solver", fit: Fit | None = None, **options: Any) -> MonocularInpainter:
+        return MonocularInpainter(model(**options), back_end, fit=fit)
 
-    own = list(inspect.signature(make).parameters.values())[:1]
+    own = list(inspect.signature(make).parameters.values())[:2]
     make.__signature__ = inspect.Signature([*own, *inspect.signature(model).parameters.values()])  # type: ignore[attr-defined]
     make.__doc__ = about
     make.find_weights = model.find_weights  # type: ignore[attr-defined]

@@ -26,6 +26,9 @@ DEPTH_INPAINTERS = Registry(
         "marigold": "scene_depth.depth.monocular_models:marigold_inpainter",
         "depthfm": "scene_depth.depth.depthfm:DepthFMInpainter",
         "transformers": "scene_depth.depth.monocular_models:transformers_inpainter",
+        "scale_and_shift": "scene_depth.depth.aligned_prior:ScaleAndShift",
+        "text2room": "scene_depth.depth.aligned_prior:Text2Room",
+        "lucid_dreamer": "scene_depth.depth.aligned_prior:LucidDreamer",
     },
     arguments=3,
 )

@@ -195,15 +195,31 @@ def simulated_prior(
         Inverse depth up to scale and shift, positive  # [H, W]
     """
     rng = np.random.default_rng(seed)
+    distorted = _distorted(truth, rng, error, blur, wave)
+    scale, shift = float(np.exp(rng.uniform(-1.5, 1.5))), float(rng.uniform(0.0, 0.5))
+    prior: NDArray[np.float32] = (scale * (distorted + shift * np.median(distorted))).astype(np.float32)
+    return prior
+
+
+def simulated_metric_depth(
+    truth: NDArray[np.floating], seed: int, *, error: float = ERROR, blur: float = BLUR, wave: float = WAVE
+) -> NDArray[np.float32]:
+    """Depth as a good metric model might give it: ``simulated_prior`` without its affine map, as depth  # [H, W]"""
+    depth: NDArray[np.float32] = (1.0 / _distorted(truth, np.random.default_rng(seed), error, blur, wave)).astype(np.float32)
+    return depth
+
+
+def _distorted(
+    truth: NDArray[np.floating], rng: np.random.Generator, error: float, blur: float, wave: float
+) -> NDArray[np.float64]:
+    """Inverse depth, blurred, times smooth noise  # [H, W]"""
     inverse = ndimage.gaussian_filter(1.0 / fill_nearest(truth), blur * truth.shape[1], mode="nearest")
     noise = ndimage.gaussian_filter(rng.standard_normal(truth.shape), wave * min(truth.shape), mode="reflect")
     noise -= noise.mean()
     factor = np.exp(noise * (error / max(float(np.abs(noise).mean()), 1e-30)))
     factor = 1.0 + (factor - 1.0) * (error / max(float(np.abs(factor - 1.0).mean()), 1e-30))
-    distorted = inverse * np.maximum(factor, 0.1)
-    scale, shift = float(np.exp(rng.uniform(-1.5, 1.5))), float(rng.uniform(0.0, 0.5))
-    prior: NDArray[np.float32] = (scale * (distorted + shift * np.median(distorted))).astype(np.float32)
-    return prior
+    distorted: NDArray[np.float64] = inverse * np.maximum(factor, 0.1)
+    return distorted
 
 
 def frame_prior(frame: DepthFrame) -> NDArray[np.float32] | None:

@@ -97,7 +97,7 @@ class DepthFMModel(FlowOptions):
 
     def __call__(self, rgb: NDArray[np.float32], *, seed: int = 0) -> MonocularMap:
         found = self.evaluate(self._networks, rgb, seed)
-        return MonocularMap(found.values, "log", found.uncertainty)
+        return MonocularMap(found.values, "log", found.uncertainty, metric=False)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class DepthFMInpainter(FlowOptions, PictureModel):
         details["fit"] = asdict(metric.fit)
         if back_end == "global":
             return DepthPrediction(metric.depth, metric.uncertainty, details=details)
-        known_map = MonocularMap(predicted.values, "log", predicted.uncertainty)
+        known_map = MonocularMap(predicted.values, "log", predicted.uncertainty, metric=False)
         found = PriorInpainter(known_map, back_end, self.solver_options).predict(view, seed=seed)
         uncertainty = metric.uncertainty
         if found.uncertainty is not None and predicted.uncertainty is not None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from scene_depth.depth.alignment import Space, apply_fit, fit_globally
+from scene_depth.depth.alignment import Fit, Space, apply_fit, fit_globally
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
+from scene_depth.depth.monocular import Prior, check_fit, read_prior
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction
 from scene_depth.depth.solver.candidates import find_candidates, soften
 from scene_depth.depth.solver.energy import DataParameters, Effort, EnergyParameters, finest_level
@@ -22,8 +23,6 @@ from scene_depth.depth.solver.geodesic import GeodesicMap, geodesic_map
 from scene_depth.depth.solver.minimize import minimize
 from scene_depth.depth.solver.problem import Problem, Solution, color_guide, make_problem
 from scene_depth.errors import InputError
-
-Prior = ArrayLike | Callable[[NDArray[np.float32]], ArrayLike]
 
 BETWEEN_LEVELS = (0.5, 1.5)  # limits on values during the minimisation, as factors of the known range
 AT_THE_END = (0.7, 1.3)
@@ -45,10 +44,13 @@ class SolverInpainter(DepthModel):
     network then weighs the result against simpler candidates (``gate``).
 
     Attributes:
-        prior: Monocular prediction of any scale and shift, or a function rgb -> prediction. The known depth is then
-            continued along the prior's shape.
-        prior_space: What the prior is up to scale and shift: "inverse" depth, "depth", "log" depth, or "auto" for the
-            one that fits the known depth best.
+        prior: Monocular prediction of any scale and shift, a map that says what it is, or a model or function rgb -> prediction.
+            The known depth is then continued along the prior's shape.
+        prior_space: What the prior is up to scale and shift: "inverse" depth, "depth", "log" depth, or "auto" for what a map
+            says of itself, else the one that fits the known depth best.
+        fit: What of the prior is fitted to the known depth: "scale" for metric depth, scale and shift ("affine"), "auto" for
+            what a map says of itself, else what carries farther over the known depth; or None for what a map says of itself,
+            else scale and shift.
         threads: Number of threads; by default as many as torch uses, at most 8. The result does not depend on it.
         price: Pixels of length that a colour difference of 1 (black to white) costs a geodesic path.
         reach: Pixels over which a continued plane dies out.
@@ -65,6 +67,7 @@ class SolverInpainter(DepthModel):
 
     prior: Prior | None = None
     prior_space: Space | Literal["auto"] = "auto"
+    fit: Fit | None = None
     threads: int | None = None
     price: float = 500.0
     reach: float = 100.0
@@ -79,6 +82,7 @@ class SolverInpainter(DepthModel):
             raise InputError("threads", self.threads, "at least 1, or None for one a core")
         if not self.energies:
             raise InputError("energies", "none", "one set of constants or more")
+        check_fit(self.fit)
         _ = self._gate  # what is wrong with a file is said at once
 
     @cached_property
@@ -94,7 +98,7 @@ class SolverInpainter(DepthModel):
     def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
         """Predicts one view; nothing is random, and the camera is not needed."""
         if self.prior is not None:
-            return self._predict_along(self.prior, view)
+            return self._predict_along(self.prior, view, seed)
         inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
         problem = make_problem(inverse, view.known, color_guide(view.rgb, view.shape))
         solution = self.solve(problem)
@@ -112,19 +116,20 @@ class SolverInpainter(DepthModel):
         change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
         return replace(solution, values=np.exp(energy + change), expected=expected)
 
-    def _predict_along(self, prior: Prior, view: InpaintingInput) -> DepthPrediction:
+    def _predict_along(self, prior: Prior, view: InpaintingInput, seed: int) -> DepthPrediction:
         """Fits a monocular prior, completes the ratio of known to fitted depth, and multiplies back.
 
         The guide of the ratio is the fitted prior itself, so that the correction changes where the prior has a border.
         """
-        values = _prior_values(prior, view)
-        fit = fit_globally(values, view.depth, view.known, self.prior_space)
+        predicted = read_prior(prior, view, self.prior_space, seed)
+        values = predicted.values.astype(np.float64)
+        fit = fit_globally(values, view.depth, view.known, predicted.space, predicted.resolve_fit(self.fit))
         fitted = 1.0 / apply_fit(fit, values, view.depth[view.known])
         ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)
         problem = make_problem(ratio, view.known, np.log(fitted)[None].astype(np.float32))
         solution = self._minimize(problem, OF_RATIOS, self.energies[:1])
         depth = 1.0 / (solution.values * problem.unit * fitted)
-        details = {"prior_fit": {"space": fit.space, "scale": fit.scale, "shift": fit.shift, "residual": fit.residual}}
+        details = {"prior_fit": asdict(fit)}
         return DepthPrediction(depth.astype(view.depth.dtype), relative_sigma(problem, solution), details=details)
 
     def _minimize(self, problem: Problem, data: DataParameters, energies: Sequence[EnergyParameters]) -> Solution:
@@ -173,23 +178,3 @@ def _continue_planes(state: NDArray[np.float32], paths: GeodesicMap, reach: floa
     u, a, b = (plane.ravel()[paths.source] for plane in state)
     continued: NDArray[np.float32] = u + (a * dx + b * dy) * np.exp(-np.hypot(dx, dy) / np.float32(reach))
     return continued
-
-
-def _prior_values(prior: Prior, view: InpaintingInput) -> NDArray[np.float64]:
-    """The prior as an array; pixels where it is not finite take its median.
-
-    Raises:
-        InputError: If it has another size, holds no finite value, or is a function and there is no picture.
-    """
-    if callable(prior):
-        if view.rgb is None:
-            raise InputError("rgb", "None", "a picture, which the prior is predicted from")
-        prior = prior(view.rgb)
-    values: NDArray[Any] = np.asarray(prior)
-    if values.shape != view.shape or values.dtype.kind not in "fiu":
-        raise InputError("prior", f"shape {values.shape} of {values.dtype}", f"real values of shape {view.shape}")
-    values = values.astype(np.float64)
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise InputError("prior", "no finite value", "relative depth or inverse depth")
-    return np.where(finite, values, np.median(values[finite]))
