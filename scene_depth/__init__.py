@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         retexture,
         select,
     )
+    from scene_depth_outpaint import OutpaintConfig, OutpaintResult, outpaint
     from scene_depth_viewer import view
 
     from scene_depth.cameras import Cameras
@@ -76,6 +77,7 @@ _HOMES = {
     "scene_depth.splats": ("GaussianSplats",),
     "scene_depth.work": ("Progress",),
     "scene_depth_heal": ("Box", "HealConfig", "HealResult", "Sphere", "find_sample", "heal", "insert", "retexture", "select"),
+    "scene_depth_outpaint": ("OutpaintConfig", "OutpaintResult", "outpaint"),
     "scene_depth_viewer": ("view",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -96,6 +98,8 @@ __all__ = [
     "HealConfig",
     "HealResult",
     "InputError",
+    "OutpaintConfig",
+    "OutpaintResult",
     "PointCloud",
     "PointmapRun",
     "Progress",
@@ -121,6 +125,7 @@ __all__ = [
     "load_image_inpainter",
     "load_monocular_model",
     "mean_scores",
+    "outpaint",
     "project_scan",
     "read_pointmaps",
     "read_scene",

@@ -34,6 +34,7 @@ GROUP = "scene_depth.commands"
 TASKS = {
     "see it work": ("demo", "notebooks"),
     "repair a scene": ("heal", "insert", "view"),
+    "grow a scene": ("outpaint",),
     "splat files": ("fit", "render", "convert", "inspect"),
     "depth": ("complete", "eval"),
     "train": ("train", "weights", "scenes"),
@@ -89,10 +90,12 @@ def _take_limits(arguments: list[str]) -> tuple[list[str], Limits]:
 
 
 def _run(call: Callable[[], Any]) -> int:
-    """Runs a command. What goes wrong outside of the program ends with one line, and so does a request to end."""
+    """Runs a command and gives its exit code, 0 if it says none. What goes wrong outside of the program ends with one line, and
+    so does a request to end."""
     with sigterm_is_interrupt(), _notes_shown():
         try:
-            call()
+            code = call()
+            return code if isinstance(code, int) else 0
         except InputError as error:
             return _fail(str(error))
         except KeyboardInterrupt:
@@ -107,7 +110,6 @@ def _run(call: Callable[[], Any]) -> int:
             return _fail(f"out of memory ({one_line(error) or 'a smaller picture or fewer splats need less'})")
         except (RecursionError, OverflowError) as error:
             return _fail(f"a value in the input is beyond what can be worked with ({one_line(error)})")
-    return 0
 
 
 class _Notes(logging.Handler):

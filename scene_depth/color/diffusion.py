@@ -103,9 +103,12 @@ class DiffusionInpainter:
         *,
         depth: Array | None = None,
         seed: int = 0,
+        prompt: str | None = None,
         **_: object,
     ) -> NDArray[np.float32]:
         """Fills one picture; depth guides it through the ControlNet if there is one, nothing else does.
+
+        A ``prompt`` of this picture takes the place of that of all.
 
         Raises:
             InputError: With a ControlNet, if depth is missing, of another size, or nowhere positive.
@@ -125,7 +128,7 @@ class DiffusionInpainter:
                 "controlnet_conditioning_scale": float(self.conditioning_scale),  # the pipelines refuse whole numbers
             }
         result = self.pipeline(
-            prompt=self.prompt,
+            prompt=self.prompt if prompt is None else prompt,
             negative_prompt=self.negative_prompt or None,
             image=Image.fromarray(np.rint(255 * picture).astype(np.uint8)),
             mask_image=Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))),

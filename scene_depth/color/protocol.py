@@ -59,6 +59,7 @@ def inpaint_image(
     source: Mask | None = None,
     retouched: Mask | None = None,
     seed: int = 0,
+    prompt: str | None = None,
 ) -> NDArray[np.float32]:
     """Checks the input, calls the inpainter and gives back every pixel outside the hole bit for bit.
 
@@ -66,6 +67,7 @@ def inpaint_image(
         inpainter: Any ImageInpainter, or a plain function ``f(rgb, hole) -> rgb``; of the keyword arguments it gets those that it
             names.
         rgb, hole, depth, camera, source, retouched, seed: See ImageInpainter.
+        prompt: What should be in this hole, for inpainters that name such an argument; None leaves it to them.
 
     Raises:
         InputError: If shapes do not fit together, values are not finite in [0, 1], nothing is known, or if the inpainter
@@ -76,7 +78,8 @@ def inpaint_image(
         return rgb
     if hole.all() or (source is not None and not (source & ~hole).any()):
         raise InputError("hole", "the whole picture, or no pixel left as an example", "a hole with something known around it")
-    guides = {"depth": depth, "camera": camera, "source": source, "retouched": retouched, "seed": seed}
+    guides: dict[str, Any] = {"depth": depth, "camera": camera, "source": source, "retouched": retouched, "seed": seed}
+    guides |= {} if prompt is None else {"prompt": prompt}
     filled = inpainter(rgb, hole, **_named(inpainter, guides))
     filled = np.asarray(filled, dtype=np.float32)
     if filled.shape != rgb.shape or not np.isfinite(filled[hole]).all():

@@ -31,18 +31,34 @@ def measure_seam(depth: Array, known: Mask, camera: Cameras | None = None) -> Se
     Returns:
         The report; None if no known pixel lies beside a filled one.
     """
-    u = 1.0 / np.asarray(depth, dtype=np.float64)
-    jumps, beside = [], []
-    for axis, way in DIRECTIONS:
-        expected, from_known = _continue(u, known, axis, way)
-        step = np.abs(expected / u - 1.0)  # |d_in - d_out| / d_out, as 1 / u = d
-        jumps.append(step[from_known & ~known])
-        beside.append(step[from_known & known & shifted(~known, axis, -way)])
-    jump, rough = np.concatenate(jumps), np.concatenate(beside)
+    jump, rough = steps_at_border(depth, known)
     if jump.size == 0:
         return None
     normal_jump = _normal_jump(depth, known, camera) if camera is not None else None
     return SeamReport(float(jump.mean()), float(rough.mean()) if rough.size else 0.0, normal_jump, int(jump.size))
+
+
+def steps_at_border(depth: Array, known: Mask, apart: Mask | None = None) -> tuple[Array, Array]:
+    """The single steps that ``measure_seam`` takes the mean of.
+
+    Args:
+        depth, known: As in ``measure_seam``.
+        apart: Known pixels beside which another surface begins; steps from them are left out  # [H, W]
+
+    Returns:
+        Relative steps from known to filled neighbours  # [N]
+        The same between known pixels beside the border  # [M]
+    """
+    u = 1.0 / np.asarray(depth, dtype=np.float64)
+    jumps, beside = [], []
+    for axis, way in DIRECTIONS:
+        expected, from_known = _continue(u, known, axis, way)
+        if apart is not None:
+            from_known &= ~shifted(apart, axis, way)
+        step = np.abs(expected / u - 1.0)  # |d_in - d_out| / d_out, as 1 / u = d
+        jumps.append(step[from_known & ~known])
+        beside.append(step[from_known & known & shifted(~known, axis, -way)])
+    return np.concatenate(jumps), np.concatenate(beside)
 
 
 def continued(u: Array, known: Mask) -> tuple[Array, Mask]:

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import DepthFile, read_stored_depth
 from scene_depth.io.depth_units import (
@@ -47,6 +48,7 @@ from scene_depth.io.posed_views import (
     OPENGL_AXES,
     ViewFiles,
     check_names,
+    one_camera,
     posed_view,
     say_mask_meaning,
     stated_mask_white,
@@ -151,6 +153,35 @@ def read_transforms(
     metric = "depth_unit_scale_factor" in meta
     known = say_mask_meaning(whites, said_by, notes)
     return Scene(tuple(views), points, metric, Path(path), notes.sentences(len(views)), masks_are_objects=known)
+
+
+def read_transforms_cameras(path: str | PathLike[str], width: int, height: int) -> list[tuple[Cameras, str]]:
+    """Reads the cameras of a ``transforms.json`` whose pictures need not be there, in the order of the file.
+
+    Args:
+        path: The file, or its folder.
+        width, height: Of the pictures, where the file does not say.
+
+    Returns:
+        One pinhole camera a frame, its lens without distortion, and what the frame's field "prompt" says, "" if it has none.
+
+    Raises:
+        InputError: If the file is missing or broken, or a camera is.
+    """
+    file = transforms_file(Path(path))
+    meta = read_json_object(file)
+    frames = meta.get("frames")
+    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
+        raise InputError("frames", "none" if not frames else type(frames).__name__, "a list of frames", file=file)
+    found = []
+    for index, frame in enumerate(frames):
+        field, prompt = f"frames[{index}]", frame.get("prompt", "")
+        if not isinstance(prompt, str):
+            raise InputError(f"{field}: prompt", repr(prompt), "text", file=file)
+        lens = frame_camera(frame, {"w": width, "h": height, **meta}, file, file=file, field=field)
+        pose = _camera_to_world(frame, file, field)
+        found.append((one_camera(pose, lens.K, lens.width, lens.height, file=file, frame=field), prompt))
+    return found
 
 
 def transforms_file(path: Path, split: str | None = None) -> Path:

@@ -1,0 +1,44 @@
+"""Outpainting: from a picture or a text to a scene one can walk in. What is not named here is private."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scene_depth_outpaint.state import OutpaintedView, StepReport, undo_step
+    from scene_depth_outpaint.step import Acceptance
+    from scene_depth_outpaint.trajectory import PRESETS, Trajectory, load_trajectory
+    from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintReport, OutpaintResult, outpaint
+
+__all__ = [
+    "PRESETS",
+    "Acceptance",
+    "OutpaintConfig",
+    "OutpaintReport",
+    "OutpaintResult",
+    "OutpaintedView",
+    "StepReport",
+    "Trajectory",
+    "load_trajectory",
+    "outpaint",
+    "undo_step",
+]
+
+_MODULES = {
+    "state": ("OutpaintedView", "StepReport", "undo_step"),
+    "step": ("Acceptance",),
+    "trajectory": ("PRESETS", "Trajectory", "load_trajectory"),
+    "workflow": ("OutpaintConfig", "OutpaintReport", "OutpaintResult", "outpaint"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,119 @@
+"""From views to a scene: their points, and splats fitted to all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scene_depth.cameras import Cameras
+from scene_depth.evaluation.images import psnr
+from scene_depth.fitting.config import FitConfig, Rates
+from scene_depth.fitting.fit import fit
+from scene_depth.fitting.frozen import join_frozen
+from scene_depth.fitting.surface_splats import splats_on_depth
+from scene_depth.rendering import render
+from scene_depth.scene import PointCloud, Scene, View
+from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.work import Progress, Work
+from scene_depth_outpaint.state import OutpaintedView
+from scene_depth_outpaint.step import Room
+
+MOST_POINTS = 200_000  # in the scene's cloud; splats have all
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What an outpainting leaves.
+
+    Attributes:
+        scene: All views with the points of their surfaces.
+        splats: Those that were there before first, then the new ones.
+        start_psnr: PSNR in decibels of the start's first view rendered from the splats.
+    """
+
+    scene: Scene | None
+    splats: GaussianSplats | None
+    start_psnr: float | None
+
+
+def finish(
+    room: Room, frozen: GaussianSplats | None, start_views: int, fit_steps: int, fit_size: int, seed: int, work: Work
+) -> Finished:
+    """Makes the scene and fits splats to all of its views.
+
+    Args:
+        room: All views.
+        frozen: Splats of the start, which stay as they are.
+        start_views: Number of views that belong to it.
+        fit_steps: Optimisation steps; 0 leaves the splats as they are made.
+        fit_size: Longer side of the pictures that are fitted to, at most, in pixels.
+        seed: Of the order of views.
+        work: Is told how far the fit is, and may stop it.
+    """
+    scene = scene_of(room)
+    first = 0 if frozen is None else start_views
+    parts = []
+    for view, kept in list(zip(room.views, room.kept, strict=True))[first:]:
+        if kept.any():
+            parts.append(splats_on_depth(view.image / np.float32(255), view.depth, kept, view.camera))
+    if not parts:
+        return Finished(scene, frozen, None if frozen is None else _likeness(frozen, room.views[0]))
+    new = concatenate_splats(parts)
+    if fit_steps:
+        config = FitConfig(
+            steps=fit_steps,
+            max_size=fit_size,
+            low_resolution_steps=0.0,
+            sh_degree=0,
+            density=None,
+            depth_weight=0.2,
+            rates=Rates(means_lr=4e-5),
+        )
+
+        def on_progress(now: Progress) -> bool:
+            return work.report(Progress("splats", now.done, now.total, measures=now.measures))
+
+        result = fit(scene, initial=new, config=config, frozen=frozen, seed=seed, on_progress=on_progress, device="cpu")
+        new, work.stopped = result.splats, work.stopped or not result.report.finished
+    splats = join_frozen(frozen, new)
+    return Finished(scene, splats, _likeness(splats, room.views[0]))
+
+
+def scene_of(room: Room) -> Scene:
+    """All views, named after their steps, with the points of their surfaces."""
+    views = tuple(
+        View(
+            f"{view.report.index:03d}.png",
+            view.camera,
+            load_image=partial(_picture, view),
+            load_depth=partial(_depth, view),
+        )
+        for view in room.views
+    )
+    pairs = list(zip(room.views, room.kept, strict=True))
+    every = max(1, sum(int(kept.sum()) for _, kept in pairs) // MOST_POINTS)
+    xyz = np.concatenate([_points(view.camera, view.depth, kept)[::every] for view, kept in pairs])
+    rgb = np.concatenate([view.image[kept][::every] for view, kept in pairs])
+    return Scene(views, PointCloud(xyz, rgb))
+
+
+def _picture(view: OutpaintedView) -> NDArray[np.float32]:
+    picture: NDArray[np.float32] = (view.image / np.float32(255)).astype(np.float32)
+    return picture
+
+
+def _depth(view: OutpaintedView) -> NDArray[np.float32]:
+    return view.depth
+
+
+def _points(camera: Cameras, depth: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+    points: NDArray[np.float64] = camera.unproject(torch.from_numpy(depth.astype(np.float64))[None])[0].numpy()[where]
+    return points
+
+
+def _likeness(splats: GaussianSplats, view: OutpaintedView) -> float:
+    return psnr(render(splats, view.camera).rgb[0].numpy(), _picture(view))
