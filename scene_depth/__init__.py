@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scene_depth.evaluation.depth_report import DepthReport, evaluate_depth
     from scene_depth.evaluation.depth_runs import DepthSettings
     from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
-    from scene_depth.fitting.config import FitConfig, Rates
+    from scene_depth.fitting.config import CameraRefinement, FitConfig, Rates
     from scene_depth.fitting.density import MCMC, Default, Guided
     from scene_depth.fitting.fit import FitResult, fit
     from scene_depth.geometry.scan_projection import project_scan
@@ -64,7 +64,7 @@ _HOMES = {
     "scene_depth.evaluation.depth_report": ("DepthReport", "evaluate_depth"),
     "scene_depth.evaluation.depth_runs": ("DepthSettings",),
     "scene_depth.evaluation.scene_scores": ("SceneScore", "evaluate_scene", "mean_scores"),
-    "scene_depth.fitting.config": ("FitConfig", "Rates"),
+    "scene_depth.fitting.config": ("CameraRefinement", "FitConfig", "Rates"),
     "scene_depth.fitting.density": ("Default", "Guided", "MCMC"),
     "scene_depth.fitting.fit": ("FitResult", "fit"),
     "scene_depth.geometry.scan_projection": ("project_scan",),
@@ -85,6 +85,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "MCMC",
     "Box",
+    "CameraRefinement",
     "Cameras",
     "Default",
     "DepthModel",

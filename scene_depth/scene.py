@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,20 @@ class Scene:
     def select(self, indices: Sequence[int]) -> Scene:
         """The scene with the chosen views, in that order."""
         return replace(self, views=tuple(self.views[i] for i in indices))
+
+    def with_cameras(self, cameras: Mapping[str, Cameras]) -> Scene:
+        """The scene with other cameras of some views, by their names, such as those that a fit refined.
+
+        Raises:
+            InputError: If there is no view of a name, or a camera has another image size than its view.
+        """
+        sizes = {view.name: (view.camera.width, view.camera.height) for view in self.views}
+        for name, camera in cameras.items():
+            if sizes.get(name) != (camera.width, camera.height):
+                found = f"{camera.width} x {camera.height}" if name in sizes else "no such view"
+                raise InputError(f"camera of view {name!r}", found, "the name and image size of a view", file=self.source)
+        views = (replace(view, camera=cameras.get(view.name, view.camera)) for view in self.views)
+        return replace(self, views=tuple(views))
 
     def about_origin(self, origin: tuple[float, float, float] | None = None) -> Scene:
         """The same scene with its zero at another point of its files' frame. Writers put it back into that frame.

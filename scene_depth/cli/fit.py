@@ -19,19 +19,20 @@ from scene_depth.cli.progress import end_if_stopped, report_console, say_first, 
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import ViewScore, score_views
 from scene_depth.fitting.checkpoint import load_state, save_state
-from scene_depth.fitting.config import FitConfig, Rates
+from scene_depth.fitting.config import CameraRefinement, FitConfig, Rates
 from scene_depth.fitting.density import MCMC, Default, Guided
 from scene_depth.fitting.fit import FitResult
 from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.fitting.frozen import join_frozen
 from scene_depth.io.images import write_image
 from scene_depth.io.output_folder import claim_folder
+from scene_depth.io.saved_scene import write_saved_scene
 from scene_depth.io.splat_files import write_splats
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 
-SPLATS, REPORT, CHECKPOINT, TEST_RENDERS = "splats.ply", "report.json", "checkpoint.pt", "test"
-NAMES = (SPLATS, REPORT, CHECKPOINT, TEST_RENDERS)
+SPLATS, REPORT, CHECKPOINT, TEST_RENDERS, SCENE = "splats.ply", "report.json", "checkpoint.pt", "test", "refined_scene"
+NAMES = (SPLATS, REPORT, CHECKPOINT, TEST_RENDERS, SCENE)
 RENDERS_KEPT = 4
 
 
@@ -41,6 +42,7 @@ class Quality(FitConfig):
 
     density: Annotated[Guided | MCMC | Default | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
     rates: Annotated[Rates, tyro.conf.Fixed, tyro.conf.Suppress] = field(default_factory=Rates)
+    cameras: Annotated[CameraRefinement | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,27 @@ class DensityOptions(Guided, Default):
             if entry.name not in (*own, "density") and getattr(self, entry.name) != entry.default:
                 raise InputError(entry.name, f"given for --density {self.density}", f"one of {', '.join(own) or 'no options'}")
         return None if chosen is None else chosen(**{name: getattr(self, name) for name in own})
+
+
+@dataclass(frozen=True)
+class CameraOptions(CameraRefinement):
+    """Whether and how cameras are refined."""
+
+    refine_cameras: bool = False
+    """Refine poses and focal lengths with the splats; OUTPUT/refined_scene gets the scene with the refined cameras."""
+
+    def refinement(self) -> CameraRefinement | None:
+        """The refinement, if it was asked for.
+
+        Raises:
+            InputError: If an option of it was given without ``refine_cameras``.
+        """
+        values = {entry.name: getattr(self, entry.name) for entry in fields(CameraRefinement)}
+        chosen = CameraRefinement(**values)
+        if not self.refine_cameras and chosen != CameraRefinement():
+            name = next(entry.name for entry in fields(CameraRefinement) if values[entry.name] != entry.default)
+            raise InputError(name, values[name], "--refine-cameras with it, which is what it is an option of")
+        return chosen if self.refine_cameras else None
 
 
 @dataclass(frozen=True)
@@ -91,10 +114,12 @@ def fit(
     config: Annotated[Quality, tyro.conf.arg(name="quality")] = Quality(),
     density: Annotated[DensityOptions, tyro.conf.arg(name="density control")] = DensityOptions(),
     rates: Annotated[Rates, tyro.conf.arg(name="learning rates")] = Rates(),  # noqa: B008
+    cameras: Annotated[CameraOptions, tyro.conf.arg(name="cameras")] = CameraOptions(),
 ) -> None:
     """Fit Gaussian splats to posed photos.
 
-    Writes splats.ply, report.json, checkpoint.pt and a few test views (photo beside render) into the output folder.
+    Writes splats.ply, report.json, checkpoint.pt and a few test views (photo beside render) into the output folder. With
+    --refine-cameras also refined_scene: the refined cameras with the photos where they are, for all commands that read scenes.
     Ctrl-C ends the fit and keeps what was done, in OUTPUT/unfinished if a finished result stands in OUTPUT; the same command
     with --resume goes on from there, also after a crash.
 
@@ -111,6 +136,7 @@ def fit(
         config: Size, steps and loss.
         density: How the number of splats changes.
         rates: How far a step goes.
+        cameras: Whether poses and focal lengths are refined too.
     """
     inputs = tuple(path for path in (sources.initial, sources.frozen) if path is not None)
     folder = claim_folder(output, "fit", NAMES, scenes=(scene,), inputs=inputs, overwrite=overwrite)
@@ -126,7 +152,7 @@ def fit(
         result = fit_splats(
             train,
             initial=initial,
-            config=replace(config, density=density.strategy(), rates=rates),
+            config=replace(config, density=density.strategy(), rates=rates, cameras=cameras.refinement()),
             frozen=frozen,
             on_progress=on_progress,
             resume=load_state(folder.find(CHECKPOINT)) if resume else None,
@@ -138,7 +164,7 @@ def fit(
     place = folder.place(result.report.finished)
     with folder.stage() as stage:
         stage.finished = result.report.finished
-        result = _kept(result, stage.path, test, frozen)
+        result = _kept(result, stage.path, everything, test, frozen)
     if json:
         print(result.report.as_json())
     else:
@@ -146,11 +172,14 @@ def fit(
     end_if_stopped(result.report)
 
 
-def _kept(result: FitResult, folder: Path, test: Scene | None, frozen: GaussianSplats | None) -> FitResult:
+def _kept(result: FitResult, folder: Path, scene: Scene, test: Scene | None, frozen: GaussianSplats | None) -> FitResult:
     """Writes the results, the splats first, and adds the measures on test views to the report."""
     write_splats(folder / SPLATS, result.splats)
     if result.state is not None:
         save_state(folder / CHECKPOINT, result.state)
+    if result.cameras:
+        views = tuple(replace(view, load_depth=None) for view in scene.with_cameras(result.cameras).views)
+        write_saved_scene(folder / SCENE, replace(scene, views=views), reference_images="absolute")
     if test is not None:
         config = result.report.config
         scores = score_views(join_frozen(frozen, result.splats), test, max_size=config["max_size"], mask_use=config["mask_use"])
@@ -178,5 +207,11 @@ def _tell(result: FitResult, folder: Path) -> None:
         console.print(
             f"Photos that the fit did not see are shown with a PSNR of {report.psnr_test:.1f} dB and an SSIM of "
             f"{report.ssim_test:.3f} (more is better)."
+        )
+    if report.cameras is not None:
+        turned, moved = report.cameras["turned_degrees"], report.cameras["moved"]
+        console.print(
+            f"Cameras were turned by {turned['median']:.3g} degrees and moved by {moved['median']:.3g} {report.unit}s (medians). "
+            f"The scene with them is {folder / SCENE}; the files that were read stay as they are, and so do held-out cameras."
         )
     console.print(f"Written: {folder / SPLATS}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -26,8 +26,9 @@ class FitState:
         seed: Seed of the fit.
         config: Parameters of the fit.
         views: Names of the views, in order.
-        trainable: Parameters and optimizer memory, as ``save_trainable`` gives them.
+        trainable: Parameters and optimizer memory, as ``save_parameters`` gives them.
         density: What density control remembers.
+        cameras: Refinement of cameras and its optimizers' memory, likewise; empty without.
         losses: Losses of the last steps, for the report.
         seconds: Wall time so far.
         cpu_seconds: Process time so far.
@@ -40,6 +41,7 @@ class FitState:
     views: tuple[str, ...]
     trainable: dict[str, dict[str, Tensor]]
     density: dict[str, Any]
+    cameras: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0

@@ -65,6 +65,39 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class CameraRefinement:
+    """How cameras are refined with the splats, as gsplat's ``pose_opt`` and nerfstudio's ``SO3xR3`` do it.
+
+    Each view has a rotation about its camera's centre and a shift of that centre, found by Adam from the gradient of the loss
+    through the rasteriser. What photos cannot tell, a motion and a scale of all cameras together, is kept out of them, unless
+    frozen splats hold the frame.
+
+    Example:
+        >>> import scene_depth as sd
+        >>> sd.FitConfig(cameras=sd.CameraRefinement(focal="each")).cameras.focal
+        'each'
+    """
+
+    camera_lr: float = 1e-3
+    """Learning rate of rotations in radians and of centres in scene extents, at the first step."""
+    camera_lr_final: float = 0.01
+    """Its factor, and that of focal_lr, at the last step; they fall exponentially."""
+    camera_decay: float = 1e-6
+    """Weight decay of rotations and shifts."""
+    focal: Literal["keep", "shared", "each"] = "shared"
+    """Which focal lengths are refined: none, all by one factor, or each view's by its own."""
+    focal_lr: float = 1e-3
+    """Learning rate of the logarithm of the factor of the focal lengths."""
+    camera_start: float = 0.02
+    """Share of the steps before which cameras stay, while splats are still far from the photos."""
+
+    def __post_init__(self) -> None:
+        require(self, "camera_lr camera_decay focal_lr", "a finite number, 0 or more")
+        require(self, "camera_lr_final", "a finite number above 0", lambda value: value > 0)
+        require(self, "camera_start", "0 to 1", lambda value: 0 <= value <= 1)
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """How splats are fitted to a scene. Schedules are those of the reference trainer (Kerbl et al. 2023) if not said otherwise.
 
@@ -104,6 +137,8 @@ class FitConfig:
     """Number of splats that density control may reach, besides frozen ones; by default 20000 on a CPU and 1000000 on CUDA."""
     rates: Rates = field(default_factory=Rates)
     """Learning rates."""
+    cameras: CameraRefinement | None = None
+    """How poses and focal lengths are refined with the splats; None keeps them."""
 
     ssim_weight: float = 0.2
     """Weight of 1 - SSIM beside 1 minus it for L1."""
@@ -165,5 +200,6 @@ class SettledConfig(FitConfig):
         if content["density"] is not None:
             own = dict(content["density"])
             density = {strategy.name: strategy for strategy in (Guided, MCMC, Default)}[own.pop("name")](**own)
+        cameras = None if content.get("cameras") is None else CameraRefinement(**content["cameras"])
         values = {"density": density, "rates": Rates(**content["rates"]), "background": tuple(content["background"])}
-        return cls(**{**content, **values})
+        return cls(**{**content, **values, "cameras": cameras})

@@ -14,14 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.fitting.camera_refinement import RefinedCameras
 from scene_depth.fitting.checkpoint import FitState, check_same_fit
 from scene_depth.fitting.config import FitConfig, SettledConfig
 from scene_depth.fitting.density import MCMC, Default, State, seeded, views_info
 from scene_depth.fitting.frozen import FrozenNeighbours, join_frozen
 from scene_depth.fitting.initialization import initial_splats, viewing_distance
 from scene_depth.fitting.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
-from scene_depth.fitting.parameters import Trainable, load_trainable, save_trainable, trainable_splats
+from scene_depth.fitting.parameters import Trainable, load_trainable, save_parameters, trainable_splats
 from scene_depth.fitting.training_views import Target, TrainingViews
 from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.io.splat_files import with_origin
@@ -52,10 +54,11 @@ class FitReport(JsonReport):
         seed: Seed of all randomness.
         device: Where the fit ran.
         config: All parameters.
+        cameras: How far refinement turned and moved the cameras, and its factors of focal lengths; None without it.
         unit, origin: Of the scene: see ``Scene.unit``, and the point of its files that is the zero of the splats.
         scene_notes: What was said when the scene was read: photos left out, units that were stated or assumed.
         versions: Of what decides the numbers.
-        test: Measures on views that were held out, if there were any.
+        test: Measures on views that were held out, if there were any; their cameras are never refined.
         psnr_test: Mean PSNR of the held-out views in decibels.
         ssim_test: Mean SSIM of the held-out views.
     """
@@ -82,6 +85,7 @@ class FitReport(JsonReport):
     test: list[dict[str, Any]] = field(default_factory=list)
     psnr_test: float | None = None
     ssim_test: float | None = None
+    cameras: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class FitResult:
         splats: Fitted splats, without the frozen ones.
         report: What was done.
         state: Where the fit stands, to go on from; None if it was broken off in the middle of a change.
+        cameras: Refined cameras of the fitted views by name, of the size of the photos, for ``Scene.with_cameras``; empty unless
+            ``FitConfig.cameras`` asks for them.
 
     Example:
         >>> import scene_depth as sd
@@ -103,6 +109,7 @@ class FitResult:
     splats: GaussianSplats
     report: FitReport
     state: FitState | None
+    cameras: dict[str, Cameras] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         end = "finished" if self.report.finished else "stopped"
@@ -178,7 +185,9 @@ def fit(
         pass
     state = state_now()
     splats = with_origin(_finished(run.trainable, None), scene.origin)
-    return FitResult(splats, _report(run, state, scene), state if whole else None)
+    refined = [] if run.cameras is None else run.cameras.finished([view.camera for view in scene.views])
+    cameras = {view.name: camera for view, camera in zip(scene.views, refined, strict=False)}
+    return FitResult(splats, _report(run, state, scene), state if whole else None, cameras)
 
 
 @dataclass
@@ -190,6 +199,7 @@ class _Run:
     frozen: GaussianSplats | None
     frozen_sha256: str | None
     trainable: Trainable
+    cameras: RefinedCameras | None
     density_state: State
     extent: float
     depth_unit: float
@@ -220,7 +230,7 @@ class _Run:
             splats = trainable.splats()
             image = render(
                 splats if self.neighbours is None else self.neighbours.join(splats),
-                target.camera,
+                target.camera if self.cameras is None else self.cameras.camera(index, target.camera),
                 background=self._background(step, index),
                 means2d=probe,
                 absgrad=absgrad,
@@ -247,6 +257,8 @@ class _Run:
         rates = self.config.rates.at(step / self.config.steps, self.extent)
         trainable.set_learning_rates(rates)
         trainable.step()
+        if self.cameras is not None:
+            self.cameras.step(step / self.config.steps)
         if density is not None:
             with seeded(self.seed, step, self.device):
                 density.step_post_backward(
@@ -260,8 +272,9 @@ class _Run:
             seed=self.seed,
             config=self.config,
             views=tuple(view.name for view in self.views.views),
-            trainable=save_trainable(self.trainable),
+            trainable=save_parameters(self.trainable.parameters, self.trainable.optimizers),
             density=dict(self.density_state),
+            cameras={} if self.cameras is None else self.cameras.state(),
             losses=tuple(self.losses),
             seconds=seconds,
             cpu_seconds=cpu_seconds,
@@ -340,12 +353,18 @@ def _prepare(
         if config.density is not None:
             config.density.check_sanity(trainable.parameters, trainable.optimizers)
             density_state = config.density.initialize_state(extent, steps=config.steps, max_splats=config.max_splats)
+    cameras = None
+    if config.cameras is not None:
+        given = [views.camera(index) for index in range(len(views))]
+        saved = None if resume is None else resume.cameras
+        cameras = RefinedCameras(config.cameras, given, extent, anchored=frozen is not None, saved=saved)
     return _Run(
         config=config,
         views=views,
         frozen=None if frozen is None else frozen.detach().to(device),
         frozen_sha256=frozen_sha256,
         trainable=trainable,
+        cameras=cameras,
         density_state=density_state,
         extent=extent,
         depth_unit=_median_depth(views, extent),
@@ -401,6 +420,7 @@ def _report(run: _Run, state: FitState, scene: Scene) -> FitReport:
         seed=run.seed,
         device=str(run.device),
         config=run.config.as_dict(),
+        cameras=None if run.cameras is None else run.cameras.measures(),
         unit=scene.unit,
         origin=scene.origin,
         scene_notes=scene.notes,

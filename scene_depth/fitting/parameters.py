@@ -71,23 +71,26 @@ def trainable_splats(splats: GaussianSplats, config: SettledConfig) -> Trainable
     return _trainable(dict(zip(NAMES, values, strict=True)), config.antialiased)
 
 
-def save_trainable(trainable: Trainable) -> dict[str, dict[str, Tensor]]:
+def save_parameters(parameters: Parameters, optimizers: Optimizers) -> dict[str, dict[str, Tensor]]:
     """Parameters and what their optimizers remember, as plain tensors that share memory with them."""
-    saved = {}
-    for name, parameter in trainable.parameters.items():
-        remembered = trainable.optimizers[name].state.get(parameter, {})
-        saved[name] = {"value": parameter.detach(), **remembered}
-    return saved
+    return {
+        name: {"value": parameter.detach(), **optimizers[name].state.get(parameter, {})} for name, parameter in parameters.items()
+    }
 
 
 def load_trainable(saved: dict[str, dict[str, Tensor]], antialiased: bool) -> Trainable:
-    """The opposite of :func:`save_trainable`; continues bit for bit. The saved tensors are copied."""
+    """Splats from what :func:`save_parameters` gave; continues bit for bit. The saved tensors are copied."""
     trainable = _trainable({name: saved[name]["value"].clone() for name in NAMES}, antialiased)
-    for name, parameter in trainable.parameters.items():
+    restore_optimizers(saved, trainable.parameters, trainable.optimizers)
+    return trainable
+
+
+def restore_optimizers(saved: dict[str, dict[str, Tensor]], parameters: Parameters, optimizers: Optimizers) -> None:
+    """Lets optimizers remember what was saved; the saved tensors are copied."""
+    for name, parameter in parameters.items():
         remembered = {key: values.clone() for key, values in saved[name].items() if key != "value"}
         if remembered:
-            trainable.optimizers[name].state[parameter] = remembered
-    return trainable
+            optimizers[name].state[parameter] = remembered
 
 
 def _trainable(values: dict[str, Tensor], antialiased: bool) -> Trainable:

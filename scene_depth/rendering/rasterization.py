@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -101,7 +101,8 @@ def render(
 
     Follows gsplat's ``rasterization`` (Kerbl et al. 2023; Ye et al. 2024): footprints are blurred by 0.3 px^2, splats
     that cover a pixel by less than 1/255 are skipped, a ray ends when its transmittance falls to 1e-4, negative colours
-    are clamped to 0. Differentiable, once, in the five parameters of the splats and in ``cameras.camera_to_world``.
+    are clamped to 0. Differentiable, once, in the five parameters of the splats and in ``cameras.camera_to_world`` and
+    ``cameras.K`` (focal lengths and principal point).
 
     A splat with a parameter that is not a number, a quaternion of zero length, or a footprint wider than about 1e9
     pixels is not drawn on the CPU: its radius is 0 and so is its gradient.
@@ -140,7 +141,7 @@ def render(
     if not 0 <= depth_alpha_threshold <= 1:
         raise InputError("depth_alpha_threshold", depth_alpha_threshold, "0 to 1")
     backend_module = importlib.import_module(_BACKENDS[chosen])  # gsplat and numba are imported when they are needed
-    rgb, alpha, depth, median, radii = backend_module.draw_splats(splats, cameras, options, means2d)
+    rgb, alpha, depth, median, radii = backend_module.draw_splats(splats, _intrinsics_in_poses(cameras), options, means2d)
     return Render(
         rgb=rgb,
         alpha=alpha,
@@ -164,6 +165,21 @@ def _choose_backend(splats: GaussianSplats, backend: str | None) -> str:
             "backend", f"{backend!r} for splats on {splats.device}", f"{kind!r}, or splats moved with .to({backend!r})"
         )
     return kind
+
+
+def _intrinsics_in_poses(cameras: Cameras) -> Cameras:
+    """The same cameras, in which the gradient by ``K`` goes through the poses, for which backends have one.
+
+    Where splats are seen depends on K [R | t] alone, so that a change of K is one of the pose by K^-1 dK (which leaves the centre
+    of the camera, the depth and thus all else as they are). Its value is 0, and so all numbers but the gradient stay.
+    """
+    if not cameras.K.requires_grad:
+        return cameras
+    poses, fixed = cameras.camera_to_world, cameras.K.detach()
+    change = torch.linalg.solve(fixed, cameras.K - fixed).to(poses)
+    turned = poses[:, :3, :3] @ (torch.eye(3).to(poses) + change.transpose(1, 2))
+    moved = torch.cat([torch.cat([turned, poses[:, :3, 3:]], dim=2), poses[:, 3:]], dim=1)
+    return replace(cameras, camera_to_world=moved, K=fixed)
 
 
 def _settle(

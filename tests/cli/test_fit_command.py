@@ -22,6 +22,7 @@ from scene_depth.errors import InputError
 from scene_depth.fitting.fit import fit as fit_splats
 from scene_depth.io.camera_paths import read_camera_path
 from scene_depth.io.depth_images import read_depth
+from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render as render_splats
 from scene_depth.splats import SH_C0, GaussianSplats
@@ -89,6 +90,24 @@ def test_fit_without_json_says_what_it_did(scene: Path, tmp_path: Path, capsys: 
     assert json.loads((tmp_path / "report.json").read_text())["psnr_test"] is None
 
 
+def test_refined_cameras_are_kept_beside_the_splats(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    run_fit(str(scene), "--output", str(out), "--refine-cameras", "--camera-start", "0", *SHORT)
+    assert "Cameras were turned by" in capsys.readouterr().out
+    given, refined = read_scene(scene), read_scene(out / "refined_scene")
+    assert [view.name for view in refined.views] == [view.name for view in given.views]
+    for before, after in zip(given.views, refined.views, strict=True):
+        held_out = before.name in ("0.png", "8.png")
+        assert torch.equal(before.camera.camera_to_world, after.camera.camera_to_world) == held_out
+        assert torch.equal(before.camera.K, after.camera.K) == held_out
+        assert after.image_path == scene / "images" / before.name  # the photos stay where they are
+    report = json.loads((out / "report.json").read_text())
+    assert 0 < report["cameras"]["turned_degrees"]["median"] < 5
+    assert report["config"]["cameras"]["camera_start"] == 0
+    run_fit(str(scene), "--output", str(out), *SHORT)
+    assert not (out / "refined_scene").exists()
+
+
 def test_fit_keeps_frozen_splats_out_of_the_file_and_never_overwrites_them(scene: Path, tmp_path: Path) -> None:
     write_splats(tmp_path / "frozen.ply", few_splats())
     run_fit(
@@ -141,6 +160,7 @@ def test_bad_input_ends_before_the_work(scene: Path, tmp_path: Path) -> None:
         ([str(scene), "--output", str(tmp_path), "--test-every", "1"], "every"),
         ([str(scene), "--output", str(tmp_path), "--start", "points"], "points"),
         ([str(scene), "--output", str(tmp_path), "--density", "mcmc", "--grow-gradient", "1"], "grow_gradient.*--density mcmc"),
+        ([str(scene), "--output", str(tmp_path), "--focal-lr", "1"], "focal_lr.*--refine-cameras"),
     ):
         with pytest.raises(InputError, match=found):
             run_fit(*arguments, *SHORT)

@@ -5,6 +5,7 @@ On a CUDA device, the same call against the CPU path.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from benchmarks.rasterizer_scenes import pinhole, random_splats
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.rendering import blending_weights, render
 from scene_depth.rendering.cuda import draw_splats
-from scene_depth.rendering.rasterization import RenderOptions
+from scene_depth.rendering.rasterization import RenderOptions, _intrinsics_in_poses
 from scene_depth.splats import PARAMETERS, GaussianSplats
 
 BACKGROUND = torch.tensor([0.2, 0.5, 0.7])
@@ -107,6 +108,32 @@ def test_same_images_and_gradients_as_the_cpu_path(gsplat_on_cpu, antialiased: b
     assert (probe.absgrad == 7).all()  # type: ignore[attr-defined]
     for name in PARAMETERS:
         assert_close_by_splat(getattr(copied, name).grad, getattr(expected[6], name).grad)
+
+
+def test_same_gradients_of_cameras_as_the_cpu_path(gsplat_on_cpu) -> None:
+    splats, given = random_splats(200), two_cameras()
+    weights = torch.randn(2, 70, 90, 3, generator=torch.Generator().manual_seed(4))
+    gradients = []
+    for path in ("cuda", "cpu"):
+        poses, K = given.camera_to_world.clone().requires_grad_(), given.K.clone().requires_grad_()
+        cameras = replace(given, camera_to_world=poses, K=K)
+        if path == "cuda":
+            rgb = draw_splats(splats, _intrinsics_in_poses(cameras), options_of(2, False, False), None)[0]
+        else:
+            rgb = render(splats, cameras, sh_degree=2, background=BACKGROUND, near=0.3, far=5.5).rgb
+        (rgb * weights).sum().backward()
+        assert K.grad is not None
+        gradients.append((K.grad[:, :2], rigid_part(poses)))
+    for found, true in zip(*gradients, strict=True):
+        assert (found - true).norm() < 1e-3 * true.norm()
+
+
+def rigid_part(poses: Tensor) -> Tensor:
+    """Gradient by turning and moving the cameras, which is the same for each way to write it as one by the matrix  # [C, 6]"""
+    assert poses.grad is not None
+    turned = poses.detach()[:, :3, :3].transpose(1, 2) @ poses.grad[:, :3, :3]
+    turned = turned - turned.transpose(1, 2)
+    return torch.cat([turned[:, (0, 0, 1), (1, 2, 2)], poses.grad[:, :3, 3]], dim=1)
 
 
 def assert_close_by_splat(found: Tensor, true: Tensor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -58,6 +60,36 @@ def test_finite_differences(name: str, antialiased: bool) -> None:
     if name == "poses":
         direction[0, :3, :3] = leaf.detach()[0, :3, :3] @ direction[0, :3, :3]
     torch.testing.assert_close(measured, (leaf.grad.double() * direction.double()).sum(), rtol=5e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_gradients_of_the_intrinsics(antialiased: bool) -> None:
+    """Focal lengths against finite differences, the principal point against the sums over the projected means."""
+    pose = torch.eye(4, dtype=torch.float64)[None]
+    turn = torch.tensor([[0.0, -0.1, 0.05], [0.1, 0, 0.08], [-0.05, -0.08, 0]], dtype=torch.float64)
+    pose[0, :3, :3] = torch.linalg.matrix_exp(turn)
+    splats, cameras = broad_splats(20), replace(pinhole(40, 31, fx=45, fy=38, cx=17, cy=18), camera_to_world=pose)
+    weights = torch.randn(1, 31, 40, 5, generator=torch.Generator().manual_seed(11), dtype=torch.float64)
+    probe = torch.zeros(1, 20, 2, requires_grad=True)
+
+    def loss(K: Tensor) -> Tensor:
+        drawn = render(splats, replace(cameras, K=K), antialiased=antialiased, means2d=probe)
+        stacked = torch.cat([drawn.rgb, drawn.alpha[..., None], drawn.depth[..., None]], dim=-1)
+        return (stacked.double() * weights).sum()
+
+    K = cameras.K.double().clone().requires_grad_()
+    value = loss(K)
+    value.backward()
+    assert K.grad is not None
+    assert probe.grad is not None
+    torch.testing.assert_close(K.grad[0, :2, 2], probe.grad[0].sum(0).double(), rtol=1e-3, atol=1e-4)
+    with torch.no_grad():
+        assert value.item() == loss(K.detach()).item()  # a gradient that is asked for changes no bit of the image
+        for axis in (0, 1):
+            change = torch.zeros_like(K)
+            change[0, axis, axis] = 0.05
+            measured = (loss(K + change) - loss(K - change)) / 0.1
+            torch.testing.assert_close(measured, K.grad[0, axis, axis], rtol=5e-3, atol=1e-3)
 
 
 def test_gradient_of_the_projected_means() -> None:
