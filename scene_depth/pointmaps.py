@@ -27,6 +27,7 @@ class PointmapView:
         offset: Coordinate in the photo of the left and of the top edge of the processed picture; negative where it is padded.
         photo_size: Width and height of the photo, turned as the model turned it.
         photo_path: The photo, if it was found.
+        photo_turned: Whether the model followed the EXIF entry of the photo; else its pixels are meant as stored.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PointmapView:
     offset: tuple[float, float] = (0.0, 0.0)
     photo_size: tuple[int, int] | None = None
     photo_path: Path | None = None
+    photo_turned: bool = False
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)

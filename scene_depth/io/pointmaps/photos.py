@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,8 @@ def map_photos(run: StoredRun, rules: Sequence[str], photos: Photos, path: Path,
         hint = "a list of the files in the order of the run" if len(every) > len(sizes) else None
         accepted = f"{len(sizes)}, one for each view of the run"
         raise InputError("photos", f"{len(every)} files", accepted, file=folder or path, hint=hint)
+    if run.photo_sizes is not None:
+        return _stretched(every, sizes, run.photo_sizes, path)
     declared = [(RULES[name], RULES[name].turns) for name in rules]
     others = [(rule, turned) for rule in RULES.values() for turned in (rule.turns, not rule.turns)]
     if not seen:
@@ -146,15 +149,31 @@ def map_photos(run: StoredRun, rules: Sequence[str], photos: Photos, path: Path,
 
 def _by_names(folder: Path, names: Sequence[str], every: Sequence[Photo]) -> list[Photo]:
     """The photos in the order of the names that the run has."""
-    found = images_named_like(folder, [Path(name).name for name in names], what="photos")
-    missing = [name for name in names if Path(name).name not in found]
+    found = images_named_like(folder, names, what="photos")
+    missing = [name for name in names if name not in found]
     if missing:
         raise InputError(f"view {missing[0]!r}", "no photo of that name", "the photos that the model saw", file=folder)
     known = {photo.path: photo for photo in every}
-    paths = [found[Path(name).name] for name in names]
+    paths = [found[name] for name in names]
     return [
         known.get(path) or Photo(path, path.relative_to(folder).as_posix(), image_size(path), exif_turn(path)) for path in paths
     ]
+
+
+def whole_photo(photo: Size, size: Size) -> Resizing:
+    """What a loader does that stretches the whole photo."""
+    return Resizing(photo, size, (photo[0] / size[0], photo[1] / size[1]), (0.0, 0.0))
+
+
+def _stretched(photos: Sequence[Photo], sizes: Sequence[Size], known: Sequence[Size], path: Path) -> Mapping:
+    """The mapping of files that say the sizes of their photos."""
+    resizings = tuple(whole_photo(*pair) for pair in zip(known, sizes, strict=True))
+    for turned in (False, True):
+        if all(photo.size(turned) == size for photo, size in zip(photos, known, strict=True)):
+            return Mapping(tuple(photos), resizings, "whole photo", turned)
+    photo, size = next((photo, size) for photo, size in zip(photos, known, strict=True) if photo.stored != size)
+    found, wanted = ("{} x {}".format(*each) for each in (photo.stored, size))
+    raise InputError("photo size", found, f"{wanted}, which the run says of it", file=photo.path)
 
 
 def _by_sizes(
@@ -282,10 +301,19 @@ def _thumbnail(image: Image.Image, aspect: float | None = None) -> NDArray[np.ui
     return np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, box=box))
 
 
-def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
+def view_correlation(
+    image: NDArray[np.float32], path: Path, turned: bool, photo: Size, scale: tuple[float, float], offset: tuple[float, float]
+) -> float:
+    """Correlation of the colours that a model saw with a photo under a mapping; NaN if either is uniform."""
+    resizing = Resizing(photo, (image.shape[1], image.shape[0]), scale, offset)
+    mapping = Mapping((Photo(path, path.name, image_size(path), exif_turn(path)),), (resizing,), "", turned)
+    return _Pictures([image]).correlations(mapping)[0]
+
+
+def correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Correlation of two pictures over pixels and channels, each channel about its own mean; NaN if either is uniform."""
     a, b = (np.asarray(picture, np.float64).reshape(-1, 3) for picture in (first, second))
     a, b = a - a.mean(0), b - b.mean(0)
     lengths = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    uniform = min(a.std() / max(np.ptp(a), 1e-9) if np.ptp(a) else 0, np.ptp(b)) < 1e-3
+    uniform = min(np.ptp(picture) / (255 if picture.dtype == np.uint8 else 1) for picture in (first, second)) < 0.02
     return float("nan") if uniform or lengths == 0 else float((a * b).sum() / lengths)

@@ -26,7 +26,9 @@ from scene_depth.io.pointmaps.conventions import (
     rigid_pose,
     z_depth,
 )
-from scene_depth.io.pointmaps.photos import Mapping, Photos, map_photos
+from scene_depth.io.pointmaps.folders import read_folder
+from scene_depth.io.pointmaps.glb import read_glb
+from scene_depth.io.pointmaps.photos import Mapping, Photos, map_photos, whole_photo
 from scene_depth.pointmaps import PointmapRun, PointmapView
 
 DUST3R = ("dust3r 512", "dust3r 512 square_ok", "dust3r 224")
@@ -65,7 +67,8 @@ def read_pointmaps(
 
     Args:
         path: ``predictions.npz`` of VGGT, VGGT-Omega, MapAnything or Pi3, ``results.npz`` of Depth Anything 3, the ``.npz`` of
-            the converter for DUSt3R and MASt3R.
+            the converter for DUSt3R and MASt3R or the ``.glb`` of their demos; the folder that CUT3R, MonST3R, InstantSplat
+            (``sparse_N/0``) or an export of Depth Anything 3 wrote; a folder with a COLMAP model and depth maps.
         photos: Folder of the photos that the model saw, or a list of files in the order of the views. Without it cameras are
             known at the processed size alone.
         model: A key of ``MODELS``; by default what the file looks like.
@@ -104,19 +107,29 @@ def read_pointmaps(
     except InputError as error:
         raise InputError(error.field, error.found, error.accepted, file=path, hint=error.hint) from error
     mapping = None if photos is None else map_photos(run, MODELS[run.model], photos, path, trust_file)
-    if photos is None:
-        run.notes.append("no photos given: cameras are known at the processed size alone")
     views = [_view(run, index, names[index], mapping, path) for index in range(len(names))]
-    if mapping is not None:
+    if mapping is None:
+        known = run.photo_sizes is not None
+        run.notes.append("no photos given" + ("" if known else ": cameras are known at the processed size alone"))
+    else:
         run.notes.append(f"photos mapped by the rule {mapping.rule!r}")
+        sideways = [photo.name for photo in mapping.photos if photo.turn != 1]
+        if sideways:
+            how = "turned so" if mapping.turned else "not turned: cameras are those of the pixels as stored"
+            run.notes.append(f"{len(sideways)} photos have an EXIF entry that turns them, such as {sideways[0]}; {how}")
     is_metric = run.metric if metric is None else metric
     return PointmapRun(tuple(views), run.model, path, is_metric, as_dict(run.declared), detected, tuple(run.notes))
 
 
 def _read_stored(path: Path, model: str | None) -> StoredRun:
-    if path.suffix.lower() == ".npz" or path.is_file():
-        return read_array_file(path, model)
-    raise InputError("path", "nothing that a pointmap model saves", "an .npz file or a folder of a run", file=path)
+    if path.suffix.lower() == ".glb":
+        if model not in (None, "dust3r", "mast3r"):
+            raise InputError("model", model, "dust3r or mast3r, whose demos write .glb files with cameras", file=path)
+        return replace(read_glb(path), model=model or "dust3r")
+    if path.suffix.lower() in (".pkl", ".pth", ".pt", ".npy"):
+        accepted = "an .npz file or a folder of a run; pickles can run code and are never opened"
+        raise InputError("path", f"a {path.suffix} file", accepted, file=path, hint="the converter of the page on sparse views")
+    return read_array_file(path, model) if path.is_file() else read_folder(path, model)
 
 
 def _settle_conventions(run: StoredRun, names: list[str], trust_file: bool) -> dict[str, str]:
@@ -198,26 +211,29 @@ def _view(run: StoredRun, index: int, name: str, mapping: Mapping | None, path: 
     except InputError as error:
         raise InputError(f"view {name!r}: {error.field}", error.found, error.accepted, file=path) from error
     depth = z_depth(stored, run.declared)
-    if mapping is not None:
-        left, top, right, bottom = mapping.resizings[index].image_box
+    photo = None if mapping is None else mapping.photos[index]
+    resizing = None if mapping is None else mapping.resizings[index]
+    if resizing is None and run.photo_sizes is not None:
+        resizing = whole_photo(run.photo_sizes[index], stored.size)
+    if resizing is not None:
+        left, top, right, bottom = resizing.image_box
     else:
         left, top, right, bottom = _unpadded(stored) if run.model in ("vggt", "vggt_omega") else (0, 0, width, height)
     inside = np.zeros(depth.shape, bool)
     inside[top:bottom, left:right] = True
     view = PointmapView(
-        name=name,
+        name=name if photo is None else photo.name,
         camera=camera,
         depth=np.where(inside, depth, np.float32(0)),
         confidence=None if stored.confidence is None else np.asarray(stored.confidence, np.float32),
         image=stored.image,
         points=None if stored.points is None else np.asarray(stored.points, np.float64),
+        photo_path=None if photo is None else photo.path,
+        photo_turned=mapping is not None and mapping.turned and photo is not None and photo.turn != 1,
     )
-    if mapping is None:
+    if resizing is None:
         return view
-    resizing, photo = mapping.resizings[index], mapping.photos[index]
-    return replace(
-        view, name=photo.name, scale=resizing.scale, offset=resizing.offset, photo_size=resizing.photo, photo_path=photo.path
-    )
+    return replace(view, scale=resizing.scale, offset=resizing.offset, photo_size=resizing.photo)
 
 
 def _unpadded(view: StoredView) -> tuple[int, int, int, int]:
