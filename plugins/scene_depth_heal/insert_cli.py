@@ -100,7 +100,7 @@ class AddedSplats(Place):
     """Another file of splats and where it goes; one of at, pixel and transform."""
 
     ply: Path | None = None
-    """Splats to insert: .ply, .compressed.ply, .spz or .splat."""
+    """Splats to insert: .ply, .compressed.ply, .spz, .splat, .sog or .glb."""
     part: str | None = None
     """Region of the file to insert alone: "CX CY CZ R" (sphere), "CX CY CZ SX SY SZ [QW QX QY QZ]" (box), or a JSON file;
     in the coordinates of the scene that they were made from, where they name another origin."""

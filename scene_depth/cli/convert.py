@@ -46,7 +46,7 @@ class SplatChanges:
 
 @dataclass(frozen=True)
 class Convert:
-    """Convert splats between .ply, .compressed.ply, .spz and .splat, and scenes between COLMAP, transforms.json and others.
+    """Convert splats (.ply, .compressed.ply, .spz, .splat, .sog, .glb) and scenes (COLMAP, transforms.json and others).
 
     The format of a splat file is that of its name. What the new format cannot hold is said.
     """

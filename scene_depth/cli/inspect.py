@@ -35,7 +35,7 @@ class Inspect:
     """Look for what is wrong with a file of splats: NaN, infinities, giants, fog, odd rotations, colours and sizes."""
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """A .ply, .compressed.ply, .spz or .splat file. It is never changed."""
+    """A .ply, .compressed.ply, .spz, .splat, .sog or .glb file. It is never changed."""
     fix: Path | None = None
     """Write a repaired copy there, in any of these formats."""
     cameras: Path | None = None

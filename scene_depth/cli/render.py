@@ -103,7 +103,7 @@ def render(
     0 = unknown; npy and exr hold scene units, png 16-bit thousandths of them (millimetres of a metric scene).
 
     Args:
-        splats: A .ply, .compressed.ply, .spz or .splat file.
+        splats: A .ply, .compressed.ply, .spz, .splat, .sog or .glb file.
         output: Folder for the pictures; made if missing.
         overwrite: Replace files in the output folder that something else wrote; never those that are read.
         device: "cpu" or "cuda"; by default CUDA if it is there.

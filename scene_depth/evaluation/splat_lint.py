@@ -57,7 +57,7 @@ class SplatReport(JsonReport):
 
     Attributes:
         file: File they came from, if any.
-        format: Its format, ".ply", ".compressed.ply", ".spz" or ".splat".
+        format: Its format, ".ply", ".compressed.ply", ".spz", ".splat", ".sog" or ".glb".
         splats: Their number.
         sh_degree: 0 to 3.
         antialiased: Whether they say that they were trained for the antialiased renderer.
@@ -205,7 +205,7 @@ def lint_file(path: str | os.PathLike[str], *, cameras: Cameras | None = None) -
     """Reads and lints a file. A wrong number of spherical harmonics is a finding here, and no error of reading.
 
     Args:
-        path: A .ply, .compressed.ply, .spz or .splat file.
+        path: A .ply, .compressed.ply, .spz, .splat, .sog or .glb file.
         cameras: Cameras of the scene in the same frame.
 
     Returns:

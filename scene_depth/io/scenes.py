@@ -42,7 +42,7 @@ class SceneFormat:
     write: Callable[..., None]
 
 
-SPLATS = (".ply", ".spz", ".splat")
+SPLATS = (".ply", ".spz", ".splat", ".sog", ".glb", ".gltf")
 
 
 def _is_transforms(path: Path) -> bool:

@@ -13,17 +13,29 @@ import torch
 
 from scene_depth.errors import InputError
 from scene_depth.io.compressed_ply import is_compressed_ply, largest_chunk, read_compressed_ply, write_compressed_ply
+from scene_depth.io.gltf_splats import read_gltf_splats, write_gltf_splats
 from scene_depth.io.nerfstudio_run import is_nerfstudio_run, read_nerfstudio_run
 from scene_depth.io.ply import read_ply, write_ply
 from scene_depth.io.ply_header import read_ply_header
 from scene_depth.io.scene_notes import note
+from scene_depth.io.sog import META, read_sog, write_sog
 from scene_depth.io.splat import read_splat, write_splat
 from scene_depth.io.spz import read_spz, write_spz
 from scene_depth.io.spz_streams import FRACTION_BITS, fraction_bits_for
 from scene_depth.splats import GaussianSplats
 
 COMPRESSED, RUN = ".compressed.ply", "nerfstudio run"
-WRITERS = {".ply": write_ply, COMPRESSED: write_compressed_ply, ".spz": write_spz, ".splat": write_splat}
+SOG, GLB = ".sog", ".glb"
+WRITERS = {
+    ".ply": write_ply,
+    COMPRESSED: write_compressed_ply,
+    ".spz": write_spz,
+    ".splat": write_splat,
+    SOG: write_sog,
+    GLB: write_gltf_splats,
+}
+READERS = {".splat": read_splat, SOG: read_sog, GLB: read_gltf_splats}
+ONLY_READ = {META: SOG, ".gltf": GLB}
 ACCEPTED = ", ".join(WRITERS)
 ORIGIN = re.compile(r"origin ([-+.\deE]+) ([-+.\deE]+) ([-+.\deE]+)")
 ENOUGH = 100  # splats from which a range of values says how they were stored
@@ -31,13 +43,14 @@ LARGEST_LOGIT = 9.21  # of 0.9999
 
 
 def splat_format(path: str | os.PathLike[str]) -> str:
-    """Format that a file has by its name: ".ply", ".compressed.ply", ".spz" or ".splat".
+    """Format that a file has by its name: ".ply", ".compressed.ply", ".spz", ".splat", ".sog" or ".glb".
 
     Raises:
         InputError: If the extension is another one.
     """
     name = Path(path).name.lower()
     found = next((extension for extension in (COMPRESSED, *WRITERS) if name.endswith(extension)), None)
+    found = found or next((kind for end, kind in ONLY_READ.items() if name.endswith(end)), None)
     if found is None:
         raise InputError("extension", repr(Path(path).suffix), ACCEPTED, file=path)
     return found
@@ -50,8 +63,8 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None, double
     after the sigmoid are turned back. Both are said.
 
     Args:
-        path: A .ply, .compressed.ply, .spz or .splat file; or a run of nerfstudio (its folder, ``config.yml`` or a
-            checkpoint), whose splats come in the frame and unit of its photos.
+        path: A .ply, .compressed.ply, .spz, .splat, .sog, .glb or .gltf file, or the meta.json of an unpacked .sog; or a run
+            of nerfstudio (its folder, ``config.yml`` or a checkpoint), whose splats come in the frame and unit of its photos.
         axes: For .spz, the axes that the file holds (see ``read_spz``); None for what it declares.
         double: Keep centres that a .ply has as doubles, and those of a run, in float64, to be moved before they are rounded.
 
@@ -70,8 +83,8 @@ def read_splats(path: str | os.PathLike[str], *, axes: str | None = None, double
         raise InputError("axes", f"{axes!r} for a {kind} file", "no axes, as only .spz files have a choice of them", file=path)
     if kind == RUN:
         return read_nerfstudio_run(path).splats(double=double)
-    if kind == ".splat":
-        return read_splat(path)
+    if kind in READERS:
+        return READERS[kind](path)
     if is_compressed_ply(read_ply_header(path)):
         return read_compressed_ply(path)
     return _with_usable_opacities(read_ply(path, double=double), path)
@@ -141,7 +154,7 @@ def write_splats(
     """Writes splats in the format that the name says; ``lost_in`` tells what that format cannot hold.
 
     Args:
-        path: A .ply, .compressed.ply, .spz or .splat file.
+        path: A .ply, .compressed.ply, .spz, .splat, .sog or .glb file.
         splats: What to write.
         inputs: Files that the splats were read from; writing over one of them is refused.
         **options: For .spz: ``version``, ``axes``, ``fraction_bits``, ``sh_bits`` (see ``write_spz``).
@@ -160,6 +173,8 @@ def write_splats(
         True
     """
     kind = splat_format(path)
+    if not os.fspath(path).lower().endswith(kind):
+        raise InputError("extension", repr(Path(path).name), f"{kind}, in which one file holds everything", file=path)
     if kind == ".spz":
         write_spz(path, splats, inputs=inputs, **options)
     elif options:
@@ -180,9 +195,9 @@ def lost_in(kind: str, splats: GaussianSplats) -> list[str]:
         lost.append(f"{kind} has no place for the extra properties {', '.join(splats.extra)}")
     if kind == ".splat" and splats.sh_degree and bool(splats.sh[:, 1:].any()):
         lost.append(f"{kind} holds base colours only: spherical harmonics of degree 1 to {splats.sh_degree} are dropped")
-    if kind in (".spz", ".splat") and any(splat_origin(splats)):
+    if kind in (".spz", ".splat", SOG, GLB) and any(splat_origin(splats)):
         lost.append(f"{kind} cannot say that the zero of the splats is the point {splat_origin(splats)} of their scene's files")
-    if kind == ".splat" and splats.antialiased:
+    if kind in (".splat", GLB) and splats.antialiased:
         lost.append(f"{kind} cannot say that the splats were trained for the antialiased renderer")
     if len(splats) and bool(torch.isfinite(splats.means).all()):
         lost += _coarse_centers(kind, splats)

@@ -257,6 +257,8 @@ SPLATS: dict[str, dict[str, Any]] = {
     "d.spz": {"degree": 1, "version": 2},
     "e.spz": {"degree": 2, "version": 3, "axes": "RUB"},
     "f.spz": {"degree": 1, "version": 4},
+    "g.sog": {"degree": 1},
+    "h.glb": {"degree": 1},
 }
 DEPTHS = ("a.png", "b.tif", "c.pgm", "d.npy", "e.npz", "f.exr", "g.pfm", "h.bin")
 PHOTOS = {"a.png": "RGB", "b.png": "P", "c.png": "RGBA", "d.jpg": "RGB", "e.tif": "RGB", "f.webp": "RGB", "g.bmp": "RGB"}
