@@ -125,7 +125,7 @@ def read_colmap(
     return Scene(tuple(views), points, source=path, notes=notes.sentences(len(views)), masks_are_objects=known)
 
 
-def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True) -> None:
+def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True, camera_per_view: bool = False) -> None:
     """Writes ``sparse/0``, ``images`` and ``masks`` (NAME.png) that COLMAP and splat trainers read.
 
     Masks are black on the object, which COLMAP ignores; where it is not known what white is, they stay as they are.
@@ -137,13 +137,14 @@ def write_colmap(path: str | PathLike[str], scene: Scene, *, binary: bool = True
         path: New or empty folder.
         scene: Scene to write.
         binary: Binary files, else text (names must then be free of spaces).
+        camera_per_view: A camera for each view, also where intrinsics are equal.
 
     Raises:
         InputError: If the folder is not empty or cannot be written, or if a name climbs out of it.
     """
     scene = scene.about_origin((0.0, 0.0, 0.0))
     names = image_names(scene.views, file=path)
-    cameras, camera_ids = _distinct_cameras(scene.views)
+    cameras, camera_ids = _distinct_cameras(scene.views, camera_per_view)
     images, points = _with_observations(scene, names, camera_ids)
     with atomic_folder(path) as folder:
         write_colmap_model(folder / "sparse" / "0", ColmapModel(cameras, images, points), binary=binary)
@@ -232,15 +233,15 @@ def _point_cloud(points: ColmapPoints, names: dict[int, str], notes: SceneNotes)
     return PointCloud(points.xyz[finite], points.rgb[finite], errors[finite], observations)
 
 
-def _distinct_cameras(views: tuple[View, ...]) -> tuple[dict[int, LensCamera], list[int]]:
-    numbers: dict[LensCamera, int] = {}
+def _distinct_cameras(views: tuple[View, ...], camera_per_view: bool) -> tuple[dict[int, LensCamera], list[int]]:
+    numbers: dict[tuple[LensCamera, int], int] = {}
     ids = []
-    for view in views:
+    for index, view in enumerate(views):
         K = view.camera.K[0].double()
         values = (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
         lens = LensCamera(LENS_MODELS["PINHOLE"], *values, (), view.camera.width, view.camera.height)
-        ids.append(numbers.setdefault(lens, len(numbers) + 1))
-    return {number: lens for lens, number in numbers.items()}, ids
+        ids.append(numbers.setdefault((lens, index if camera_per_view else 0), len(numbers) + 1))
+    return {number: lens for (lens, _), number in numbers.items()}, ids
 
 
 def _with_observations(
