@@ -121,7 +121,7 @@ class Surfaces:
         if count:
             known &= (np.bincount(labels.ravel()) >= LEAST_ISLAND)[labels]
         depth = np.divide(1.0, inverse, out=np.zeros_like(inverse), where=known).astype(np.float32)
-        rgb = np.where(known[..., None], values[..., :3] / 255.0, 0.0).astype(np.float32)
+        rgb = np.where(known[..., None], np.clip(values[..., :3] / 255.0, 0.0, 1.0), 0.0).astype(np.float32)
         return Warp(depth, rgb, known, known & (values[..., 3] > 0.5))
 
     def draw(self, camera: Cameras, view: int | None = None) -> tuple[Doubles, Doubles, Mask]:

@@ -73,3 +73,13 @@ def test_a_floor_at_a_slant_is_one_surface_and_a_step_is_not() -> None:
 def test_a_depth_map_of_another_size_is_refused() -> None:
     with pytest.raises(InputError, match="depth, where"):
         Surfaces().add(ROOM.camera(), np.ones((3, 3)), np.zeros((3, 3, 3), np.uint8), np.ones((3, 3), bool))
+
+
+def test_white_and_black_stay_colours_when_they_are_interpolated() -> None:
+    camera = ROOM.camera()
+    depth = ROOM.seen(camera)[1]
+    surfaces = Surfaces()
+    surfaces.add(camera, depth, np.full((*depth.shape, 3), (255, 0, 255), np.uint8), np.ones(depth.shape, bool))
+    rgb = surfaces.warp(ROOM.camera(7.3, (0.1, 0.05, 0.2))).rgb
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
