@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from pointmap_samples import make_samples, write_dust3r, write_glb, write_monst3r, write_pi3, write_vggt
 from scene_depth_heal.insert_cli import read_matrix
 from scene_depth_heal.selection import Box, SelectionSource, read_region, write_region
 from scene_depth_viewer.camera_path import read_path
 from scene_samples import sample_scene, smooth_image
 from splat_samples import random_splats
 
+import scene_depth as sd
 from scene_depth.cameras import Cameras
 from scene_depth.depth.latent.state_dicts import read_state_dict, write_state_dict
 from scene_depth.depth.solver.gate import EMBEDDED, load_gate, save_gate
@@ -32,6 +34,7 @@ from scene_depth.io.torch_files import write_torch
 from scene_depth.io.tracked_points import read_tracked_points, write_tracked_points
 from scene_depth.io.trajectories import read_trajectory
 from scene_depth.io.velodyne import read_scan_calibration, read_velodyne
+from scene_depth.pointmaps import PointmapRun
 from scene_depth.scene import PointCloud, Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth.training.checkpoints import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
@@ -250,6 +253,33 @@ def usable_lens(value: Any) -> bool:
 
 
 K_JSON = json.dumps({"fx": 500, "fy": 510.5, "cx": 320, "cy": 240, "width": 640, "height": 480})
+
+
+def pointmap_file(write: Callable[..., Path], name: str, file: str = "") -> Callable[[Path], Path]:
+    """A run of two small views; ``file`` is what is mutated where the run is a folder."""
+
+    def make(folder: Path) -> Path:
+        samples = make_samples(folder / "photos", "dust3r 512", 32, count=2)
+        return write(folder / name, samples) / file if file else write(folder / name, samples)
+
+    return make
+
+
+def read_pointmap_folder(path: Path) -> PointmapRun:
+    return sd.read_pointmaps(next(parent for parent in path.parents if parent.name == "run"))
+
+
+def usable_run(run: PointmapRun) -> bool:
+    cameras = all(usable_cameras(view.camera) for view in run.views)
+    return cameras and all(bool(np.isfinite(view.depth).all() and (view.depth >= 0).all()) for view in run.views)
+
+
+POINTMAPS: dict[str, tuple[Callable[..., Path], str]] = {
+    "vggt": (write_vggt, "a.npz"),
+    "dust3r": (write_dust3r, "b.npz"),
+    "pi3": (write_pi3, "c.npz"),
+    "glb": (write_glb, "d.glb"),
+}
 SPLATS: dict[str, dict[str, Any]] = {
     "a.ply": {"degree": 1},
     "b.compressed.ply": {"degree": 1},
@@ -300,6 +330,11 @@ TARGETS: dict[str, Target] = {
         f"scene colmap text {name}": Target(colmap_text_file(name), read_whole_scene, usable_scene)
         for name in ("cameras.txt", "images.txt", "points3D.txt")
     },
+    **{
+        f"pointmaps {name}": Target(pointmap_file(*how), lambda path: sd.read_pointmaps(path, trust_file=True), usable_run)
+        for name, how in POINTMAPS.items()
+    },
+    "pointmaps monst3r": Target(pointmap_file(write_monst3r, "run", "pred_traj.txt"), read_pointmap_folder, usable_run),
     **{
         f"scene tum {name}": Target(color_scene_file(name), read_whole_scene, usable_scene)
         for name in ("rgb.txt", "depth.txt", "groundtruth.txt", "intrinsics.txt")

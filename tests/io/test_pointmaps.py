@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,7 +24,9 @@ from pointmap_samples import (
     write_cut3r,
     write_da3,
     write_dust3r,
+    write_glb,
     write_mapanything,
+    write_mapanything_outputs,
     write_monst3r,
     write_pi3,
     write_vggt,
@@ -143,6 +147,76 @@ def test_the_stored_files_of_one_run_agree(shared: Shared) -> None:
     assert (padded.views[1].depth[:7] == 0).all()
     assert (padded.views[1].depth[7:35] > 0).all()
     assert any("pose_enc_list" in sentence for sentence in padded.notes)
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/howto/sparse_views.md"
+
+
+def functions_of_the_page() -> dict[str, Any]:
+    """The converters that the page shows, as a user copies them."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    found: dict[str, Any] = {"np": np}
+    for block in blocks:
+        if "def save_" in block:
+            exec(compile(block, PAGE.name, "exec"), found)
+    return found
+
+
+class StandIn:
+    """A scene of DUSt3R's global aligner, or of MASt3R's: the getters that the converter uses."""
+
+    def __init__(self, views: list[dict[str, Any]], dense: bool) -> None:
+        self.imgs = [view["img"] for view in views]
+        self._poses = torch.from_numpy(np.stack([view["pose"] for view in views]))
+        if dense:
+            self.intrinsics = [torch.from_numpy(view["K"]) for view in views]
+            flat = [torch.from_numpy(view["pts3d"].reshape(-1, 3)) for view in views]
+            depths, confidences = ([torch.from_numpy(view[key]) for view in views] for key in ("depth", "im_conf"))
+            self.get_dense_pts3d = lambda clean_depth: (flat, [depth.reshape(-1) for depth in depths], confidences)
+        else:
+            self.im_conf = [torch.from_numpy(view["im_conf"]) for view in views]
+            self.get_pts3d = lambda: [torch.from_numpy(view["pts3d"]).requires_grad_() for view in views]
+            self.get_depthmaps = lambda: [torch.from_numpy(view["depth"]).requires_grad_() for view in views]
+            self.get_intrinsics = lambda: torch.from_numpy(np.stack([view["K"] for view in views]))
+
+    def get_im_poses(self) -> torch.Tensor:
+        return self._poses
+
+
+@pytest.mark.parametrize("model", ["dust3r", "mast3r"])
+def test_the_converter_of_the_page_saves_what_is_read(shared: Shared, tmp_path: Path, model: str) -> None:
+    scene = sd.read_pointmaps(shared("parity/pointmaps/dust3r/scene.glb"))
+    with np.load(shared("parity/pointmaps/dust3r/scene_getters.npz")) as getters:
+        views = [
+            {
+                "img": view.image,
+                "pose": getters["poses"][index],
+                "K": getters["intrinsics"][index],
+                **{key: getters[f"{key}_{index}"] for key in ("depth", "pts3d", "im_conf")},
+            }
+            for index, view in enumerate(scene.views)
+        ]
+    names = ["00.jpg", "02.jpg", "05.jpg"]
+    functions_of_the_page()["save_scene"](StandIn(views, model == "mast3r"), names, tmp_path / "scene.npz", model=model)
+    run = sd.read_pointmaps(tmp_path / "scene.npz", shared("data/nle_tower/images"))
+    assert run.model == model
+    assert run.detected["centers"] == "integer"
+    assert [view.name for view in run.views] == names
+    for view, expected in zip(run.views, views, strict=True):
+        np.testing.assert_array_equal(view.depth, expected["depth"])
+        np.testing.assert_array_equal(view.confidence, expected["im_conf"])
+        assert view.scale == pytest.approx((1024 / 96,) * 2)
+    assert all(view.correlation > 0.95 for view in check_pointmaps(run).views)
+    with pytest.raises(sd.InputError, match="expected a run of vggt"):
+        sd.read_pointmaps(tmp_path / "scene.npz", model="vggt")
+
+
+def test_outputs_of_mapanything_saved_as_on_the_page_are_read(tmp_path: Path) -> None:
+    samples = make_samples(tmp_path / "photos", "mapanything longest_side", 84)
+    with np.load(write_mapanything_outputs(tmp_path / "outputs.npz", samples)) as stored:
+        outputs = [{key: torch.from_numpy(stored[key][index : index + 1]) for key in stored.files} for index in range(4)]
+    functions_of_the_page()["save_outputs"](outputs, tmp_path / "saved.npz")
+    assert_true(sd.read_pointmaps(tmp_path / "saved.npz", tmp_path / "photos"), samples)
 
 
 @pytest.fixture(scope="module")
@@ -296,6 +370,18 @@ def test_focal_length_and_intrinsics_of_the_photo_are_seen(tmp_path: Path, da3_s
     np.testing.assert_allclose(run.views[0].camera.K[0, 0, 0], da3_samples[0].K[0, 0], rtol=1e-5)
 
 
+def test_points_that_a_demo_left_out_of_its_glb_have_no_depth(tmp_path: Path) -> None:
+    samples = make_samples(tmp_path / "photos", "dust3r 512", 96)
+    run = sd.read_pointmaps(write_glb(tmp_path / "scene.glb", samples), tmp_path / "photos", model="mast3r")
+    assert run.model == "mast3r"
+    for view, sample in zip(run.views, samples, strict=True):
+        assert (view.depth > 0).mean() == pytest.approx(0.9, abs=0.02)
+        known = view.depth > 0
+        np.testing.assert_allclose(view.depth[known], sample.depth[known], rtol=1e-4)
+    with pytest.raises(sd.InputError, match="model: vggt; expected dust3r or mast3r"):
+        sd.read_pointmaps(tmp_path / "scene.glb", model="vggt")
+
+
 def test_quaternions_of_monst3r_are_read_in_either_order(tmp_path: Path) -> None:
     samples = make_samples(tmp_path / "photos", "dust3r 512", 96)
     run = sd.read_pointmaps(write_monst3r(tmp_path / "run", samples, w_last=True))
@@ -386,8 +472,17 @@ def test_bad_runs_are_refused_in_one_line_that_names_the_view(tmp_path: Path, da
     (tmp_path / "scene.pkl").write_bytes(b"\x80\x04N.")
     with pytest.raises(sd.InputError, match="pickles can run code and are never opened"):
         sd.read_pointmaps(tmp_path / "scene.pkl")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(sd.InputError, match="no run of a pointmap model"):
-        sd.read_pointmaps(tmp_path)
+        sd.read_pointmaps(tmp_path / "empty")
+    with pytest.raises(sd.InputError, match="nothing there"):
+        sd.read_pointmaps(tmp_path / "nowhere")
+    Ks = np.stack([sample.K for sample in da3_samples])
+    Ks[5, 1, 1] = 0
+    with pytest.raises(sd.InputError, match=r"intrinsics of view '5'.*expected finite numbers and positive focal lengths"):
+        sd.read_pointmaps(change(file, intrinsics=Ks))
+    with pytest.raises(sd.InputError, match="depth: complex128; expected numbers"):
+        sd.read_pointmaps(change(file, depth=np.ones((6, 70, 84), complex)))
     sizes = make_samples(tmp_path / "photos", "dust3r 512", 96)
     mixed = change(write_dust3r(tmp_path / "scene.npz", sizes), pts3d_2=np.ones((3, 4, 3)))
     with pytest.raises(sd.InputError, match=r"view 2: depth_2 \(64, 96\), pts3d_2 \(3, 4, 3\).*expected maps of one size"):

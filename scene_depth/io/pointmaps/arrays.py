@@ -195,7 +195,7 @@ def _read_stacked(path: Path, headers: Headers, layout: Layout) -> StoredRun:
         if shape[: 1 + len(tail)] != (count, *tail) and shape != (count, 3, *tail):
             accepted = f"({', '.join(map(str, (count, *tail)))}, ...), as the other arrays"
             raise InputError(key, f"shape {shape}", accepted, file=path)
-        array = read_array(path, key)
+        array = numbers(path, key)
         return array[..., 0] if array.ndim == 4 and array.shape[-1] == 1 else array
 
     points_key = next((key for key in layout.points if key in headers), "")
@@ -222,18 +222,20 @@ def _read_stacked(path: Path, headers: Headers, layout: Layout) -> StoredRun:
 def _read_view_by_view(path: Path, headers: Headers, model: str | None) -> StoredRun:
     """What the converter of DUSt3R and MASt3R writes: arrays whose names end in the view's number, of one size each."""
     stored = str(read_array(path, "model")) if "model" in headers else ""
+    if stored not in ("", "dust3r", "mast3r"):
+        raise InputError("model", stored, "dust3r or mast3r", file=path)
     if model is not None and (model not in ("dust3r", "mast3r") or (stored and stored != model)):
-        raise InputError("arrays", "those of the converter of DUSt3R and MASt3R", f"a run of {model}", file=path, hint="no model")
-    poses, Ks = read_array(path, "poses"), read_array(path, "intrinsics") if "intrinsics" in headers else None
+        raise InputError("arrays", "those of the converter of DUSt3R and MASt3R", f"a run of {model}", file=path)
+    poses, Ks = numbers(path, "poses"), numbers(path, "intrinsics") if "intrinsics" in headers else None
     count = len(poses) if poses.ndim == 3 else 0
-    numbers = {int(key[6:]) for key in headers if key.startswith("depth_") and key[6:].isdecimal()}
-    if poses.shape != (count, 4, 4) or numbers != set(range(count)) or Ks is None or Ks.shape != (count, 3, 3):
-        found = f"poses {poses.shape}, intrinsics {'none' if Ks is None else Ks.shape}, {len(numbers)} depth maps"
+    indices = {int(key[6:]) for key in headers if key.startswith("depth_") and key[6:].isdecimal()}
+    if poses.shape != (count, 4, 4) or indices != set(range(count)) or Ks is None or Ks.shape != (count, 3, 3):
+        found = f"poses {poses.shape}, intrinsics {'none' if Ks is None else Ks.shape}, {len(indices)} depth maps"
         raise InputError("arrays", found, "poses (N,4,4), intrinsics (N,3,3), depth_0 to depth_N-1", file=path)
     names = read_names(path, headers, count)
     views = []
     for index in range(count):
-        maps = {key: read_array(path, f"{key}_{index}") for key in PER_VIEW if f"{key}_{index}" in headers}
+        maps = {key: numbers(path, f"{key}_{index}") for key in PER_VIEW if f"{key}_{index}" in headers}
         size = maps["depth"].shape
         if maps["depth"].ndim != 2 or any(array.shape[:2] != size for array in maps.values()):
             shapes = ", ".join(f"{key}_{index} {array.shape}" for key, array in maps.items())
@@ -246,6 +248,14 @@ def _read_view_by_view(path: Path, headers: Headers, model: str | None) -> Store
 
 
 PER_VIEW = ("depth", "pts3d", "im_conf", "img")
+
+
+def numbers(path: Path, key: str) -> NDArray[Any]:
+    """An array of plain numbers."""
+    array = read_array(path, key)
+    if array.dtype.kind not in "fiub":
+        raise InputError(key, str(array.dtype), "numbers", file=path)
+    return array
 
 
 def read_names(path: Path, headers: Headers, count: int) -> list[str]:

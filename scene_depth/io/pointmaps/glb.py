@@ -100,7 +100,7 @@ def _picture(content: dict[str, Any], data: bytes, index: int, path: Path) -> ND
     view = content["bufferViews"][content["images"][index]["bufferView"]]
     start, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
     with Image.open(io.BytesIO(data[start : start + length])) as image:
-        if image.width * image.height > 1 << 24:
+        if image.width * image.height > 1 << 22:
             raise InputError("picture", f"{image.width} x {image.height}", "the small picture that the model saw", file=path)
         colors = np.asarray(image.convert("RGB"))
     result: NDArray[np.float32] = colors.astype(np.float32) / np.float32(255)
@@ -124,7 +124,9 @@ def _camera(corners: NDArray[Any], coordinates: NDArray[Any], picture: NDArray[n
     pose[:3, 0], pose[:3, 1] = right / np.linalg.norm(right), down / np.linalg.norm(down)
     pose[:3, 2], pose[:3, 3] = forward, center
     focal_x, focal_y = distance * width / np.linalg.norm(right), distance * height / np.linalg.norm(down)
-    K = np.array([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1]])
+    axis = center + distance * forward - left_top
+    middle_x, middle_y = width * float(axis @ right) / float(right @ right), height * float(axis @ down) / float(down @ down)
+    K = np.array([[focal_x, 0, middle_x], [0, focal_y, middle_y], [0, 0, 1]])
     if not np.isfinite(K).all() or not 0.1 < focal_x / focal_y < 10:
         raise ValueError("a pyramid without a camera")
     return StoredView(np.zeros((height, width), np.float32), pose, K, image=picture)
@@ -143,6 +145,7 @@ def _take_points(view: StoredView, points: NDArray[Any]) -> NDArray[Any]:
     inside = (camera[:, 2] > 0) & (x > -0.5) & (y > -0.5) & (x < width - 0.5) & (y < height - 0.5)
     place = [np.round(np.where(inside, values, 0)).astype(int) for values in (x, y)]
     number = place[1] * width + place[0]
+    # the views' points follow one another, each row by row: the first that goes back or falls beside a pixel is the next view's
     good = inside & (off < ON_PIXEL) & (np.diff(number, prepend=-1) > 0)
     count = len(good) if good.all() else int(np.argmin(good))
     rows, columns = np.divmod(number[:count], width)

@@ -103,6 +103,9 @@ def read_pointmaps(
     try:
         for view, name in zip(run.views, names, strict=True):
             view.pose = rigid_pose(view.pose, f"pose of view {name!r}")
+            if view.K is not None and not (np.isfinite(view.K).all() and view.K[0, 0] > 0 and view.K[1, 1] > 0):
+                found = f"fx {view.K[0, 0]:.4g}, fy {view.K[1, 1]:.4g}, cx {view.K[0, 2]:.4g}, cy {view.K[1, 2]:.4g}"
+                raise InputError(f"intrinsics of view {name!r}", found, "finite numbers and positive focal lengths")
         detected = _settle_conventions(run, names, trust_file)
     except InputError as error:
         raise InputError(error.field, error.found, error.accepted, file=path, hint=error.hint) from error

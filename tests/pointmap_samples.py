@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +21,7 @@ from scene_depth.io.distortion import LENS_MODELS, LensCamera
 from scene_depth.io.pointmaps.resizing import RULES, Resizing
 from scene_depth.rotations import matrices_to_quaternions
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 OPENGL = np.diag([1.0, -1, -1, 1])
 
 
@@ -301,6 +304,53 @@ def write_colmap(path: Path, samples: Sequence[Sample], mix: Mix = RIGHT) -> Pat
     write_colmap_model(path / "sparse/0", _colmap_model(samples, mix, forget_the_crop=False))
     for sample in samples:
         np.save(path / "depth" / f"{sample.name}.npy", _depth(sample, mix))
+    return path
+
+
+def write_glb(path: Path, samples: Sequence[Sample], kept: float = 0.9) -> Path:
+    """The demo's scene of a model whose principal point is the middle, without the last pixels of every tenth row or so."""
+    data, accessors, views, meshes, images = b"", [], [], [], []
+
+    def add(content: bytes) -> int:
+        nonlocal data
+        views.append({"buffer": 0, "byteOffset": len(data), "byteLength": len(content)})
+        data += content + b"\0" * (-len(content) % 4)
+        return len(views) - 1
+
+    def accessor(array: NDArray[np.float64]) -> int:
+        kind = {2: "VEC2", 3: "VEC3"}[array.shape[1]]
+        view = add(array.astype("<f4").tobytes())
+        accessors.append({"componentType": 5126, "type": kind, "bufferView": view, "count": len(array)})
+        return len(accessors) - 1
+
+    left_out = np.random.default_rng(0).random(samples[0].depth.shape) > kept
+    cloud = np.concatenate([sample.points[~left_out] for sample in samples])
+    meshes.append({"primitives": [{"attributes": {"POSITION": accessor(cloud)}, "mode": 0}]})
+    for index, sample in enumerate(samples):
+        corners = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
+        pixels = corners * np.array(sample.depth.shape[::-1])
+        focal, center = sample.K[[0, 1], [0, 1]], sample.K[:2, 2] - 0.5
+        rays = np.concatenate([(pixels - center) / focal, np.ones((4, 1))], axis=1)
+        plane = 0.03 * rays @ sample.pose[:3, :3].T + sample.pose[:3, 3]
+        file = io.BytesIO()
+        Image.fromarray(np.rint(sample.image * 255).astype(np.uint8)).save(file, "png")
+        images.append({"bufferView": add(file.getvalue()), "mimeType": "image/png"})
+        attributes = {"POSITION": accessor(plane), "TEXCOORD_0": accessor(corners)}
+        meshes.append({"primitives": [{"attributes": attributes, "mode": 4, "material": index}]})
+        tip = accessor(np.concatenate([plane, sample.pose[None, :3, 3]]))
+        meshes.append({"primitives": [{"attributes": {"POSITION": tip}, "mode": 4}]})
+    content = {
+        "meshes": meshes,
+        "accessors": accessors,
+        "bufferViews": views,
+        "images": images,
+        "textures": [{"source": index} for index in range(len(samples))],
+        "materials": [{"pbrMetallicRoughness": {"baseColorTexture": {"index": index}}} for index in range(len(samples))],
+    }
+    text = json.dumps(content).encode()
+    text += b" " * (-len(text) % 4)
+    header = struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(data)) + struct.pack("<I4s", len(text), b"JSON")
+    path.write_bytes(header + text + struct.pack("<I4s", len(data), b"BIN\0") + data)
     return path
 
 
