@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.parent.name for path in (ROOT / "plugins").glob("scene_depth_*/__init__.py"))
-FRONT_ENDS = {"scene_depth_heal": {"scene_depth_viewer"}}
+FRONT_ENDS = {"scene_depth_heal": {"scene_depth_viewer", "scene_depth_nerfstudio"}}
 """What may rest on a plug-in and goes with it: a front end on its workflow."""
 
 PROGRAM = """
@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Blocker())
 for name in sys.argv[2].split(","):
     package = importlib.import_module(name)
     for module in pkgutil.walk_packages(package.__path__, name + "."):
-        if not module.name.endswith("__main__"):
+        if name != "scene_depth_nerfstudio" and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 
 import numpy as np

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import viser
 from numpy.typing import NDArray
+from scene_depth_heal.session import EditSession
 
 from scene_depth.cameras import Cameras
 from scene_depth_viewer.camera_path import Key, camera_of
@@ -29,7 +30,6 @@ from scene_depth_viewer.pictures import (
     side_by_side,
     to_bytes,
 )
-from scene_depth_viewer.session import EditSession
 from scene_depth_viewer.viser_versions import remove_tree
 
 AT_PHOTO = 1e-3  # distance from a photo's place, in radii of the scene, at which a browser still stands there

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from scene_depth_heal.inputs import load_views
 from scene_depth_heal.selection import SelectionSource
+from scene_depth_heal.session import UNDO_BYTES, EditSession
 
 from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError
@@ -17,7 +18,6 @@ from scene_depth.io.splat_files import WRITERS, read_splats, splat_origin, splat
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.page_frame import Axis
-from scene_depth_viewer.session import UNDO_BYTES, EditSession
 
 if TYPE_CHECKING:
     from scene_depth_viewer.viewer import Viewer

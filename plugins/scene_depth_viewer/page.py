@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import viser
+from scene_depth_heal.session import EditSession
 from torch import Tensor
 
 from scene_depth.errors import InputError
@@ -24,7 +25,6 @@ from scene_depth_viewer.gate import Gate
 from scene_depth_viewer.newest import NewestWorker
 from scene_depth_viewer.page_frame import Axis, orbit_distance, page_frame, start_camera
 from scene_depth_viewer.pictures import PhotoDepths, tinted
-from scene_depth_viewer.session import EditSession
 from scene_depth_viewer.viser_versions import (
     add_buttons,
     decode_message,

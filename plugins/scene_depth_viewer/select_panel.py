@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scene_depth_heal.picking import Mode, flood, in_rectangle, screen_ray
 from scene_depth_heal.selection import Box, Region, Sphere, read_region, write_region
 from scipy.spatial.transform import Rotation
 
@@ -20,7 +21,6 @@ from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
 from scene_depth_viewer.drawing import region_mesh
 from scene_depth_viewer.page import Page, Vector
-from scene_depth_viewer.picking import Mode, flood, in_rectangle, screen_ray
 from scene_depth_viewer.viser_versions import Corners, on_click, on_rectangle, remove_tree, stop_pointer
 
 MODES: dict[str, Mode] = {"Set": "set", "Add": "add", "Remove": "remove", "Intersect": "intersect"}

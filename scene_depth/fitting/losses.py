@@ -96,7 +96,7 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     return values.permute(0, 2, 3, 1)
 
 
-def depth_loss(depth: Tensor, target: Tensor, known: Tensor, *, unit: float = 1.0) -> Tensor:
+def depth_loss(depth: Tensor, target: Tensor, known: Tensor, *, unit: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """Mean absolute distance to known depth, free of the scene's unit.
 
     Args:
@@ -104,11 +104,16 @@ def depth_loss(depth: Tensor, target: Tensor, known: Tensor, *, unit: float = 1.
         target: Known z-depth in the same unit  # [C, H, W]
         known: Where the target is known and the render is valid  # [C, H, W]
         unit: Length that counts as 1, such as the median depth of the scene.
+        weight: How much each pixel counts, 0 or more; None counts all alike  # [C, H, W]
 
     Returns:
         Scalar; 0 where nothing is known.
     """
     distance = torch.where(known, depth - torch.where(known, target, depth.detach()), torch.zeros_like(depth))
+    if weight is not None:
+        counted = torch.where(known, weight, torch.zeros_like(weight))
+        total = counted.sum()
+        return (distance.abs() * counted).sum() / (unit * torch.where(total > 0, total, torch.ones_like(total)))
     return distance.abs().sum() / (unit * known.sum().clamp_min(1))
 
 

@@ -76,7 +76,7 @@ class NerfstudioRun:
         Raises:
             InputError: If the checkpoint cannot be read or holds no splats.
         """
-        content = read_torch(self.checkpoint, "checkpoint of a nerfstudio run")
+        content = read_torch(self.checkpoint, "checkpoint of a nerfstudio run", numpy_numbers=True)
         splats = splats_of_checkpoint(content, self.checkpoint, antialiased=self.antialiased, color_logits=self.color_logits)
         if in_run:
             return splats

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "heal"))  # room_scene lie
 
 from room_scene import Room, room
 from scene_depth_heal.hole import HealView
-from scene_depth_viewer.session import EditSession
+from scene_depth_heal.session import EditSession
 
 
 @pytest.fixture(scope="session")

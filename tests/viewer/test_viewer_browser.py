@@ -16,7 +16,7 @@ from plyfile import PlyData
 from room_scene import Room, room
 from scene_depth_heal.hole import HealView
 from scene_depth_heal.selection import Box, Sphere, read_region, write_region
-from scene_depth_viewer.session import EditSession
+from scene_depth_heal.session import EditSession
 
 from scene_depth.cameras import camera_from_fov, look_at
 

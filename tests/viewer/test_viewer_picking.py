@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from scene_depth_viewer.picking import combine, flood, hit, in_rectangle, on_front, screen_ray
+from scene_depth_heal.picking import combine, flood, hit, in_rectangle, on_front, screen_ray
 
 from scene_depth.cameras import Cameras, camera_from_fov
 from scene_depth.splats import SH_C0, GaussianSplats, concatenate_splats

@@ -23,9 +23,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from room_scene import Room
+from scene_depth_heal.session import EditSession
 from scene_depth_viewer.door import ExportFolder
 from scene_depth_viewer.opening import usual_export_dir
-from scene_depth_viewer.session import EditSession
 
 from scene_depth.errors import InputError
 

@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from room_scene import Room
+from scene_depth_heal.session import EditSession
 from scene_depth_viewer.newest import NewestWorker
 from scene_depth_viewer.page_frame import page_frame
 from scene_depth_viewer.pictures import PhotoDepths
-from scene_depth_viewer.session import EditSession
 
 from scene_depth.errors import InputError
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from room_scene import Room, wall
 from scene_depth_heal import HealConfig, HealView
+from scene_depth_heal.session import EditSession
 from scene_depth_viewer.opening import open_session
-from scene_depth_viewer.session import EditSession
 
 from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr

@@ -1,4 +1,4 @@
-"""What the viewer edits: the scene's present state, its selection, its history, and the heal that runs beside the page."""
+"""What an editor edits: the scene's present state, its selection, its history, and the heal that runs beside it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scene_depth_heal import HealView
-from scene_depth_heal.masks import fit_masks
-from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
-from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 from torch import Tensor
 
 from scene_depth.color.registry import load_image_inpainter
@@ -23,7 +19,11 @@ from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render
 from scene_depth.splats import PARAMETERS, GaussianSplats
 from scene_depth.work import Progress
-from scene_depth_viewer.picking import Mode, combine
+from scene_depth_heal.hole import HealView
+from scene_depth_heal.masks import fit_masks
+from scene_depth_heal.picking import Mode, combine
+from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
 UNDO_BYTES = 2 << 30  # memory for undo
 Listener = Callable[[], None]
