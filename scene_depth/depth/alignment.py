@@ -41,6 +41,7 @@ class GlobalFit:
         shift: Offset in the same unit.
         residual: Median of |fitted / known depth - 1| over known pixels.
         two_parameters: False if only the scale (in log space the shift) was free, or could be told from the known depth.
+        bounded: Whether fitted depth is kept near the known range; what a scale alone gives needs no bounds.
     """
 
     space: Space
@@ -48,6 +49,7 @@ class GlobalFit:
     shift: float
     residual: float
     two_parameters: bool
+    bounded: bool = True
 
 
 def fit_globally(
@@ -91,7 +93,7 @@ def fit_globally(
     y = _into(depth[usable][::stride].astype(np.float64), space)
     if fit == "scale":
         scale, shift = _median_ratio(x, y, space)
-        return _with_residual(GlobalFit(space, scale, shift, 0.0, False), x, y)
+        return _with_residual(GlobalFit(space, scale, shift, 0.0, False, bounded=False), x, y)
     precision = np.ones_like(y) if space == "log" else 1.0 / y
     starts = [_least_squares(x, y, precision**2), _least_median(x, y, precision)]
     scale, shift = min(
@@ -141,14 +143,20 @@ def _carrying_fit(prediction: Array, depth: Array, known: Mask, space: Space | L
 
 
 def apply_fit(fit: GlobalFit, prediction: Array, known_depth: Array) -> NDArray[np.float64]:
-    """Depth of a prediction under a fit, within 0.3 to 3 times the range of the known depth.
+    """Depth of a prediction under a fit, within 0.3 to 3 times the range of the known depth unless only its scale was free.
 
     Args:
         fit: From ``fit_globally``.
         prediction: Monocular values  # [...]
         known_depth: The known values  # [N]
     """
-    return _bounded(fit.scale * prediction.astype(np.float64) + fit.shift, fit.space, known_depth)
+    values = fit.scale * prediction.astype(np.float64) + fit.shift
+    if fit.bounded:
+        return _bounded(values, fit.space, known_depth)
+    if fit.space != "log":  # what is not positive is no depth
+        positive = values > 0
+        values = values if positive.all() else np.where(positive, values, np.median(values[positive]))
+    return _out_of(values, fit.space).astype(np.float64)
 
 
 def align_locally(

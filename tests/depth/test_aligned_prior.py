@@ -12,6 +12,7 @@ from scene_depth.depth.alignment import fit_globally
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.monocular import MonocularInpainter, MonocularMap, with_prior
 from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.depth.solver.prior_error import estimate_prior_error
 from scene_depth.errors import InputError
 
 SHAPE = (32, 48)
@@ -78,6 +79,36 @@ def test_a_metric_prior_is_continued_by_its_scale():
     depth, known = a_scene()
     found = inpaint_depth("solver", None, depth, known, prior=depth / 1.3, fit="scale")
     np.testing.assert_allclose(found.depth, depth, rtol=1e-3)
+
+
+def test_the_error_of_a_prior_goes_on_smoothly_and_returns_to_its_scale():
+    y, x = np.mgrid[:96, :128]
+    known = x < 80
+    wave = 0.05 * np.sin(x / 9) * np.cos(y / 9)
+    found = estimate_prior_error(np.log(1.3) + wave, known)
+    assert found.log_scale == pytest.approx(np.log(1.3), abs=0.02)
+    np.testing.assert_allclose(found.log_ratio[known], np.log(1.3) + wave[known], atol=0.03)
+    np.testing.assert_allclose(found.log_ratio[:, 82], np.log(1.3) + wave[:, 82], atol=0.03)
+    np.testing.assert_allclose(found.log_ratio[:, -1], found.log_scale, atol=0.03)
+    assert estimate_prior_error(0.01 + wave, known).log_scale == 0  # the known part does not contradict a scale of 1
+    alike = estimate_prior_error(np.full(known.shape, 0.4), known)
+    np.testing.assert_allclose(alike.log_ratio, 0.4, atol=1e-9)
+
+
+def test_of_a_few_known_pixels_the_scale_alone_is_told():
+    known = np.zeros(SHAPE, dtype=bool)
+    known[3, 4:7] = True
+    found = estimate_prior_error(np.where(known, 0.2, np.nan), known)
+    assert (found.log_ratio == 0.2).all()
+    assert found.reach == 0
+
+
+def test_new_depth_may_be_far_beyond_the_known_range_where_the_scale_alone_is_free():
+    depth, known = a_scene()
+    depth = np.where(known, depth, 8 * depth)
+    found = inpaint_depth("solver", None, depth, known, prior=depth / 1.3, fit="scale")
+    np.testing.assert_allclose(found.depth, depth, rtol=2e-2)
+    assert found.details["model"]["prior_error"]["scale"] == pytest.approx(1.3, rel=1e-3)
 
 
 @pytest.mark.parametrize(("error", "scale"), [(0.8, 1.09), (1.0, 1.00), (1.3, 0.91)])

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from scene_depth.depth.solver.energy import DataParameters, Effort, EnergyParame
 from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.geodesic import GeodesicMap, geodesic_map
 from scene_depth.depth.solver.minimize import minimize
+from scene_depth.depth.solver.prior_error import estimate_prior_error
 from scene_depth.depth.solver.problem import Problem, Solution, color_guide, make_problem
 from scene_depth.errors import InputError
 
@@ -32,6 +33,7 @@ AVERAGED = 0.35
 # Coefficients of signs of error, fitted on real frames with masks of every kind
 DISTANCE, DISAGREEMENT, MOVEMENT, PATH = 0.06, 0.13, 0.28, 0.001
 BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=7.0)
+LEFT = 0.5  # of the reach of a prior's error: distance at which what the smooth field leaves has died out to a third
 OF_RATIOS = DataParameters(slope=(10.0 / 40.0) ** 2)  # of the ratio of known depth to a prior, which is flat where they agree
 
 
@@ -119,17 +121,27 @@ class SolverInpainter(DepthModel):
     def _predict_along(self, prior: Prior, view: InpaintingInput, seed: int) -> DepthPrediction:
         """Fits a monocular prior, completes the ratio of known to fitted depth, and multiplies back.
 
-        The guide of the ratio is the fitted prior itself, so that the correction changes where the prior has a border.
+        The guide of the ratio is the fitted prior itself, so that the correction changes where the prior has a border. The error
+        of a prior that is fitted by its scale alone is a smooth field that returns to the scale far from known depth; what it
+        leaves is completed, and dies out as the field does.
         """
         predicted = read_prior(prior, view, self.prior_space, seed)
         values = predicted.values.astype(np.float64)
         fit = fit_globally(values, view.depth, view.known, predicted.space, predicted.resolve_fit(self.fit))
-        fitted = 1.0 / apply_fit(fit, values, view.depth[view.known])
+        details: dict[str, Any] = {"prior_fit": asdict(fit)}
+        fitted, reach = 1.0 / apply_fit(fit, values, view.depth[view.known]), np.inf
+        if not fit.bounded:
+            own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, view.depth[view.known])
+            wrong = estimate_prior_error(np.log(np.where(view.known, view.depth, 1) / own), view.known)
+            fitted, reach = 1.0 / (own * np.exp(wrong.log_ratio)), wrong.reach * max(view.shape)
+            details["prior_error"] = {"scale": float(np.exp(wrong.log_scale)), "reach": wrong.reach}
         ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)
         problem = make_problem(ratio, view.known, np.log(fitted)[None].astype(np.float32))
         solution = self._minimize(problem, OF_RATIOS, self.energies[:1])
-        depth = 1.0 / (solution.values * problem.unit * fitted)
-        details = {"prior_fit": asdict(fit)}
+        ratio = solution.values * np.float64(problem.unit)
+        if not fit.bounded:
+            ratio = ratio ** np.exp(-problem.distance / max(LEFT * reach, 1.0))
+        depth = 1.0 / (ratio * fitted)
         return DepthPrediction(depth.astype(view.depth.dtype), relative_sigma(problem, solution), details=details)
 
     def _minimize(self, problem: Problem, data: DataParameters, energies: Sequence[EnergyParameters]) -> Solution:
