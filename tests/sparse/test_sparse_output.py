@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from nerfstudio_parser import parse_with_nerfstudio
+from numpy.typing import NDArray
 from PIL import Image
 from scene_depth_sparse.flags import CONTRADICTED, EDGE, MATCHED, SHELL, SINGLE_VIEW
 from scene_depth_sparse.output import fit_splats, refined_points, refined_scene, write_outputs
@@ -27,9 +28,10 @@ SCALE, OFFSET = (2.5, 2.4), (2.0, 2.2)
 NORMAL, DISTANCE = np.array([0.2, -0.1, 1.0]), 3.0  # the plane that all views see
 
 
-def plane_depth(camera: Cameras) -> np.ndarray:
+def plane_depth(camera: Cameras) -> NDArray[np.float32]:
     rays, center = camera.ray_directions()[0].numpy(), camera.centers[0].numpy()
-    return ((DISTANCE - NORMAL @ center) / (rays @ NORMAL)).astype(np.float32)
+    depth: NDArray[np.float32] = ((DISTANCE - NORMAL @ center) / (rays @ NORMAL)).astype(np.float32)
+    return depth
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RefinedPointmaps:
         picture, exif = Image.fromarray(pixels), Image.Exif()
         if name == "turned.jpg":
             picture, exif[0x0112] = picture.transpose(Image.Transpose.ROTATE_90), 6
-        picture.save(folder / name, exif=exif, **({} if name.endswith("png") else {"quality": 95}))
+        picture.save(folder / name, exif=exif, quality=95)
         pose = torch.eye(4, dtype=torch.float64)[None]
         pose[0, 0, 3] = 0.3 * index
         K = torch.tensor([[[40.0, 0, 15], [0, 41 + index, 12], [0, 0, 1]]], dtype=torch.float64)
@@ -62,11 +64,6 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RefinedPointmaps:
         views.append(RefinedView(source, camera, depth, sigma, flags))
     run = PointmapRun(tuple(view.source for view in views), "dust3r", folder, notes=("a note",))
     return RefinedPointmaps(tuple(views), run, 2 / 3, True, SparseReport("dust3r"))
-
-
-def photo_pixels(folder: Path, name: str) -> np.ndarray:
-    with Image.open(folder / name) as image:
-        return np.asarray(image)
 
 
 def test_points_are_the_surest_of_each_voxel(result: RefinedPointmaps) -> None:
@@ -127,11 +124,11 @@ def test_depth_lies_where_the_photo_shows_it(result: RefinedPointmaps, written: 
     assert not first.mask()[20:50, 12:].any()
 
 
-def scaled(view: View) -> np.ndarray:
+def scaled(view: View) -> NDArray[np.float32]:
     """Depth of the plane in metres as the camera of a written view sees it."""
     pose = view.camera.camera_to_world.clone()
     pose[:, :3, 3] *= 1.5
-    return plane_depth(replace(view.camera, camera_to_world=pose)) * 2 / 3
+    return plane_depth(replace(view.camera, camera_to_world=pose)) * np.float32(2 / 3)
 
 
 def test_colmap_reads_it(written: Path, result: RefinedPointmaps, tmp_path: Path) -> None:
