@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         select,
     )
     from scene_depth_outpaint import OutpaintConfig, OutpaintResult, outpaint
+    from scene_depth_sparse import refine_pointmaps
     from scene_depth_viewer import view
 
     from scene_depth.cameras import Cameras
@@ -78,6 +79,7 @@ _HOMES = {
     "scene_depth.work": ("Progress",),
     "scene_depth_heal": ("Box", "HealConfig", "HealResult", "Sphere", "find_sample", "heal", "insert", "retexture", "select"),
     "scene_depth_outpaint": ("OutpaintConfig", "OutpaintResult", "outpaint"),
+    "scene_depth_sparse": ("refine_pointmaps",),
     "scene_depth_viewer": ("view",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -131,6 +133,7 @@ __all__ = [
     "read_pointmaps",
     "read_scene",
     "read_splats",
+    "refine_pointmaps",
     "render",
     "retexture",
     "select",

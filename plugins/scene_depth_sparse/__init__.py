@@ -10,12 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scene_depth_sparse.flags import FLAG_NAMES
+    from scene_depth_sparse.known import KnownDistance, known_cameras
+    from scene_depth_sparse.refine import refine_pointmaps
     from scene_depth_sparse.result import RefinedPointmaps, RefinedView, SparseReport
 
-__all__ = ["FLAG_NAMES", "RefinedPointmaps", "RefinedView", "SparseReport"]
+__all__ = [
+    "FLAG_NAMES",
+    "KnownDistance",
+    "RefinedPointmaps",
+    "RefinedView",
+    "SparseReport",
+    "known_cameras",
+    "refine_pointmaps",
+]
 
 _MODULES = {
     "flags": ("FLAG_NAMES",),
+    "known": ("KnownDistance", "known_cameras"),
+    "refine": ("refine_pointmaps",),
     "result": ("RefinedPointmaps", "RefinedView", "SparseReport"),
 }
 

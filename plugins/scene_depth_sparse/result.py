@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -10,8 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
+from scene_depth.depth.preview import color_depth, depth_range
+from scene_depth.io.atomic import atomic_path
+from scene_depth.io.images import write_image
 from scene_depth.io.json_reports import JsonReport, versions
 from scene_depth.pointmaps import PointmapRun, PointmapView
+from scene_depth_sparse.flags import BORDER, COLORS, FLAG_NAMES
+
+REFINED, REPORT, FLAGS, DEPTH = "refined.npz", "report.json", "flags", "depth"
+NAMES = (REFINED, REPORT, FLAGS, DEPTH)
+"""Files and folders that ``RefinedPointmaps.save`` writes."""
+SHADE = 0.6  # of the picture under the colours of flags
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,20 @@ class RefinedView:
         depth = torch.from_numpy(self.aligned_depth()).double()[None]
         points: NDArray[np.float64] = self.camera.to(dtype=torch.float64).unproject(depth)[0].numpy()
         return points
+
+    def flag_picture(self) -> NDArray[np.float32]:
+        """The flags in colours (``COLORS``), over what the model saw where the run holds it  # [H, W, 3]"""
+        colors: NDArray[np.float32] = COLORS[self.flags]
+        if self.source.image is None:
+            return colors
+        gray = self.source.image.mean(axis=2, keepdims=True)
+        shaded: NDArray[np.float32] = (SHADE * colors + (1 - SHADE) * gray).astype(np.float32)
+        return shaded
+
+    def depth_picture(self) -> NDArray[np.float32]:
+        """Depth before and after, side by side in the same colours  # [H, 2 W, 3]"""
+        both = np.concatenate([self.source.depth, self.depth], axis=1)
+        return color_depth(both, *depth_range(both[both > 0], np.ones(int((both > 0).sum()), dtype=bool)))
 
     def photo_camera(self) -> Cameras:
         """The aligned camera of the whole photo."""
@@ -105,3 +132,45 @@ class RefinedPointmaps:
 
     def __repr__(self) -> str:
         return f"RefinedPointmaps({len(self)} views of {self.run.model})"
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Writes ``refined.npz``, ``report.json``, and of each view a picture of its flags and of its depth before and after.
+
+        The arrays have one size: that of the views, or of the largest where sizes differ, each view then at the top left and
+        the rest without depth and flagged "border"; ``sizes`` holds the width and height of each.
+
+        Args:
+            folder: A folder, made if missing.
+        """
+        folder = Path(folder)
+        with atomic_path(folder / REFINED) as path, path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **self.arrays())
+        self.report.save(folder / REPORT)
+        for view in self.views:
+            name = re.sub(r"[^\w.-]+", "_", PurePath(view.name).stem) + ".png"
+            write_image(folder / FLAGS / name, view.flag_picture())
+            write_image(folder / DEPTH / name, view.depth_picture())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What ``refined.npz`` holds; see ``save``."""
+        height = max(view.camera.height for view in self.views)
+        width = max(view.camera.width for view in self.views)
+
+        def stacked(maps: Sequence[NDArray[Any]], value: int = 0) -> NDArray[Any]:
+            result = np.full((len(maps), height, width), value, maps[0].dtype)
+            for place, values in zip(result, maps, strict=True):
+                place[: values.shape[0], : values.shape[1]] = values
+            return result
+
+        return {
+            "names": np.array([view.name for view in self.views]),
+            "depth": stacked([view.depth for view in self.views]),
+            "sigma": stacked([view.sigma for view in self.views]),
+            "flags": stacked([view.flags for view in self.views], BORDER),
+            "flag_names": np.array(FLAG_NAMES),
+            "camera_to_world": np.concatenate([view.camera.camera_to_world.double().numpy() for view in self.views]),
+            "K": np.concatenate([view.camera.K.double().numpy() for view in self.views]),
+            "sizes": np.array([(view.camera.width, view.camera.height) for view in self.views]),
+            "scale": np.array(self.scale),
+            "depth_scale": np.array([view.depth_scale for view in self.views]),
+        }

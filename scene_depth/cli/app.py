@@ -35,6 +35,7 @@ TASKS = {
     "see it work": ("demo", "notebooks"),
     "repair a scene": ("heal", "insert", "view"),
     "grow a scene": ("outpaint",),
+    "few photos": ("sparse",),
     "splat files": ("fit", "render", "convert", "inspect"),
     "depth": ("complete", "eval"),
     "train": ("train", "weights", "scenes"),
