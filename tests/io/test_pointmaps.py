@@ -365,6 +365,10 @@ def test_depth_and_cameras_alone_tell_units_and_exchanged_views_and_hint_at_the_
 def test_focal_length_and_intrinsics_of_the_photo_are_seen(tmp_path: Path, da3_samples: list[Sample]) -> None:
     check = check_pointmaps(da3_run(tmp_path, da3_samples, Mix(focal=8.0), trust_file=True))
     assert any("focal length" in fault and "'0'" in fault for fault in check.faults)
+    stretched = np.stack([sample.K for sample in da3_samples])
+    stretched[:, 1, 1] *= 1.33
+    check = check_pointmaps(sd.read_pointmaps(change(tmp_path / "results.npz", intrinsics=stretched), trust_file=True))
+    assert any("times fy; has the photo been stretched?" in hint for hint in check.hints)
     run = sd.read_pointmaps(write_da3(tmp_path / "whole.npz", da3_samples, whole_photo=True))
     assert any("intrinsics are those of photos of 320 x 240" in sentence for sentence in run.notes)
     np.testing.assert_allclose(run.views[0].camera.K[0, 0, 0], da3_samples[0].K[0, 0], rtol=1e-5)

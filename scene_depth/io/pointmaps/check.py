@@ -281,9 +281,14 @@ def _view_faults(views: Sequence[PointmapView], checks: Sequence[ViewCheck]) -> 
     faults, hints, shells = [], [], []
     for view, found in zip(views, checks, strict=True):
         what = f"view {found.name!r}"
-        if not FOCAL[0] <= found.focal <= FOCAL[1]:
+        K = view.camera.K[0].double().numpy()
+        focal = [float(K[axis, axis]) / max(found.size) for axis in (0, 1)]
+        if not all(FOCAL[0] <= value <= FOCAL[1] for value in focal):
+            worst = max(focal, key=lambda value: abs(np.log(value)))
             accepted = f"{FOCAL[0]} to {FOCAL[1]} is expected"
-            faults.append(f"{what}: focal length {found.focal:.3g} long sides of the picture; {accepted}")
+            faults.append(f"{what}: focal length {worst:.3g} long sides of the picture; {accepted}")
+        elif abs(np.log(focal[0] / focal[1])) > np.log(1.25):
+            hints.append(f"{what}: fx is {focal[0] / focal[1]:.2f} times fy; has the photo been stretched?")
         if not all(0.25 <= value <= 0.75 for value in found.center):
             at = "({:.2f}, {:.2f})".format(*found.center)
             faults.append(f"{what}: principal point at {at} of the picture; intrinsics of the depth's own size are expected")
