@@ -14,7 +14,7 @@ import tyro
 from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
+from scene_depth.depth.monocular import with_prior
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_tables import text_table
@@ -189,7 +189,7 @@ def outpaint(
         _write(made, result, posed)
     if json:
         print_json(result.report)
-    else:
+    elif result.report.waits_for is None:
         _print(result, made)
     if result.report.waits_for is not None:
         place = waiting_folder(output, result.report)
@@ -206,12 +206,8 @@ def outpaint(
 
 
 def _depth_inpainter(invention: Invention, prior: str | None) -> ExactInpainter:
-    name = with_options(invention.inpainter, invention.inpainter_options)
-    if prior is None:
-        return load_depth_inpainter(name)
-    if name != "solver":
-        raise InputError("prior", f"with the inpainter {name!r}", "the inpainter 'solver', which takes a prior")
-    return ExactInpainter(MonocularInpainter(load_monocular_model(prior)), "solver")
+    inpainter = load_depth_inpainter(with_options(invention.inpainter, invention.inpainter_options))
+    return inpainter if prior is None else with_prior(inpainter, prior)
 
 
 def _say_plan(plan: Sequence[PlannedStep]) -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.monocular import load_monocular_model, model_name, predict
+from scene_depth.depth.monocular import load_prior, model_name, predict
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.intrinsics_files import read_intrinsics
@@ -142,7 +142,7 @@ def _matrix(value: Any, key: str, path: Path) -> NDArray[np.float64]:
 
 def _predicted(prior: str, rgb: NDArray[np.float32], seed: int) -> tuple[NDArray[np.float32], str]:
     """Depth of a picture from a monocular model; without a scale of its own it is taken to span 1 to 10 units."""
-    model = load_monocular_model(prior)
+    model, _ = load_prior(prior)
     found = predict(model, rgb, seed)
     values = found.values.astype(np.float64)
     if found.space in ("depth", "auto") and values.min() > 0:

@@ -175,7 +175,8 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> list[dict[str, Any
         raise InputError("plan", "of another kind", f"format {FORMAT} of this program", file=folder / PLAN)
     if different := [name for name in now if former.get(name) != now[name]]:
         name = different[0]
-        found = f"begun with {former.get(name)!r}, not {now[name]!r}" if len(str(now[name])) < 80 else "begun with another one"
+        plainly = isinstance(now[name], str | int | float | None) and len(str(now[name])) < 40
+        found = f"begun with {former.get(name)!r}, not {now[name]!r}" if plainly else "begun with another one"
         raise InputError(name, found, "the settings that this folder was begun with, or a new folder", file=folder)
     steps: list[dict[str, Any]] = content["steps"]
     return steps

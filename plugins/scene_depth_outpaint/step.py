@@ -25,6 +25,9 @@ TOLERANCE = 0.02  # of the depth by which a point must stand before a surface to
 GO_BACK = 0.01  # of the depth by which a point that an earlier view looks through goes on along its ray
 MOST_BACK = 200  # times, seven times the depth
 RANGE = 3.0  # times nearer or farther than everything known is out of range
+FARTHEST = (
+    1.3  # of the start's farthest point: how far from its camera planes are continued where no picture or prior bounds them
+)
 HIDES = 0.98  # of the depth that an earlier view has: a surface nearer than that hides it
 
 
@@ -90,6 +93,15 @@ class Room:
         self.kept.append(self.surfaces.add(view.camera, view.depth, view.image, where))
         self.views.append(view)
 
+    def farthest(self) -> float:
+        """Distance from the first camera to the farthest point of the start, in scene units."""
+        ends = []
+        for view in self.views:
+            if view.report.kind == "start":
+                points = view.camera.unproject(torch.from_numpy(view.depth.astype(np.float64))[None])[0]
+                ends.append(float((points - self.views[0].camera.centers[0]).norm(dim=-1).max()))
+        return max(ends)
+
     def seen_by(self, points: Tensor) -> list[OutpaintedView]:
         """The views whose picture the points may lie in."""
         if not len(points):
@@ -106,7 +118,7 @@ def make_view(
     report: StepReport,
     *,
     acceptance: Acceptance,
-    picture_for_depth: bool = True,
+    led: bool = True,
 ) -> OutpaintedView | Warp:
     """Makes one view from what is known.
 
@@ -120,7 +132,8 @@ def make_view(
         inpainter: Invents depth.
         report: What is to be said of the view before it is made: index, waypoint, prompt, seed.
         acceptance: Limits, for the report's refusals.
-        picture_for_depth: Whether the depth inpainter gets the picture where nothing invented its new colours.
+        led: Whether a prior or a trained network leads the depth. Else surfaces are only continued: up to a distance, since an
+            error would grow from view to view, and without the grey of a picture whose new colours nothing invented.
 
     Returns:
         The view; or what is known of it, if its picture is to be made elsewhere and is not there yet.
@@ -135,12 +148,13 @@ def make_view(
     )
     if image is None:
         return warp
-    blind = isinstance(generator, NoGenerator) and not picture_for_depth
+    blind = isinstance(generator, NoGenerator) and not led
     rgb = None if blind else image / np.float32(255)
     # the border of what is known is exact, so the solver's seam there is taken out of the new pixels
     seamless = True if inpainter.name == "solver" else None
     prediction = inpaint_depth(inpainter, rgb, warp.depth, known, camera=camera, seed=seed, harmonize=seamless)
-    depth, pushed, in_front = _behind_what_is_seen(prediction.depth, ~known, camera, room)
+    limited = prediction.depth if led else _within(prediction.depth, ~known, camera, room)
+    depth, pushed, in_front = _behind_what_is_seen(limited, ~known, camera, room)
     jump, beside = steps_at_border(depth, known, warp.outline)
     new = int((~known).sum())
     low, high = float(warp.depth[known].min()) / RANGE, float(warp.depth[known].max()) * RANGE
@@ -160,6 +174,18 @@ def make_view(
     points = camera.unproject(torch.from_numpy(depth.astype(np.float64))[None])[0][torch.from_numpy(kept)]
     made = replace(made, points=int(kept.sum()), hidden_share=_hidden_share(trial, room.seen_by(points)))
     return OutpaintedView(camera, image, depth, known, replace(made, refusals=acceptance.refusals(made)))
+
+
+def _within(depth: NDArray[np.float32], new: Mask, camera: Cameras, room: Room) -> NDArray[np.float32]:
+    """The depth with new points brought back along their rays into the sphere about the start that they may stand in  # [H, W]"""
+    radius = FARTHEST * room.farthest()
+    offset = camera.centers[0].double() - room.views[0].camera.centers[0].double()
+    rays = camera.unproject(torch.ones(1, *depth.shape, dtype=torch.float64))[0] - camera.centers[0].double()
+    square, along = (rays**2).sum(-1), (rays * offset).sum(-1)
+    root = along**2 - square * ((offset**2).sum() - radius**2)
+    far = (-along + root.clamp_min(0).sqrt()) / square
+    beyond = torch.from_numpy(new) & (root > 0) & (far > 0) & (torch.from_numpy(depth) > far)
+    return np.where(beyond.numpy(), far.float().numpy(), depth)
 
 
 def _without_times(details: dict[str, object]) -> dict[str, object]:
@@ -201,11 +227,18 @@ def _looked_through(points: Tensor, views: Sequence[OutpaintedView]) -> Tensor:
     """Points that stand before the surface that one of the views sees  # [P] bool"""
     through = torch.zeros(len(points), dtype=torch.bool)
     for view in views:
-        waiting = torch.nonzero(~through)[:, 0]
+        waiting = torch.nonzero(~through & _in_picture(points, view.camera))[:, 0]
         if len(waiting):
             found = sight(points[waiting], view.camera, torch.from_numpy(view.depth), tolerance=TOLERANCE)
             through[waiting[found.floating]] = True
     return through
+
+
+def _in_picture(points: Tensor, camera: Cameras) -> Tensor:
+    """Points that lie in the picture of a camera  # [P] bool"""
+    pixels, z = camera.project(points)
+    x, y = pixels[0].unbind(-1)
+    return (z[0] > 0) & (x >= 0) & (y >= 0) & (x < camera.width) & (y < camera.height)
 
 
 def _hidden_share(surfaces: Surfaces, views: Sequence[OutpaintedView]) -> float:

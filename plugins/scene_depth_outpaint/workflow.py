@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter, inpainter_name, parameters_of
+from scene_depth.depth.monocular import Prior, model_name, with_prior
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.json_reports import JsonReport, plain, versions
@@ -163,6 +164,7 @@ def outpaint(
     *,
     output: str | PathLike[str] | None = None,
     inpainter: str | Callable[..., Any] = "solver",
+    prior: Prior | str | None = None,
     color: str | Callable[..., Any] = "exemplar",
     prompt: str = "",
     prompts: Mapping[int, str] | None = None,
@@ -179,6 +181,7 @@ def outpaint(
         output: Folder in which every view is kept in ``steps/NNN`` as soon as it is made. A run that was stopped or killed
             goes on from there, with the same bits as one that was not. None keeps nothing.
         inpainter: Depth inpainter: a name, an object or a plain function; see ``load_depth_inpainter``.
+        prior: What leads the depth: a monocular model, its name as in "transformers:CHECKPOINT[fit=scale]", or a function f(rgb).
         color: What invents colours: "none", "pictures[folder=DIR]", or an image inpainter; see ``load_image_inpainter``.
         prompt: What should be seen, for generators that take a text.
         prompts: The same for single views, by number of their step.
@@ -201,7 +204,7 @@ def outpaint(
         views,
         trajectory,
         output=None if output is None else Path(output),
-        inpainter=load_depth_inpainter(inpainter),
+        inpainter=load_depth_inpainter(inpainter) if prior is None else with_prior(load_depth_inpainter(inpainter), prior),
         generator=load_generator(color),
         prompt=prompt,
         prompts=prompts or {},
@@ -344,7 +347,6 @@ class _Loop:
         for attempt in range(self.config.retries + 1):
             seed = self.config.seed + SEEDS_A_STEP * index + attempt
             asked = StepReport(index, "step", waypoint, planned, reached, prompt=prompt, seed=seed, attempt=attempt)
-            blind = self.inpainter.name == "solver"
             found = make_view(
                 self.room,
                 camera,
@@ -352,7 +354,7 @@ class _Loop:
                 self.inpainter,
                 asked,
                 acceptance=self.config.acceptance,
-                picture_for_depth=not blind,
+                led=self.inpainter.name != "solver" or prior_of(self.inpainter) is not None,
             )
             if not isinstance(found, OutpaintedView):
                 self._ask_for_picture(index, camera, np.rint(found.rgb * 255).astype(np.uint8), found.known)
@@ -428,12 +430,19 @@ def _settings(
     content: dict[str, Any] = plain(asdict(config))
     own = {name: value for name, value in content.items() if not name.startswith("fit_")}
     return {
-        "start": hash_of(*(array for group in arrays for array in group), *poses),
-        "trajectory": [track.name, hash_of(*(camera.camera_to_world.numpy() for camera in track.cameras))],
+        "start pictures": hash_of(*(array for group in arrays for array in group), *poses),
+        "trajectory": track.name,
+        "cameras of the trajectory": hash_of(*(camera.camera_to_world.double().numpy() for camera in track.cameras)),
         "generator": [generator_name(generator), parameters],
         "inpainter": [inpainter_name(inpainter), parameters_of(inpainter.inpainter)],
+        "prior": None if (prior := prior_of(inpainter)) is None else model_name(prior),
         **own,
     }
+
+
+def prior_of(inpainter: ExactInpainter) -> Any:
+    """The monocular prior that leads an inpainter; None if none does."""
+    return getattr(inpainter.inpainter, "prior", None)
 
 
 def waiting_folder(folder: Path, report: OutpaintReport) -> Path:

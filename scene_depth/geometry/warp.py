@@ -217,9 +217,9 @@ def _mesh_of(camera: Cameras, depth: Doubles, rgb: NDArray[np.uint8], where: Mas
     order = np.argsort(tiles, kind="stable")
     triangles, tiles = triangles[order], tiles[order]
     starts = np.unique(tiles, return_index=True)[1]
-    ends = [*starts[1:].tolist(), len(tiles)]
+    bounds = [*starts.tolist(), len(tiles)]
     places, local, corner = [np.zeros(0, np.int64)], [np.zeros((0, 3), np.int64)], [0]
-    for start, end in zip(starts.tolist(), ends, strict=True):
+    for start, end in pairwise(bounds):
         own, indices = np.unique(triangles[start:end], return_inverse=True)
         local.append(indices.reshape(-1, 3) + corner[-1])
         places.append(own)
@@ -233,8 +233,8 @@ def _mesh_of(camera: Cameras, depth: Doubles, rgb: NDArray[np.uint8], where: Mas
     high = np.array([points[a:b].max(axis=0) for a, b in pairs]).reshape(-1, 3)
     used = np.zeros(height * width, dtype=bool)
     used[chosen] = True
-    starts_of_tiles = np.array([*starts.tolist(), len(tiles)], np.int64)
-    mesh = _Mesh(points, values, np.concatenate(local).astype(np.int32), starts_of_tiles, np.array(corner, np.int64), low, high)
+    tables = np.concatenate(local).astype(np.int32), np.array(bounds, np.int64), np.array(corner, np.int64)
+    mesh = _Mesh(points, values, *tables, low, high)
     return mesh, used.reshape(height, width)
 
 

@@ -102,6 +102,12 @@ CASES = {
         "--background 1 1 1 --what rgb alpha",
         "",
     ),
+    "outpaint": Case(
+        "outpaint --image {inputs}/frames/rgb/0.png --depth {inputs}/frames/depth/0.png --color membrane --output {output} "
+        "--trajectory orbit[angle=24,views=4] --fit-steps 2",
+        None,
+        "",
+    ),
     "train": Case("train {inputs}/training.py:TRAINING --output {output}", None, "", again="--resume"),
 }
 
@@ -216,7 +222,7 @@ def runs(request: pytest.FixtureRequest, inputs: Path, runner: Runner, tmp_path_
 
 
 def test_a_killed_run_leaves_the_old_result_or_the_new_one_and_the_next_run_leaves_nothing_else(runs: Runs) -> None:
-    for with_earlier, at in runs.places(3):
+    for with_earlier, at in runs.places(10 if runs.command == "outpaint" else 3):
         root = runs.prepared(with_earlier)
         ended = runs.run(root, runs.case.later, "kill", at)
         assert ended.code == KILLED, ended.said
