@@ -26,6 +26,15 @@ SCENES = ("redwood_livingroom", "hololens_office")
 TRAINED, HELD_OUT, STEPS, SIZE = 8, 8, 600, 240
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
+PRESSED = {
+    "Select by box": "select by box:",
+    "Grow": "grow:",
+    "Delete": "delete:",
+    "Undo": "grow:",
+    "Heal": "healed:",
+    "Save as .ply": "written:",
+}
+"""Buttons in the order in which they are clicked, and how the status then begins."""
 WAYS: dict[str, dict[str, Any]] = {
     "without": {"depth_weight": 0.0},
     "depth": {"depth_weight": 0.2},
@@ -152,64 +161,56 @@ def measure_depth(folder: Path, scenes: tuple[str, ...] = SCENES) -> list[dict[s
 
 def click_in_the_viewer(folder: Path) -> list[str]:
     """Selects, deletes, undoes, heals and saves with the buttons in nerfstudio's own viewer, in a browser."""
-    from playwright.sync_api import sync_playwright
-
-    browser_path = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    assert browser_path is not None, "a Chromium is needed"
     run = write_table_run(folder)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     line = command("viewer.run_viewer", "--load-config", run / "config.yml", "--viewer.websocket-host", "127.0.0.1")
     server = subprocess.Popen([*line, "--viewer.websocket-port", str(port)], env=nerfstudio_environment())
-    said = []
-    flags = [
-        "--headless=new",
-        "--no-sandbox",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--disable-dev-shm-usage",
-    ]
     try:
-        with sync_playwright() as program:
-            page = program.chromium.launch(executable_path=browser_path, args=flags).new_page(
-                viewport={"width": 900, "height": 1400}
-            )
-            page.set_default_timeout(120_000)
-            for _ in range(120):
-                try:
-                    page.goto(f"http://127.0.0.1:{port}")
-                    break
-                except Exception:  # not there yet
-                    time.sleep(1)
-
-            def presses(name: str, expected: str, patience: float = 120.0) -> None:
-                page.get_by_role("button", name=name, exact=True).filter(visible=True).first.click()
-                status = page.get_by_text("Status", exact=True).first.locator("xpath=ancestor::*[.//input or .//textarea][1]")
-                ends, text = time.monotonic() + patience, ""
-                while time.monotonic() < ends:
-                    text = status.locator("input, textarea").first.input_value()
-                    if expected in text:
-                        said.append(f"{name}: {text}")
-                        print(said[-1], flush=True)
-                        return
-                    page.wait_for_timeout(300)
-                page.screenshot(path=folder / "failed.png")
-                raise SystemExit(f"{name}: the status says {text!r}, not {expected!r}")
-
-            page.get_by_role("button", name="Select by box", exact=True).first.wait_for()
-            presses("Select by box", "splats selected")
-            presses("Grow", "grow:")
-            presses("Delete", "delete:")
-            presses("Undo", "grow:")
-            presses("Heal", "healed:", 400)
-            presses("Save as .ply", "written:")
-            page.screenshot(path=folder / "viewer.png")
+        return click_elements(f"http://127.0.0.1:{port}", folder)
     finally:
         server.terminate()
         server.wait()
+
+
+def click_elements(address: str, folder: Path) -> list[str]:
+    """What the status says after each button of the editor on a page; a picture of its end is left in the folder."""
+    from playwright.sync_api import Error, sync_playwright
+
+    browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    assert browser_path is not None, f"none of {', '.join(BROWSERS)} is installed"
+    said: list[str] = []
+    with sync_playwright() as program:
+        browser = program.chromium.launch(executable_path=browser_path, args=FLAGS)
+        page = browser.new_page(viewport={"width": 900, "height": 1400})
+        page.set_default_timeout(300_000)
+        for _ in range(300):
+            try:
+                page.goto(address)
+                break
+            except Error:  # not there yet
+                time.sleep(1)
+
+        def presses(name: str, expected: str) -> None:
+            page.get_by_role("button", name=name, exact=True).filter(visible=True).first.click()
+            ends, text = time.monotonic() + 400, ""
+            while expected not in text:
+                if time.monotonic() > ends:
+                    page.screenshot(path=folder / "failed.png")
+                    raise SystemExit(f"{name}: the status says {text!r}, not {expected!r}")
+                page.wait_for_timeout(300)
+                values = page.locator("input").evaluate_all("all => all.map(one => one.value)")
+                text = next((value for value in values if ": " in value), "")
+            said.append(f"{name}: {text}")
+            print(said[-1], flush=True)
+
+        try:
+            page.get_by_role("button", name="Select by box", exact=True).first.wait_for()
+            for name, expected in PRESSED.items():
+                presses(name, expected)
+        finally:
+            page.screenshot(path=folder / "viewer.png")
     return said
 
 
@@ -235,6 +236,7 @@ def _write_run(folder: Path) -> None:
     config = deepcopy(scene_splat.config)
     config.data = config.pipeline.datamanager.data = TABLE
     parser = config.pipeline.datamanager.dataparser
+    parser.data = TABLE
     parser.max_size, parser.orientation_method, parser.center_method, parser.auto_scale_poses = 160, "none", "none", False
     config.pipeline.heal_max_size, config.pipeline.heal_steps = 160, 20
     config.output_dir, config.experiment_name, config.timestamp = folder / "outputs", "table", "clicked"

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from nerfstudio_parser import nerfstudio_folder
 
 from scene_depth.cli.app import main
 
@@ -28,6 +29,8 @@ def code_of(notebook: NotebookNode) -> list[str]:
 @each_notebook
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an empty folder. Nothing goes to the error stream, and there are pictures."""
+    if path.stem.endswith("_nerfstudio"):
+        monkeypatch.setenv("SCENE_DEPTH_NERFSTUDIO", str(nerfstudio_folder()))
     monkeypatch.setenv("SCENE_DEPTH_FAST", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))

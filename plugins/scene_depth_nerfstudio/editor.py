@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from nerfstudio.viewer.viewer_elements import (
     ViewerButton,
@@ -59,8 +60,11 @@ class SceneEditor(torch.nn.Module):
         self.b_mode = ViewerDropdown("Selection", "set", ["set", "add", "remove", "intersect"])
         self.c_click = ViewerButton(CLICK, cb_hook=self._hook(lambda: self._arm("click")))
         self.d_rectangle = ViewerButton(RECTANGLE, cb_hook=self._hook(lambda: self._arm("rect-select")))
-        self.e_box_center = ViewerVec3("Box center", (0.0, 0.0, 0.0))
-        self.f_box_size = ViewerVec3("Box size", (0.5, 0.5, 0.5))
+        means = pipeline.model.means.detach().cpu().numpy()
+        x, y, z = np.median(means, axis=0).round(3).tolist()
+        edge = round(float(0.2 * np.ptp(np.quantile(means, [0.1, 0.9], axis=0), axis=0).max()), 3)
+        self.e_box_center = ViewerVec3("Box center", (x, y, z))
+        self.f_box_size = ViewerVec3("Box size", (edge, edge, edge))
         self.g_box = ViewerButton("Select by box", cb_hook=self._hook(self._select_box))
         self.h_grow = ViewerButton("Grow", cb_hook=self._hook(lambda: self._grow(1)))
         self.i_shrink = ViewerButton("Shrink", cb_hook=self._hook(lambda: self._grow(-1)))

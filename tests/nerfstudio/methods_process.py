@@ -294,6 +294,8 @@ def edit(folder: Path, trainer: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    for optional in ("diffusers", "OpenEXR", "scene_depth_viewer"):  # nothing that nerfstudio loads may need them
+        sys.modules[optional] = None  # type: ignore[assignment]
     os.environ["XDG_CACHE_HOME"] = str(Path(sys.argv[1]) / "cache")
     facts = main(Path(sys.argv[1]))
     (Path(sys.argv[1]) / "facts.json").write_text(json.dumps(facts))
