@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scene_depth_sparse.flags import FLAG_NAMES
     from scene_depth_sparse.known import KnownDistance, known_cameras
+    from scene_depth_sparse.output import fit_splats, refined_points, refined_scene, write_outputs
     from scene_depth_sparse.refine import refine_pointmaps
     from scene_depth_sparse.result import RefinedPointmaps, RefinedView, SparseReport
 
@@ -20,13 +21,18 @@ __all__ = [
     "RefinedPointmaps",
     "RefinedView",
     "SparseReport",
+    "fit_splats",
     "known_cameras",
     "refine_pointmaps",
+    "refined_points",
+    "refined_scene",
+    "write_outputs",
 ]
 
 _MODULES = {
     "flags": ("FLAG_NAMES",),
     "known": ("KnownDistance", "known_cameras"),
+    "output": ("fit_splats", "refined_points", "refined_scene", "write_outputs"),
     "refine": ("refine_pointmaps",),
     "result": ("RefinedPointmaps", "RefinedView", "SparseReport"),
 }

@@ -18,8 +18,9 @@ from scene_depth.options import with_options
 from scene_depth.pointmaps import PointmapRun
 from scene_depth_sparse.flags import FLAG_NAMES
 from scene_depth_sparse.known import KnownDistance, known_cameras
+from scene_depth_sparse.output import COLMAP, OUTPUTS, TRANSFORMS, HandOver, hand_over
 from scene_depth_sparse.refine import refine_pointmaps
-from scene_depth_sparse.result import NAMES, RefinedPointmaps
+from scene_depth_sparse.result import NAMES, REPORT, RefinedPointmaps
 
 NO_OVERLAP = "overlaps with no other view"
 
@@ -75,20 +76,23 @@ def sparse(
     output: Annotated[Output, tyro.conf.arg(name="output")],
     known: Annotated[Known, tyro.conf.arg(name="what is known")] = Known(),
     refinement: Annotated[Refinement, tyro.conf.arg(name="refinement")] = Refinement(),
+    trainers: Annotated[HandOver, tyro.conf.arg(name="for splat trainers")] = HandOver(),  # noqa: B008
 ) -> None:
     """Check, align and refine what DUSt3R, VGGT, Depth Anything 3 and their kin made of a few photos.
 
     Writes refined.npz (depth, sigma, flags, cameras at the processed size; matched depth bit for bit), report.json, and of each
-    view a picture of its flags (flags/) and of its depth before and after (depth/).
+    view a picture of its flags (flags/) and of its depth before and after (depth/). For splat trainers: colmap/ and nerfstudio/
+    at the size of the photos and under their names, points.ply, and with --fit splats.ply.
 
     Args:
         run: What the model saved: predictions.npz, results.npz, a folder.
         output: What comes out.
         known: What is known beside the run.
         refinement: How depth is refined.
+        trainers: What splat trainers get.
     """
     inputs = (known.photos, known.cameras)
-    folder = claim_folder(output.output, "sparse", NAMES, inputs=(run, *inputs), overwrite=output.overwrite)
+    folder = claim_folder(output.output, "sparse", (*NAMES, *OUTPUTS), inputs=(run, *inputs), overwrite=output.overwrite)
     read = read_pointmaps(
         run, known.photos, known.model, trust_file=known.trust_file, metric=True if known.metric and not known.cameras else None
     )
@@ -119,13 +123,21 @@ def sparse(
         result.report.self_check = check.as_dict()
         result.report.notes += [fault for fault in check.faults if fault not in result.report.notes]
         result.save(stage.path)
-        stage.finished, place = result.report.finished, folder.place(result.report.finished)
+        fitted = None
+        if result.report.finished:
+            with watch_progress("fit") as on_progress:
+                fitted = hand_over(result, stage.path, trainers, seed=refinement.seed, on_progress=on_progress)
+            result.report.save(stage.path / REPORT)
+        stage.finished = result.report.finished and (fitted is None or fitted.finished)
+        place = folder.place(stage.finished)
     if output.json:
         print_json(result.report)
     else:
         print(check.table())
         _print(result, place)
     end_if_stopped(result.report)
+    if fitted is not None:
+        end_if_stopped(fitted)
 
 
 def _require(faults: tuple[str, ...], run: PointmapRun, trusted: bool) -> None:
@@ -159,4 +171,6 @@ def _print(result: RefinedPointmaps, folder: Path) -> None:
     )
     for note in report.notes:
         console.print(note)
+    if (folder / COLMAP).is_dir():
+        console.print(f"For splat trainers: {folder / COLMAP}, {folder / TRANSFORMS}")
     console.print(f"Written: {folder}")

@@ -15,25 +15,52 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.fitting.config import CameraRefinement, FitConfig
-from scene_depth.fitting.fit import FitResult, fit
+from scene_depth.fitting.fit import FitReport, FitResult, fit
 from scene_depth.io.colmap import write_colmap
 from scene_depth.io.images import ImageFile, TurnedImage, exif_turn, image_size
 from scene_depth.io.point_ply import write_point_ply
+from scene_depth.io.saved_scene import write_saved_scene
+from scene_depth.io.splat_files import write_splats
 from scene_depth.io.transforms_json_output import write_transforms
 from scene_depth.pointmaps import PointmapView
 from scene_depth.scene import PointCloud, Scene, View
+from scene_depth.work import OnProgress
 from scene_depth_sparse.flags import EDGE, MATCHED, SHELL, SINGLE_VIEW
 from scene_depth_sparse.result import RefinedPointmaps, RefinedView
 
-COLMAP, TRANSFORMS, POINTS = "colmap", "nerfstudio", "points.ply"
-OUTPUTS = (COLMAP, TRANSFORMS, POINTS)
-"""Folders and file that ``write_outputs`` writes."""
+COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED = (
+    "colmap", "nerfstudio", "points.ply", "splats.ply", "fit.json", "refined_scene",
+)  # fmt: skip
+OUTPUTS = (COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED)
+"""Folders and files that ``hand_over`` writes."""
 LARGEST_SIGMA = 0.15
 SINGLE_VIEW_VOXELS = 2.0  # width of a voxel of points that one view alone vouches for, in voxels of matched points
 GROWTH = 1.1  # least growth of voxels until the points fit the budget
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """What splat trainers get."""
+
+    budget: int = 100_000
+    """Number of points, at most; the surest one of each voxel."""
+    largest_sigma: float = LARGEST_SIGMA
+    """Relative standard deviation above which depth and points are left out."""
+    sky_masks: bool = False
+    """Also write masks, black on the sky that the model put onto a shell."""
+    colmap_text: bool = False
+    """Write COLMAP's text files in place of binary ones."""
+    fit: bool = False
+    """Also fit splats, into splats.ply, with fit.json and refined_scene, the scene with the refined cameras."""
+    fit_steps: int | None = None
+    """Steps of that fit; by default 3500 on a CPU and 30000 on CUDA."""
+    fit_size: int | None = None
+    """Longer side of its pictures in pixels, at most; by default 480 on a CPU and 1600 on CUDA."""
+    keep_cameras: bool = False
+    """Do not refine poses and focal lengths in that fit."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +172,49 @@ def write_outputs(
     if scene.points is not None:
         write_point_ply(folder / POINTS, scene.points)
     return scene
+
+
+def hand_over(
+    result: RefinedPointmaps,
+    folder: Path,
+    options: HandOver,
+    *,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+) -> FitReport | None:
+    """Writes what splat trainers get, and splats if they are asked for; nothing where there are neither photos nor pictures.
+
+    Args:
+        result: The refined result; its report notes what could not be written.
+        folder: Folder for ``OUTPUTS``.
+        options: What is written.
+        seed: Of the fit.
+        on_progress: Of the fit.
+
+    Returns:
+        The report of the fit, if there was one.
+    """
+    if any(view.source.photo_path is None and view.source.image is None for view in result.views):
+        result.report.notes.append("no photos and no pictures in the run: nothing is written for splat trainers (--photos DIR)")
+        return None
+    scene = write_outputs(
+        folder,
+        result,
+        budget=options.budget,
+        largest_sigma=options.largest_sigma,
+        sky_masks=options.sky_masks,
+        text=options.colmap_text,
+    )
+    if not options.fit:
+        return None
+    config = FitConfig(steps=options.fit_steps, max_size=options.fit_size)
+    fitted = fit_splats(scene, config=config, refine_cameras=not options.keep_cameras, seed=seed, on_progress=on_progress)
+    write_splats(folder / SPLATS, fitted.splats)
+    fitted.report.save(folder / FIT_REPORT)
+    if fitted.cameras:
+        views = tuple(replace(view, load_depth=None) for view in scene.with_cameras(fitted.cameras).views)
+        write_saved_scene(folder / REFINED, replace(scene, views=views), reference_images="absolute")
+    return fitted.report
 
 
 def fit_splats(scene: Scene, *, config: FitConfig | None = None, refine_cameras: bool = True, **options: Any) -> FitResult:

@@ -14,6 +14,7 @@ from scene_depth_sparse.align import align_views
 from scene_depth_sparse.comparison import PosedDepth, compare_depth, find_neighbours
 from scene_depth_sparse.flags import find_border, find_edges
 
+import scene_depth as sd
 from benchmarks.sparse import measure_run
 from benchmarks.sparse_runs import LEVELS, SimulatedRun, simulate_run
 from scene_depth.cameras import Cameras
@@ -220,7 +221,10 @@ def test_views_of_mixed_sizes_are_stored_at_the_top_left(simulated: SimulatedRun
 
 def test_the_command_writes_all(simulated: SimulatedRun, refined: RefinedPointmaps, tmp_path: Path) -> None:
     path = write_depth_anything(tmp_path / "results.npz", simulated.run)
-    assert main(["sparse", str(path), "--output", str(tmp_path / "out")]) == 0
+    fit = ["--fit", "--fit-steps", "2", "--fit-size", "48", "--budget", "500"]
+    assert main(["sparse", str(path), "--output", str(tmp_path / "out"), *fit]) == 0
+    assert len(sd.read_splats(tmp_path / "out/splats.ply")) <= 500
+    assert len(sd.read_scene(tmp_path / "out/refined_scene")) == len(sd.read_scene(tmp_path / "out/nerfstudio")) == 3
     with np.load(tmp_path / "out/refined.npz", allow_pickle=False) as arrays:
         assert arrays["flag_names"].tolist() == list(FLAG_NAMES)
         assert arrays["depth"].dtype == np.float32

@@ -12,13 +12,14 @@ from nerfstudio_parser import parse_with_nerfstudio
 from numpy.typing import NDArray
 from PIL import Image
 from scene_depth_sparse.flags import CONTRADICTED, EDGE, MATCHED, SHELL, SINGLE_VIEW
-from scene_depth_sparse.output import fit_splats, refined_points, refined_scene, write_outputs
+from scene_depth_sparse.output import OUTPUTS, HandOver, fit_splats, hand_over, refined_points, refined_scene, write_outputs
 from scene_depth_sparse.result import RefinedPointmaps, RefinedView, SparseReport
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.fitting.config import FitConfig
 from scene_depth.io.scenes import read_scene
+from scene_depth.io.splat_files import read_splats
 from scene_depth.pointmaps import PointmapRun, PointmapView
 from scene_depth.scene import View
 
@@ -128,7 +129,8 @@ def scaled(view: View) -> NDArray[np.float32]:
     """Depth of the plane in metres as the camera of a written view sees it."""
     pose = view.camera.camera_to_world.clone()
     pose[:, :3, 3] *= 1.5
-    return plane_depth(replace(view.camera, camera_to_world=pose)) * np.float32(2 / 3)
+    metres: NDArray[np.float32] = plane_depth(replace(view.camera, camera_to_world=pose)) * np.float32(2 / 3)
+    return metres
 
 
 def test_colmap_reads_it(written: Path, result: RefinedPointmaps, tmp_path: Path) -> None:
@@ -169,6 +171,23 @@ def test_splats_are_fitted_from_it(result: RefinedPointmaps) -> None:
     assert fitted.report.cameras is not None
     assert len(fitted.report.cameras["focal_factors"]) == 3
     assert fit_splats(scene, config=FitConfig(steps=1, max_size=48), refine_cameras=False).cameras == {}
+
+
+def test_all_is_handed_over_at_once(result: RefinedPointmaps, tmp_path: Path) -> None:
+    report = hand_over(result, tmp_path / "all", HandOver(budget=300, fit=True, fit_steps=2, fit_size=48))
+    assert report is not None
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == sorted(OUTPUTS)
+    assert len(read_splats(tmp_path / "all" / "splats.ply")) == report.splats
+    refined = read_scene(tmp_path / "all" / "refined_scene")
+    pairs = zip(refined.views, read_scene(tmp_path / "all" / "colmap").views, strict=True)
+    assert any(not torch.equal(after.camera.K, before.camera.K) for after, before in pairs)
+    assert hand_over(result, tmp_path / "few", HandOver(colmap_text=True)) is None
+    assert sorted(path.name for path in (tmp_path / "few").iterdir()) == ["colmap", "nerfstudio", "points.ply"]
+    bare = tuple(replace(view, source=replace(view.source, image=None, photo_path=None)) for view in result.views)
+    without = replace(result, views=bare, report=SparseReport("dust3r"))
+    assert hand_over(without, tmp_path / "none", HandOver()) is None
+    assert "--photos DIR" in without.report.notes[0]
+    assert not (tmp_path / "none").exists()
 
 
 def test_without_photos_the_pictures_of_the_model_stand_in(result: RefinedPointmaps, tmp_path: Path) -> None:
