@@ -51,15 +51,10 @@ class ViewFlags:
 
 def find_edges(depth: Array) -> Mask:
     """Pixels beside a step of depth, where networks blend near and far  # [H, W]"""
-    side = 2 * edge_reach(depth.shape) + 1
+    side = 2 * max(1, round(max(depth.shape) / EDGE_REACH)) + 1
     nearest = ndimage.minimum_filter(np.where(depth > 0, depth, np.inf), side)
     edges: Mask = (ndimage.maximum_filter(depth, side) > (1 + EDGE_STEP) * nearest) & (depth > 0)
     return edges
-
-
-def edge_reach(shape: tuple[int, ...]) -> int:
-    """Pixels that the blending reaches to each side of a step, about, in pictures of this size."""
-    return max(1, round(max(shape) / EDGE_REACH))
 
 
 def find_border(view: PointmapView) -> Mask:

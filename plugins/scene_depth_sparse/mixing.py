@@ -13,13 +13,13 @@ from scene_depth.arrays import Mask
 from scene_depth.cameras import Cameras
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
-from scene_depth_sparse.flags import BORDER, CONTRADICTED, EDGE, MATCHED, SINGLE_VIEW, ViewFlags, edge_reach
+from scene_depth_sparse.flags import BORDER, CONTRADICTED, EDGE, MATCHED, SINGLE_VIEW, ViewFlags
 
 RAMP = 3.0  # pixels over which a correction grows from the border to matched depth, so that there is no step
 LEAST_HELD_OUT = 300  # pixels of matched depth that are hidden to measure an inpainter by
 SHARE = 0.5  # of the disagreement beyond what an inpainter was measured by that is its own: places seen by one view are harder
 LEAST_WEIGHT = 0.02  # of an inpainter, below which its depth is not mixed in
-SNAP = 3  # reaches of an edge within which a pixel on it looks for its surface
+SNAP = 80  # a pixel on an edge looks for its surface within this part of the longer side
 UNTOLD = 0.1  # relative standard deviation of an inpainter that tells none
 SNAPPED = 0.03  # relative standard deviation of depth taken from the surface beside an edge
 MEAN_TO_SIGMA = float(np.sqrt(np.pi / 2))  # of the mean absolute value of normal errors
@@ -149,7 +149,7 @@ def refine_view(view: ViewInput, calibration: Calibration, informed: bool, seed:
     pull = view.found.offset * seeing / (seeing + 1) * ramp
     depth[disputed] = (view.depth * (1 - pull))[disputed].astype(np.float32)
     sigma = calibration.matched * np.sqrt((1 + 1 / np.maximum(seeing, 1)) / 2)
-    sigma[alone] = calibration.raw
+    sigma[alone], sigma[flags == EDGE] = calibration.raw, UNTOLD
     trusted = matched | disputed
     if calibration.weight > LEAST_WEIGHT and trusted.any() and alone.any():
         found = inpaint_depth(view.inpainter, view.picture, depth, trusted, camera=view.camera, seed=seed)
@@ -158,15 +158,14 @@ def refine_view(view: ViewInput, calibration: Calibration, informed: bool, seed:
         sigma[alone] = calibration.raw * np.sqrt(1 - calibration.weight)
     kept = trusted | alone
     snapped = snap_to_surfaces(depth, kept, flags == EDGE)
-    anew = ~kept & (flags != BORDER) & ((snapped == 0) | informed)
+    anew = ~kept & (flags != BORDER) & ((flags != EDGE) | informed)
     if kept.any() and anew.any():
         found = inpaint_depth(view.inpainter, view.picture, depth, kept, camera=view.camera, seed=seed)
         uncertainty = np.full(flags.shape, UNTOLD) if found.uncertainty is None else found.uncertainty
         sigma[anew] = np.hypot(uncertainty, calibration.matched)[anew]
         notes += found.details["notes"]
         if informed:
-            goal = np.where(flags == EDGE, np.sqrt(depth * found.depth), 0).astype(np.float32)
-            snapped = snap_to_surfaces(goal, kept, flags == EDGE, depth)
+            snapped = snap_to_surfaces(depth, kept, flags == EDGE, np.sqrt(depth * found.depth))
         depth[anew] = found.depth[anew]
     depth[snapped > 0] = snapped[snapped > 0]
     sigma[snapped > 0] = np.hypot(SNAPPED, calibration.matched)
@@ -175,35 +174,37 @@ def refine_view(view: ViewInput, calibration: Calibration, informed: bool, seed:
 
 
 def snap_to_surfaces(
-    goal: NDArray[np.float32], kept: Mask, edges: Mask, depth: NDArray[np.float32] | None = None
+    depth: NDArray[np.float32], kept: Mask, edges: Mask, goal: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     """Gives each pixel on an edge the depth of the surface beside it that is nearest to its own, so that none floats between.
 
+    A pixel nearer or farther than all surfaces beside it is no blend of them, but thin itself, and keeps its depth.
+
     Args:
-        goal: Depth that each pixel is nearest to, blended as it may be  # [H, W]
+        depth: Depth, blended on edges  # [H, W]
         kept: Pixels on surfaces  # [H, W] bool
         edges: Pixels to be snapped  # [H, W] bool
-        depth: Depth of the surfaces; by default ``goal``  # [H, W]
+        goal: What the depth of the surface is nearest to; by default the pixel's own  # [H, W]
 
     Returns:
         Depth of the snapped pixels; 0 elsewhere, and where no surface is near  # [H, W]
     """
-    height, width = goal.shape
-    reach = SNAP * edge_reach(goal.shape)
-    surfaces = np.pad(np.where(kept, goal if depth is None else depth, 0), reach)
+    reach = max(2, round(max(depth.shape) / SNAP))
+    surfaces = np.pad(np.where(kept, np.log(np.maximum(depth, 1e-30)), np.nan), reach, constant_values=np.nan)
     rows, columns = np.nonzero(edges)
-    own = np.log(goal[rows, columns])
-    best, least = np.zeros(len(rows), np.float32), np.full(len(rows), np.inf)
+    own, wanted = (np.log(values[rows, columns]) for values in (depth, depth if goal is None else goal))
+    best, near, far = (np.full(len(rows), np.nan) for _ in range(3))
     for down in range(-reach, reach + 1):
         for right in range(-reach, reach + 1):
             if down**2 + right**2 > reach**2 + 1:
                 continue
             there = surfaces[rows + reach + down, columns + reach + right]
-            apart = np.where(there > 0, np.abs(np.log(np.maximum(there, 1e-30)) - own), np.inf)
-            nearer = apart < least
-            best[nearer], least[nearer] = there[nearer], apart[nearer]
-    snapped = np.zeros((height, width), np.float32)
-    snapped[rows, columns] = best
+            nearer = np.isnan(best) | (np.abs(there - wanted) < np.abs(best - wanted))
+            best = np.where(nearer & np.isfinite(there), there, best)
+            near, far = np.fmin(near, there), np.fmax(far, there)
+    best = np.where((own < near) | (own > far), own, best)
+    snapped = np.zeros(depth.shape, np.float32)
+    snapped[rows, columns] = np.where(np.isfinite(best), np.exp(best), 0)
     return snapped
 
 
