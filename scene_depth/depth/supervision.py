@@ -40,8 +40,8 @@ def complete_for_supervision(
     if not known.any():
         return np.zeros_like(depth), np.zeros_like(depth)
     digest = hashlib.sha256(f"{key} {depth.shape} {TRUSTED}".encode())
-    digest.update(np.ascontiguousarray(rgb))
-    digest.update(np.ascontiguousarray(depth))
+    digest.update(rgb.tobytes())
+    digest.update(depth.tobytes())
     file = (cache or user_cache() / "completed") / f"{digest.hexdigest()[:32]}.npz"
     if file.is_file():
         try:

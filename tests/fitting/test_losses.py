@@ -146,3 +146,12 @@ def test_penalties_are_means_of_activations() -> None:
     logits, log_scales = torch.tensor([0.0, 100.0]), torch.log(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]]))
     penalty = opacity_and_scale_penalty(logits, log_scales, opacity_weight=2.0, scale_weight=0.5, unit=2.0)
     assert penalty.item() == pytest.approx(2.0 * 0.75 + 0.25 * 4.0)
+
+
+def test_depth_loss_weighs_pixels() -> None:
+    depth, target = torch.tensor([[[1.0, 2.0, 4.0]]]), torch.tensor([[[1.5, 4.0, 1.0]]])
+    known = torch.tensor([[[True, True, False]]])
+    loss = depth_loss(depth, target, known, weight=torch.tensor([[[1.0, 3.0, 5.0]]]))
+    assert loss.item() == pytest.approx((0.5 + 3 * 2.0) / 4)
+    assert depth_loss(depth, target, known, weight=torch.tensor([[[1.0, 0.0, 5.0]]])).item() == pytest.approx(0.5)
+    assert depth_loss(depth, target, known, weight=torch.zeros(1, 1, 3)).item() == 0
