@@ -257,6 +257,17 @@ def heal(folder: Path, stock: Path) -> tuple[dict[str, Any], Any]:
         "moved": bool((before["means"][kept:] != model.means[kept:]).any()),
         "start_step": trainer._start_step,
     }
+    again = config_of(folder, "scene-heal", 2)
+    again.data = again.pipeline.datamanager.data = None
+    again.load_dir, again.timestamp = trainer.base_dir, "again"
+    resumed = again.setup(local_rank=0, world_size=1)
+    resumed.setup()
+    resumed.train()
+    on = resumed.pipeline.model.gauss_params
+    facts["goes_on_frozen"] = resumed.pipeline.model.frozen
+    facts["goes_on_bits"] = all(torch.equal(before[name][:kept], on[name][:kept]) for name in before)
+    facts["goes_on_moved"] = bool((model.means[kept:] != on["means"][kept:]).any())
+    facts["goes_on_step"] = resumed._start_step
     return facts, trainer
 
 

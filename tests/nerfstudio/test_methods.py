@@ -106,6 +106,15 @@ def test_a_heal_of_a_stock_run_freezes_what_was_there(facts: dict[str, Any]) -> 
     assert len(scene) == 11
 
 
+def test_a_heal_goes_on_where_it_stopped(facts: dict[str, Any]) -> None:
+    """Without a selection ``--load-dir`` of its own run heals nothing anew, and what was frozen stays so."""
+    found = facts["heal"]
+    assert found["goes_on_step"] == found["start_step"] + 4
+    assert found["goes_on_frozen"] == found["frozen"]
+    assert found["goes_on_bits"]
+    assert found["goes_on_moved"]
+
+
 def test_the_editor_in_the_viewer(facts: dict[str, Any]) -> None:
     found = facts["edit"]
     assert found["elements"][:2] == ["Status", "Selection"]
