@@ -26,6 +26,7 @@ SMALLER = {
     "insert": ["--max-size", "96", "--steps", "10"],
     "fit": ["--steps", "40", "--max-size", "96"],
     "render": ["--max-size", "64"],
+    "outpaint": ["--fit-steps", "2", "--fit-size", "64"],
     "eval scene": ["--max-size", "96"],
 }
 ELSEWHERE = {
