@@ -38,7 +38,7 @@ PRESSED = {
 """Buttons in the order in which they are clicked, and how the status then begins."""
 WAYS: dict[str, dict[str, Any]] = {
     "none, from random points": {"depth_weight": 0.0, "random_init": True, "num_random": 20_000},
-    "without": {"depth_weight": 0.0},
+    "points alone": {"depth_weight": 0.0},
     "depth": {"depth_weight": 0.2},
     "completed depth": {"depth_weight": 0.2, "depth_inpainter": "solver"},
 }
