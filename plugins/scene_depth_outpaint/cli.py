@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
+from scene_depth.arrays import Mask
 from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.depth.model import ExactInpainter
@@ -18,7 +20,7 @@ from scene_depth.depth.monocular import with_prior
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_tables import text_table
-from scene_depth.io.images import read_image
+from scene_depth.io.images import read_image, read_mask
 from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.scenes import SPLATS as SPLAT_ENDINGS
 from scene_depth.io.scenes import write_scene
@@ -27,7 +29,9 @@ from scene_depth.options import with_options
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth_outpaint.generators import Pictures, check_prompts, load_generator, picture_of_prompt
+from scene_depth_outpaint.panorama import panorama_views, sample
 from scene_depth_outpaint.planner import PlannedStep
+from scene_depth_outpaint.sky import SkyInpainter, with_sky
 from scene_depth_outpaint.start import picture_view, scene_views, splat_view
 from scene_depth_outpaint.state import PLAN, STEPS, put_folder, undo_step
 from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintResult, outpaint_views, waiting_folder
@@ -35,6 +39,7 @@ from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintResult, outpai
 SPLATS, REPORT, SCENE, COLMAP = "splats.ply", "report.json", "scene", "colmap"
 NAMES = (SPLATS, REPORT, SCENE, COLMAP, STEPS, PLAN)
 WAITS, REFUSED = 3, 4  # exit codes
+UNKNOWN = "unknown"  # depth is what tells the sky
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class Start:
     """Picture to begin with."""
     depth: Path | None = None
     """Its depth: PNG, npy, EXR and what else is read; unknown pixels are 0."""
+    panorama: bool = False
+    """The picture shows everything around (equirectangular, twice as wide as high): six views of 90 degrees. Its depth is along
+    each ray."""
+    sky: str | None = None
+    """Where there is sky, which is put on a layer far beyond the scene: an image, white on it; or unknown, for parts of unknown
+    depth that reach the upper border."""
     camera: Path | None = None
     """Its intrinsics, and its pose if it has one: JSON or text. Of splats, where to look at them from."""
     views: tuple[str, ...] = ()
@@ -70,6 +81,9 @@ class Start:
                 return [splat_view(self.splats_of(scene, None) or open_splats(scene), self.camera, scene.name)], None, []
             posed = open_scene(scene, self.scene_options)
             return scene_views(posed, self.views, self.splats_of(scene, posed)), posed, []
+        if self.image is not None and self.panorama:
+            views, notes = panorama_views(read_image(self.image), self.image.name, self.depth, prior, seed)
+            return views, None, notes
         if self.image is not None:
             view, notes = picture_view(read_image(self.image), self.image.name, self.depth, self.camera, prior, seed)
             return [view], None, notes
@@ -81,6 +95,23 @@ class Start:
         rgb = picture_of_prompt(self.text_to_image, prompt, self.size, seed) / 255.0
         view, notes = picture_view(rgb.astype("float32"), "prompt.png", self.depth, self.camera, prior, seed)
         return [view], None, notes
+
+    def put_sky_far(self, views: list[View], inpainter: ExactInpainter) -> tuple[list[View], ExactInpainter]:
+        """The views with their sky on the far layer, and the inpainter that leaves it there.
+
+        Raises:
+            InputError: If the image of the sky is missing, or does not fit.
+        """
+        if self.sky is None:
+            return views, inpainter
+        skies: list[Mask | None] = [None] * len(views)
+        if self.sky != UNKNOWN:
+            white = read_mask(Path(self.sky))
+            skies = [white] * len(views)
+            if self.panorama:
+                skies = [sample(white.astype(np.float32), view.camera, order=0) > 0 for view in views]
+        far_views, far = with_sky(views, skies)
+        return far_views, ExactInpainter(SkyInpainter(inpainter, far), inpainter.name)
 
     def splats_of(self, path: Path, scene: Scene | None) -> GaussianSplats | None:
         """The splats of the start, if it has any."""
@@ -158,10 +189,13 @@ def outpaint(
     check_prompts(generator, [asked, *(text for _, text in invention.prompts)])
     inpainter = _depth_inpainter(invention, prior)
     views, posed, notes = start.read(scene, invention.prompt, prior, config.seed)
+    views, inpainter = start.put_sky_far(views, inpainter)
     if isinstance(generator, Pictures):
         generator.check(len(views), views[0].camera.width, views[0].camera.height)
     frozen = None if scene is None else start.splats_of(scene, posed)
-    reads = (start.image, start.depth, start.camera, start.splats, generator.folder if isinstance(generator, Pictures) else None)
+    painted = generator.folder if isinstance(generator, Pictures) else None
+    sky = None if start.sky in (None, UNKNOWN) else Path(str(start.sky))
+    reads = (start.image, start.depth, start.camera, start.splats, sky, painted)
     made = None
     if not dry_run:
         if overwrite and (output / PLAN).exists():

@@ -20,6 +20,10 @@ from scene_depth_outpaint.trajectory import turned
 
 FACES = {"front": (0, 0), "right": (90, 0), "back": (180, 0), "left": (270, 0), "up": (0, 90), "down": (0, -90)}  # yaw, pitch
 
+OVERLAP = 3  # pixels by which a view goes beyond its 90 degrees: known surfaces lose their outermost ones in other views
+
+SAME_SURFACE = 0.1  # step of depth to the nearest pixel up to which depth is interpolated
+
 
 def panorama_views(
     rgb: NDArray[np.float32], name: str, depth: Path | None, prior: str | None, seed: int = 0
@@ -50,7 +54,7 @@ def panorama_views(
         camera = face_camera(size, yaw, pitch)
         picture = np.clip(sample(rgb, camera, order=1), 0, 1).astype(np.float32)
         if distance is not None:
-            z = sample(distance, camera, order=0) / np.linalg.norm(camera.ray_directions()[0].numpy(), axis=-1)
+            z = sample_distance(distance, camera) / np.linalg.norm(camera.ray_directions()[0].numpy(), axis=-1)
         else:
             assert prior is not None
             model, _ = load_prior(prior)
@@ -67,8 +71,15 @@ def panorama_views(
 
 
 def face_camera(size: int, yaw: float, pitch: float) -> Cameras:
-    """A square camera of 90 degrees at the origin; yaw to the right and pitch upward in degrees."""
-    return turned(camera_from_fov(torch.eye(4, dtype=torch.float64), math.pi / 2, size, size), yaw, pitch)
+    """A square camera at the origin of 90 degrees and a few pixels more, so that neighbours overlap.
+
+    Args:
+        size: Pixels that 90 degrees have.
+        yaw, pitch: To the right and upward, in degrees.
+    """
+    side = size + 2 * OVERLAP
+    fov = 2 * math.atan(side / size)
+    return turned(camera_from_fov(torch.eye(4, dtype=torch.float64), fov, side, side), yaw, pitch)
 
 
 def sample(panorama: NDArray[np.float32], camera: Cameras, *, order: int) -> NDArray[np.float32]:
@@ -77,7 +88,7 @@ def sample(panorama: NDArray[np.float32], camera: Cameras, *, order: int) -> NDA
     Args:
         panorama: Equirectangular, the camera's z axis at yaw 0 in the middle, up at the top  # [H, W] or [H, W, C]
         camera: One camera, its axes in the panorama's frame (x right, y down, z ahead).
-        order: 1 interpolates, 0 takes the nearest pixel, for depth.
+        order: 1 interpolates, 0 takes the nearest pixel.
 
     Returns:
         Values of the camera's pixels  # [h, w] or [h, w, C]
@@ -94,6 +105,20 @@ def sample(panorama: NDArray[np.float32], camera: Cameras, *, order: int) -> NDA
     )
     result: NDArray[np.float32] = (seen[..., 0] if panorama.ndim == 2 else seen).astype(np.float32)
     return result
+
+
+def sample_distance(panorama: NDArray[np.float32], camera: Cameras) -> NDArray[np.float32]:
+    """Distances that a camera sees: interpolated on surfaces, the nearest pixel's at edges and beside unknown ones, 0 = unknown.
+
+    Args:
+        panorama: Equirectangular distance along each ray, 0 = unknown  # [H, W]
+        camera: As in ``sample``.
+    """
+    known = panorama > 0
+    nearest = sample(panorama, camera, order=0)
+    inverse = sample(np.where(known, 1 / np.where(known, panorama, 1), 0).astype(np.float32), camera, order=1)
+    smooth = (sample(known.astype(np.float32), camera, order=1) > 0.999) & (np.abs(nearest * inverse - 1) < SAME_SURFACE)
+    return np.where(smooth, 1 / np.where(smooth, inverse, 1), nearest).astype(np.float32)
 
 
 def _check_shape(values: NDArray[np.float32], name: str, what: str) -> None:

@@ -24,6 +24,7 @@ REACH = 0.95  # quantile of the known depth that is its reach
 IS_SKY = 0.5  # of the layer's depth from which a known pixel belongs to it
 LIKENESS = 3.0  # robust standard deviations of the colour, ...
 LEAST_LIKENESS = 0.06  # ... and at least so much of the way from black to white
+RIM = 3  # pixels beside an edge, whose slope is the edge's
 STEP = 0.04  # of that way between neighbours ends the sky
 
 
@@ -62,7 +63,8 @@ def with_sky(views: Sequence[View], skies: Sequence[Mask | None]) -> tuple[list[
 def joined_with_top(mask: Mask) -> Mask:
     """The parts of a mask that reach the upper border."""
     labels, _ = ndimage.label(mask)
-    return mask & np.isin(labels, np.unique(labels[0])[np.unique(labels[0]) > 0])
+    joined: Mask = mask & np.isin(labels, labels[0])
+    return joined
 
 
 def grow_sky(rgb: NDArray[np.float32], sky: Mask, new: Mask) -> Mask:
@@ -75,15 +77,17 @@ def grow_sky(rgb: NDArray[np.float32], sky: Mask, new: Mask) -> Mask:
     """
     if not sky.any() or not new.any():
         return np.zeros_like(sky)
-    colors = np.stack([ndimage.gaussian_filter(plane, 1.0) for plane in lab(rgb)])
-    usual = np.median(colors[:, sky], axis=1)[:, None, None]
-    distance = np.linalg.norm(colors - usual, axis=0)
+    sharp = lab(rgb)
+    usual = np.median(sharp[:, sky], axis=1)[:, None, None]
+    distance = np.linalg.norm(sharp - usual, axis=0)
     like = distance <= max(LIKENESS * 1.4826 * float(np.median(distance[sky])), LEAST_LIKENESS)
-    slopes = [ndimage.sobel(plane, axis) / 8 for plane in colors for axis in (0, 1)]
+    slopes = [ndimage.sobel(ndimage.gaussian_filter(plane, 1.0), axis) / 8 for plane in sharp for axis in (0, 1)]
     even = np.sqrt(np.square(slopes).sum(axis=0)) <= STEP
     labels, _ = ndimage.label(sky | (new & like & even))
     joined = np.unique(labels[sky])
-    return new & np.isin(labels, joined[joined > 0])
+    grown = np.isin(labels, joined[joined > 0])
+    up_to_edge: Mask = new & ndimage.binary_dilation(grown, iterations=RIM, mask=grown | (new & like))
+    return up_to_edge
 
 
 @dataclass(frozen=True)
