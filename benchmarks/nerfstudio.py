@@ -27,7 +27,11 @@ SCENES = ("redwood_livingroom", "hololens_office")
 TRAINED, HELD_OUT, STEPS, SIZE = 8, 8, 400, 200
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
+PLACES = {"Select by click": [(505, 430)], "Select by rectangle": [(380, 300), (560, 560)]}
+"""Where the mouse goes in the scene after a button, in pixels of the page, which begins at the sample's table."""
 PRESSED = {
+    "Select by click": "select by click:",
+    "Select by rectangle": "select by rectangle:",
     "Select by box": "select by box:",
     "Grow": "grow:",
     "Delete": "delete:",
@@ -210,6 +214,14 @@ def click_elements(address: str, folder: Path) -> list[str]:
 
         def presses(name: str, expected: str) -> None:
             page.get_by_role("button", name=name, exact=True).filter(visible=True).first.click()
+            if name in PLACES:
+                page.wait_for_timeout(3000)
+                (x, y), *rest = PLACES[name]
+                page.mouse.move(x, y)
+                page.mouse.down()
+                for place in rest:
+                    page.mouse.move(*place, steps=4)
+                page.mouse.up()
             ends, text = time.monotonic() + 400, ""
             while expected not in text:
                 if time.monotonic() > ends:
