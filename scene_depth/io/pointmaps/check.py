@@ -36,8 +36,12 @@ SKY = 0.7
 """Share of a view on its shell at which there is nothing but sky."""
 OVERLAP = 0.05
 """Least share of a view that another view must see and confirm."""
-GOOD = 0.5
-"""Agreement from which a run can tell ray distance, focal length and stretch by the agreement that others would have."""
+GOOD = 0.3
+"""Share of pixels confirmed by another view from which a run can hint at ray distance and focal length."""
+EXCHANGED = 1.3
+"""How many times more the other views must confirm of two views when their cameras change places."""
+ALL_EXCHANGES = 12
+"""Number of views up to which every exchange is tried, beyond it those of the views that are confirmed least."""
 NEVER = "never from depth alone"
 
 
@@ -180,7 +184,7 @@ def check_pointmaps(run: PointmapRun) -> PointmapCheck:
     if unit is not None:
         found = f"{1 / unit:.3g} times what the unit of the depth asks for"
         faults.insert(0, f"translations: {found}; poses and depth of one run are expected")
-    elif right < OVERLAP / 2:
+    elif max(view.confirmed for view in views) < OVERLAP:
         faults.insert(0, "views: none confirms the depth of any other; a run whose views overlap and agree is expected")
     else:
         for view in views:
@@ -190,9 +194,8 @@ def check_pointmaps(run: PointmapRun) -> PointmapCheck:
         for first, second in _exchanged(depths, poses, Ks, agreement, pairs):
             names = f"{run.views[first].name!r} and {run.views[second].name!r}"
             faults.append(f"views {names}: depth of each fits the pose of the other; were files renamed or sorted?")
-    if right > GOOD:
-        better = {name: share for name, share in alternatives.items() if share > 1.15 * right}
-        hints += [f"views would agree better {name}: {share:.0%} in place of {right:.0%}" for name, share in better.items()]
+    better = {name: share for name, share in alternatives.items() if share > max(1.15 * right, GOOD)}
+    hints += [f"views would agree better {name}: {share:.0%} in place of {right:.0%}" for name, share in better.items()]
     return PointmapCheck(
         model=run.model,
         metric=run.metric,
@@ -372,19 +375,19 @@ def _exchanged(
     """Pairs of views whose depth fits better when their cameras change places."""
     weights = np.nan_to_num(agreement.falling)
     rows = (np.nan_to_num(agreement.agreeing) * weights).sum(1) / np.maximum(weights.sum(1), 1e-9)
-    usual = np.median(np.sort(rows)[-max(1, len(rows) // 2) :])
-    low = [int(index) for index in np.argsort(rows)[:8] if rows[index] < 0.8 * usual]
-    if len(low) < 2:
-        return []
-    base = cross_view_agreement(depths, poses, Ks, samples=300, pairs=pairs).seen
+    low = range(len(rows)) if len(rows) <= ALL_EXCHANGES else sorted(int(index) for index in np.argsort(rows)[:8])
     gains = {}
-    for first, second in itertools.combinations(sorted(low), 2):
+    for first, second in itertools.combinations(low, 2):
         if depths[first].shape == depths[second].shape:
+            touched = [pair for pair in pairs if first in pair or second in pair]
             order = list(range(len(poses)))
             order[first], order[second] = second, first
-            gains[first, second] = cross_view_agreement(depths, poses[order], Ks, samples=300, pairs=pairs).seen / max(base, 1e-9)
+            before, after = (
+                cross_view_agreement(depths, tried, Ks, samples=150, pairs=touched).seen for tried in (poses, poses[order])
+            )
+            gains[first, second] = after / max(before, 0.02)
     found: list[tuple[int, int]] = []
     for pair, gain in sorted(gains.items(), key=lambda item: -item[1]):
-        if gain > 1.2 and not set(pair) & {index for other in found for index in other}:
+        if gain > EXCHANGED and not set(pair) & {index for other in found for index in other}:
             found.append(pair)
     return found

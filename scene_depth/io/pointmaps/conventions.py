@@ -314,15 +314,17 @@ def detect_by_agreement(run: StoredRun) -> tuple[dict[str, str], dict[str, float
     stored = np.stack([np.asarray(view.pose, np.float64) for view in run.views])
     depths = [z_depth(view, run.declared) for view in run.views]
     Ks = [centered_K(view.K, run.declared) for view in run.views if view.K is not None]
-    shares = {}
+    found = {}
     for poses, axes in itertools.product(ANSWERS["poses"], ANSWERS["axes"]):
         cameras = camera_to_world(stored, replace(run.declared, poses=poses, axes=axes))
-        shares[poses, axes] = cross_view_agreement(depths, cameras, Ks, samples=500).seen
+        found[poses, axes] = cross_view_agreement(depths, cameras, Ks, samples=500)
+    shares = {answers: agreement.seen for answers, agreement in found.items()}
     best = max(shares, key=lambda answers: shares[answers])
-    second = sorted(shares.values())[-2]
-    told = shares[best] > 0.1 and shares[best] > 2.5 * second
-    found = dict(zip(("poses", "axes"), best, strict=True)) if told else {}
-    return found, {", ".join(answers): share for answers, share in shares.items()}
+    # views that hardly overlap confirm little of one another, but of what falls onto another view most
+    enough = shares[best] > 0.1 or (shares[best] > 0.03 and found[best].mean > 0.3)
+    told = enough and shares[best] > TELLING * sorted(shares.values())[-2]
+    answers = dict(zip(("poses", "axes"), best, strict=True)) if told else {}
+    return answers, {", ".join(key): share for key, share in shares.items()}
 
 
 def detect_by_rays(views: Sequence[StoredView]) -> tuple[dict[str, str], dict[str, float]]:
