@@ -32,6 +32,7 @@ SMALLER = {
 ELSEWHERE = {
     "view": "the browser test of the viewer opens it",
     "eval depth": "its own tests run it on folders of every layout",
+    "sparse": "its own tests run it on simulated results and on those of the official codes",
 }
 # One process runs them all: thirty starts of torch take minutes.
 RUN_ALL = """
