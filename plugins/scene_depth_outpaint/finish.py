@@ -50,7 +50,7 @@ def finish(
         room: All views.
         frozen: Splats of the start, which stay as they are.
         start_views: Number of views that belong to it.
-        fit_steps: Optimisation steps; 0 leaves the splats as they are made.
+        fit_steps: Optimisation steps for each view; 0 leaves the splats as they are made.
         fit_size: Longer side of the pictures that are fitted to, at most, in pixels.
         seed: Of the order of views.
         work: Is told how far the fit is, and may stop it.
@@ -66,13 +66,13 @@ def finish(
     new = concatenate_splats(parts)
     if fit_steps:
         config = FitConfig(
-            steps=fit_steps,
+            steps=fit_steps * len(room.views),
             max_size=fit_size,
             low_resolution_steps=0.0,
             sh_degree=0,
             density=None,
             depth_weight=0.2,
-            rates=Rates(means_lr=4e-5),
+            rates=Rates(means_lr=4e-5, colors_lr=2e-2, scales_lr=2e-2),  # they begin where they belong, and end soon
         )
 
         def on_progress(now: Progress) -> bool:

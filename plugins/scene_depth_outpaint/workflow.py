@@ -66,8 +66,8 @@ class OutpaintConfig:
     """Attempts with other seeds before a smaller step is tried."""
     smaller_steps: int = 2
     """How many times a step may be halved."""
-    fit_steps: int = 200
-    """Optimisation steps of the splats of all views, at the end; 0 leaves them as they are made."""
+    fit_steps: int = 40
+    """Optimisation steps of the splats at the end, for each view; 0 leaves them as they are made."""
     fit_size: int = 512
     """Longer side of the pictures that they are fitted to, at most, in pixels."""
     seed: int = 0

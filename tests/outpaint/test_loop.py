@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from box_room import PILLARED, ROOM
+from numpy.typing import NDArray
 from scene_depth_outpaint import OutpaintConfig, OutpaintResult, outpaint
 
+from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
 from scene_depth.geometry.warp import Surfaces
@@ -67,3 +72,49 @@ def test_a_view_without_depth_is_refused() -> None:
     object.__setattr__(view, "load_depth", None)
     with pytest.raises(InputError, match="depth"):
         outpaint(view, "dolly")
+
+
+def with_a_seam(beyond: float) -> Callable[..., NDArray[np.float32]]:
+    """The true depth, a fifth too far where more than a share of the view is new."""
+
+    def truth(rgb: object, depth: object, known: NDArray[np.bool_], camera: Cameras | None = None) -> NDArray[np.float32]:
+        assert camera is not None
+        return ROOM.seen(camera)[1] * np.where(~known & ((~known).mean() > beyond), np.float32(1.2), np.float32(1))
+
+    return truth
+
+
+def test_a_refused_view_is_tried_again_in_smaller_steps() -> None:
+    wanted = ROOM.camera(24)
+    result = outpaint(ROOM.view(), [wanted], color="none", inpainter=with_a_seam(0.3), config=QUICK)
+    assert result.report.finished
+    assert [view.report.reached for view in result.views[1:]] == [False, True]
+    assert torch.equal(result.views[-1].camera.camera_to_world, wanted.camera_to_world)
+    assert not any(view.report.refusals for view in result.views)
+
+
+def test_a_view_that_fails_however_small_the_step_ends_the_run_with_the_reason() -> None:
+    result = outpaint(ROOM.view(), [ROOM.camera(24)], color="none", inpainter=with_a_seam(0.0), config=QUICK)
+    assert not result.report.finished
+    assert len(result.views) == 1
+    assert result.report.refused is not None
+    assert "the depth jumps by" in result.report.refused
+    forced = outpaint(
+        ROOM.view(), [ROOM.camera(24)], color="none", inpainter=with_a_seam(0.0), config=replace(QUICK, accept=False)
+    )
+    assert forced.report.finished
+    assert forced.views[1].report.refusals
+
+
+def test_the_splats_show_the_start_and_splats_of_before_keep_their_bits() -> None:
+    camera = [ROOM.camera(30)]
+    first = outpaint(ROOM.view(), camera, color="membrane", config=OutpaintConfig(fit_steps=40))
+    assert first.report.start_psnr is not None
+    assert first.report.start_psnr > 30
+    assert first.splats is not None
+    again = outpaint(ROOM.view(), camera, color="membrane", config=OutpaintConfig(fit_steps=2), frozen=first.splats)
+    assert again.splats is not None
+    assert (
+        again.splats.select(slice(0, len(first.splats))).sha256() == first.splats.with_sh_degree(again.splats.sh_degree).sha256()
+    )
+    assert again.report.frozen_splats == len(first.splats)
