@@ -26,7 +26,7 @@ EDGE_STEP = 0.08  # relative step of depth within a window
 EDGE_REACH = 320.0  # pixels of the longer side for one pixel to each side of an edge
 LEAST_TOLERANCE, LARGEST_TOLERANCE = 0.01, 0.06
 SIGMAS = 3.0
-AGREED = 0.7  # of the tolerance: what a matched pixel may differ by from the mean of the views that see its surface
+AGREED = 0.6  # of the tolerance: what a matched pixel may differ by from the mean of the views that see its surface
 GATE = 2.0  # tolerances up to which another view counts as seeing the same surface
 SAME_SURFACE = 0.15  # relative difference from which two views see different surfaces, for the spread of differences
 SHELL_SHARE, SHELL_DEPTH = 0.02, 0.005
@@ -103,7 +103,7 @@ def flag_view(
     """Compares one view with those that see the same.
 
     A pixel is matched if one other view sees its surface within the tolerance, and the mean of all that see about the same
-    surface within 0.7 of it; it is contradicted if that mean is farther off, or if another view looks through it.
+    surface within 0.6 of it; it is contradicted if that mean is farther off, or if another view looks through it.
 
     Args:
         index: Of the view.
