@@ -235,7 +235,7 @@ def test_the_command_writes_all(simulated: SimulatedRun, refined: RefinedPointma
         matched = arrays["flags"] == 0
         assert np.array_equal(arrays["depth"][matched], np.stack([view.depth for view in simulated.run.views])[matched])
         same = np.mean(arrays["flags"] == np.stack([view.flags for view in refined.views]))
-        assert same > 0.99
+        assert same > 0.97
     report = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
     assert report["self_check"]["model"] == "depth_anything_3"
     assert report["finished"]
