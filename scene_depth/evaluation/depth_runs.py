@@ -212,7 +212,8 @@ def case_inpainter(name: str, case: DepthCase, threads: int | None = None) -> Ex
         return ExactInpainter(PriorInpainter(MonocularMap(case.prior, "inverse"), PRIOR_ALONE[name]), name)
     options: dict[str, Any] = {"threads": threads} if threads is not None and _takes(name, "threads") else {}
     if case.prior is not None and _takes(name, "prior"):
-        return load_depth_inpainter(name, prior=case.prior, **options)
+        prior = case.prior if name.startswith("solver") else MonocularMap(case.prior, "inverse")
+        return load_depth_inpainter(name, prior=prior, **options)
     return _loaded(name, **options)
 
 
