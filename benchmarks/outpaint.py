@@ -286,11 +286,11 @@ def ratio(rows: Sequence[Row], method: str, other: str, measure: str = "abs_rel"
 def rotation_lines(rows: Sequence[Row]) -> list[str]:
     """Tables and bars."""
     lines = []
-    for group, what in (("real", "real RGB-D views"), ("room", "random rooms")):
+    for group, what in (("real", "Real RGB-D views"), ("room", "Random rooms")):
         for error in ERRORS:
             chosen = [row for row in rows if row.group == group and row.error == error]
             count = len({row.frame for row in chosen})
-            lines += [f"### {what.capitalize()} ({count}), prior of {error:.0%}", ""]
+            lines += [f"### {what} ({count}), prior of {100 * error:g} %", ""]
             lines += _method_table(chosen)
     lines += _bar_lines(rows) + _stitch_lines(rows)
     return lines
