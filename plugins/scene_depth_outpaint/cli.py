@@ -198,10 +198,10 @@ def outpaint(
     reads = (start.image, start.depth, start.camera, start.splats, sky, painted)
     made = None
     if not dry_run:
-        if overwrite and (output / PLAN).exists():
-            shutil.rmtree(output / STEPS, ignore_errors=True)
-            (output / PLAN).unlink()
         made = claim_folder(output, "outpaint", NAMES, scenes=(scene,), inputs=reads, overwrite=overwrite).path
+        if overwrite and (made / PLAN).exists():
+            shutil.rmtree(made / STEPS, ignore_errors=True)
+            (made / PLAN).unlink()
     with watch_progress("outpaint") as on_progress:
         result = outpaint_views(
             views,
