@@ -51,7 +51,7 @@ def read_folder(path: Path, model: str | None) -> StoredRun:
     accepted = "an .npz file, or a folder that CUT3R, MonST3R or InstantSplat wrote, or a COLMAP model with depth maps"
     if model is not None:
         accepted = f"a folder as {model} writes it"
-    raise InputError("path", "no run of a pointmap model" if path.is_dir() else "nothing there", accepted, file=path)
+    raise InputError("path", "no run of a pointmap model", accepted, file=path)
 
 
 def _array_file(path: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -132,6 +133,9 @@ def _read_stored(path: Path, model: str | None) -> StoredRun:
     if path.suffix.lower() in (".pkl", ".pth", ".pt", ".npy"):
         accepted = "an .npz file or a folder of a run; pickles can run code and are never opened"
         raise InputError("path", f"a {path.suffix} file", accepted, file=path, hint="the converter of the page on sparse views")
+    if not os.path.exists(path):  # where Path.exists raises for a name that no disk has
+        accepted = "an .npz or .glb file, or the folder of a run of a pointmap model"
+        raise InputError("path", "nothing there", accepted, file=path)
     return read_array_file(path, model) if path.is_file() else read_folder(path, model)
 
 
