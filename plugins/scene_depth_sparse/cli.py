@@ -166,9 +166,8 @@ def _print(result: RefinedPointmaps, folder: Path) -> None:
         )
     else:
         console.print("Cameras stay as the model gave them: there is nothing to gain by aligning them.")
-    console.print(
-        f"Views agree within {100 * report.tolerance:.1f} %. One unit is {report.scale:.6g} {'m' if report.metric else ''}"
-    )
+    unit = f" A unit of the run is {report.scale:.6g} m." if report.metric else ""
+    console.print(f"Views agree within {100 * report.tolerance:.1f} %.{unit}")
     for note in report.notes:
         console.print(note)
     if (folder / COLMAP).is_dir():
