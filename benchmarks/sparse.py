@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -166,6 +167,7 @@ def _tables(rows: Sequence[Row]) -> list[str]:
         shown = [f"{100 * _mean(part, name):.1f}" for name in ("flagged", "before")]
         shown += [f"{_mean(part, name):.2f}" for name in ("plain", "edges", "prior", "fitted")]
         same = "yes" if all(row["same_bits"] for row in part) else "NO"
+        shown = [cell.replace("nan", "") for cell in shown]
         cells.append([f"{level}, {views}", str(len(part)), *shown, f"{100 * _mean(part, 'off'):.2f}", same])
     return [*table(head, cells), *_verdict(rows)]
 
@@ -205,13 +207,13 @@ def _verdict(rows: Sequence[Row]) -> list[str]:
         off = [_mean(group, "off") for group in groups if group[0]["level"] == level]
         if off:
             lines.append(f"- matched pixels off by more than 5 % at {level}: {100 * float(np.mean(off)):.2f} % ({100 * most:g})")
-    return lines
+    return [line for line in lines if "nan" not in line]
 
 
 def _heading(arguments: argparse.Namespace, scenes: dict[str, Path]) -> list[str]:
     return [
-        f"`python -m benchmarks.sparse --record`, scenes {', '.join(scenes)}, width {arguments.width}, {arguments.seeds} seeds, "
-        f"{machine()}",
+        f"`python -m benchmarks.sparse {' '.join(sys.argv[1:])}`, scenes {', '.join(scenes)}, {arguments.width} pixels wide, "
+        f"seeds {arguments.seeds}, {machine()}",
         "",
         "AbsRel of the pixels that no other view confirms, after over before; means over views and runs.",
         "",
