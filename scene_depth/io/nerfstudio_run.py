@@ -11,6 +11,7 @@ splats of a run lie in the frame and the unit that ``read_scene`` gives its phot
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -173,10 +174,10 @@ def splats_of_checkpoint(
 
 def _config_of(path: Path) -> Path | None:
     """The ``config.yml`` of a run; None if a path is none."""
-    if path.suffix == ".ckpt" and path.is_file():
+    if path.suffix == ".ckpt" and os.path.isfile(path):
         return next((folder / CONFIG for folder in path.parents[:3] if (folder / CONFIG).is_file()), None)
-    config = path / CONFIG if path.is_dir() else path
-    named = config.name == CONFIG and config.is_file()
+    config = path / CONFIG if os.path.isdir(path) else path  # which has an answer for names that no disk takes, too
+    named = config.name == CONFIG and os.path.isfile(config)
     return config if named and (path.is_file() or any((path / name).exists() for name in (CHECKPOINTS, TRANSFORMS))) else None
 
 
