@@ -22,7 +22,7 @@ from scene_depth_sparse.output import COLMAP, OUTPUTS, TRANSFORMS, HandOver, han
 from scene_depth_sparse.refine import refine_pointmaps
 from scene_depth_sparse.result import NAMES, REPORT, RefinedPointmaps
 
-NO_OVERLAP = "overlaps with no other view"
+NO_OVERLAP = ("overlaps with no other view", "none confirms the depth of any other")
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ def sparse(
 
 
 def _require(faults: tuple[str, ...], run: PointmapRun, trusted: bool) -> None:
-    """Stops at the first fault that makes the run useless; views without overlap only stay as they are.
+    """Stops at the first fault that makes the run useless; views without overlap are named and stay as they are.
 
     Raises:
         InputError: With that fault.
     """
-    grave = [fault for fault in faults if NO_OVERLAP not in fault]
+    grave = [fault for fault in faults if not any(words in fault for words in NO_OVERLAP)]
     if grave and not trusted:
         what, _, found = grave[0].partition(": ")
         raise InputError(what, found, "", file=run.path, hint="--trust-file to go on all the same")
