@@ -7,7 +7,7 @@ colours of what the second sees beyond the first are true. Frames: all of the de
 degrees or more and truth on 65 % of their pixels or more; views of the RGB-D scene; views of 90 degrees in three random rooms of
 our own generator. The prior is made from the truth, wrong by 6 or 12 % in a smooth way, the same for all, off by 1.3 in scale
 where that is not said otherwise; LucidDreamer's two steps and the solver are also given it at the right scale. ``loops`` runs
-the whole loop in those rooms, with true colours: round the room until it closes, sideways and backward. ``--record`` writes the
+the whole loop in those rooms, with true colours: round the room until it closes, sideways. ``--record`` writes the
 section "Outpainting" or "Outpainting loops" of RESULTS.md.
 """
 

@@ -40,7 +40,7 @@ OFF, ERROR = 1.3, 0.06
 FREE = 0.05  # of the depth by which a point must stand before the true surface to be in free space
 HELD_OUT = (50.0, 130.0, 230.0, 310.0)  # yaw in degrees of the views that judge the splats
 ASIDE = 0.1  # metres that they stand beside the loop's centre
-TRANSLATIONS = ("moveright[distance=0.5,views=5]", "dolly[distance=0.2,views=4]")
+TRANSLATIONS = ("moveright[distance=0.5,views=5]",)
 FIT_STEPS = 100
 
 ABOUT_LOOPS = (
