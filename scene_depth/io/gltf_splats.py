@@ -39,7 +39,13 @@ from scene_depth.splats import GaussianSplats, concatenate_splats
 EXTENSION = "KHR_gaussian_splatting"
 MAGIC, JSON_CHUNK, BINARY_CHUNK = b"glTF", 0x4E4F534A, 0x004E4942
 TYPES = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
-COMPONENTS = {5120: np.dtype("<i1"), 5121: np.dtype("<u1"), 5122: np.dtype("<i2"), 5123: np.dtype("<u2"), 5126: np.dtype("<f4")}
+COMPONENTS: dict[int, np.dtype[Any]] = {
+    5120: np.dtype("<i1"),
+    5121: np.dtype("<u1"),
+    5122: np.dtype("<i2"),
+    5123: np.dtype("<u2"),
+    5126: np.dtype("<f4"),
+}
 FROM_GLTF = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
 DEEPEST = 64  # nodes above each other
 LARGEST_LOGIT = 9.21  # of 0.9999
@@ -95,8 +101,8 @@ class _Asset:
         rows = np.lib.stride_tricks.as_strided(np.frombuffer(data, np.uint8, offset=offset), (count, row), (stride, 1))
         values = np.ascontiguousarray(rows).view(dtype).astype(np.float32)
         if dtype.kind in "iu" and accessor.get("normalized") is True:
-            return np.maximum(values / np.float32(np.iinfo(dtype).max), -1.0)
-        return values
+            values = np.maximum(values / np.float32(np.iinfo(dtype).max), -1.0)
+        return np.asarray(values, np.float32)
 
 
 def read_gltf_splats(path: str | os.PathLike[str]) -> GaussianSplats:
@@ -134,7 +140,9 @@ def write_gltf_splats(
     """
     check_packable(splats, path)
     attributes = _attributes(transform_splats(splats, torch.linalg.inv(FROM_GLTF)))
-    views, accessors, blocks, begin = [], [], [], 0
+    views: list[dict[str, Any]] = []
+    accessors: list[dict[str, Any]] = []
+    blocks, begin = [], 0
     for name, values in attributes.items():
         views.append({"buffer": 0, "byteOffset": begin, "byteLength": values.nbytes, "target": 34962})
         kind = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}[values.shape[1]]

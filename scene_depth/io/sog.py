@@ -226,15 +226,15 @@ def _decode_palette(parts: _Parts, count: int, version: int) -> NDArray[np.float
     labels = parts.pixels("shN", 1, count, 2).astype(np.int64) @ (1, 256)
     entries = int(labels.max()) + 1
     if version == 2:
-        coefficients = BANDS.get(section.get("bands", 0))
-        stated = section.get("count")
-        if coefficients is None or not isinstance(stated, int) or entries > stated:
-            found = f"bands {section.get('bands')!r}, count {stated!r}, labels up to {entries - 1}"
+        bands, stated = section.get("bands"), section.get("count")
+        coefficients = BANDS.get(bands, 0) if isinstance(bands, int) else 0
+        if not coefficients or not isinstance(stated, int) or entries > stated:
+            found = f"bands {bands!r}, count {stated!r}, labels up to {entries - 1}"
             raise InputError(f"{META}: shN", found, "bands 1 to 3 and labels below the count", file=parts.path)
         entries = stated
     else:
         shape = section.get("shape")
-        coefficients = shape[1] // 3 if isinstance(shape, list) and len(shape) == 2 and isinstance(shape[1], int) else None
+        coefficients = shape[1] // 3 if isinstance(shape, list) and len(shape) == 2 and isinstance(shape[1], int) else 0
         if coefficients not in BANDS.values():
             raise InputError(f"{META}: shN.shape", repr(shape), "[splats, 9, 24 or 45]", file=parts.path)
     rows = math.ceil(entries / PALETTE_WIDTH)
@@ -244,7 +244,7 @@ def _decode_palette(parts: _Parts, count: int, version: int) -> NDArray[np.float
     if picture.shape[1] != PALETTE_WIDTH * coefficients:
         raise InputError("shN centroids", f"{picture.shape[1]} pixels wide", f"{PALETTE_WIDTH * coefficients}", file=parts.path)
     palette = _coded(parts, "shN", picture.reshape(-1, coefficients, 3)[:entries], version, shared=True)
-    return palette[labels]
+    return np.asarray(palette[labels])
 
 
 def _coded(parts: _Parts, section: str, values: Bytes, version: int, *, shared: bool = False) -> NDArray[np.float64]:
@@ -339,4 +339,5 @@ def _find_palette(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
 
 def _nearest(rows: torch.Tensor, palette: torch.Tensor) -> torch.Tensor:
     squares = (palette**2).sum(dim=1)
-    return torch.cat([(squares - 2 * chunk @ palette.T).argmin(dim=1) for chunk in rows.split(2048)])
+    chunks = torch.split(rows, 2048)
+    return torch.cat([(squares - 2 * chunk @ palette.T).argmin(dim=1) for chunk in chunks])
