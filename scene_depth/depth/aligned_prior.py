@@ -26,6 +26,9 @@ RATE, ITERATIONS = 1e-3, 100  # of Adam in LucidDreamer's first step
 CLOSED, SHRUNK = 9, 11  # pixels: its maximum and minimum filters of the mask
 
 
+NEEDS_PRIOR = "a monocular prior, which this inpainter aligns (--prior NAME, prior=)"
+
+
 @dataclass(frozen=True)
 class AlignedPrior(DepthModel):
     """What the inpainters of this module share.
@@ -42,6 +45,15 @@ class AlignedPrior(DepthModel):
     def harmonize(self) -> bool | None:
         return False  # the seam is part of what is compared
 
+    @staticmethod
+    def find_weights() -> None:
+        """The weights of the prior, which nothing names by default.
+
+        Raises:
+            InputError: Always, for lists of what is ready.
+        """
+        raise InputError("prior", "none", NEEDS_PRIOR)
+
     def read(self, view: InpaintingInput, seed: int) -> MonocularMap:
         """The prior of a view.
 
@@ -49,8 +61,7 @@ class AlignedPrior(DepthModel):
             InputError: If there is none, or it does not fit the view.
         """
         if self.prior is None:
-            accepted = "a monocular prior, which this inpainter aligns (--prior NAME, prior=)"
-            raise InputError("prior", "none", accepted)
+            raise InputError("prior", "none", NEEDS_PRIOR)
         return read_prior(self.prior, view, self.prior_space, seed)
 
 

@@ -25,6 +25,7 @@ from scene_depth.errors import InputError
 
 INPAINTERS = ("nearest", "linear", "harmonic", "harmonic_color", "colorization", "ip_basic", "geodesic", "solver")
 NEED_WEIGHTS = {"auxiliary", "depthfm", "depthlab", "marigold", "refined", "transformers"}
+NEED_A_PRIOR = {"lucid_dreamer", "scale_and_shift", "text2room"}  # tests/depth/test_aligned_prior.py
 DTYPES = ("float16", "float32", "float64", ">f4", "uint8", "uint16", "int16", "int32", "uint32", "int64")
 
 
@@ -103,7 +104,7 @@ def test_known_depth_is_exact_to_the_bit(inpainter, mask, dtype, height, width, 
 
 
 def test_every_registered_inpainter_that_needs_no_weights_is_tested_here():
-    assert set(INPAINTERS) == set(DEPTH_INPAINTERS.built_in) - NEED_WEIGHTS
+    assert set(INPAINTERS) == set(DEPTH_INPAINTERS.built_in) - NEED_WEIGHTS - NEED_A_PRIOR
 
 
 @pytest.mark.parametrize("inpainter", [*INPAINTERS, moving])
