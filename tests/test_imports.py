@@ -16,6 +16,7 @@ CORE = ROOT / "scene_depth"
 FLOORS = {
     "arrays": 0,
     "errors": 0,
+    "lazy_names": 0,
     "options": 1,
     "kernels": 1,
     "registry": 2,

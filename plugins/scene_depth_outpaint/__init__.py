@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scene_depth.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from scene_depth_outpaint.state import OutpaintedView, StepReport, undo_step
@@ -31,14 +32,4 @@ _MODULES = {
     "trajectory": ("PRESETS", "Trajectory", "load_trajectory"),
     "workflow": ("OutpaintConfig", "OutpaintReport", "OutpaintResult", "outpaint"),
 }
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scene_depth.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from scene_depth_synthetic.composited import Composited, composite_object, write_composited
@@ -23,14 +24,4 @@ _MODULES = {
     "samples.writer": ("SampleReport", "sample_scene", "write_sample_scene"),
     "stream": ("procedural_frames",),
 }
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)
