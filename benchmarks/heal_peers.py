@@ -19,8 +19,8 @@ from scene_depth_heal.workflow import HealConfig, heal_views
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.color.registry import load_image_inpainter
-from scene_depth.depth.alignment import MAD_TO_SIGMA
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit

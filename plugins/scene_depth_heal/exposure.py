@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scene_depth.depth.alignment import MAD_TO_SIGMA
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.errors import one_line
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array
 

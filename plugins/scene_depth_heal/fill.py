@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 from torch import Tensor
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.cameras import Cameras
 from scene_depth.color.protocol import ImageInpainter, inpaint_image
-from scene_depth.depth.alignment import MAD_TO_SIGMA
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.depth.seam import measure_seam

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 from torch import Tensor
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.cameras import Cameras
-from scene_depth.depth.alignment import MAD_TO_SIGMA
 from scene_depth.geometry.visibility import sight
 from scene_depth_heal.hole import ViewState, as_array
 

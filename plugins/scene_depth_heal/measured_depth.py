@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scene_depth.depth.alignment import MAD_TO_SIGMA
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth_heal.hole import Hole, ViewState, as_array
 
 AGREED = 0.05  # median relative difference to the rendered depth up to which measured depth is that of the same scene

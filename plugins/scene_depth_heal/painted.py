@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Space, apply_fit, fit_globally
 from scene_depth.depth.checks import InpaintingInput
@@ -189,7 +190,7 @@ def derived_mask(picture: Array, originals: Mapping[str, Array]) -> tuple[NDArra
     name = min(differences, key=lambda key: float(np.median(differences[key])))
     difference = differences[name]
     middle = float(np.median(difference))
-    noise = 1.4826 * float(np.median(np.abs(difference - middle)))
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(difference - middle)))
     threshold = max(LEAST_DIFFERENCE, middle + NOISE_FACTOR * noise)
     changed = ndimage.uniform_filter(difference, 3, mode="nearest") > threshold
     labels, count = ndimage.label(ndimage.binary_fill_holes(changed))

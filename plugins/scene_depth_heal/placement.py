@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.cameras import Cameras, camera_from_fov, look_at
 from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_measures import SplatMeasures, up_axis
@@ -452,7 +453,7 @@ def _on_plane(points: Vector, eye: Vector, ray: Vector, z: float) -> SurfacePoin
         center = chosen.mean(axis=0)
         normal = np.linalg.svd(chosen - center, full_matrices=False)[2][2]
         distance = np.abs((points - center) @ normal)
-        chosen = points[distance <= max(2.5 * 1.4826 * float(np.median(distance)), 1e-9 * z)]
+        chosen = points[distance <= max(2.5 * MAD_TO_SIGMA * float(np.median(distance)), 1e-9 * z)]
     normal = -normal if normal @ ray > 0 else normal
     slope = float(normal @ ray)
     met = float((center - eye) @ normal) / slope if abs(slope) > 0.05 else z

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.arrays import Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Mask
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel, ExactInpainter
 from scene_depth.depth.protocol import DepthPrediction
@@ -80,7 +80,7 @@ def grow_sky(rgb: NDArray[np.float32], sky: Mask, new: Mask) -> Mask:
     sharp = lab(rgb)
     usual = np.median(sharp[:, sky], axis=1)[:, None, None]
     distance = np.linalg.norm(sharp - usual, axis=0)
-    like = distance <= max(LIKENESS * 1.4826 * float(np.median(distance[sky])), LEAST_LIKENESS)
+    like = distance <= max(LIKENESS * MAD_TO_SIGMA * float(np.median(distance[sky])), LEAST_LIKENESS)
     slopes = [ndimage.sobel(ndimage.gaussian_filter(plane, 1.0), axis) / 8 for plane in sharp for axis in (0, 1)]
     even = np.sqrt(np.square(slopes).sum(axis=0)) <= STEP
     labels, _ = ndimage.label(sky | (new & like & even))

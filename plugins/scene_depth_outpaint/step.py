@@ -25,9 +25,7 @@ TOLERANCE = 0.02  # of the depth by which a point must stand before a surface to
 GO_BACK = 0.01  # of the depth by which a point that an earlier view looks through goes on along its ray
 MOST_BACK, AT_ONCE = 120, 20  # times, three times the depth; how many of them are looked at together
 RANGE = 3.0  # times nearer or farther than everything known is out of range
-FARTHEST = (
-    1.3  # of the start's farthest point: how far from its camera planes are continued where no picture or prior bounds them
-)
+FARTHEST = 1.3  # of the start's farthest point: how far planes are continued where no picture or prior bounds them
 HIDES = 0.98  # of the depth that an earlier view has: a surface nearer than that hides it
 
 

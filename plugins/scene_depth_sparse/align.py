@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from scipy.sparse import csr_matrix
 from scipy.spatial.transform import Rotation
 
-from scene_depth.arrays import Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Mask
 from scene_depth.cameras import Cameras
 from scene_depth_sparse.comparison import Pairs, PosedDepth
 
@@ -170,7 +170,7 @@ class _Problem:
     def _spread(self, rows: Floats) -> float:
         differences = np.abs(self._differences(rows))
         known = np.isfinite(differences)
-        return float(1.4826 * np.median(differences[known])) if known.any() else 0.0
+        return float(MAD_TO_SIGMA * np.median(differences[known])) if known.any() else 0.0
 
     def _fit(self, rows: Floats, spread: float) -> Floats:
         if len(self.source) == 0:

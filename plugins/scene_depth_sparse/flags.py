@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scene_depth.arrays import Array, Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Array, Mask
 from scene_depth.pointmaps import PointmapView
 from scene_depth_sparse.comparison import Pairs, PosedDepth, compare_depth
 
@@ -93,7 +93,7 @@ def measure_tolerance(views: Sequence[PosedDepth], usable: Sequence[Mask], pairs
             differences = np.abs(compare_depth(views[i], views[j], STRIDE))[usable[i][::STRIDE, ::STRIDE]]
             parts.append(differences[differences < SAME_SURFACE])
     differences = np.concatenate(parts)
-    spread = float(1.4826 * np.median(differences)) if len(differences) else LARGEST_TOLERANCE / SIGMAS
+    spread = float(MAD_TO_SIGMA * np.median(differences)) if len(differences) else LARGEST_TOLERANCE / SIGMAS
     return float(np.clip(SIGMAS * spread, LEAST_TOLERANCE, LARGEST_TOLERANCE)), spread
 
 

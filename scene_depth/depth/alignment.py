@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from scene_depth.arrays import Array, Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Array, Mask
 from scene_depth.errors import InputError
 
 Space = Literal["inverse", "depth", "log"]
@@ -24,7 +24,6 @@ PAIRS = 300  # lines through two random pixels that the robust fit starts from
 JUDGES = 2000  # pixels that choose among them
 STEPS = 25
 CAUCHY = 2.385  # 95 % efficiency for normal errors, in units of their standard deviation
-MAD_TO_SIGMA = 1.4826
 NEAREST, FARTHEST = 0.3, 3.0  # aligned depth stays within these factors of the known range
 NEIGHBOURS = 5  # of Prior Depth Anything
 LEAST_TO_CHOOSE = 50  # known pixels from which halves of them can tell what of a prediction is free

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from scene_depth.arrays import Array, Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Array, Mask
 from scene_depth.depth.scattered import linear_fill
 from scene_depth.depth.seam import DIRECTIONS, continued, shifted
 from scene_depth.geometry.membrane import solve_membrane
@@ -146,7 +146,7 @@ def _is_common(offset: Array, candidates: Mask) -> Mask:
     if not candidates.any():
         return candidates
     deviation = np.abs(offset - np.median(offset[candidates]))
-    spread = 1.4826 * float(np.median(deviation[candidates]))
+    spread = MAD_TO_SIGMA * float(np.median(deviation[candidates]))
     return candidates & (deviation <= max(3.0 * spread, OUTLIER))
 
 

@@ -196,11 +196,13 @@ def make_exact(
 
 
 def parameters_of(inpainter: Any) -> dict[str, Any]:
-    """Plain parameters of a dataclass inpainter, for reports; without those that its ``repr`` leaves out."""
+    """Plain parameters of a dataclass inpainter and of those inside it, for reports; without what its ``repr`` leaves out."""
     if not is_dataclass(inpainter) or isinstance(inpainter, type):
         return {}
     values = {field.name: getattr(inpainter, field.name) for field in fields(inpainter) if field.repr}
-    return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool | None)}
+    inner = {name: each for name, each in values.items() if isinstance(each, ExactInpainter)}
+    plain = {name: value for name, value in values.items() if isinstance(value, str | int | float | bool | None)}
+    return plain | {name: {"name": each.name, **parameters_of(each.inpainter)} for name, each in inner.items()}
 
 
 def _describe(model: DepthModel, view: InpaintingInput, seed: int) -> dict[str, Any]:

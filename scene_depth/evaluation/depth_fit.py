@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import measured_pairs
 
@@ -16,7 +17,6 @@ Freedom = Literal["scale", "scale-shift"]
 
 ROBUST_STEPS = 30
 TUKEY = 4.685  # 95 % efficiency for normal errors, in units of their standard deviation
-MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)

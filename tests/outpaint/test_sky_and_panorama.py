@@ -17,6 +17,7 @@ from scene_depth_outpaint.trajectory import turned
 from scene_depth.cameras import camera_from_fov
 from scene_depth.cli.app import main
 from scene_depth.depth.inpaint import inpaint_depth
+from scene_depth.depth.model import parameters_of
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import write_depth
@@ -149,3 +150,9 @@ def test_the_command_takes_sky_from_depth_or_from_an_image(tmp_path: Path, capsy
         assert main(["outpaint", *given, "--trajectory", "circle[views=30]", "--sky", kind]) == 0
         planned.append(json.loads(capsys.readouterr().out)["planned"])
     assert planned[0] == planned[1]
+
+
+def test_what_is_resumed_knows_the_inpainter_beside_the_sky():
+    told = [parameters_of(SkyInpainter(load_depth_inpainter("solver", reach=reach), 50.0)) for reach in (100.0, 80.0)]
+    assert told[0]["inpainter"]["name"] == "solver"
+    assert [each["inpainter"]["reach"] for each in told] == [100.0, 80.0]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from scene_depth.arrays import Array, Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Array, Mask
 from scene_depth.cameras import Cameras
-from scene_depth.depth.alignment import MAD_TO_SIGMA, GlobalFit, apply_fit, fit_globally
+from scene_depth.depth.alignment import GlobalFit, apply_fit, fit_globally
 from scene_depth.depth.depthfm.encoding import condition_maps
 from scene_depth.depth.depthfm.flow import euler, noised, standard_normal
 from scene_depth.depth.depthfm.network import DepthFM

@@ -17,7 +17,7 @@ from scipy.linalg import cho_solve, cholesky
 from scipy.ndimage import map_coordinates
 from scipy.spatial.distance import cdist
 
-from scene_depth.arrays import Array, Mask
+from scene_depth.arrays import MAD_TO_SIGMA, Array, Mask
 
 CELLS = 24  # along the longer side
 LEAST_FILLED = 0.1  # of a cell that must be known
@@ -57,7 +57,7 @@ def estimate_prior_error(log_ratio: Array, known: Mask) -> PriorError:
         scale = float(np.median(log_ratio[known]))
         return PriorError(np.full(known.shape, scale), scale, 0.0)
     middle = float(np.median(values))
-    spread = max(1.4826 * float(np.median(np.abs(values - middle))), LEAST_SPREAD)
+    spread = max(MAD_TO_SIGMA * float(np.median(np.abs(values - middle))), LEAST_SPREAD)
     values = np.clip(values, middle - FAR * spread, middle + FAR * spread)
     distance = cdist(places, places) / size
     candidates = list(product(KERNELS, REACHES.tolist(), ROUGHNESS))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
@@ -371,7 +372,7 @@ def fit_intrinsics(points: Floats, pose: NDArray[np.float64]) -> tuple[NDArray[n
             design = np.stack([slopes[kept], np.ones(kept.sum())], axis=-1)
             focal, center = np.linalg.lstsq(design, pixels[kept], rcond=None)[0]
             error = np.abs(focal * slopes + center - pixels)
-            kept = error <= max(3 * 1.4826 * float(np.median(error)), 1e-6)
+            kept = error <= max(3 * MAD_TO_SIGMA * float(np.median(error)), 1e-6)
         K[axis, axis], K[axis, 2] = focal, center
         errors.append(error)
     residual = float(np.median(np.hypot(*errors)))
