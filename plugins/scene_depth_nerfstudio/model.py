@@ -20,6 +20,7 @@ from torchmetrics.image import PeakSignalNoiseRatio
 from scene_depth.cameras import Cameras
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.supervision import complete_for_supervision
+from scene_depth.errors import InputError
 from scene_depth.fitting.density import MCMC, Default, Guided, Strategy
 from scene_depth.fitting.initialization import neighbour_distances
 from scene_depth.fitting.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
@@ -139,11 +140,15 @@ class SceneSplatModel(SplatfactoModel):
         """Takes over a checkpoint of this method or of splatfacto, of any number of splats.
 
         Parameters stay the tensors that optimizers hold, so that a densified run goes on as it was (nerfstudio #3554).
+
+        Raises:
+            InputError: If a parameter of the splats is missing.
         """
         self.step = 30000
         named = {name: dict.get(f"gauss_params.{name}", dict.get(name)) for name in NAMES}
         for name, values in named.items():
-            assert values is not None, f"the checkpoint has no {name}"
+            if values is None:
+                raise InputError("checkpoint", f"no {name}", f"the parameters {', '.join(NAMES)} of splatfacto")
             self.gauss_params[name].data = values.detach().to(self.device).float().clone()
         own = self.state_dict()
         rest = {key: values for key, values in dict.items() if key in own and not key.startswith("gauss_params.")}

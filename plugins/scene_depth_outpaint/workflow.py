@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
@@ -389,7 +390,7 @@ def _start_views(views: Sequence[View], inpainter: ExactInpainter, seed: int) ->
         image = np.rint(view.image() * 255).astype(np.uint8)
         depth = np.asarray(view.depth(), np.float32)
         known = np.isfinite(depth) & (depth > 0)
-        camera = view.camera.to(dtype=view.camera.camera_to_world.double().dtype)
+        camera = view.camera.to(dtype=torch.float64)
         prediction = inpaint_depth(inpainter, image / np.float32(255), depth, known, camera=camera, seed=seed)
         report = StepReport(index, "start", new_share=float((~known).mean()), seed=seed)
         made.append(OutpaintedView(camera, image, prediction.depth, known, report))
