@@ -191,6 +191,9 @@ def outpaint(
         on_progress: Called between views; False stops, and the result holds what is done so far.
         dry_run: Only plan, and report the share of new pixels of every view.
 
+    Returns:
+        All views with complete depth, and splats, in the frame and unit of the start.
+
     Raises:
         InputError: If an input does not fit; the message names it. Nothing long has run then.
 

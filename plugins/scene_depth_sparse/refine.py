@@ -99,6 +99,10 @@ def refine_pointmaps(
         seed: Seed of all random choices.
         on_progress: Is called between views; False stops the work, and the rest of the views keep the model's depth.
 
+    Returns:
+        Of every view depth and sigma at the processed size, in the unit of the run (of ``cameras`` where they are given), and its
+        camera in the same frame.
+
     Raises:
         InputError: If a view has no depth, nothing fits together, or a picture is needed and not there.
 
