@@ -1,6 +1,7 @@
 """Whole commands that are killed, interrupted or out of space at their writes: the old result or the new one, nothing left over.
 
-A few writes of every command are tried; with ``SCENE_DEPTH_EVERY_WRITE=1`` all of them, with 3 every third.
+A few writes of every command are tried; with ``SCENE_DEPTH_EVERY_WRITE=1`` all of them, with 3 every third, and slow
+commands too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from depthlab_samples import write_official
 from PIL import Image
+from pointmap_samples import sampled, write_vggt
 from test_fit_command import OPENGL, few_splats
 from write_events import KILLED, Ended, How, Runner, contents, result_in
 
@@ -108,8 +111,17 @@ CASES = {
         None,
         "",
     ),
+    "eval a scene": Case(
+        "eval scene {inputs}/few.ply --reference {inputs}/scene --masks {inputs}/masks --max-size 40 "
+        "--output {output}/measures.json",
+        "",
+        "--before {inputs}/few.ply --overwrite",
+    ),
+    "sparse": Case("sparse {inputs}/predictions.npz --photos {inputs}/photos --output {output} --inpainter nearest", None, ""),
     "train": Case("train {inputs}/training.py:TRAINING --output {output}", None, "", again="--resume"),
 }
+if EVERY:  # it takes as long as all the others
+    CASES["weights"] = Case("weights convert depthlab {inputs}/official {output}", None, "", new_only=True)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +149,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Image.fromarray(depth).save(folder / "frames" / "depth" / f"{i}.png")
         Image.fromarray(np.full((16, 20, 3), 90 + i, np.uint8)).save(folder / "frames" / "rgb" / f"{i}.png")
     (folder / "training.py").write_text(TRAINING)
+    (folder / "masks").mkdir()
+    for i in range(4):
+        Image.fromarray(np.uint8(255 * (np.hypot(*(np.mgrid[:32, :40] - 16)) < 8))).save(folder / "masks" / f"{i}.png")
+    write_vggt(folder / "predictions.npz", sampled(folder / "photos", "vggt", 2))
+    if EVERY:
+        write_official(folder / "official")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[1] / "training")
         yield folder
