@@ -15,8 +15,9 @@ from scene_depth.cli.inputs import SceneOptions, open_scene, open_splats
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.errors import InputError
+from scene_depth.evaluation.depth_plot import check_plot, plot_report
 from scene_depth.evaluation.depth_report import DepthReport, report_of
-from scene_depth.evaluation.depth_runs import DepthSettings, run_depth
+from scene_depth.evaluation.depth_runs import DepthSettings, describe_plan, run_depth
 from scene_depth.evaluation.depth_tables import describe_report, report_tables, text_table
 from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean_scores
 from scene_depth.io.json_files import read_json_object
@@ -99,7 +100,8 @@ class Depth:
     """
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """Folder of frames (frames.json, NYUv2, KITTI, DIODE, ETH3D, ScanNet, rgb/ and depth/), one frame, or NYUv2's .mat file."""
+    """Folder of frames (frames.json, NYUv2, KITTI, DIODE, ETH3D, ScanNet, iBims-1, ARKitScenes, rgb/ and depth/), one frame, or
+    NYUv2's .mat file."""
     settings: Annotated[DepthSettings, tyro.conf.arg(name="what is measured")] = DepthSettings()  # noqa: RUF009
     """Inpainters, and what is hidden from them."""
     inpainter_options: tuple[str, ...] = ()
@@ -110,10 +112,12 @@ class Depth:
     """Number of processes of one thread each; one for each core by default. 0: in this process, with its threads."""
     output: Path | None = None
     """Folder for report.json, and for the rows from which an interrupted or repeated run goes on."""
+    plot: Path | None = None
+    """Picture for the errors by known share and by distance from known depth: .png, .pdf or .svg; needs matplotlib."""
     fresh: bool = False
     """Compute everything anew, also what --output already holds."""
     overwrite: bool = False
-    """Replace files in the output folder that something else wrote; never those that are read."""
+    """Replace files in the output folder that something else wrote, or a plot; never those that are read."""
     json: bool = False
     """Print the report as JSON instead of tables."""
 
@@ -123,6 +127,9 @@ class Depth:
         masks = tuple(dict.fromkeys(self.settings.masks))
         settings = replace(self.settings, inpainters=tuple(dict.fromkeys(names)), masks=masks)
         settings.check()
+        if self.plot is not None:
+            check_plot(self.plot)
+            check_new_file(self.plot, inputs=(self.data,), overwrite=self.overwrite)
         sources = self.chosen.find(self.data)
         journal = None
         if self.output is not None:
@@ -132,14 +139,14 @@ class Depth:
             )
         if journal is not None and self.fresh:
             journal.unlink(missing_ok=True)
-        counts = len(sources), len(settings.all_masks), len(settings.inpainters)
-        plan = "{} frames, {} masks, {} inpainters".format(*counts)
-        say_first(f"{plan}: at most {counts[0] * counts[1] * counts[2]:,} results")
+        say_first(describe_plan(sources, settings, self.processes, journal))
         with watch_progress("depth") as on_progress:
             run = run_depth(sources, settings, processes=self.processes, journal=journal, on_progress=on_progress)
         report = report_of(run)
         if self.output is not None:
             report.save(self.output / REPORT)
+        if self.plot is not None:
+            plot_report(report, self.plot)
         if self.json:
             print_json(report)
         else:

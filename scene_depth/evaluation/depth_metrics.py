@@ -15,6 +15,9 @@ from scene_depth.errors import InputError
 DISTANCES = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 80.0, float("inf"))
 """Borders of the distance ranges, in metres, that reports use."""
 
+RIM = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, float("inf"))
+"""Borders of the distances to the nearest known pixel, in pixels, that reports use."""
+
 SEAM_WIDTH = 2
 """Hidden pixels at most this many pixels (8-connected) from a known one belong to the seam."""
 
@@ -65,7 +68,7 @@ class DepthErrors:
 
 @dataclass(frozen=True)
 class DistanceErrors:
-    """Errors of the pixels whose true depth lies in [near, far)."""
+    """Errors of the pixels whose distance lies in [near, far): true depth in metres, or pixels from the nearest known one."""
 
     near: float
     far: float | None  # None = no upper border, so that JSON stays valid
@@ -187,6 +190,26 @@ def errors_by_distance(
         inside = (g >= near) & (g < far)
         if inside.any():
             found.append(DistanceErrors(near, None if np.isinf(far) else far, depth_errors(d[inside], g[inside])))
+    return found
+
+
+def errors_by_rim(
+    prediction: ArrayLike, truth: ArrayLike, known: NDArray[np.bool_], region: NDArray[np.bool_], borders: Sequence[float] = RIM
+) -> list[DistanceErrors]:
+    """The same errors by the distance to the nearest known pixel; ranges without pixels are left out.
+
+    Args:
+        prediction, truth: As in ``depth_errors``  # [H, W]
+        known: Given pixels, at least one  # [H, W]
+        region: Pixels to count  # [H, W]
+        borders: Rising borders of the ranges, in pixels.
+    """
+    distance = ndimage.distance_transform_edt(~known)
+    found = []
+    for near, far in pairwise(borders):
+        inside = region & (distance >= near) & (distance < far)
+        if inside.any():
+            found.append(DistanceErrors(near, None if np.isinf(far) else far, depth_errors(prediction, truth, inside)))
     return found
 
 

@@ -19,6 +19,7 @@ from scene_depth.depth.masks import MASKS, known_mask, mask_seed, patches, rando
 from scene_depth.depth.masks.content import fill_nearest
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_metrics import Regions, split_regions
+from scene_depth.evaluation.priorda import PRIORDA, SETTINGS, given_depth
 
 NYU_VIEW = (304, 228)
 """Width and height after halving 640x480 and cropping the centre (Ma and Karaman 2018, section V)."""
@@ -86,6 +87,11 @@ PROTOCOLS: Mapping[str, DepthProtocol] = MappingProxyType(
                 view="kitti",
                 millimetres=True,
             ),
+            DepthProtocol(
+                "priorda",
+                "settings of Prior Depth Anything: missing regions, sparse points, low resolution, mixtures, noise",
+                tuple(PRIORDA + name for name in SETTINGS),
+            ),
         )
     }
 )
@@ -133,7 +139,7 @@ def make_case(frame: DepthFrame, mask: str, *, view: str = "whole", prior: Prior
         frame: A frame with truth.
         mask: A name of ``scene_depth.depth.masks.MASKS``; ``randN`` and ``patchN`` for a share of N %; "nyu500", 500 points
             in the view of NYU; "object", the mask that came with the frame; "native", what the frame's sensor measured;
-            "input:NAME", another measured input of the frame.
+            "input:NAME", another measured input of the frame; "priorda:NAME", a setting of ``scene_depth.evaluation.priorda``.
         view: "whole", "nyu" or "kitti".
         prior: Which prior to add.
 
@@ -237,7 +243,10 @@ def check_mask(mask: str) -> None:
     share = re.fullmatch(r"(?:rand|patch)(\d+)", mask)
     if mask in MASKS or mask in (NATIVE, OBJECT, NYU500) or mask.startswith(INPUT) or (share and 0 < int(share[1]) < 100):
         return
+    if mask.startswith(PRIORDA) and mask.removeprefix(PRIORDA) in SETTINGS:
+        return
     accepted = f"{', '.join(MASKS)}, randN or patchN (N %), {NYU500}, {OBJECT}, {NATIVE}, {INPUT}NAME"
+    accepted += f", {PRIORDA}NAME with NAME one of {', '.join(SETTINGS)}"
     raise InputError("mask", repr(mask), accepted)
 
 
@@ -284,6 +293,8 @@ def _given(frame: DepthFrame, mask: str, seed: int) -> tuple[NDArray[np.float32]
         return None
     if mask == OBJECT:
         return None if frame.object_mask is None else (frame.truth, frame.valid & ~frame.object_mask)
+    if mask.startswith(PRIORDA):
+        return given_depth(frame, mask.removeprefix(PRIORDA), seed)
     share = re.fullmatch(r"(rand|patch)(\d+)", mask)
     if share and mask not in MASKS:
         function = random_share if share[1] == "rand" else patches

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.datasets.frames import find_frames
-from scene_depth.evaluation.depth_metrics import DepthErrors, EdgeScores, spearman
+from scene_depth.evaluation.depth_metrics import DepthErrors, DistanceErrors, EdgeScores, spearman
 from scene_depth.evaluation.depth_protocols import DepthProtocol, check_protocol
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthRun, DepthSettings, run_depth
@@ -56,7 +56,9 @@ class MaskSummary:
         failures: Frames on which the inpainter failed.
         hidden, known, seam, all: Every measure of ``DepthErrors`` by region.
         edges, boundaries: Precision, recall and F1.
+        known_share: Share of the pixels that was given.
         distances: AbsRel and RMSE by range of true depth, "near-far" in metres.
+        rim: The same by the distance to the nearest known pixel, "near-far" in pixels.
         classes: AbsRel and RMSE by name of the semantic class, over the frames that show it.
         spearman, ause, ratio_of_thirds: Quality of the uncertainty, within frames.
         seam_jump, seam_jump_beside: See ``SeamReport``.
@@ -74,7 +76,9 @@ class MaskSummary:
     all: dict[str, Summary]
     edges: dict[str, Summary]
     boundaries: dict[str, Summary]
+    known_share: Summary
     distances: dict[str, dict[str, Summary]]
+    rim: dict[str, dict[str, Summary]]
     classes: dict[str, dict[str, Summary]]
     spearman: Summary
     ause: Summary
@@ -238,7 +242,9 @@ def summarize_mask(mask: str, inpainter: str, rows: Sequence[DepthRow]) -> MaskS
         all=_summaries([row.all for row in good]),
         edges=_summaries([row.edges for row in good if row.edges is not None], scores),
         boundaries=_summaries([row.boundaries for row in good if row.boundaries is not None], scores),
-        distances=_by_distance(good),
+        known_share=summarize([row.known_share for row in good]),
+        distances=_by_distance([row.distances for row in good]),
+        rim=_by_distance([row.rim for row in good]),
         classes=_by_class(good),
         spearman=summarize([item.spearman for item in certain]),
         ause=summarize([item.ause for item in certain]),
@@ -335,10 +341,10 @@ def _over_all(name: str, protocol: DepthProtocol, summaries: Sequence[MaskSummar
     )
 
 
-def _by_distance(rows: Sequence[DepthRow]) -> dict[str, dict[str, Summary]]:
+def _by_distance(rows: Sequence[Sequence[DistanceErrors]]) -> dict[str, dict[str, Summary]]:
     found: dict[tuple[float, float | None], list[DepthErrors]] = defaultdict(list)
     for row in rows:
-        for item in row.distances:
+        for item in row:
             found[item.near, item.far].append(item.errors)
     return {
         f"{near:g}-{'' if far is None else f'{far:g}'}": _summaries(found[near, far], ("abs_rel", "rmse"))

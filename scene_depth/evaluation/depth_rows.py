@@ -27,6 +27,7 @@ from scene_depth.evaluation.depth_metrics import (
     depth_errors,
     errors_by_class,
     errors_by_distance,
+    errors_by_rim,
     sobel_edge_scores,
     uncertainty_scores,
 )
@@ -62,6 +63,7 @@ class DepthRow:
         edges: Sobel edges inside the hidden region.
         boundaries: Occluding contours, free of scale, inside the hidden region.
         distances: Errors of the hidden region by true distance.
+        rim: The same by the distance to the nearest known pixel.
         classes: Errors of the hidden region by semantic class; none for a frame without classes.
         uncertainty: How well the uncertainty ranks the relative errors of the hidden region.
         uncertainty_samples: Random pairs of uncertainty and relative error.
@@ -89,6 +91,7 @@ class DepthRow:
     edges: EdgeScores | None = None
     boundaries: EdgeScores | None = None
     distances: list[DistanceErrors] = field(default_factory=list)
+    rim: list[DistanceErrors] = field(default_factory=list)
     classes: list[ClassErrors] = field(default_factory=list)
     uncertainty: UncertaintyScores | None = None
     uncertainty_samples: list[list[float]] = field(default_factory=list)
@@ -143,6 +146,7 @@ def _measured(row: DepthRow, case: DepthCase, prediction: DepthPrediction, optio
         edges=sobel_edge_scores(depth, truth, truth > 0, hidden),
         boundaries=boundary_scores(depth, truth, truth > 0, hidden),
         distances=errors_by_distance(depth, truth, hidden),
+        rim=errors_by_rim(depth, truth, case.known, hidden),
         classes=[] if case.classes is None else errors_by_class(depth, truth, case.classes, case.class_names, valid=hidden),
         known_exact=exact,
         seam_jump=None if prediction.seam is None else prediction.seam.depth_jump,

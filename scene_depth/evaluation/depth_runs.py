@@ -38,6 +38,22 @@ PRIOR_ALONE: Mapping[str, BackEnd] = MappingProxyType({"prior_global": "global",
 
 Key = tuple[str, str, str]  # frame, mask, inpainter
 
+SECONDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "solver": (0.3, 5.5),
+        "refined": (0.5, 7.0),
+        "nearest": (0.1, 1.0),
+        "linear": (0.1, 1.5),
+        "geodesic": (0.1, 2.0),
+        "harmonic": (0.2, 6.0),
+        "harmonic_color": (0.2, 7.0),
+        "colorization": (0.2, 16.0),
+        "ip_basic": (0.1, 1.5),
+        "auxiliary": (0.2, 3.0),
+    }
+)
+"""Seconds of a result, with its measuring, on one common core: of any, and of a megapixel. Others are not known beforehand."""
+
 
 @dataclass(frozen=True)
 class DepthSettings:
@@ -52,10 +68,10 @@ class DepthSettings:
     inpainters: Annotated[tuple[str, ...], tyro.conf.arg(name="inpainter")] = ("solver",)
     """Names of depth inpainters, to be compared; with parameters as in depthlab[num_inference_steps=10]."""
     protocol: str = "standard"
-    """What is hidden and where errors are counted: standard, holes, depthlab-masks, depthlab-known-share, nyu500, kitti."""
+    """What is hidden, where errors are counted: standard, holes, priorda, depthlab-masks, depthlab-known-share, nyu500, kitti."""
     masks: tuple[str, ...] = ()
     """Masks in place of the protocol's: rand10, patch30, points500, nyu500, lidar64, silhouette, segment, rect, outpaint, sensor,
-    strokes, circles, squares, mixture, sparse, object, native, input:NAME, ..."""
+    strokes, circles, squares, mixture, sparse, object, native, input:NAME, priorda:NAME, ..."""
     prior: PriorKind = "none"
     """Monocular prior for inpainters that take one: made from the truth with 6 % smooth error, or what came with a frame."""
     fit: Annotated[FitOptions, tyro.conf.arg(name="")] = field(default_factory=FitOptions)
@@ -170,6 +186,32 @@ def run_depth(
     except KeyboardInterrupt:
         finished = False
     return DepthRun(settings, [rows[key] for key in order if key in rows], planned, skipped, finished)
+
+
+def describe_plan(
+    sources: Sequence[FrameSource], settings: DepthSettings, processes: int | None = None, journal: Path | None = None
+) -> str:
+    """How many results a run gives and about how many minutes it takes, by the size of its first frame, in one sentence."""
+    done = {} if journal is None else read_journal(journal, settings.fingerprint())
+    masks, names = settings.all_masks, settings.inpainters
+    counts = {n: sum((source.name, mask, n) not in done for source in sources for mask in masks) for n in names}
+    total, left = len(sources) * len(masks) * len(names), sum(counts.values())
+    said = f"{len(sources)} frames, {len(masks)} masks, {len(names)} inpainters: at most {total:,} results"
+    if left < total:
+        said += f", {total - left:,} of them done before"
+    try:
+        height, width = limited_frame(sources[0].load(), settings.max_size).truth.shape
+    except InputError:  # the run says it of that frame
+        return said
+    costs = {name: SECONDS.get(name.split("[")[0]) for name in names}
+    workers = max(1, min(available_cores() if processes is None else processes, len(sources) * len(masks)))
+    seconds = sum(counts[name] * (cost[0] + cost[1] * height * width / 1e6) for name, cost in costs.items() if cost) / workers
+    minutes = f"{seconds / 60:.0f} minutes" if seconds >= 90 else "a minute or two" if seconds >= 20 else "a few seconds"
+    unknown = [name for name, cost in costs.items() if cost is None]
+    if len(unknown) == len(names):
+        return f"{said}; how long {', '.join(unknown)} takes is seen after the first"
+    without = f" without {', '.join(unknown)}, seen after the first" if unknown else ""
+    return f"{said}, about {minutes}{without} ({width} x {height} pixels, {workers} at a time)"
 
 
 def read_journal(path: Path, fingerprint: str) -> dict[Key, DepthRow]:

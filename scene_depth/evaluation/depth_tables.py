@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from scene_depth.evaluation.depth_protocols import check_protocol
+from scene_depth.evaluation.depth_published import PRIORDA_NOTES, PRIORDA_SETS, PRIORDA_SOURCE, PUBLISHED, priorda_columns
 from scene_depth.evaluation.depth_report import DepthReport, MaskSummary, Summary
+from scene_depth.evaluation.priorda import PRIORDA
 
 
 @dataclass(frozen=True)
@@ -52,81 +53,11 @@ METRIC = (ABS_REL, ABS_REL_MEAN, DELTA1, RMSE, MAE)
 KITTI = (RMSE_MM, MAE_MM, IRMSE, IMAE, ABS_REL_MEAN, DELTA1)
 
 
-@dataclass(frozen=True)
-class PublishedFigures:
-    """One row of a published table.
-
-    Attributes:
-        method: Method and data set.
-        source: Where it is printed.
-        values: Measures by column (a mask of the protocol, or a data set), in the units of ``DepthErrors``: AbsRel and deltas as
-            shares, RMSE and MAE in metres, iRMSE and iMAE in 1/km.
-    """
-
-    method: str
-    source: str
-    values: Mapping[str, Mapping[str, float]]
-
-
-def _published(method: str, source: str, names: str, columns: Mapping[str, tuple[float, ...]]) -> PublishedFigures:
-    """Figures by column in the order of ``names``, ratios in percent."""
-    divisors = {"abs_rel": 100, "delta1": 100}
-    values = {
-        column: {name: value / divisors.get(name, 1) for name, value in zip(names.split(), row, strict=False)}
-        for column, row in columns.items()
-    }
-    return PublishedFigures(method, source, values)
-
-
-def _table1(method: str, *pairs: tuple[float, float]) -> PublishedFigures:
-    sets = dict(zip(("NYUv2", "KITTI", "ETH3D", "ScanNet", "DIODE"), pairs, strict=True))
-    return _published(method, f"{DEPTHLAB}, table 1", "abs_rel delta1", sets)
-
-
-def _table3(method: str, *pairs: tuple[float, ...]) -> PublishedFigures:
-    shares = dict(zip(("2 %", "5 %", "10 %", "30 %", "50 %"), pairs, strict=True))
-    return _published(method, f"{DEPTHLAB}, table 3", "abs_rel delta1", shares)
-
-
-DEPTHLAB, QUOTED = "DepthLab, arXiv 2412.18153", "as quoted by papers on completion"
-VIOLA, BY_VIOLA = "Viola et al. 2025, zero-shot", "as measured by Viola et al. 2025"
-ON_NYU, KITTI_TEST = "trained on NYUv2", "rmse mae irmse imae"
-PUBLISHED: Mapping[str, tuple[PublishedFigures, ...]] = MappingProxyType(
-    {
-        "depthlab-masks": (
-            _table1("DepthLab", (2.5, 98.8), (7.2, 95.3), (3.1, 97.9), (2.3, 98.5), (17.6, 85.6)),
-            _table1("Depth Anything V2", (4.4, 98.0), (7.5, 94.8), (13.1, 86.6), (4.1, 98.2), (27.3, 76.4)),
-            _table1("Marigold", (5.6, 96.4), (9.8, 91.7), (6.6, 95.9), (6.3, 95.4), (30.9, 77.2)),
-        ),
-        "depthlab-known-share": (
-            _table3("DepthLab, NYUv2", (3.3, 98.2), (3.0, 98.3), (2.8, 98.4), (2.5, 98.8), (2.2, 98.8)),
-            _table3("DepthLab, ETH3D", (3.1,), (2.9,), (2.7,), (2.3,), (2.0,)),
-        ),
-        "nyu500": (
-            _published("bilateral", QUOTED, "rmse abs_rel", {"NYUv2": (0.479, 8.4)}),
-            _published("TGV", QUOTED, "rmse abs_rel", {"NYUv2": (0.635, 12.3)}),
-            _published("CSPN", f"Cheng et al. 2018, {ON_NYU}", "rmse abs_rel", {"NYUv2": (0.117, 1.6)}),
-            _published(
-                "Lu et al., no image", "Lu et al. 2020, trained on NYUv2", "rmse abs_rel delta1", {"NYUv2": (0.125, 3, 99.1)}
-            ),
-            _published("OMNI-DC v1.1", "its readme, zero-shot", "rmse abs_rel", {"NYUv2": (0.112, 1.4)}),
-            _published("Marigold-DC, 10 members", VIOLA, "rmse mae", {"NYUv2": (0.124, 0.048)}),
-            _published("DepthLab", f"{DEPTHLAB}, zero-shot", "rmse", {"NYUv2": (0.104,)}),
-            _published("DepthLab", BY_VIOLA, "rmse mae", {"NYUv2": (0.276, 0.184)}),
-        ),
-        "kitti": (
-            _published("Lu et al., l2 loss", "Lu et al. 2020, KITTI test", KITTI_TEST, {"KITTI": (0.90143, 0.29236, 4.92, 1.35)}),
-            _published("SparseConvs", "Uhrig et al. 2017, KITTI test", KITTI_TEST, {"KITTI": (1.60133, 0.48127, 4.94, 1.78)}),
-            _published("Marigold-DC, 10 members", VIOLA, "rmse mae", {"KITTI": (1.465, 0.434)}),
-            _published("DepthLab", BY_VIOLA, "rmse mae", {"KITTI": (2.171, 0.921)}),
-        ),
-    }
-)
-"""By protocol. The published NYUv2 and KITTI figures are over their whole test or selected validation sets."""
-
-
 def report_tables(report: DepthReport) -> RenderableType:
     """Everything that a reader wants first: errors by mask and inpainter, cost, seams, uncertainty, classes, published ones."""
+    if report.protocol == "priorda":
+        published = (part for name in _published_sets(report) for part in ("", priorda_table(name)))
+        return Group(setting_table(report), *published, *PRIORDA_NOTES, "")
     is_metric = not check_protocol(report.protocol).millimetres
     tables = [
         comparison_table(report, ABS_REL if is_metric else RMSE_MM) if len(report.inpainters) > 1 else None,
@@ -207,6 +138,43 @@ def detail_table(report: DepthReport, measures: Sequence[Measure]) -> Table:
     region = "all pixels with truth" if check_protocol(report.protocol).region == "all" else "hidden pixels"
     over = f"{counts.pop()} frames, " if is_even else ""
     return text_table(f"Errors over {region} ({over}GM: geometric mean over frames)", headings, rows, texts=2)
+
+
+def setting_table(report: DepthReport) -> Table:
+    """What was measured, one line for each setting and inpainter, with 95 % intervals of the mean; 80 columns wide."""
+    headings = ["setting", "inpainter", "known %", "AbsRel %", "95 %", "δ1 %", "RMSE m", "s", "MB", "frames"]
+    share, seconds, memory = (Measure("", "", *form) for form in ((100.0, 2), (1.0, 2, "median"), (1.0, 0, "median")))
+    rows, previous = [], ""
+    for item in report.summaries:
+        error = _headline(report, item)["abs_rel"]
+        interval = "" if error.mean_interval is None else "-".join(f"{100 * bound:.1f}" for bound in error.mean_interval)
+        measures = [
+            ABS_REL_MEAN.show(error),
+            interval,
+            *(part.show(_headline(report, item)[part.name]) for part in (DELTA1, RMSE)),
+        ]
+        cost = [seconds.show(item.seconds), memory.show(item.peak_memory_mb)]
+        counts = f"{item.frames}" + (f" ({item.failures} failed)" if item.failures else "")
+        setting = item.mask.removeprefix(PRIORDA)
+        named = setting if setting != previous else ""
+        rows.append([named, item.inpainter, share.show(item.known_share), *measures, *cost, counts])
+        previous = setting
+    return text_table("Measured here: errors over hidden pixels, means over frames", headings, rows, texts=2)
+
+
+def priorda_table(dataset: str) -> Table:
+    """AbsRel in percent as published for a data set, settings down and methods across."""
+    methods, columns = priorda_columns(dataset)
+    rows = [[setting, *(f"{value:.2f}" for value in values)] for setting, values in columns.items()]
+    table = text_table(f"Published, not measured here: AbsRel % on {dataset}", ["setting", *methods], rows)
+    table.caption, table.caption_justify = PRIORDA_SOURCE, "left"
+    return table
+
+
+def _published_sets(report: DepthReport) -> list[str]:
+    """The data sets with published figures that the frames belong to, or the first."""
+    ours = {row.dataset.split(",")[0].split(" ")[0] for row in report.rows}
+    return [name for name in PRIORDA_SETS if name in ours] or [PRIORDA_SETS[0]]
 
 
 def class_table(report: DepthReport, measures: Sequence[Measure]) -> Table | None:

@@ -298,3 +298,59 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("x")
     with pytest.raises(InputError, match="a file"):
         find_frames(tmp_path / "x.txt")
+
+
+def test_ibims(tmp_path: Path) -> None:
+    """100 images: 16-bit depth of 50 m, 1-bit masks with 0 for what does not count, four numbers of calibration."""
+    root = tmp_path / "ibims1_core_raw"
+    for name in ("corridor_01", "kitchen_02"):
+        photo(root / "rgb" / f"{name}.png", 64, 48)
+        png16(root / "depth" / f"{name}.png", np.full((48, 64), 2621))
+        invalid, transparent = np.ones((48, 64), bool), np.ones((48, 64), bool)
+        invalid[:10], transparent[:, :5] = False, False
+        for part, mask in (("mask_invalid", invalid), ("mask_transp", transparent)):
+            (root / part).mkdir(exist_ok=True)
+            Image.fromarray(mask).save(root / part / f"{name}.png")
+        (root / "calib").mkdir(exist_ok=True)
+        (root / "calib" / f"{name}.txt").write_text("550.39,548.55,31.5,23.5")
+    for data in (tmp_path, root):
+        sources = find_frames(data)
+        assert [source.name for source in sources] == ["corridor_01", "kitchen_02"]
+    frame = sources[0].load()
+    assert frame.truth[20, 30] == pytest.approx(2621 * 50 / 65535, rel=1e-6)
+    assert (frame.truth[:10] == 0).all()
+    assert (frame.truth[:, :5] == 0).all()
+    assert frame.valid.sum() == 38 * 59
+    assert frame.camera is not None
+    assert frame.camera.K[0].ravel().tolist() == pytest.approx([550.39, 0, 32, 0, 548.55, 24, 0, 0, 1])
+    (root / "calib" / "corridor_01.txt").write_text("550.39,548.55")
+    with pytest.raises(InputError, match=r"corridor_01\.txt: intrinsics.*2 numbers"):
+        sources[0].load()
+
+
+def test_arkitscenes(tmp_path: Path) -> None:
+    """Laser depth of a video's views with the tablet's own low resolution beside it; the fold for evaluation is taken."""
+    video = tmp_path / "upsampling" / "Validation" / "41048190"
+    name = "41048190_3414.116"
+    photo(video / "wide" / f"{name}.png", 64, 48)
+    photo(video / "wide" / "41048190_3415.000.png", 64, 48)  # without laser depth
+    png16(video / "highres_depth" / f"{name}.png", np.full((48, 64), 1500))
+    png16(video / "lowres_depth" / f"{name}.png", np.full((12, 16), 1520))
+    png16(video / "confidence" / f"{name}.png", np.full((12, 16), 2))
+    (video / "wide_intrinsics").mkdir()
+    (video / "wide_intrinsics" / f"{name}.pincam").write_text("1920 1440 1600.5 1601.5 959.5 719.5")
+    other = tmp_path / "upsampling" / "Training" / "40753679"
+    photo(other / "wide" / "40753679_1.png", 64, 48)
+    png16(other / "highres_depth" / "40753679_1.png", np.full((48, 64), 1500))
+    for data in (tmp_path, tmp_path / "upsampling", video.parent, video):
+        (source,) = find_frames(data)
+        assert source.name == name
+    frame = source.load()
+    assert frame.dataset == "ARKitScenes"
+    assert (frame.truth == np.float32(1.5)).all()
+    assert np.count_nonzero(frame.measured["lowres"]) == 12 * 16
+    assert frame.measured["lowres"].max() == np.float32(1.52)
+    assert frame.camera is not None
+    assert frame.camera.K[0, 0, 0].item() == pytest.approx(1600.5 / 30)
+    assert frame.camera.K[0, 0, 2].item() == pytest.approx(32)
+    assert [one.name for one in find_frames(other.parent)] == ["40753679_1"]

@@ -13,7 +13,7 @@ from scene_depth.datasets.frames.hypersim import hypersim_frames
 from scene_depth.datasets.frames.kitti import selected_frames, tree_frames
 from scene_depth.datasets.frames.nyu import exported_frames, labeled_frames, scene_frames
 from scene_depth.datasets.frames.resize import cropped_frame, limited_frame, mirrored_frame, resized_frame
-from scene_depth.datasets.frames.scans import diode_frames, eth3d_frames, scannet_frames
+from scene_depth.datasets.frames.scans import arkit_frames, diode_frames, eth3d_frames, ibims_frames, scannet_frames
 from scene_depth.datasets.frames.virtual_kitti import virtual_kitti_frames
 from scene_depth.errors import InputError
 
@@ -38,6 +38,8 @@ LAYOUTS: Mapping[str, tuple[Callable[[Path], list[FrameSource]], str]] = Mapping
         "eth3d": (eth3d_frames, "ETH3D <scene>/ground_truth_depth and <scene>/images"),
         "diode": (diode_frames, "DIODE *_depth.npy, *_depth_mask.npy and *.png"),
         "scannet": (scannet_frames, "ScanNet color/, depth/ and intrinsic/, of one scene or many"),
+        "ibims": (ibims_frames, "iBims-1 ibims1_core_raw: rgb, depth, calib, mask_invalid, mask_transp"),
+        "arkitscenes": (arkit_frames, "ARKitScenes upsampling/<fold>/<video>/highres_depth and wide"),
         "hypersim": (hypersim_frames, "Hypersim ai_*/images/scene_cam_*_geometry_hdf5"),
         "vkitti2": (virtual_kitti_frames, "Virtual KITTI 2 SceneXX/<variation>/frames/depth and rgb"),
         "nyu-scenes": (scene_frames, "NYUv2 <split>/<scene>/<number>.h5 with rgb and depth"),

@@ -1,4 +1,4 @@
-"""Scanned scenes: DIODE and ETH3D, photos with the depth of a laser scanner, and ScanNet, the frames of a hand-held sensor."""
+"""Scanned scenes: DIODE, ETH3D, iBims-1 and ARKitScenes with depth of a laser scanner, and ScanNet, of a hand-held sensor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from scene_depth.datasets.frames.frame import DepthFrame, FileFrame, FrameSource, only_valid, pinhole
+from scene_depth.datasets.frames.resize import resized_depth
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.images import image_size, read_image
@@ -19,6 +20,7 @@ DIODE_CALIBRATION = {"fx": 886.81, "fy": 927.06, "cx": 512.0, "cy": 384.0}
 """The development kit's ``intrinsics.txt`` for 1024x768; (cx, cy) is the middle of the picture from its corner."""
 DIODE_SIZE = (1024, 768)
 COLOR_SUFFIXES = (".jpg", ".png")
+IBIMS_FOLDERS, IBIMS_UNIT = ("rgb", "depth", "calib", "mask_invalid"), 50 / 65535
 
 
 def diode_frames(folder: Path) -> list[FrameSource]:
@@ -67,6 +69,77 @@ def scannet_frames(folder: Path) -> list[FrameSource]:
                 read = partial(_read_scannet, scene=scene, number=depth.stem, color=color)
                 found.append(FileFrame(f"{scene.resolve().name}_{depth.stem}", read))
     return found
+
+
+def ibims_frames(folder: Path) -> list[FrameSource]:
+    """The frames of iBims-1's ``ibims1_core_raw``: ``rgb``, ``depth``, ``calib``, ``mask_invalid`` and ``mask_transp``."""
+    places = (folder, folder / "ibims1_core_raw")
+    root = next((place for place in places if all((place / part).is_dir() for part in IBIMS_FOLDERS)), None)
+    if root is None:
+        return []
+    depths = sorted((root / "depth").glob("*.png"))
+    return [FileFrame(path.stem, partial(_read_ibims, root=root)) for path in depths if (root / "rgb" / path.name).is_file()]
+
+
+def arkit_frames(folder: Path) -> list[FrameSource]:
+    """The frames of ARKitScenes' upsampling set that have laser depth: ``<video>/highres_depth`` with ``wide`` beside it.
+
+    The folder is the data set, ``upsampling``, one of its folds ``Training`` and ``Validation``, or one video. Where both folds
+    are there, the second is taken, for evaluation.
+    """
+    root = folder / "upsampling" if (folder / "upsampling").is_dir() else folder
+    root = root / "Validation" if (root / "Validation").is_dir() else root
+    return [
+        FileFrame(truth.stem, partial(_read_arkit, truth=truth))
+        for video in (root, *sorted(path for path in root.iterdir() if path.is_dir()))
+        for truth in sorted((video / "highres_depth").glob("*.png"))
+        if (video / "wide" / truth.name).is_file()
+    ]
+
+
+def _read_ibims(name: str, root: Path) -> DepthFrame:
+    """Koch et al. (2018): depth in 50 / 65535 m; in the masks 0 is an invalid reading, or a transparent surface.
+
+    The laser measures through or beside transparent surfaces; the benchmark leaves both kinds of pixels out.
+    """
+    file = f"{name}.png"
+    truth = read_depth(root / "depth" / file, format="millimeters") * np.float32(IBIMS_UNIT / 0.001)
+    for mask in ("mask_invalid", "mask_transp"):
+        if (root / mask / file).is_file():
+            truth[read_image(root / mask / file).max(axis=-1) == 0] = 0
+    height, width = truth.shape
+    camera = None
+    if (root / "calib" / f"{name}.txt").is_file():
+        fx, fy, cx, cy = _read_numbers(root / "calib" / f"{name}.txt", 4)
+        camera = pinhole(fx, fy, cx, cy, width, height, first_center=0.0)
+    return DepthFrame(name, only_valid(truth), read_image(root / "rgb" / file), camera, dataset="iBims-1")
+
+
+def _read_arkit(name: str, truth: Path) -> DepthFrame:
+    """Baruch et al. (2021): millimetres; laser depth and picture of 1920 x 1440, the tablet's own depth of 256 x 192 as input."""
+    video = truth.parent.parent
+    depth = read_depth(truth, format="millimeters")
+    height, width = depth.shape
+    camera, measured = None, {}
+    calibration = video / "wide_intrinsics" / f"{name}.pincam"
+    if calibration.is_file():
+        own_width, own_height, fx, fy, cx, cy = _read_numbers(calibration, 6)
+        camera = pinhole(fx, fy, cx, cy, round(own_width), round(own_height), first_center=0.0).resized(width, height)
+    if (video / "lowres_depth" / truth.name).is_file():
+        low = read_depth(video / "lowres_depth" / truth.name, format="millimeters")
+        measured["lowres"] = low if low.shape == depth.shape else resized_depth(low, width, height)
+    return DepthFrame(name, depth, read_image(video / "wide" / truth.name), camera, measured, dataset="ARKitScenes")
+
+
+def _read_numbers(path: Path, count: int) -> list[float]:
+    """The numbers of a one-line calibration, parted by spaces or commas."""
+    try:
+        numbers = [float(word) for word in path.read_text(encoding="utf-8").replace(",", " ").split()]
+    except ValueError as error:
+        raise InputError("intrinsics", str(error), f"{count} numbers", file=path) from error
+    if len(numbers) < count:
+        raise InputError("intrinsics", f"{len(numbers)} numbers", f"{count} numbers", file=path)
+    return numbers[:count]
 
 
 def _read_diode(name: str, rgb: Path) -> DepthFrame:
