@@ -48,7 +48,7 @@ for line in json.loads(sys.argv[1]):
 def commands() -> list[list[str]]:
     """Every ``scene-depth`` line of the shell blocks, in order."""
     blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("scene-depth ")]
+    lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines() if line.startswith("scene-depth ")]
     return [shlex.split(line) for line in lines]
 
 
