@@ -30,6 +30,9 @@ def draw_splats(splats: GaussianSplats, cameras: Cameras, options: RenderOptions
     if len(splats) == 0:
         return _draw_nothing(cameras, options)
     device, number = splats.device, torch.float32
+    if options.region is not None:
+        left, top, right, bottom = options.region
+        cameras = cameras.cropped(left, top, right - left, bottom - top)
     images, alpha, info = rasterization(
         splats.means.to(number),
         splats.quats.to(number),

@@ -19,6 +19,9 @@ from scene_depth.splats import GaussianSplats
 
 Drawn = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]
 """What a backend draws: colour  # [C, H, W, 3], alpha, mean depth, median depth or None  # [C, H, W], radii  # [C, N]"""
+Region = tuple[int, int, int, int]
+"""A part of a picture: left, top, right, bottom in pixels, the last two beyond it."""
+REGION_STEP = 32  # pixels at whose multiples the drawn part begins: the tiles of the CPU
 _BACKENDS = {"cpu": "scene_depth.rendering.cpu.autograd", "cuda": "scene_depth.rendering.cuda"}
 
 
@@ -80,6 +83,7 @@ class RenderOptions:
     antialiased: bool
     median_depth: bool
     absgrad: bool
+    region: Region | None = None  # the part of the picture that is drawn; begins at whole tiles
 
 
 def render(
@@ -95,6 +99,7 @@ def render(
     absgrad: bool = False,
     means2d: Tensor | None = None,  # [C, N, 2]
     depth_alpha_threshold: float = 0.5,
+    region: Region | None = None,
     backend: Literal["cpu", "cuda"] | None = None,
 ) -> Render:
     """Renders colour, alpha and depth of splats from every camera.
@@ -120,6 +125,8 @@ def render(
         absgrad: Also sum the absolute gradients of the projected means (AbsGS, Ye et al. 2024) into ``means2d.absgrad``.
         means2d: Zeros that require a gradient, to receive the gradient of the projected means.
         depth_alpha_threshold: Least alpha of a pixel whose depth counts as valid.
+        region: Part of the picture to draw: left, top, right, bottom in pixels. Images are of its size, and on the CPU hold the
+            bits that the whole picture has there; radii are 0 for splats that do not reach it. None draws the whole.
         backend: ``"cpu"`` or ``"cuda"``; None chooses by where the splats are.
 
     Returns:
@@ -134,14 +141,22 @@ def render(
         >>> image = sd.render(sd.read_splats("scenes/table/splats.spz"), camera)
         >>> tuple(image.rgb.shape), tuple(image.depth.shape)
         ((1, 240, 320, 3), (1, 240, 320))
+        >>> part = sd.render(sd.read_splats("scenes/table/splats.spz"), camera, region=(100, 50, 220, 170))
+        >>> bool((part.rgb == image.rgb[:, 50:170, 100:220]).all())
+        True
     """
     chosen = _choose_backend(splats, backend)
     options = _settle(splats, cameras, sh_degree, background, near, far, antialiased, median_depth, absgrad)
+    options = options if region is None else replace(options, region=_whole_tiles(region, cameras))
     _check_probe(splats, cameras, means2d, absgrad)
     if not 0 <= depth_alpha_threshold <= 1:
         raise InputError("depth_alpha_threshold", depth_alpha_threshold, "0 to 1")
     backend_module = importlib.import_module(_BACKENDS[chosen])  # gsplat and numba are imported when they are needed
     rgb, alpha, depth, median, radii = backend_module.draw_splats(splats, _intrinsics_in_poses(cameras), options, means2d)
+    if region is not None and options.region is not None:
+        rows, columns = (slice(region[i] - options.region[i], region[i + 2] - options.region[i]) for i in (1, 0))
+        rgb, alpha, depth = rgb[:, rows, columns], alpha[:, rows, columns], depth[:, rows, columns]
+        median = None if median is None else median[:, rows, columns]
     return Render(
         rgb=rgb,
         alpha=alpha,
@@ -212,6 +227,14 @@ def _settle(
         median_depth=median_depth,
         absgrad=absgrad,
     )
+
+
+def _whole_tiles(region: Region, cameras: Cameras) -> Region:
+    """The region, begun at whole tiles."""
+    left, top, right, bottom = region
+    if not (0 <= left < right <= cameras.width and 0 <= top < bottom <= cameras.height):
+        raise InputError("region", region, f"left < right and top < bottom within {cameras.width} x {cameras.height} pixels")
+    return left // REGION_STEP * REGION_STEP, top // REGION_STEP * REGION_STEP, right, bottom
 
 
 def _check_probe(splats: GaussianSplats, cameras: Cameras, means2d: Tensor | None, absgrad: bool) -> None:

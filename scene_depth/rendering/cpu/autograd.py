@@ -24,11 +24,20 @@ def draw_splats(splats: GaussianSplats, cameras: Cameras, options: RenderOptions
     parameters = [getattr(splats, name).to(torch.float32) for name in PARAMETERS]
     poses = cameras.camera_to_world.to("cpu")
     kept = torch.is_grad_enabled() and any(it.requires_grad for it in (*parameters, poses, means2d) if it is not None)
+    left, top, right, bottom = options.region or (0, 0, cameras.width, cameras.height)
     packed = [
-        pack_camera(pose[:3, :3].T, pose[:3, 3], K, (cameras.width, cameras.height), options.near, options.far)
+        pack_camera(
+            pose[:3, :3].T,
+            pose[:3, 3],
+            K,
+            (cameras.width, cameras.height),
+            options.near,
+            options.far,
+            (left, top, right, bottom),
+        )
         for pose, K in zip(*(it.detach().to("cpu", torch.float64).numpy() for it in (poses, cameras.K)), strict=True)
     ]
-    size = (len(packed), cameras.height, cameras.width)
+    size = (len(packed), bottom - top, right - left)
     drawn: Drawn = _Rasterize.apply(*parameters, poses, means2d, packed, size, options, kept)
     return drawn
 

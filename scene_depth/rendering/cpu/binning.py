@@ -75,7 +75,10 @@ def place_entries(counts, starts):
 
 
 @kernel(BARE)
-def fill_entries(tickets, parts, splats, rectangles, slots, records, tiles_x, places, entry_splats, entry_slots, entry_blocks):
+def fill_entries(
+    tickets, parts, splats, rectangles, slots, records, start_x, start_y, tiles_x, places,
+    entry_splats, entry_slots, entry_blocks,
+):  # fmt: skip
     """Writes the lists; a task is one part of the sorted splats.
 
     Args:
@@ -85,6 +88,7 @@ def fill_entries(tickets, parts, splats, rectangles, slots, records, tiles_x, pl
         rectangles: First and last tile touched  # [N, 4]
         slots: Number of tiles touched by the splats before  # [N]
         records: Projected splats, flat.
+        start_x, start_y: Column and row of the first pixel drawn.
         tiles_x: Tiles in a row.
         places: Where each part's next entry goes, by tile; changed  # [parts, tiles]
         entry_splats: Splat of each entry; written  # [E]
@@ -110,5 +114,6 @@ def fill_entries(tickets, parts, splats, rectangles, slots, records, tiles_x, pl
                     place = places[part, tile]
                     places[part, tile] = place + 1
                     entry_splats[place], entry_slots[place] = splat, slot
-                    entry_blocks[place] = _touched_blocks(records, RECORD * splat, tile_x * TILE, tile_y * TILE)
+                    left, top = start_x + tile_x * TILE, start_y + tile_y * TILE
+                    entry_blocks[place] = _touched_blocks(records, RECORD * splat, left, top)
                     slot += 1

@@ -214,7 +214,7 @@ def _write_block(state, block, x, y, width, height, background, rgb, alpha, dept
 
 @kernel(BARE)
 def blend(
-    tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background,
+    tickets, tiles, starts, entry_splats, entry_blocks, records, start_x, start_y, width, height, background,
     rgb, alpha, depth, transmittance, stops, median, exp2_table,
 ):  # fmt: skip
     """Blends all tiles.
@@ -225,7 +225,8 @@ def blend(
         starts: Where the list of each tile starts and the last ends  # [tiles + 1]
         entry_splats, entry_blocks: The lists, see ``binning``  # [E]
         records: Projected splats, flat, see ``layout``.
-        width, height: Of the image, in pixels.
+        start_x, start_y: Column and row of the first pixel drawn.
+        width, height: Of what is drawn, in pixels.
         background: Red, green and blue behind the splats  # [3]
         rgb, alpha, depth: Images, flat; written. The depth is the mean z-depth, 0 where alpha is 0.
         transmittance: 1 - alpha, exact to rounding where it is small, flat; written.
@@ -259,7 +260,7 @@ def blend(
                 record = RECORD * np.int64(entry_splats[first + entry])
                 place = RECORD * entry
                 store(near, place, load(records, record))
-                start_v, start_w = tile_start(records, record, left, top)
+                start_v, start_w = tile_start(records, record, start_x + left, start_y + top)
                 near[place + layout.START_V], near[place + layout.START_W] = start_v, start_w
                 near[place + layout.NUMBER] = np.float32(first - start + entry + 1)
             for word in range(word_count):

@@ -143,13 +143,14 @@ def _add_entry(state, reach, entry, bits, records, record, left, top, sums, slot
 
 @kernel(BARE)
 def blend_adjoint(
-    tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, width, height, background,
+    tickets, tiles, starts, entry_splats, entry_slots, entry_blocks, records, start_x, start_y, width, height, background,
     transmittance, stops, alpha, depth, grad_rgb, grad_alpha, grad_depth, sums, absolute_sums, exp2_table,
 ):  # fmt: skip
     """Sums of all entries, see ``layout``.
 
     Args:
-        tickets, tiles, starts, entry_splats, entry_blocks, records, width, height, background: As for ``blend``.
+        tickets, tiles, starts, entry_splats, entry_blocks, records, start_x, start_y, width, height: As for ``blend``.
+        background: Likewise.
         entry_slots: Place of each entry's sums  # [E]
         transmittance, stops, alpha, depth: What ``blend`` wrote.
         grad_rgb, grad_alpha, grad_depth: Gradients of the loss by the images, flat.
@@ -191,4 +192,7 @@ def blend_adjoint(
                 store(sums, RECORD * slot, zero)
                 continue
             record = RECORD * np.int64(entry_splats[entry])
-            _add_entry(state, reach, entry - start, bits, records, record, left, top, sums, slot, absolute_sums, exp2_table)
+            _add_entry(
+                state, reach, entry - start, bits, records, record, start_x + left, start_y + top, sums, slot, absolute_sums,
+                exp2_table,
+            )  # fmt: skip

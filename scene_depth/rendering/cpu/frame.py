@@ -12,7 +12,7 @@ from scene_depth.kernels.simd_functions import EXP2_TABLE
 from scene_depth.rendering.cpu.binning import count_entries, fill_entries, place_entries
 from scene_depth.rendering.cpu.blending import blend
 from scene_depth.rendering.cpu.blending_adjoint import blend_adjoint
-from scene_depth.rendering.cpu.layout import CAMERA_SUMS, CHUNK, HEIGHT, RECORD, TILE, WIDTH
+from scene_depth.rendering.cpu.layout import BOTTOM, CAMERA_SUMS, CHUNK, LEFT, RECORD, RIGHT, TILE, TOP
 from scene_depth.rendering.cpu.projection import project
 from scene_depth.rendering.cpu.projection_adjoint import project_adjoint
 from scene_depth.rendering.cpu.sorting import sort_by_depth
@@ -80,7 +80,7 @@ def draw(
 
     Args:
         splats: The splats.
-        camera: See ``geometry.pack_camera``  # [24]
+        camera: See ``geometry.pack_camera``  # [26]
         options: Of the rendering.
         index: Number of the camera, whose background is taken.
         images: Written.
@@ -113,7 +113,7 @@ def draw(
     sort_by_depth(keys, count, work[0], work[1], work[2], work[3])
     order = work[3].view(np.int32)
 
-    width, height = int(camera[WIDTH]), int(camera[HEIGHT])
+    left, top, width, height = _drawn_part(camera)
     tiles_x, tiles_y = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     parts = min(_MOST_PARTS, visible // _SPLATS_A_PART + 1)
     counts = np.empty((parts, tiles_x * tiles_y), np.int64)
@@ -123,7 +123,7 @@ def draw(
     entry_splats, entry_slots = np.empty(entries, np.int32), np.empty(entries, np.int32)
     entry_blocks = np.empty(entries, np.uint64)
     run_tasks(
-        fill_entries, parts, parts, order, rectangles, slots, records, tiles_x, counts,
+        fill_entries, parts, parts, order, rectangles, slots, records, left, top, tiles_x, counts,
         entry_splats, entry_slots, entry_blocks,
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def draw(
     pixels = width * height
     transmittance, stops = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     run_tasks(
-        blend, len(tiles), tiles, starts, entry_splats, entry_blocks, records, width, height,
+        blend, len(tiles), tiles, starts, entry_splats, entry_blocks, records, left, top, width, height,
         options.background[index].numpy(), images.rgb, images.alpha, images.depth, transmittance, stops, images.median,
         EXP2_TABLE,
     )  # fmt: skip
@@ -139,6 +139,12 @@ def draw(
         records, flags, slots, tiles, starts, entry_splats, entry_slots, entry_blocks, transmittance, stops,
         images.alpha, images.depth,
     )  # fmt: skip
+
+
+def _drawn_part(camera: Floats) -> tuple[int, int, int, int]:
+    """Column and row of the first pixel drawn, width and height of what is drawn."""
+    left, top = int(camera[LEFT]), int(camera[TOP])
+    return left, top, int(camera[RIGHT]) - left, int(camera[BOTTOM]) - top
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ def draw_adjoint(
     sums = np.empty(len(frame.entry_splats) * RECORD, np.float32)
     run_tasks(
         blend_adjoint, len(frame.tiles), frame.tiles, frame.starts, frame.entry_splats, frame.entry_slots, frame.entry_blocks,
-        frame.records, int(camera[WIDTH]), int(camera[HEIGHT]), options.background[index].numpy(), frame.transmittance,
+        frame.records, *_drawn_part(camera), options.background[index].numpy(), frame.transmittance,
         frame.stops, frame.alpha, frame.depth, grad_images.rgb, grad_images.alpha, grad_images.depth, sums,
         gradients.absolute_means2d, EXP2_TABLE,
     )  # fmt: skip

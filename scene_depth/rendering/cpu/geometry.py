@@ -109,7 +109,13 @@ def unit_direction(x, y, z):
 
 
 def pack_camera(
-    rotation: Doubles, position: Doubles, K: Doubles, size: tuple[int, int], near: float, far: float
+    rotation: Doubles,
+    position: Doubles,
+    K: Doubles,
+    size: tuple[int, int],
+    near: float,
+    far: float,
+    region: tuple[int, int, int, int],
 ) -> NDArray[np.float32]:
     """The camera as kernels read it.
 
@@ -120,11 +126,12 @@ def pack_camera(
         size: Width and height in pixels.
         near: z-depth in front of which nothing is drawn.
         far: z-depth behind which nothing is drawn.
+        region: The part of the picture that is drawn, left, top, right, bottom, in pixels.
 
     Returns:
-        float32 numbers in the order of ``layout``  # [24]
+        float32 numbers in the order of ``layout``  # [26]
     """
     (width, height), (fx, fy), (cx, cy) = size, (K[0, 0], K[1, 1]), (K[0, 2], K[1, 2])
     margin_x, margin_y = 0.15 * width / fx, 0.15 * height / fy
     limits = [-cx / fx - margin_x, (width - cx) / fx + margin_x, -cy / fy - margin_y, (height - cy) / fy + margin_y]
-    return np.array([fx, fy, cx, cy, *rotation.ravel(), *position, *limits, near, far, width, height], np.float32)
+    return np.array([fx, fy, cx, cy, *rotation.ravel(), *position, *limits, near, far, *region], np.float32)

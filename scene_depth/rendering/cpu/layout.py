@@ -55,14 +55,14 @@ SUM, SUM_V, SUM_W, SUM_VV, SUM_VW, SUM_WW = 0, 1, 2, 3, 4, 5
 SUM_RED, SUM_GREEN, SUM_BLUE, SUM_DEPTH = 6, 7, 8, 9
 SUM_ABSOLUTE_X, SUM_ABSOLUTE_Y = 10, 11
 
-# The camera: 24 floats
+# The camera: 26 floats
 FOCAL_X, FOCAL_Y, CENTER_X, CENTER_Y = 0, 1, 2, 3
 ROTATION = 4  # world to camera, 9 floats row by row
 POSITION = 13  # of the camera in the world, 3 floats
 LIMIT_LEFT, LIMIT_RIGHT, LIMIT_TOP, LIMIT_BOTTOM = 16, 17, 18, 19  # x/z and y/z beyond which the Jacobian stays constant
 NEAR, FAR = 20, 21
-WIDTH, HEIGHT = 22, 23
-CAMERA = 24
+LEFT, TOP, RIGHT, BOTTOM = 22, 23, 24, 25  # the part of the picture that is drawn, in pixels; its tiles begin at LEFT, TOP
+CAMERA = 26
 
 # Sums over splats for the gradient of the camera
 CAMERA_SUMS = 12  # dL/dROTATION row by row, then minus dL/dPOSITION

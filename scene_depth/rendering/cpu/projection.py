@@ -80,12 +80,12 @@ def colors(sh, bands, degree, x, y, z, coefficients, basis):
 
 
 @inlined(BARE)
-def _tile_range(low, high, tiles):
-    """First and last tile along one axis that pixels ``low`` to ``high`` touch, as whole floats."""
+def _tile_range(low, high, first, tiles):
+    """First and last tile of those drawn along one axis that pixels ``low`` to ``high`` touch, as whole floats."""
     last = np.float32(tiles - 1)
     return (
-        minimum(maximum(floor(low * np.float32(1 / TILE)), np.float32(0)), last),
-        minimum(maximum(floor(high * np.float32(1 / TILE)), np.float32(0)), last),
+        minimum(maximum(floor(low * np.float32(1 / TILE)) - first, np.float32(0)), last),
+        minimum(maximum(floor(high * np.float32(1 / TILE)) - first, np.float32(0)), last),
     )
 
 
@@ -107,7 +107,7 @@ def project(
         records: Projected splats; written where they are visible  # [N, 16]
         flags: See ``layout``; written  # [N]
         keys: Bits of the depth, or HIDDEN; written  # [N]
-        rectangles: First and last tile touched, x0, y0, x1, y1; written  # [N, 4]
+        rectangles: First and last tile touched, x0, y0, x1, y1, of those drawn; written  # [N, 4]
         slots: Number of tiles touched by the splats before this one in its chunk; written  # [chunks * 1024]
         chunk_slots: Number of tiles touched by the splats of each chunk; written.
         chunk_visible: Number of visible splats of each chunk; written.
@@ -115,8 +115,9 @@ def project(
     """
     groups = (count + 15) // 16
     chunks = (groups + GROUPS_A_CHUNK - 1) // GROUPS_A_CHUNK
-    tiles_x = (int(camera[layout.WIDTH]) + TILE - 1) // TILE
-    tiles_y = (int(camera[layout.HEIGHT]) + TILE - 1) // TILE
+    tiles_x = (int(camera[layout.RIGHT] - camera[layout.LEFT]) + TILE - 1) // TILE
+    tiles_y = (int(camera[layout.BOTTOM] - camera[layout.TOP]) + TILE - 1) // TILE
+    first_x, first_y = camera[layout.LEFT] * np.float32(1 / TILE), camera[layout.TOP] * np.float32(1 / TILE)
     coefficients, basis = stack_floats(768), stack_floats(256)
     last_means, last_quats = stack_floats(48), stack_floats(64)
     last_scales, last_logits = stack_floats(48), stack_floats(16)
@@ -169,8 +170,8 @@ def project(
             reach_squared = _TWO_LN2 * (log2_opacity + _LOG2_255)
             visible = visible & (reach_squared > np.float32(0)) & (blurred < _LARGEST_DETERMINANT)
             reach_x, reach_y = square_root(reach_squared * xx), square_root(reach_squared * yy)
-            visible = visible & (mean_x + reach_x > np.float32(0)) & (mean_x - reach_x < camera[layout.WIDTH])
-            visible = visible & (mean_y + reach_y > np.float32(0)) & (mean_y - reach_y < camera[layout.HEIGHT])
+            visible = visible & (mean_x + reach_x > camera[layout.LEFT]) & (mean_x - reach_x < camera[layout.RIGHT])
+            visible = visible & (mean_y + reach_y > camera[layout.TOP]) & (mean_y - reach_y < camera[layout.BOTTOM])
 
             direction_x, direction_y, direction_z, _ = unit_direction(x, y, z)
             red, green, blue = colors(sh_, bands, degree, direction_x, direction_y, direction_z, coefficients, basis)
@@ -191,8 +192,8 @@ def project(
             )  # fmt: skip
             store_bits(keys, first, visible, depth)
             store_int32(radii, first, ceil(select(visible, minimum(maximum(reach_x, reach_y), _LARGEST_RADIUS), np.float32(0))))
-            left, right = _tile_range(mean_x - reach_x, mean_x + reach_x, tiles_x)
-            top, bottom = _tile_range(mean_y - reach_y, mean_y + reach_y, tiles_y)
+            left, right = _tile_range(mean_x - reach_x, mean_x + reach_x, first_x, tiles_x)
+            top, bottom = _tile_range(mean_y - reach_y, mean_y + reach_y, first_y, tiles_y)
             left, top = select(visible, left, np.float32(0)), select(visible, top, np.float32(0))
             right, bottom = select(visible, right, np.float32(0)), select(visible, bottom, np.float32(0))
             store_int16_rows(rectangles, 4 * first, left, top, right, bottom)

@@ -1,0 +1,65 @@
+"""Which part of a picture splats may touch, from their projected bounds: what needs no drawing is not drawn."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from scene_depth.cameras import Cameras
+from scene_depth.rendering.rasterization import Region
+from scene_depth.splats import GaussianSplats
+
+BLUR = 0.3  # px^2, of every footprint
+LEAST_ALPHA = 1 / 255  # below which a splat is skipped
+BEYOND = 0.15  # of the picture's size, beyond which the slope of a footprint stays constant
+ROUNDING = 1.0  # px, and the same share of a footprint's reach, against float32
+
+
+def footprint_bounds(splats: GaussianSplats, camera: Cameras, *, near: float = 0.01) -> Tensor:
+    """Boxes around the footprints of splats in a view, never smaller than what ``render`` draws.
+
+    A footprint's standard deviation along x is at most the splat's largest one times f / z * sqrt(1 + slope^2).
+
+    Args:
+        splats: The splats.
+        camera: One camera.
+        near: z-depth in scene units up to which nothing is drawn.
+
+    Returns:
+        Left, top, right, bottom in pixels; left > right for splats that are not drawn  # [N, 4]
+    """
+    pixels, z = (values[0].to(splats.device).float() for values in camera.project(splats.means.detach()))
+    opacity, scale = splats.opacities.detach(), splats.log_scales.detach().amax(dim=1).exp()
+    reach = torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0))
+    K, boxes = camera.K[0].to(pixels), []
+    for axis, size in ((0, camera.width), (1, camera.height)):
+        focal, center = K[axis, axis], K[axis, 2]
+        low, high = (-center - BEYOND * size) / focal, (size - center + BEYOND * size) / focal
+        slope = ((pixels[:, axis] - center) / focal).clamp(low, high)
+        deviation = torch.sqrt((scale * focal / z.clamp_min(near)) ** 2 * (1 + slope**2) + BLUR)
+        radius = reach * deviation * (1 + ROUNDING / 100) + ROUNDING
+        boxes.append((pixels[:, axis] - radius, pixels[:, axis] + radius))
+    (left, right), (top, bottom) = boxes
+    bounds = torch.stack([left, top, right, bottom], dim=-1)
+    drawn = (z > near * (1 - 1e-4)) & (opacity >= LEAST_ALPHA * (1 - 1e-4))
+    return torch.where(drawn[:, None], bounds, bounds.new_tensor([1.0, 1.0, -1.0, -1.0]) * math.inf)
+
+
+def touching_splats(bounds: Tensor, region: Region) -> Tensor:
+    """Splats whose bounds reach a part of the picture  # [N] bool"""
+    left, top, right, bottom = region
+    return (bounds[:, 0] < right) & (bounds[:, 1] < bottom) & (bounds[:, 2] > left) & (bounds[:, 3] > top)
+
+
+def bounding_region(bounds: Tensor, camera: Cameras) -> Region | None:
+    """The smallest part of the picture that holds all bounds; None if they all lie beside it."""
+    whole = (0, 0, camera.width, camera.height)
+    inside = bounds[touching_splats(bounds, whole)]
+    if not len(inside):
+        return None
+    low, high = inside[:, :2].amin(dim=0).tolist(), inside[:, 2:].amax(dim=0).tolist()
+    left, top = (max(0, math.floor(value)) for value in low)
+    right, bottom = (min(size, math.ceil(value)) for value, size in zip(high, whole[2:], strict=True))
+    return left, top, right, bottom
