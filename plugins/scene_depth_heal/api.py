@@ -28,7 +28,7 @@ from scene_depth_heal.placement import Placement, insert_splats
 from scene_depth_heal.selection import Box, Region, SelectionSource, Sphere, read_region
 from scene_depth_heal.selection import select as select_splats
 from scene_depth_heal.texture import retexture as retexture_views
-from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_alone, heal_views
 
 Selection = Box | Sphere | Tensor | NDArray[Any] | Sequence[int] | str | PathLike[str] | None
 """An object: a region, splat indices, one boolean a splat, a folder of masks, a file of a region or of indices; None means
@@ -64,14 +64,15 @@ def select(
     """
     named = _named(what)
     if scene is None and named is not None and named.by_masks:
-        raise InputError("scene", "none", "the scene of posed photos that the masks belong to")
+        accepted = "a region, indices or one boolean a splat; or the scene of posed photos that the masks belong to"
+        raise InputError("scene", "none, for masks", accepted)
     views = [] if scene is None else load_views(scene.about_origin(splat_origin(splats)), max_size, named)
     return select_splats(splats, fit_masks(splats, views)[0], _source_of(what), grow)
 
 
 def heal(
-    scene: Scene,
-    splats: GaussianSplats,
+    scene: Scene | GaussianSplats,
+    splats: GaussianSplats | Selection = None,
     removed: Selection = None,
     *,
     inpainter: str | Callable[..., Any] = "solver",
@@ -83,18 +84,22 @@ def heal(
     on_progress: OnProgress | None = None,
     dry_run: bool = False,
 ) -> HealResult:
-    """Removes an object from a scene and repairs the hole that it leaves.
+    """Removes an object from a scene and repairs the hole that it leaves: ``heal(scene, splats, removed)``.
+
+    Splats without photos are healed by what they show from around the object: ``heal(splats, removed)``. All that they do not
+    show is then invented.
 
     Args:
-        scene: Posed photos.
-        splats: Splats of the scene; never changed.
-        removed: The object, in any form that ``select`` takes.
+        scene: Posed photos; or, without any, the splats.
+        splats: Splats of the scene, never changed; or, without photos, the object.
+        removed: The object, in any form that ``select`` takes; without photos, masks cannot show it.
         inpainter: Depth inpainter: a name, an object or a plain function; see ``load_depth_inpainter``.
         color: Image inpainter: a name, an object or a plain function; see ``load_image_inpainter``.
         config: Parameters.
         grow: Steps by which the selection grows, or shrinks if negative.
         max_size: Longer side of the pictures that are worked on, in pixels.
         check_placement: Stop where the splats do not look like the photos from their cameras, as at another scale or turned.
+            Without photos there is nothing to check.
         on_progress: Called between steps; False stops, and the result holds what is done so far.
         dry_run: Only delete, and report what is unseen.
 
@@ -108,8 +113,24 @@ def heal(
         >>> result = sh.heal(scene, splats, sh.Sphere((0, 0, 0.9), 0.2), max_size=64, dry_run=True)
         >>> result.new
         0
+        >>> alone = sh.heal(splats, sh.Sphere((0, 0, 0.9), 0.2), max_size=64, dry_run=True)
+        >>> alone.report.virtual_views.count > 3
+        True
     """
     depth_inpainter, image_inpainter = load_depth_inpainter(inpainter), load_image_inpainter(color)
+    if isinstance(scene, GaussianSplats):
+        if splats is not None and removed is not None:
+            raise InputError("scene", "splats", "a scene of posed photos, or heal(splats, removed) without one")
+        given = removed if splats is None else splats
+        if isinstance(given, GaussianSplats):
+            raise InputError("removed", "splats", "the object: a region, indices, one boolean a splat or a file of one of them")
+        chosen = select(scene, given, grow=grow)
+        return heal_alone(
+            scene, chosen, depth_inpainter, image_inpainter, config,
+            max_size=max_size, on_progress=on_progress, dry_run=dry_run,
+        )  # fmt: skip
+    if not isinstance(splats, GaussianSplats):
+        raise InputError("splats", type(splats).__name__, "the splats of the scene, then the object")
     scene = scene.about_origin(splat_origin(splats))
     views = load_views(scene, max_size, _named(removed))
     likeness = check_likeness(splats, photos_beside(views), stop=check_placement)

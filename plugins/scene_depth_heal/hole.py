@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Render, blending_weights, render
 from scene_depth.spherical_harmonics import C0
@@ -38,6 +39,7 @@ class HealView:
         mask: Object mask if there is one  # [H, W] bool
         painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
         depth: z-depth that a sensor measured, 0 where it did not  # [H, W]
+        is_virtual: Whether the picture is what the splats show, for want of photos; its holes then end where surfaces end.
 
     Raises:
         InputError: If a picture or mask is not of the camera's size.
@@ -49,6 +51,7 @@ class HealView:
     mask: Tensor | None = None
     painted: Tensor | None = None
     depth: Tensor | None = None
+    is_virtual: bool = False
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
@@ -190,7 +193,7 @@ def _open(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], dr
 
 
 def _draw(splats: GaussianSplats, removed: Tensor, view: HealView) -> _Drawing:
-    image = _render_weight(splats, removed, view.camera)
+    image = render_weight(splats, removed, view.camera)
     shows = image.rgb[0, ..., 0] > SHARE_OF_OBJECT
     if view.mask is not None:
         shows = shows | view.mask.to(shows.device)
@@ -229,6 +232,8 @@ def unsupported_splats(splats: GaussianSplats, removed: Tensor, cameras: Sequenc
 def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
     """Pixels of the object behind which no other view sees the remaining surface  # [H, W] bool"""
     unseen = state.object_pixels.clone()
+    if state.view.is_virtual:
+        unseen &= ~continues_empty(state)
     candidates = state.object_pixels & (state.depth_after > 0)
     if not candidates.any():
         return unseen
@@ -239,6 +244,17 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
             seen |= sight(points, other.camera, other.depth_before, other.object_pixels, TOLERANCE).seen
     unseen[candidates] = ~seen
     return remove_specks(unseen)
+
+
+def continues_empty(state: ViewState) -> Tensor:
+    """Pixels of the object behind which, by what surrounds them, there is no surface at all  # [H, W] bool"""
+    beside, there = as_array(~state.object_pixels), as_array(state.depth_before > 0)
+    if not beside.any() or there[beside].all():
+        return torch.zeros_like(state.object_pixels)
+    even = np.ones(there.shape)
+    continued = solve_membrane(even, even, there.astype(np.float64), beside, tolerance=1e-3).values
+    empty = torch.from_numpy(continued < 0.5).to(state.object_pixels.device)
+    return empty & state.object_pixels & (state.depth_after == 0)
 
 
 def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats) -> ViewState:
@@ -255,11 +271,11 @@ def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats) -> Vi
 
 def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor:
     """Blending weight of the chosen splats in every pixel, 0 to 1  # [H, W]"""
-    return _render_weight(splats, chosen, camera).rgb[0, ..., 0]
+    return render_weight(splats, chosen, camera).rgb[0, ..., 0]
 
 
-def _render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Render:
-    """The scene with the chosen splats white and all others black; its depth is that of the scene."""
+def render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Render:
+    """Draws the scene with the chosen splats white and all others black; its depth is that of the scene."""
     white, black = 0.5 / C0, -0.5 / C0
     sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
     return render(replace(splats.detach(), sh=sh.contiguous()), camera)

@@ -26,7 +26,7 @@ from scene_depth.fitting.fit import fit
 from scene_depth.fitting.training_views import TrainingViews, fitted_camera, resized_image
 from scene_depth.io.images import check_white_share, image_size, images_named_like, parse_mask_ids, read_image, read_mask
 from scene_depth.io.posed_views import with_mask_ids
-from scene_depth.io.splat_files import splats_beside, write_splats
+from scene_depth.io.splat_files import ONLY_READ, WRITERS, splats_beside, write_splats
 from scene_depth.options import with_options
 from scene_depth.scene import Scene, View
 from scene_depth.splats import PARAMETERS, GaussianSplats
@@ -72,6 +72,27 @@ class SceneSource:
         end_if_stopped(result.report)
         return result.splats
 
+    def splats_alone(self, path: Path, selection: SelectionSource, painted: Sequence[str] = ()) -> GaussianSplats:
+        """The splats of a file without photos.
+
+        Args:
+            path: The file.
+            selection: What selects, which cannot be masks.
+            painted: Views with edited pictures, which there cannot be.
+
+        Raises:
+            InputError: If something is given that belongs to photos, or the file cannot be read.
+        """
+        photos = "a scene of posed photos in its place, and the file with --splats"
+        if selection.by_masks:
+            found = "none, as a file of splats has no photos that they could belong to"
+            raise InputError("masks", found, "--box, --sphere or --indices", file=path, hint=photos)
+        for name, given in (("splats", self.splats), ("scene-options", self.scene_options), ("painted", painted)):
+            if given:
+                raise InputError(name, "given beside a file of splats alone", "neither", file=path, hint=photos)
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return check_finite(open_splats(path), path).to(device)
+
 
 @dataclass(frozen=True)
 class DepthSource:
@@ -92,6 +113,11 @@ class DepthSource:
         """
         inpainter = load_depth_inpainter(with_options(self.inpainter, self.inpainter_options))
         return inpainter if self.prior is None else with_prior(inpainter, self.prior)
+
+
+def is_splats_alone(path: Path) -> bool:
+    """Whether a path is a file of splats, not a scene of photos."""
+    return path.is_file() and path.name.lower().endswith((*WRITERS, *ONLY_READ))
 
 
 def load_views(

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from scene_depth_heal.hole import HealView
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.picking import Mode, combine
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
-from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
+from scene_depth_heal.workflow import HealConfig, HealResult, heal_alone, heal_views
 
 UNDO_BYTES = 2 << 30  # memory for undo
 Listener = Callable[[], None]
@@ -135,14 +136,21 @@ class EditSession:
 
     Args:
         splats: The scene to edit.
-        views: Posed photos; without them splats can be deleted but not healed. Their masks select, they do not widen holes.
+        views: Posed photos; without them heals see what the splats show. Their masks select, they do not widen holes.
         source: File that the splats come from; it is never written.
         undo_bytes: Memory for undo.
+        max_size: Longer side of the views that stand in for photos, in pixels.
     """
 
     def __init__(
-        self, splats: GaussianSplats, views: Sequence[HealView] = (), source: Path | None = None, undo_bytes: int = UNDO_BYTES
+        self,
+        splats: GaussianSplats,
+        views: Sequence[HealView] = (),
+        source: Path | None = None,
+        undo_bytes: int = UNDO_BYTES,
+        max_size: int = 640,
     ):
+        self._max_size = max_size
         self.source = source
         self.original = splats.detach()
         self.masks = {view.name: view.mask for view in views if view.mask is not None}
@@ -273,7 +281,7 @@ class EditSession:
             The result, which is the new state. A cancelled heal leaves the state as it was.
 
         Raises:
-            InputError: If one is running, there are no photos, or there is nothing to heal.
+            InputError: If one is running, there is nothing to heal, or, without photos, as ``find_virtual_views``.
         """
         if not self._busy.acquire(blocking=False):
             raise InputError("heal", "another heal that is still running", "one at a time")
@@ -287,8 +295,16 @@ class EditSession:
                 on_progress(now)
                 return not self._stop.is_set()
 
-            result = heal_views(hole.base, hole.removed, views, depth_inpainter, image_inpainter, config, on_progress=watched)
-            repainted = _repainted(views, result) if result.report.finished else views
+            run = partial(heal_views, views=views) if views else partial(heal_alone, max_size=self._max_size)
+            result = run(
+                hole.base,
+                hole.removed,
+                depth_inpainter=depth_inpainter,
+                image_inpainter=image_inpainter,
+                config=config,
+                on_progress=watched,
+            )
+            repainted = _repainted(views, result) if views and result.report.finished else views
             with self.lock:
                 self.preview = None
                 if result.report.finished:
@@ -345,8 +361,6 @@ class EditSession:
 
     def _healable(self) -> tuple[Hole, tuple[HealView, ...]]:
         with self.lock:
-            if not self.views:
-                raise InputError("views", "no posed photos", "a scene with photos: scene-depth view SCENE --splats FILE")
             if self.history.present.hole is None or bool(self.selection.all()):
                 check_selection(self.selection, "selection")
             return self._hole(), self.views

@@ -26,6 +26,7 @@ from scene_depth_heal.measured_depth import MeasuredDepth, check_measured, descr
 from scene_depth_heal.refine import refine, views_to_fit
 from scene_depth_heal.selection import check_selection
 from scene_depth_heal.shadow import Shadow, take_shadow
+from scene_depth_heal.virtual_views import VirtualViews, find_virtual_views
 
 COVERED = 0.5  # blending weight of new splats from which a pixel is no longer unseen
 
@@ -96,6 +97,7 @@ class HealReport(ChangeReport):
         exposure: How the photo of each view differs from the splats in exposure, by view name; it is matched before it is used.
         measured_depth: How the depth of the scene's sensor relates to the splats; None where it has none.
         likeness: Of renders and photos outside the object, at most 1; None where nothing was compared.
+        virtual_views: What stood in for photos; None where there are photos.
         notes: What a person should know.
     """
 
@@ -111,6 +113,7 @@ class HealReport(ChangeReport):
     exposure: dict[str, Exposure] = field(default_factory=dict)
     measured_depth: MeasuredDepth | None = None
     likeness: float | None = None
+    virtual_views: VirtualViews | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -243,6 +246,43 @@ def heal_views(
     healed = _join(hole.kept, new)
     report.close(healed, hole.kept, work)
     return HealResult(healed, report.new_splats, tuple(fills), hole.states, report)
+
+
+def heal_alone(
+    splats: GaussianSplats,
+    removed: Tensor,
+    depth_inpainter: DepthInpainter,
+    image_inpainter: ImageInpainter,
+    config: HealConfig | None = None,
+    *,
+    max_size: int = 640,
+    on_progress: OnProgress | None = None,
+    dry_run: bool = False,
+) -> HealResult:
+    """Removes splats of a scene that has no photos and repairs the hole by what the splats show from around it.
+
+    Args:
+        splats, removed, depth_inpainter, image_inpainter, config, on_progress, dry_run: As for ``heal_views``.
+        max_size: Longer side of the virtual views, in pixels.
+
+    Raises:
+        InputError: If the selection is empty or everything, or as ``find_virtual_views``.
+    """
+    config, work, views, found = config or HealConfig(), Work(on_progress), list[HealView](), None
+    check_selection(removed, "selection")
+    with work.stage("views"):
+        views, found = find_virtual_views(splats, removed, max_size, work)
+    if work.stopped:
+        report = HealReport(removed_splats=0, parameters=config, seconds=work.seconds, virtual_views=found)
+        report.frozen_sha256_before = splats.sha256()
+        report.close(splats, splats, work)
+        return HealResult(splats, 0, (), (), report)
+    inpainters = depth_inpainter, image_inpainter
+    result = heal_views(splats, removed, views, *inpainters, config, on_progress=on_progress, dry_run=dry_run)
+    report = result.report
+    report.virtual_views, report.seconds = found, {**work.seconds, **report.seconds}
+    report.notes = [*([found.sentence()] if found is not None else []), *report.notes]
+    return result
 
 
 def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> None:

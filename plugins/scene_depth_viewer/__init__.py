@@ -29,7 +29,7 @@ def view(
     """Shows a splat scene in the browser, to select, delete, heal and export; the page lives until ``stop()``.
 
     Args:
-        scene: A scene of posed photos or its path, or splats alone or their file; to heal, the photos are needed.
+        scene: A scene of posed photos or its path, or splats alone or their file; heals without photos invent more.
         splats: Splats of the scene; by default those that lie with it.
         port: Port of the page; the next free one if it is taken.
         host: Address to listen on. With others than 127.0.0.1 the address holds a token.

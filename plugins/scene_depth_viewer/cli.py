@@ -31,7 +31,7 @@ def view(
 ) -> None:
     """See a splat scene in the browser, select, delete, heal, and export it. Ctrl-C ends it.
 
-    A file of splats alone can be viewed and edited; to heal, the photos are needed too.
+    A file of splats alone can be viewed, edited and healed; without photos, what the splats do not show is invented.
 
     The page is for whoever started it. It reads and writes files in one folder only (--export-dir), asks before it replaces one,
     and offers what is registered or named here, nothing else. Pages of other sites are refused. With a --host that other

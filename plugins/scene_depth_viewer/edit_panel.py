@@ -18,8 +18,9 @@ from scene_depth.work import Progress
 from scene_depth_viewer.page import Controls, Page, plain_text
 from scene_depth_viewer.viser_versions import send_file
 
-SPANS = {"hole": (0, 10), "fill": (10, 40), "fit": (40, 100)}  # percent of the bar
+SPANS = {"views": (0, 5), "hole": (5, 10), "fill": (10, 40), "fit": (40, 100)}  # percent of the bar
 PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending takes
+WITHOUT_PHOTOS = "*There are no photos: what the splats do not show from around a selection is invented.*"
 PROMPTS = ("prompt", "negative_prompt")
 FETCHING = ("download", "local_files_only")  # options that reach for the network: never from the page
 MOST_WHOLE, MOST_REAL = 10_000, 1e6  # of the numbers of an inpainter
@@ -107,9 +108,8 @@ class HealFolder:
             self.most = controls.number("Photos", 4, 1, 50, 1, hint="Most photos to fill from")
             self.start = controls.button("Heal", self._begin, color="green", hint="Repairs what is selected or was deleted")
             self.bar = controls.gui.add_progress_bar(0.0, visible=False, animated=True)
-            self.text = controls.gui.add_markdown("" if page.session.photos else "*Without photos a scene cannot be healed.*")
+            self.text = controls.gui.add_markdown("" if page.session.photos else WITHOUT_PHOTOS)
             self.stop = controls.button("Cancel", lambda event: page.session.cancel(), visible=False)
-        self.start.disabled = not page.session.photos
 
     def _begin(self, event: Any) -> None:
         config = HealConfig(steps=int(self.steps.value), most_references=int(self.most.value))
@@ -129,6 +129,8 @@ class HealFolder:
         else:
             seconds, report = sum(result.report.seconds.values()), result.report
             healed = f"{report.removed_splats:,} splats out, {report.new_splats:,} new, {seconds:.0f} s"
+            if report.virtual_views is not None:
+                healed += f"; seen from {report.virtual_views.count} virtual views, the rest is invented"
             self.text.content = healed if report.finished else "Cancelled; the scene is as before."
         finally:
             self._show(False)

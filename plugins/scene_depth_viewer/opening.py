@@ -119,7 +119,8 @@ def open_session(
         if scene_options:
             raise InputError("scene_options", "given for splats alone", "a scene of posed photos, which they are for")
         loaded = source if isinstance(source, GaussianSplats) else open_splats(source)
-        session = EditSession(loaded.to(device), source=source if isinstance(source, Path) else None, undo_bytes=undo_bytes)
+        path = source if isinstance(source, Path) else None
+        session = EditSession(loaded.to(device), source=path, undo_bytes=undo_bytes, max_size=max_size)
     else:
         scene = source if isinstance(source, Scene) else open_scene(source, scene_options)
         session = _open_scene(scene, splats, max_size, device, undo_bytes)
