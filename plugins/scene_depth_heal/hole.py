@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,15 @@ from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.geometry.membrane import solve_membrane
 from scene_depth.geometry.visibility import sight
-from scene_depth.rendering import Render, blending_weights, render
+from scene_depth.rendering import Region, Render, blending_weights_by_mask, render
+from scene_depth.rendering.bounds import (
+    bounding_region,
+    footprint_bounds,
+    region_around,
+    render_region,
+    touching_splats,
+    window_of,
+)
 from scene_depth.spherical_harmonics import C0
 from scene_depth.splats import GaussianSplats
 
@@ -25,6 +34,7 @@ TOLERANCE = 0.03  # relative depth difference between views on one surface: rend
 WITNESSES = 2  # photos beside the object that must show a splat: one alone says nothing of its depth
 SHARE_SHOWN = 0.2  # of what the hole will show of a splat, that those photos must show
 FAINT = 0.05  # pixels of blending weight up to which a splat does no harm in the hole
+GOLDEN = (math.sqrt(5) - 1) / 2
 UNSEEN_COLOR = (1.0, 0.0, 1.0)
 
 
@@ -141,8 +151,9 @@ class Hole:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """One rendering of the scene with the object: its depth, and where the chosen splats show."""
+    """One view of the scene with the object, and where the chosen splats show in it."""
 
+    rgb: Tensor
     depth: Tensor
     shows: Tensor
 
@@ -154,12 +165,12 @@ def find_hole(splats: GaussianSplats, selected: Tensor, views: Sequence[HealView
     unsupported = unsupported_splats(splats, selected, cameras, shows)
     if unsupported.any():
         selected = selected | unsupported
-        drawings = [_draw(splats, selected, view) for view in views]
+        drawings = [replace(drawing, shows=_shows(splats, selected, view)) for drawing, view in zip(drawings, views, strict=True)]
     return _open(splats, selected, views, drawings, widen)
 
 
 def open_hole(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], *, widen: int = 2) -> Hole:
-    """Renders every view before and after the deletion and finds what is truly unseen.
+    """Draws every view before and after the deletion and finds what is truly unseen.
 
     A pixel of the object is seen if what remains shows an opaque surface there, and another view sees that very point
     past the object. All other pixels of the object are unseen: nothing is there, or only what the fit left behind an
@@ -174,30 +185,64 @@ def open_hole(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView]
     return _open(splats, removed, views, [_draw(splats, removed, view) for view in views], widen)
 
 
+def widen_hole(hole: Hole, more: Tensor, *, widen: int = 2) -> Hole:
+    """The hole with further splats deleted: as ``open_hole`` finds it, but only what they change is drawn.
+
+    Args:
+        hole: A deletion.
+        more: Splats that go too  # [N] bool
+        widen: Pixels by which the object's pixels are widened.
+    """
+    removed = hole.removed | more
+    kept, states = hole.splats.select(~removed), []
+    for state in hole.states:
+        rgb, depth = _redrawn(kept, hole.splats.select(more), state.camera, state.rgb_after, state.depth_after)
+        shows = _shows(hole.splats, removed, state.view)
+        states.append(replace(state, rgb_after=rgb, depth_after=depth, object_pixels=dilate(shows, widen)))
+    return Hole(hole.splats, removed, kept, _with_unseen(states))
+
+
 def _open(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], drawings: Sequence[_Drawing], widen: int) -> Hole:
-    kept = splats.select(~removed)
+    kept, gone = splats.select(~removed), splats.select(removed)
     states = []
     for view, drawing in zip(views, drawings, strict=True):
-        after = render(kept, view.camera)
-        states.append(
-            ViewState(
-                view=view,
-                depth_before=drawing.depth,
-                rgb_after=after.rgb[0].clamp(0, 1),
-                depth_after=opaque_depth(after),
-                object_pixels=dilate(drawing.shows, widen),
-                unseen=drawing.shows,
-            )
-        )
-    return Hole(splats, removed, kept, tuple(replace(state, unseen=find_unseen(state, states)) for state in states))
+        rgb, depth = _redrawn(kept, gone, view.camera, drawing.rgb, drawing.depth)
+        pixels = dilate(drawing.shows, widen)
+        states.append(ViewState(view, drawing.depth, rgb, depth, object_pixels=pixels, unseen=drawing.shows))
+    return Hole(splats, removed, kept, _with_unseen(states))
+
+
+def _with_unseen(states: Sequence[ViewState]) -> tuple[ViewState, ...]:
+    return tuple(replace(state, unseen=find_unseen(state, states)) for state in states)
 
 
 def _draw(splats: GaussianSplats, removed: Tensor, view: HealView) -> _Drawing:
-    image = render_weight(splats, removed, view.camera)
-    shows = image.rgb[0, ..., 0] > SHARE_OF_OBJECT
-    if view.mask is not None:
-        shows = shows | view.mask.to(shows.device)
-    return _Drawing(opaque_depth(image), shows)
+    image = render(splats, view.camera)
+    return _Drawing(image.rgb[0].clamp(0, 1), opaque_depth(image), _shows(splats, removed, view))
+
+
+def _shows(splats: GaussianSplats, removed: Tensor, view: HealView) -> Tensor:
+    """Where the removed splats, or the view's mask, show  # [H, W] bool"""
+    shows = weight_of(splats, removed, view.camera) > SHARE_OF_OBJECT
+    return shows if view.mask is None else shows | view.mask.to(shows.device)
+
+
+def _redrawn(kept: GaussianSplats, gone: GaussianSplats, camera: Cameras, rgb: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Colour and depth of a view after a deletion: drawn anew where splats that are gone reached, and as before elsewhere.
+
+    Args:
+        kept: The splats that are left.
+        gone: Those that were there before.
+        camera: Of the view.
+        rgb, depth: What it showed before  # [H, W, 3], [H, W]
+    """
+    region = bounding_region(footprint_bounds(gone, camera), camera)
+    if region is None:
+        return rgb, depth
+    image = render_region(kept, camera, region)
+    rgb, depth, (rows, columns) = rgb.clone(), depth.clone(), window_of(region)
+    rgb[rows, columns], depth[rows, columns] = image.rgb[0].clamp(0, 1), opaque_depth(image)
+    return rgb, depth
 
 
 def unsupported_splats(splats: GaussianSplats, removed: Tensor, cameras: Sequence[Cameras], blocked: Sequence[Tensor]) -> Tensor:
@@ -216,17 +261,30 @@ def unsupported_splats(splats: GaussianSplats, removed: Tensor, cameras: Sequenc
         Splats besides the object's  # [N] bool
     """
     index = (~removed).nonzero()[:, 0]
-    kept = splats.select(index)
+    kept = splats.with_sh_degree(0).select(index)
     in_hole = torch.zeros(len(kept), device=splats.device)
-    shown = torch.zeros(WITNESSES, len(kept), device=splats.device)
     for camera, hidden in zip(cameras, blocked, strict=True):
-        if hidden.any():
-            in_hole = torch.maximum(in_hole, blending_weights(kept, camera, hidden[None])[0])
-        beside = blending_weights(kept, camera, ~hidden[None])
-        shown = torch.cat([shown, beside]).topk(WITNESSES, dim=0).values
+        if (region := region_around(hidden)) is not None:
+            in_hole = torch.maximum(in_hole, _weights_in(kept, camera, hidden, region))
+    waiting = (in_hole > FAINT).nonzero()[:, 0]  # until enough photos have shown them
+    witnesses = torch.zeros(len(kept), dtype=torch.int64, device=splats.device)
+    for place in spread_order(len(cameras)):
+        camera = cameras[place]
+        region = bounding_region(footprint_bounds(kept.select(waiting), camera), camera)
+        if region is not None:
+            beside = _weights_in(kept, camera, ~blocked[place], region)
+            witnesses[waiting] += (beside >= SHARE_SHOWN * in_hole)[waiting]
+            waiting = waiting[witnesses[waiting] < WITNESSES]
     found = torch.zeros(len(splats), dtype=torch.bool, device=splats.device)
-    found[index] = (in_hole > FAINT) & (shown[-1] < SHARE_SHOWN * in_hole)
+    found[index[waiting]] = True
     return found
+
+
+def _weights_in(splats: GaussianSplats, camera: Cameras, mask: Tensor, region: Region) -> Tensor:
+    """Blending weight of each splat in those pixels of a mask that lie in a part of the picture  # [N]"""
+    near, sums = touching_splats(footprint_bounds(splats, camera), region), torch.zeros(len(splats), device=splats.device)
+    sums[near] = blending_weights_by_mask(splats.select(near), camera, mask[window_of(region)][None], region=region)[0]
+    return sums
 
 
 def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
@@ -239,9 +297,12 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
         return unseen
     points = state.camera.unproject(state.depth_after[None])[0].to(candidates.device)[candidates]
     seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    for other in states:
-        if other is not state:
-            seen |= sight(points, other.camera, other.depth_before, other.object_pixels, TOLERANCE).seen
+    left = torch.arange(len(points), device=points.device)  # points that nobody saw yet
+    for other in (states[place] for place in spread_order(len(states))):
+        if other is not state and len(left):
+            now = sight(points[left], other.camera, other.depth_before, other.object_pixels, TOLERANCE).seen
+            seen[left[now]] = True
+            left = left[~now]
     unseen[candidates] = ~seen
     return remove_specks(unseen)
 
@@ -270,8 +331,16 @@ def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats) -> Vi
 
 
 def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor:
-    """Blending weight of the chosen splats in every pixel, 0 to 1  # [H, W]"""
-    return render_weight(splats, chosen, camera).rgb[0, ..., 0]
+    """Blending weight of the chosen splats in every pixel, 0 to 1; only where they reach is drawn  # [H, W]"""
+    weight, chosen = torch.zeros(camera.height, camera.width, device=splats.device), chosen.to(splats.device)
+    bounds = footprint_bounds(splats, camera)
+    region = bounding_region(bounds[chosen], camera)
+    if region is not None:
+        near = touching_splats(bounds, region)
+        sh = torch.where(chosen[near][:, None, None], 0.5 / C0, -0.5 / C0).expand(-1, 1, 3).to(splats.sh)
+        seen = replace(splats.with_sh_degree(0).select(near).detach(), sh=sh.contiguous())  # white on black
+        weight[window_of(region)] = render(seen, camera, region=region).rgb[0, ..., 0]
+    return weight
 
 
 def render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Render:
@@ -279,6 +348,11 @@ def render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Re
     white, black = 0.5 / C0, -0.5 / C0
     sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
     return render(replace(splats.detach(), sh=sh.contiguous()), camera)
+
+
+def spread_order(count: int) -> list[int]:
+    """Places in an order in which neighbours stand far apart, as views that lie near each other show much the same."""
+    return sorted(range(count), key=lambda place: place * GOLDEN % 1)
 
 
 def opaque_depth(image: Render) -> Tensor:

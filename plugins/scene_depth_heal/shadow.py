@@ -17,7 +17,7 @@ from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.geometry.visibility import sight
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.fill import fill_depth
-from scene_depth_heal.hole import TOLERANCE, Hole, ViewState, as_array, open_hole
+from scene_depth_heal.hole import TOLERANCE, Hole, ViewState, as_array, widen_hole
 
 DARKENED = 0.96  # factor of the light below which a splat counts as shadowed
 WITNESSED = 0.5  # share of a shadow's splats that another view must see for its word to count
@@ -70,7 +70,7 @@ def take_shadow(
     darkened[~hole.removed] = _ask_witness(hole, index, shadow, depth_inpainter, seed)
     if not darkened.any() or (darkened | hole.removed).all():
         return None
-    wider = open_hole(hole.splats, hole.removed | darkened, [state.view for state in hole.states], widen=widen)
+    wider = widen_hole(hole, darkened, widen=widen)
     resurface = wider.states[index].hole & ~reference.hole & (reference.depth_after > 0)
     return wider, replace(shadow, view=replace(shadow.view, resurface=resurface))
 

@@ -48,17 +48,18 @@ def sight(points: Tensor, camera: Cameras, depth: Tensor, blocked: Tensor | None
     pixels, z = camera.project(points)
     pixels, z = pixels[0], z[0]
     inside = (z > 0) & (pixels >= 0).all(1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
-    surface = _closest_of_four(depth.to(z), torch.where(inside[:, None], pixels, 0.0), z)
-    known = inside & (surface > 0)
+    chosen = inside.nonzero()[:, 0]
+    pixels, z = pixels[chosen], z[chosen]
+    surface = _closest_of_four(depth.to(z.device), pixels, z)
+    known = surface > 0
     if blocked is not None:
-        column, row = _pixel_indices(pixels, inside, camera)
-        hidden = inside & blocked.to(inside.device)[row, column]
+        hidden = blocked.to(z.device).reshape(-1)[pixels[:, 1].long() * camera.width + pixels[:, 0].long()]
     else:
-        hidden = torch.zeros_like(inside)
+        hidden = torch.zeros_like(known)
     difference = (z - surface) / z.clamp_min(1e-12)
     seen = known & ~hidden & (difference.abs() <= tolerance)
     found = (seen, hidden | (known & (difference > tolerance)), known & ~hidden & (difference < -tolerance))
-    return Sighting(*(part.to(points.device) for part in found))
+    return Sighting(*(torch.zeros_like(inside).index_put_((chosen,), part).to(points.device) for part in found))
 
 
 def count_sightings(
@@ -75,20 +76,16 @@ def count_sightings(
     return count
 
 
-def _pixel_indices(pixels: Tensor, inside: Tensor, camera: Cameras) -> tuple[Tensor, Tensor]:
-    safe = torch.where(inside[:, None], pixels, 0.0)
-    return safe[:, 0].long().clamp(0, camera.width - 1), safe[:, 1].long().clamp(0, camera.height - 1)
-
-
 def _closest_of_four(depth: Tensor, pixels: Tensor, z: Tensor) -> Tensor:
     """Of the known depths at the four pixels around each position, the one nearest to ``z``; 0 if none is known  # [P]"""
-    height, width = depth.shape
+    (height, width), flat = depth.shape, depth.reshape(-1)
     corner = (pixels - 0.5).floor().long()
+    columns = [(corner[:, 0] + dx).clamp(0, width - 1) for dx in (0, 1)]
     best = torch.zeros_like(z)
     for dy in (0, 1):
-        for dx in (0, 1):
-            column, row = (corner[:, 0] + dx).clamp(0, width - 1), (corner[:, 1] + dy).clamp(0, height - 1)
-            candidate = depth[row, column]
+        row = (corner[:, 1] + dy).clamp(0, height - 1) * width
+        for column in columns:
+            candidate = flat[row + column].to(z)
             better = (candidate > 0) & ((best == 0) | ((candidate - z).abs() < (best - z).abs()))
             best = torch.where(better, candidate, best)
     return best

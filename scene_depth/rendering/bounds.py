@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
-from scene_depth.rendering.rasterization import Region
+from scene_depth.rendering.rasterization import Region, Render, render
 from scene_depth.splats import GaussianSplats
 
 BLUR = 0.3  # px^2, of every footprint
@@ -63,3 +63,20 @@ def bounding_region(bounds: Tensor, camera: Cameras) -> Region | None:
     left, top = (max(0, math.floor(value)) for value in low)
     right, bottom = (min(size, math.ceil(value)) for value, size in zip(high, whole[2:], strict=True))
     return left, top, right, bottom
+
+
+def region_around(mask: Tensor) -> Region | None:
+    """The smallest part of the picture that holds all pixels of a mask; None if there are none  # [H, W] bool"""
+    rows, columns = (mask.any(dim=axis).nonzero()[:, 0].tolist() for axis in (1, 0))
+    return (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if rows else None
+
+
+def window_of(region: Region) -> tuple[slice, slice]:
+    """Rows and columns of a part of the picture."""
+    left, top, right, bottom = region
+    return slice(top, bottom), slice(left, right)
+
+
+def render_region(splats: GaussianSplats, camera: Cameras, region: Region) -> Render:
+    """A part of a picture: as ``render`` draws it, from the splats alone that may touch it; radii are those of these."""
+    return render(splats.select(touching_splats(footprint_bounds(splats, camera), region)), camera, region=region)

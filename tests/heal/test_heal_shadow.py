@@ -14,7 +14,7 @@ from scene_depth_heal.workflow import heal_views
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter
 from scene_depth.depth.registry import load_depth_inpainter
-from scene_depth.rendering import render, weights
+from scene_depth.rendering import bounds, render, weights
 from scene_depth.splats import SH_C0, GaussianSplats, concatenate_splats
 
 WIDTH, HEIGHT = 176, 128
@@ -141,22 +141,23 @@ def test_depth_is_completed_once_a_reference_and_once_for_the_witness(shaded: Sh
 def test_a_scene_is_rendered_no_more_often_than_the_method_needs(shaded, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn, renderer = [], hole.render
 
-    def counted(*arguments, **options):
-        drawn.append(arguments)
-        return renderer(*arguments, **options)
+    def counted(splats, camera, **options):
+        left, top, right, bottom = options.get("region") or (0, 0, camera.width, camera.height)
+        drawn.append((right - left) * (bottom - top) / (camera.width * camera.height))
+        return renderer(splats, camera, **options)
 
-    for module in (hole, weights):
+    for module in (hole, weights, bounds):
         monkeypatch.setattr(module, "render", counted)
     pictures = photos(shaded)
     views = [HealView(f"{i}.png", camera, pictures[i]) for i, camera in enumerate(shaded.cameras)]
 
     def renders(**options) -> float:
-        """Renders of each view besides those of the fit."""
+        """Pictures drawn of each view besides those of the fit."""
         drawn.clear()
         inpainter, config = load_depth_inpainter("harmonic"), HealConfig(steps=0, most_references=1, **options)
         report = heal_views(shaded.splats, shaded.ball, views, inpainter, ExemplarInpainter(), config).report
         strays.append(report.stray_splats > 0)
-        return len(drawn) / len(views)
+        return sum(drawn) / len(views)
 
     strays: list[bool] = []
     # before with the object marked, what the photos show in and beside it, after; again with stray splats; covered
