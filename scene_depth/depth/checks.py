@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scene_depth.arrays import Array, Mask
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.work import Work
 
 DEPTH_RANGE = (1e-12, 1e12)  # squares and inverse squares still fit into float32
 COLOR_TOLERANCE = 1e-3  # resampled pictures overshoot a little
@@ -26,6 +27,7 @@ class InpaintingInput:
         known: Pixels with usable depth  # [H, W]
         camera: One camera of this size, or None.
         notes: What was changed, in words.
+        work: Who is told how far a model is that takes long.
     """
 
     rgb: NDArray[np.float32] | None
@@ -33,6 +35,7 @@ class InpaintingInput:
     known: Mask
     camera: Cameras | None
     notes: list[str] = field(default_factory=list)
+    work: Work = field(default_factory=Work)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -126,7 +129,7 @@ def _picture(rgb: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float3
             f"{shape[1]} x {shape[0]}, the size of the depth; resize the picture, never sparse depth",
         )
     if values.dtype in (np.uint8, np.uint16):
-        scaled: NDArray[np.float32] = (values / np.float32(np.iinfo(values.dtype).max)).astype(np.float32)
+        scaled: NDArray[np.float32] = (values / np.float32(np.iinfo(values.dtype).max)).astype(np.float32, copy=False)
         return scaled
     if values.dtype.kind != "f":
         raise InputError("rgb", f"type {values.dtype}", "floating in [0, 1], uint8 or uint16")
@@ -134,7 +137,7 @@ def _picture(rgb: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float3
         finite = values[np.isfinite(values)]
         found = f"values from {finite.min():g} to {finite.max():g}" if finite.size else "no finite value"
         raise InputError("rgb", found + ("" if finite.size == values.size else " and not finite ones"), "finite values in [0, 1]")
-    clipped: NDArray[np.float32] = np.clip(values, 0, 1).astype(np.float32)
+    clipped: NDArray[np.float32] = np.clip(values, 0, 1).astype(np.float32, copy=False)
     return clipped
 
 

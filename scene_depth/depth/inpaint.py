@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
 
 from scene_depth.cameras import Cameras
@@ -11,6 +13,7 @@ from scene_depth.depth.model import PlainFunction, complete_view
 from scene_depth.depth.monocular import Prior, with_prior
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.work import OnProgress, Work
 
 
 def inpaint_depth(
@@ -24,6 +27,7 @@ def inpaint_depth(
     harmonize: bool | None = None,
     prior: Prior | str | None = None,
     fit: Fit | None = None,
+    on_progress: OnProgress | None = None,
 ) -> DepthPrediction:
     """Completes the depth of one view with any inpainter.
 
@@ -45,6 +49,8 @@ def inpaint_depth(
             ("solver").
         fit: What of the prior is fitted to the known depth: its "scale", for metric depth, scale and shift ("affine"), or what
             carries farther ("auto"); by default as the inpainter has it.
+        on_progress: Is called between the steps of an inpainter that takes long: of the solver, with pictures above 1.5
+            megapixels. False skips what is left of bringing these to full size; ``details["model"]["finished"]`` is False then.
 
     Returns:
         The prediction. Its depth has the type of the input; integer depth becomes float32 (8, 16 bits) or float64.
@@ -64,4 +70,5 @@ def inpaint_depth(
     found = load_depth_inpainter(inpainter) if isinstance(inpainter, str) else inpainter
     if prior is not None:
         found = with_prior(found, prior, fit)
-    return complete_view(found, check_input(rgb, depth, known, camera), seed=seed, harmonize=harmonize)
+    view = replace(check_input(rgb, depth, known, camera), work=Work(on_progress))
+    return complete_view(found, view, seed=seed, harmonize=harmonize)

@@ -219,7 +219,8 @@ def _describe(model: DepthModel, view: InpaintingInput, seed: int) -> dict[str, 
 def _copy(view: InpaintingInput) -> InpaintingInput:
     """Copies into which an inpainter may write; float16 is too coarse to compute in."""
     depth = view.depth.astype(np.float32 if view.depth.dtype.itemsize < 4 else view.depth.dtype)
-    return InpaintingInput(None if view.rgb is None else view.rgb.copy(), depth, view.known.copy(), view.camera)
+    rgb = None if view.rgb is None else view.rgb.copy()
+    return InpaintingInput(rgb, depth, view.known.copy(), view.camera, work=view.work)
 
 
 def _check_prediction(prediction: DepthPrediction, view: InpaintingInput) -> None:

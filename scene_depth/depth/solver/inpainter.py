@@ -20,13 +20,13 @@ from scene_depth.depth.solver.candidates import find_candidates, soften
 from scene_depth.depth.solver.energy import DataParameters, Effort, EnergyParameters, finest_level
 from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.geodesic import GeodesicMap, geodesic_map
+from scene_depth.depth.solver.large import AT_THE_END, LargeSolution, LargeSolver, halvings
 from scene_depth.depth.solver.minimize import minimize
 from scene_depth.depth.solver.prior_error import estimate_prior_error
-from scene_depth.depth.solver.problem import Problem, Solution, color_guide, make_problem
+from scene_depth.depth.solver.problem import BLUR, Problem, Solution, color_guide, lab, make_problem
 from scene_depth.errors import InputError
 
 BETWEEN_LEVELS = (0.5, 1.5)  # limits on values during the minimisation, as factors of the known range
-AT_THE_END = (0.7, 1.3)
 NEAR = 0.09  # of the longer side: distance up to which each pixel is weighed by itself
 # Of the distance beyond that: radius over which what the gate changed is averaged, lest it show as streaks.
 AVERAGED = 0.35
@@ -63,6 +63,9 @@ class SolverInpainter(DepthModel):
         effort: Iterations of the minimisation.
         gate: What weighs the candidates without a prior: "embedded", a file that ``scene-depth train solver`` wrote, a loaded
             gate, or "none" or None for the minimum of the energy as it is.
+        processing_resolution: Pixels that the longer side of a picture may have to be solved as it is; a larger one is halved
+            until it fits, solved, and brought to full size with what is known there. By default those above 1.5 megapixels are
+            large; 0 solves all as they are.
     """
 
     name: ClassVar[str] = "solver"
@@ -78,12 +81,17 @@ class SolverInpainter(DepthModel):
     second_hint: float = 0.01
     effort: Effort = field(default_factory=Effort)
     gate: Gate | str | os.PathLike[str] | None = EMBEDDED
+    processing_resolution: int | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise InputError("threads", self.threads, "at least 1, or None for one a core")
         if not self.energies:
             raise InputError("energies", "none", "one set of constants or more")
+        if self.processing_resolution is not None and self.processing_resolution < 0:
+            raise InputError(
+                "processing_resolution", self.processing_resolution, "a number of pixels, or 0 for the picture's own"
+            )
         check_fit(self.fit)
         _ = self._gate  # what is wrong with a file is said at once
 
@@ -102,6 +110,11 @@ class SolverInpainter(DepthModel):
         if self.prior is not None:
             return self._predict_along(self.prior, view, seed)
         inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
+        if (count := halvings(*view.shape, self.processing_resolution)) > 0:
+            picture = np.zeros((*view.shape, 1), np.float32) if view.rgb is None else view.rgb
+            planes_of, blur = (_channels, 0.0) if view.rgb is None else (lab, BLUR)
+            large = LargeSolver(self._solve_with_sigma, planes_of, blur, self.energies[-1], self.data, self.threads)
+            return _prediction(large(inverse, view.known, picture, count, view.work), view)
         problem = make_problem(inverse, view.known, color_guide(view.rgb, view.shape))
         solution = self.solve(problem)
         depth = 1.0 / (solution.values * np.float64(problem.unit))
@@ -117,6 +130,10 @@ class SolverInpainter(DepthModel):
         energy = candidates.values[0]
         change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
         return replace(solution, values=np.exp(energy + change), expected=expected)
+
+    def _solve_with_sigma(self, problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        solution = self.solve(problem)
+        return solution.values, relative_sigma(problem, solution)
 
     def _predict_along(self, prior: Prior, view: InpaintingInput, seed: int) -> DepthPrediction:
         """Fits a monocular prior, completes the ratio of known to fitted depth, and multiplies back.
@@ -136,6 +153,16 @@ class SolverInpainter(DepthModel):
             fitted, reach = 1.0 / (own * np.exp(wrong.log_ratio)), wrong.reach * max(view.shape)
             details["prior_error"] = {"scale": float(np.exp(wrong.log_scale)), "reach": wrong.reach}
         ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)
+        if (count := halvings(*view.shape, self.processing_resolution)) > 0:
+
+            def solve(problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+                found = self._minimize(problem, OF_RATIOS, self.energies[:1])
+                faded = found.values if fit.bounded else _faded(found.values, problem, reach / 2**count)
+                return faded, relative_sigma(problem, found)
+
+            large = LargeSolver(solve, _channels, 0.0, self.energies[0], OF_RATIOS, self.threads)
+            picture = np.log(fitted)[..., None].astype(np.float32)
+            return _prediction(large(ratio, view.known, picture, count, view.work), view, fitted, details)
         problem = make_problem(ratio, view.known, np.log(fitted)[None].astype(np.float32))
         solution = self._minimize(problem, OF_RATIOS, self.energies[:1])
         ratio = solution.values * np.float64(problem.unit)
@@ -181,6 +208,14 @@ def relative_sigma(problem: Problem, solution: Solution) -> NDArray[np.float32]:
     return np.where(problem.known, 0, sigma).astype(np.float32)
 
 
+def _prediction(
+    large: LargeSolution, view: InpaintingInput, factor: NDArray[np.float64] | float = 1.0, details: dict[str, Any] | None = None
+) -> DepthPrediction:
+    """What was found for a large view, as depth; ``factor`` is the inverse depth of which the values are a ratio."""
+    depth = (1.0 / (large.values * np.float64(large.unit) * factor)).astype(view.depth.dtype)
+    return DepthPrediction(depth, np.where(view.known, 0, large.sigma), details={**(details or {}), **large.details})
+
+
 def _continue_planes(state: NDArray[np.float32], paths: GeodesicMap, reach: float) -> NDArray[np.float32]:
     """Each pixel's value on the plane of its geodesic source, whose slope dies out as exp(-distance / reach)  # [H, W]"""
     height, width = paths.source.shape
@@ -190,3 +225,16 @@ def _continue_planes(state: NDArray[np.float32], paths: GeodesicMap, reach: floa
     u, a, b = (plane.ravel()[paths.source] for plane in state)
     continued: NDArray[np.float32] = u + (a * dx + b * dy) * np.exp(-np.hypot(dx, dy) / np.float32(reach))
     return continued
+
+
+def _faded(values: NDArray[np.float32], problem: Problem, reach: float) -> NDArray[np.float32]:
+    """Ratios that return to 1 as a prior's error does, away from known depth  # [H, W]"""
+    unit = np.float64(problem.unit)
+    faded: NDArray[np.float64] = (values * unit) ** np.exp(-problem.distance / max(LEFT * reach, 1.0))
+    relative: NDArray[np.float32] = (faded / unit).astype(np.float32)
+    return relative
+
+
+def _channels(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    planes: NDArray[np.float32] = np.ascontiguousarray(np.moveaxis(rows, -1, 0))
+    return planes

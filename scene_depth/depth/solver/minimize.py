@@ -39,11 +39,11 @@ def minimize(
                 f(energy.sigma), f(energy.tau_hint), f(limits[0]), f(limits[1]), state, threads=threads,
             )  # fmt: skip
         iterations = effort.iterations[min(number, len(effort.iterations) - 1)]
-        state = _relax_level(state, level, limits[0], energy, iterations, effort.reweightings, threads)
+        state = relax_level(state, level, limits[0], energy, iterations, effort.reweightings, threads)
     return state
 
 
-def _relax_level(
+def relax_level(
     state: NDArray[np.float32],
     level: Level,
     lowest: float,

@@ -61,10 +61,15 @@ def make_problem(inverse: NDArray[np.float64], known: Mask, guide: NDArray[np.fl
         known: Known pixels, at least one  # [H, W]
         guide: Guidance planes  # [channels, H, W]
     """
-    unit = float(2.0 ** np.round(np.log2(np.median(inverse[known]))))
+    unit = power_of_two(inverse[known])
     values = np.where(known, np.clip(inverse / unit, 1.0 / RANGE, RANGE), 0.0).astype(np.float32)
     distance, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
     return Problem(values, known, guide, distance.astype(np.float32), np.ravel_multi_index(nearest, known.shape), unit)
+
+
+def power_of_two(values: NDArray[np.float64]) -> float:
+    """The power of two nearest to the median of positive values."""
+    return float(2.0 ** np.round(np.log2(np.median(values))))
 
 
 @dataclass(frozen=True)
