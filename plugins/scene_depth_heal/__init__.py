@@ -8,8 +8,10 @@ from scene_depth.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from scene_depth_heal.api import heal, insert, retexture, select
+    from scene_depth_heal.clicks import Click
     from scene_depth_heal.edit import EditConfig, EditReport, EditResult
     from scene_depth_heal.hole import HealView
+    from scene_depth_heal.picking import Stroke
     from scene_depth_heal.placement import Placement
     from scene_depth_heal.selection import Box, Sphere
     from scene_depth_heal.shipped import find_sample
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Box",
+    "Click",
     "EditConfig",
     "EditReport",
     "EditResult",
@@ -26,6 +29,7 @@ __all__ = [
     "HealView",
     "Placement",
     "Sphere",
+    "Stroke",
     "find_sample",
     "heal",
     "insert",
@@ -35,8 +39,10 @@ __all__ = [
 
 _MODULES = {
     "api": ("heal", "insert", "retexture", "select"),
+    "clicks": ("Click",),
     "edit": ("EditConfig", "EditReport", "EditResult"),
     "hole": ("HealView",),
+    "picking": ("Stroke",),
     "placement": ("Placement",),
     "selection": ("Box", "Sphere"),
     "shipped": ("find_sample",),

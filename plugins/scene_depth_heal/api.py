@@ -20,19 +20,21 @@ from scene_depth.io.splat_files import splat_origin
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
+from scene_depth_heal.clicks import Click
 from scene_depth_heal.edit import EditConfig, EditResult
 from scene_depth_heal.inputs import load_views, photos_beside, posed_views
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.painted import insert_painted, read_painted
+from scene_depth_heal.picking import Stroke
 from scene_depth_heal.placement import Placement, insert_splats
-from scene_depth_heal.selection import Box, Region, SelectionSource, Sphere, read_region
+from scene_depth_heal.selection import Box, Drawn, Region, SelectionSource, Sphere, read_region
 from scene_depth_heal.selection import select as select_splats
 from scene_depth_heal.texture import retexture as retexture_views
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_alone, heal_views
 
-Selection = Box | Sphere | Tensor | NDArray[Any] | Sequence[int] | str | PathLike[str] | None
-"""An object: a region, splat indices, one boolean a splat, a folder of masks, a file of a region or of indices; None means
-the scene's own masks."""
+Selection = Box | Sphere | Stroke | Click | Sequence[Click] | Tensor | NDArray[Any] | Sequence[int] | str | PathLike[str] | None
+"""An object: a region, a stroke over it, clicks on it, splat indices, one boolean a splat, a folder of masks, a file of a region
+or of indices; None means the scene's own masks."""
 
 
 def select(
@@ -42,8 +44,9 @@ def select(
 
     Args:
         splats: The splats of the scene.
-        what: The object: a box or sphere, indices, one boolean a splat, a folder of masks named like the images, a file of
-            indices (.npy, .txt) or of a region (.json); None takes the scene's own masks.
+        what: The object: a box or sphere, a stroke over its front, clicks on it (and on what it is not), indices, one boolean
+            a splat, a folder of masks named like the images, a file of indices (.npy, .txt) or of a region (.json); None takes
+            the scene's own masks.
         scene: Posed photos; needed for masks alone.
         grow: Steps by which the selection grows, or shrinks if negative.
         max_size: Longer side at which masks are used, in pixels.
@@ -242,18 +245,21 @@ def retexture(
     return result
 
 
-def _source_of(what: Selection) -> SelectionSource | Region | Tensor:
-    """The selection as masks, as a file of indices, as a region, or as a tensor of indices or booleans."""
+def _source_of(what: Selection) -> SelectionSource | Region | Drawn | Tensor:
+    """The selection as masks, a file of indices, a region, what was drawn, or a tensor of indices or booleans."""
     if what is None:
         return SelectionSource()
-    if isinstance(what, Box | Sphere | Tensor):
+    if isinstance(what, Box | Sphere | Stroke | Tensor):
         return what
+    if isinstance(what, Click):
+        return (what,)
     if isinstance(what, str | PathLike):
         path = Path(what)
         if path.is_dir():
             return SelectionSource(masks=path)
         return read_region(path) if path.suffix.lower() == ".json" else SelectionSource(indices=path)
-    return torch.as_tensor(np.asarray(what))
+    clicks = tuple(each for each in what if isinstance(each, Click))
+    return clicks or torch.as_tensor(np.asarray(what))
 
 
 def _named(what: Selection) -> SelectionSource | None:

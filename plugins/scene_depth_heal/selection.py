@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,9 @@ from scene_depth.io.splat_files import splat_origin
 from scene_depth.rendering import blending_weights
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
+from scene_depth_heal.clicks import Click, select_by_clicks
 from scene_depth_heal.hole import HealView
+from scene_depth_heal.picking import Stroke, in_mask
 
 NEIGHBOURS = 8
 FAINT = 0.1  # pixels of blending weight over all views below which a splat counts as never seen
@@ -152,15 +154,19 @@ class SelectionSource:
         return without_leftovers(splats, chosen)
 
 
+Drawn = Stroke | tuple[Click, ...]
+"""What was drawn on the screen: a stroke, or clicks."""
+
+
 def select(
-    splats: GaussianSplats, views: Sequence[HealView], what: SelectionSource | Region | Tensor, growth: int | None = None
+    splats: GaussianSplats, views: Sequence[HealView], what: SelectionSource | Region | Drawn | Tensor, growth: int | None = None
 ) -> Tensor:
     """The splats of an object  # [N] bool
 
     Args:
         splats: The scene.
         views: Its views, with masks if masks select.
-        what: What selects: a source, a region, indices, or one boolean a splat.
+        what: What selects: a source, a region, a stroke, clicks, indices, or one boolean a splat.
         growth: Steps to grow the selection by, or to shrink it if negative; by default those of the source.
 
     Raises:
@@ -168,11 +174,33 @@ def select(
     """
     if isinstance(what, SelectionSource):
         chosen, growth = what.chosen(splats, views), what.grow if growth is None else growth
+    elif isinstance(what, Stroke | tuple):
+        chosen = drawn(splats, what)
     else:
         chosen = _from_values(what, len(splats)) if isinstance(what, Tensor) else _inside(splats, what)
     growth = growth or 0
     chosen = grow(splats, chosen, growth) if growth > 0 else shrink(splats, chosen, -growth)
     return check_selection(chosen, "selection")
+
+
+def drawn(splats: GaussianSplats, what: Drawn) -> Tensor:
+    """The splats on the first surface under a stroke, or the object that clicks show  # [N] bool
+
+    Raises:
+        InputError: If they are none or all, or a click shows no surface.
+    """
+    if isinstance(what, Stroke):
+        camera = _about_origin(what.camera, splats)
+        return check_selection(in_mask(splats, camera, what.mask()), "stroke")
+    clicks = [replace(click, camera=_about_origin(click.camera, splats)) for click in what]
+    return check_selection(select_by_clicks(splats, clicks), "clicks")
+
+
+def _about_origin(camera: Cameras, splats: GaussianSplats) -> Cameras:
+    """A camera of the scene's files in the frame of splats about another origin."""
+    pose = camera.camera_to_world.double().clone()
+    pose[:, :3, 3] -= pose.new_tensor(splat_origin(splats))
+    return replace(camera, camera_to_world=pose)
 
 
 def read_region(path: str | PathLike[str]) -> Region:
