@@ -20,6 +20,7 @@ from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.levin import colorize
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.protocol import DepthPrediction
+from scene_depth.depth.scan_fill import ip_basic
 from scene_depth.depth.scattered import linear_fill, nearest_fill
 from scene_depth.depth.solver.geodesic import geodesic_map
 from scene_depth.depth.solver.problem import color_guide
@@ -160,20 +161,7 @@ class IPBasicInpainter(_Classical):
 
     def fill(self, rgb: Picture | None, depth: Array, known: Mask) -> Array:
         ceiling = self.ceiling * float(depth[known].max())
-        inverted = np.where(known, ceiling - depth.astype(np.float64), 0.0)  # 0 = empty from here on
-        radius = self.diamond // 2
-        rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-        inverted = ndimage.maximum_filter(inverted, footprint=abs(rows) + abs(columns) <= radius, mode="constant")
-        inverted = ndimage.minimum_filter(ndimage.maximum_filter(inverted, 5, mode="constant"), 5, mode="constant", cval=np.inf)
-        inverted = np.where(inverted > 0, inverted, ndimage.maximum_filter(inverted, 7, mode="constant"))
-        if self.extend_to_top:
-            inverted = _extended_to_top(inverted)
-        inverted = np.where(inverted > 0, inverted, ndimage.maximum_filter(inverted, 31, mode="constant"))
-        inverted = nearest_fill(inverted, inverted > 0)
-        inverted = ndimage.median_filter(inverted, 5, mode="nearest")
-        for axis in (0, 1):  # the 5 x 5 Gaussian of OpenCV
-            inverted = ndimage.convolve1d(inverted, np.array([1, 4, 6, 4, 1]) / 16, axis, mode="mirror")
-        filled: Array = ceiling - inverted
+        filled: Array = ip_basic(depth, known, ceiling, self.diamond, self.extend_to_top)
         return filled
 
 
@@ -181,11 +169,3 @@ def _inverse(depth: Array, known: Mask) -> tuple[NDArray[np.float64], float]:
     """Inverse depth in units of its own size, 1 at unknown pixels, and the depth that it is 1 at."""
     scale = float(np.median(depth[known]))
     return np.divide(scale, depth, out=np.ones(depth.shape), where=known, dtype=np.float64), scale
-
-
-def _extended_to_top(inverted: NDArray[np.float64]) -> NDArray[np.float64]:
-    filled = inverted > 0
-    first = filled.argmax(axis=0)
-    value = inverted[first, np.arange(inverted.shape[1])]
-    above = np.arange(inverted.shape[0])[:, None] < first
-    return np.where(above & filled.any(axis=0), value, inverted)

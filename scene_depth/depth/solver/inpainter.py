@@ -16,6 +16,7 @@ from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
 from scene_depth.depth.monocular import Prior, check_fit, read_prior
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction
+from scene_depth.depth.scan_fill import cover_scan, scan_shines_through
 from scene_depth.depth.solver.candidates import find_candidates, soften
 from scene_depth.depth.solver.energy import DataParameters, Effort, EnergyParameters, finest_level
 from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
@@ -106,19 +107,32 @@ class SolverInpainter(DepthModel):
         return False  # the energy continues known depth
 
     def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
-        """Predicts one view; nothing is random, and the camera is not needed."""
-        if self.prior is not None:
+        """Predicts one view; nothing is random, and the camera is not needed.
+
+        Points of a raw LiDAR scan that shine through what stands before them are not continued; see ``scan_fill``.
+        """
+        count = halvings(*view.shape, self.processing_resolution)
+        if count > 0 and self.prior is not None:
             return self._predict_along(self.prior, view, seed)
-        inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
-        if (count := halvings(*view.shape, self.processing_resolution)) > 0:
+        if count > 0:
+            inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
             picture = np.zeros((*view.shape, 1), np.float32) if view.rgb is None else view.rgb
             planes_of, blur = (_channels, 0.0) if view.rgb is None else (lab, BLUR)
             large = LargeSolver(self._solve_with_sigma, planes_of, blur, self.energies[-1], self.data, self.threads)
             return _prediction(large(inverse, view.known, picture, count, view.work), view)
-        problem = make_problem(inverse, view.known, color_guide(view.rgb, view.shape))
+        guide = color_guide(view.rgb, view.shape)
+        hidden = scan_shines_through(guide, view.depth, view.known)
+        seen = replace(view, known=view.known & ~hidden) if hidden.any() else view
+        if self.prior is not None:
+            return self._predict_along(self.prior, seen, seed)
+        problem = make_problem(1.0 / np.where(seen.known, seen.depth, 1).astype(np.float64), seen.known, guide)
         solution = self.solve(problem)
         depth = 1.0 / (solution.values * np.float64(problem.unit))
-        return DepthPrediction(depth.astype(view.depth.dtype), relative_sigma(problem, solution))
+        details: dict[str, Any] = {}
+        if hidden.any():
+            depth = cover_scan(depth, view.depth, view.known, hidden)
+            details["points_shining_through"] = int(hidden.sum())
+        return DepthPrediction(depth.astype(view.depth.dtype), relative_sigma(problem, solution), details=details)
 
     def solve(self, problem: Problem) -> Solution:
         """Minimises the energy of a problem, without a prior, and weighs the result against other candidates."""
