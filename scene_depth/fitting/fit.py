@@ -20,7 +20,7 @@ from scene_depth.fitting.camera_refinement import RefinedCameras
 from scene_depth.fitting.checkpoint import FitState, check_same_fit
 from scene_depth.fitting.config import FitConfig, SettledConfig
 from scene_depth.fitting.density import MCMC, Default, State, seeded, views_info
-from scene_depth.fitting.frozen import FrozenNeighbours, join_frozen
+from scene_depth.fitting.frozen import FrozenByView, FrozenNeighbours, join_frozen
 from scene_depth.fitting.initialization import initial_splats, viewing_distance
 from scene_depth.fitting.losses import depth_loss, opacity_and_scale_penalty, photometric_loss
 from scene_depth.fitting.parameters import Trainable, load_trainable, save_parameters, trainable_splats
@@ -211,6 +211,9 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.neighbours = None if self.frozen is None else FrozenNeighbours(self.frozen)
+        self.visible: FrozenByView | None = None
+        if self.frozen is not None and self.cameras is None and self.config.density is None:
+            self.visible = FrozenByView(self.frozen, self.config.cache_bytes)
 
     def progress(self, loss: float) -> Progress:
         """Where the fit is after a step of that loss."""
@@ -229,7 +232,7 @@ class _Run:
             probe = self._probe() if density is not None and density.needs_gradients else None
             splats = trainable.splats()
             image = render(
-                splats if self.neighbours is None else self.neighbours.join(splats),
+                self._with_frozen(splats, index, target.camera),
                 target.camera if self.cameras is None else self.cameras.camera(index, target.camera),
                 background=self._background(step, index),
                 means2d=probe,
@@ -280,6 +283,12 @@ class _Run:
             cpu_seconds=cpu_seconds,
             frozen_sha256=self.frozen_sha256,
         )
+
+    def _with_frozen(self, splats: GaussianSplats, index: int, camera: Cameras) -> GaussianSplats:
+        """The changing splats after the frozen ones; where nobody asks for those, without the ones that do not show."""
+        if self.visible is not None:
+            return self.visible.join(splats, (index, camera.width, camera.height), camera)
+        return splats if self.neighbours is None else self.neighbours.join(splats)
 
     def _reduction(self, step: int) -> int:
         low = self.config.low_resolution_steps * self.config.steps

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scene_depth.cameras import Cameras
+from scene_depth.rendering.bounds import footprint_bounds, touching_splats
 from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
 
 
@@ -47,6 +49,40 @@ class FrozenNeighbours:
             return False
         sh = self._joined["sh"]
         return len(sh) == len(self.frozen) + len(changing) and sh.shape[1] >= changing.sh.shape[1]
+
+
+@dataclass
+class FrozenByView:
+    """Joins changing splats with those frozen ones that may show in a view: the same picture and gradients as with all.
+
+    Which these are is found once a view; their copies are kept while ``cache_bytes`` allow.
+
+    Attributes:
+        frozen: Splats that never change.
+        cache_bytes: Limit of the memory for copies.
+    """
+
+    frozen: GaussianSplats
+    cache_bytes: int
+    _kept: dict[object, FrozenNeighbours] = field(default_factory=dict, init=False, repr=False)
+    _used_bytes: int = field(default=0, init=False, repr=False)
+
+    def join(self, changing: GaussianSplats, view: object, camera: Cameras) -> GaussianSplats:
+        """Frozen splats that may show, then changing ones; see ``FrozenNeighbours.join``.
+
+        Args:
+            changing: The splats that change.
+            view: Key of the view; one key has one camera.
+            camera: One camera.
+        """
+        found = self._kept.get(view)
+        if found is None:
+            bounds = footprint_bounds(self.frozen, camera)
+            found = FrozenNeighbours(self.frozen.select(touching_splats(bounds, (0, 0, camera.width, camera.height))))
+            size = 2 * sum(getattr(found.frozen, name).nbytes for name in PARAMETERS)  # the splats, and the joined set
+            if self._used_bytes + size <= self.cache_bytes:
+                self._kept[view], self._used_bytes = found, self._used_bytes + size
+        return found.join(changing)
 
 
 class _PutRows(torch.autograd.Function):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from fit_scenes import blobs, ring_cameras
 
-from scene_depth.fitting.frozen import FrozenNeighbours, join_frozen
+from scene_depth.fitting.frozen import FrozenByView, FrozenNeighbours, join_frozen
 from scene_depth.rendering import render
 from scene_depth.splats import PARAMETERS, GaussianSplats
 
@@ -48,3 +50,22 @@ def test_memory_is_kept_while_sizes_stay() -> None:
     second = neighbours.join(leaves(blobs(4, seed=4)))
     assert first.sh.data_ptr() == second.sh.data_ptr()
     assert neighbours.join(leaves(blobs(5, seed=4))).sh.data_ptr() != second.sh.data_ptr()
+
+
+def test_frozen_splats_out_of_sight_change_neither_picture_nor_gradients() -> None:
+    frozen, changing = blobs(400, seed=1), blobs(6, seed=2)
+    frozen = replace(frozen, log_scales=frozen.log_scales - 2)
+    cameras = [camera.cropped(14, 10, 12, 10) for camera in ring_cameras(3, 40, 30)]
+    for cache_bytes in (0, 1 << 20):
+        by_view = FrozenByView(frozen, cache_bytes)
+        for view, camera in [*enumerate(cameras), *enumerate(cameras)]:
+            one, two = leaves(changing), leaves(changing)
+            joined = by_view.join(one, view, camera)
+            assert len(changing) < len(joined) < len(frozen)
+            image, whole = render(joined, camera), render(join_frozen(frozen, two), camera)
+            assert torch.equal(image.rgb, whole.rgb)
+            assert torch.equal(image.depth, whole.depth)
+            (image.rgb.square().sum() + image.depth.sum()).backward()
+            (whole.rgb.square().sum() + whole.depth.sum()).backward()
+            for name in PARAMETERS:
+                assert torch.equal(getattr(one, name).grad, getattr(two, name).grad), name
