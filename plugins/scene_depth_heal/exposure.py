@@ -103,7 +103,9 @@ def _observe(shown: NDArray[np.float32], wanted: NDArray[np.float32], usable: ND
     ratio[lit] = np.log(wanted[lit]) - np.log(shown[lit])
     cells = ratio[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL).swapaxes(1, 2).reshape(-1, CELL * CELL)
     cells = cells[np.isfinite(cells).mean(axis=1) >= 0.5]
-    return np.nanmedian(cells, axis=1) if len(cells) else np.zeros(0)
+    cells, count = np.sort(cells, axis=1), np.isfinite(cells).sum(axis=1)  # unusable ones stand last
+    middle = [np.take_along_axis(cells, place[:, None], axis=1)[:, 0] for place in ((count - 1) // 2, count // 2)]
+    return 0.5 * (middle[0] + middle[1])
 
 
 def _median(cells: NDArray[np.float64]) -> tuple[float, float]:

@@ -21,10 +21,15 @@ from scene_depth.errors import InputError
 from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import Plane, camera_points, fitted_plane, plane_depth, planes_of
+from scene_depth.rendering import Region
+from scene_depth.rendering.bounds import region_around, window_of
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.free_space import FreeSpace
 from scene_depth_heal.hole import ViewState, as_array
 
+REACH = 1.5  # sizes of the hole by which what is looked at for its fill reaches beyond it
+LEAST_REACH = 32  # pixels of that
+ENOUGH_KNOWN = 0.3  # share of known depth in that part of the picture below which the whole picture is looked at
 LEAST_KNOWN = 0.01  # share of the picture whose depth must be known for a fill to mean anything
 EVEN = 0.008  # largest distance of known pixels from a plane, relative to the depth, as a robust standard deviation
 FRONT = 0.02  # of the depth behind the object's front up to which a new surface is that front
@@ -38,8 +43,8 @@ class Filled:
     """A reference with its hole filled.
 
     Attributes:
-        view: What was filled.
-        rgb: Complete picture, with the shadow where new splats were not made  # [H, W, 3]
+        view: What was filled: the part of the reference around its hole.
+        rgb: Complete picture of that part, with the shadow where new splats were not made  # [H, W, 3]
         prediction: Complete depth with its uncertainty and seam.
         splats: The new splats.
     """
@@ -48,6 +53,20 @@ class Filled:
     rgb: Tensor
     prediction: DepthPrediction
     splats: GaussianSplats
+
+
+def region_to_fill(state: ViewState) -> Region:
+    """The part of a view, around its hole and the object, that a fill looks at; all of it where that part knows little depth."""
+    box, whole = region_around(state.hole), (0, 0, state.camera.width, state.camera.height)
+    if box is None:
+        return whole
+    reach = int(REACH * max(box[2] - box[0], box[3] - box[1])) + LEAST_REACH
+    shown = region_around(state.object_pixels) or box
+    left, top = (max(0, min(box[i] - reach, shown[i] - LEAST_REACH)) for i in (0, 1))
+    right, bottom = (min(whole[i], max(box[i] + reach, shown[i] + LEAST_REACH)) for i in (2, 3))
+    region = left, top, right, bottom
+    known = (state.depth_after > 0) & ~state.hole
+    return region if float(known[window_of(region)].float().mean()) >= ENOUGH_KNOWN else whole
 
 
 def fill_depth(
@@ -88,6 +107,8 @@ def fill_depth(
         return replace(prediction, details=details)
     behind = free.behind(prediction.depth, hole, reference.camera)
     details["moved_out_of_free_space"] = int((behind != prediction.depth).sum())
+    if not details["moved_out_of_free_space"]:
+        return replace(prediction, details=details)
     return _with_depth(prediction, behind, known, reference.camera, details)
 
 

@@ -127,6 +127,15 @@ class ViewState:
         """The photo outside the object, and what other views saw inside; means nothing in the hole  # [H, W, 3]"""
         return torch.where(self.object_pixels[..., None], self.rgb_after, self.view.rgb.to(self.rgb_after.device))
 
+    def part(self, region: Region) -> ViewState:
+        """A part of the view as a view of its own, with a cropped camera."""
+        left, top, right, bottom = region
+        window, view = window_of(region), self.view
+        maps = {name: value[window].contiguous() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        pictures = {name: value[window].contiguous() for name, value in vars(view).items() if isinstance(value, Tensor)}
+        camera = view.camera.cropped(left, top, right - left, bottom - top)
+        return replace(self, view=replace(view, camera=camera, **pictures), **maps)
+
     def marked(self) -> NDArray[np.float32]:
         """The view after the deletion with its unseen pixels marked  # [H, W, 3]"""
         return as_array(torch.where(self.unseen[..., None], self.rgb_after.new_tensor(UNSEEN_COLOR), self.rgb_after))

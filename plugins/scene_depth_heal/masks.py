@@ -22,7 +22,7 @@ from torch import Tensor
 
 from scene_depth.errors import one_line
 from scene_depth.fitting.training_views import fitted_camera
-from scene_depth.rendering import blending_weights
+from scene_depth.rendering import blending_weights_by_mask
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.hole import HealView, weight_of
 
@@ -135,12 +135,12 @@ def _votes(splats: GaussianSplats, views: Sequence[HealView]) -> tuple[NDArray[n
         thickness = ndimage.maximum_filter(depth, size=2 * int(np.ceil(CORE * size)) + 1)
         deep = mask & (depth > np.minimum(CORE * size, 0.5 * thickness))  # thin parts have a core too
         far = outside > BEYOND * size if mask.any() else np.ones_like(mask)
-        parts = [torch.from_numpy(part)[None].to(splats.device) for part in (deep, mask & ~deep, far, ~mask & ~far)]
-        weights = [blending_weights(splats, view.camera, part)[0].cpu() for part in parts]
+        parts = torch.from_numpy(np.stack([deep, mask & ~deep, far, ~mask & ~far])).to(splats.device)
+        weights = blending_weights_by_mask(splats, view.camera, parts).cpu()
         core += weights[0]
         inside += weights[0] + weights[1]
         beyond += weights[2]
-        total += sum(weights)
+        total += weights.sum(dim=0)
     return core.numpy(), inside.numpy(), beyond.numpy(), total.numpy()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.fitting.config import FitConfig, Rates
 from scene_depth.fitting.fit import fit
+from scene_depth.rendering.bounds import region_around
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress, Work
@@ -34,9 +35,11 @@ def views_to_fit(states: Sequence[ViewState], fills: Sequence[Filled]) -> list[V
         if fill is None:
             views += window_around(state.object_pixels, state.name, state.camera, state.picture, ~state.unseen)
         else:
-            depth = torch.where(fill.view.new_pixels.cpu(), torch.from_numpy(fill.prediction.depth), 0.0).float()
-            everywhere = torch.ones_like(state.unseen)
-            views += window_around(state.object_pixels, state.name, state.camera, fill.rgb, everywhere, depth)
+            view, depth = fill.view, torch.from_numpy(fill.prediction.depth)
+            depth = torch.where(view.new_pixels.cpu(), depth, 0.0).float()
+            everywhere = torch.ones_like(view.unseen)
+            there = view.object_pixels | view.new_pixels
+            views += window_around(there, view.name, view.camera, fill.rgb, everywhere, depth)
     return views
 
 
@@ -53,11 +56,11 @@ def window_around(
         trusted: Pixels of it that are to be trusted  # [H, W] bool
         depth: z-depth that they are to have, 0 where nothing is said; None for a view without any  # [H, W]
     """
-    if not there.any():
+    box = region_around(there)
+    if box is None:
         return []
-    rows, columns = (there.any(dim=axis).nonzero()[:, 0].tolist() for axis in (1, 0))
-    top, left = max(0, rows[0] - MARGIN), max(0, columns[0] - MARGIN)
-    bottom, right = min(camera.height, rows[-1] + 1 + MARGIN), min(camera.width, columns[-1] + 1 + MARGIN)
+    top, left = max(0, box[1] - MARGIN), max(0, box[0] - MARGIN)
+    bottom, right = min(camera.height, box[3] + MARGIN), min(camera.width, box[2] + MARGIN)
     window = (slice(top, bottom), slice(left, right))
     return [
         View(

@@ -22,7 +22,7 @@ from scene_depth.io.atomic import atomic_path
 from scene_depth.io.json_files import read_json_object
 from scene_depth.io.numpy_files import read_array
 from scene_depth.io.splat_files import splat_origin
-from scene_depth.rendering import blending_weights
+from scene_depth.rendering import blending_weights_by_mask
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.clicks import Click, select_by_clicks
@@ -281,9 +281,9 @@ def select_by_masks(
         if mask.shape != (camera.height, camera.width):
             accepted = f"({camera.height}, {camera.width}), the size of its view"
             raise InputError(f"masks[{number}]", f"size {tuple(mask.shape)}", accepted)
-        weights = blending_weights(splats, camera, mask[None])[0].cpu()
+        weights, beside = blending_weights_by_mask(splats, camera, torch.stack([mask, ~mask])).cpu()
         inside += weights
-        total += weights + blending_weights(splats, camera, ~mask[None])[0].cpu()
+        total += weights + beside
         column, row, visible = _pixels_of(splats, camera)
         in_picture += visible
         in_mask += visible & mask.cpu()[row, column]

@@ -15,8 +15,9 @@ from torch import Tensor
 from scene_depth.color.exemplar.shadows import picture_gain
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.geometry.visibility import sight
+from scene_depth.rendering import Region
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.fill import fill_depth
+from scene_depth_heal.fill import fill_depth, region_to_fill
 from scene_depth_heal.hole import TOLERANCE, Hole, ViewState, as_array, widen_hole
 
 DARKENED = 0.96  # factor of the light below which a splat counts as shadowed
@@ -42,6 +43,7 @@ class Shadow:
 def take_shadow(
     hole: Hole,
     index: int,
+    region: Region,
     reference: ViewState,
     prediction: DepthPrediction,
     depth_inpainter: DepthInpainter,
@@ -54,7 +56,8 @@ def take_shadow(
     Args:
         hole: The deletion.
         index: Place of the view among the hole's states.
-        reference: The view before anything is filled.
+        region: The part of that view that is filled.
+        reference: That part before anything is filled.
         prediction: Its completed depth.
         depth_inpainter: Completes the depth of the view that is asked too.
         widen: Pixels by which the object's pixels are widened.
@@ -71,7 +74,7 @@ def take_shadow(
     if not darkened.any() or (darkened | hole.removed).all():
         return None
     wider = widen_hole(hole, darkened, widen=widen)
-    resurface = wider.states[index].hole & ~reference.hole & (reference.depth_after > 0)
+    resurface = wider.states[index].part(region).hole & ~reference.hole & (reference.depth_after > 0)
     return wider, replace(shadow, view=replace(shadow.view, resurface=resurface))
 
 
@@ -81,7 +84,8 @@ def _ask_witness(hole: Hole, index: int, shadow: Shadow, depth_inpainter: DepthI
     found = hole.kept.select(shadowed)
     witness = find_witness(found, hole.states[index], hole.states) if len(found) else None
     if witness is not None:
-        other = find_shadow(witness, fill_depth(witness, depth_inpainter, seed=seed), seed=seed)
+        part = witness.part(region_to_fill(witness))
+        other = find_shadow(part, fill_depth(part, depth_inpainter, seed=seed), seed=seed)
         shadowed[shadowed.clone()] = confirm_shadow(found, witness, other)
     return shadowed
 

@@ -19,7 +19,7 @@ from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.edit import ChangeReport
 from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposure
-from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats
+from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats, region_to_fill
 from scene_depth_heal.free_space import free_space_of
 from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
 from scene_depth_heal.measured_depth import MeasuredDepth, check_measured, describe_measured, with_measured
@@ -216,11 +216,14 @@ def heal_views(
                 reference = hole.states[index]
                 if fills:
                     reference = filled_so_far(reference, unseen[index], scene)
-                reference = with_measured(reference, report.measured_depth)
+                region = region_to_fill(reference)
+                reference = with_measured(reference, report.measured_depth).part(region)
                 prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
                 if seeks_shadow:
                     seeks_shadow = False
-                    taken = take_shadow(hole, index, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed)
+                    taken = take_shadow(
+                        hole, index, region, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed
+                    )
                     if taken is not None:
                         _report_shadow(report, hole, *taken)
                         hole, reference = taken[0], taken[1].view
@@ -316,7 +319,7 @@ def _report_hole(report: HealReport, hole: Hole) -> None:
 
 def _report_shadow(report: HealReport, before: Hole, after: Hole, shadow: Shadow) -> None:
     report.shadow_splats = int(after.removed.sum()) - int(before.removed.sum())
-    report.shadow_share_of_picture = int(shadow.pixels.sum()) / shadow.pixels.numel()
+    report.shadow_share_of_picture = int(shadow.pixels.sum()) / after.states[0].unseen.numel()
     report.shadow_shade, report.frozen_sha256_before = shadow.shade, after.kept.sha256()
 
 

@@ -66,6 +66,7 @@ def planes_of(
     points = camera_points(median_filter(depth, MEDIAN), camera)
     free = (depth > 0) & (np.linalg.norm(smooth, axis=-1) > 0.5)
     found: list[Plane] = []
+    near_hole, wide = around(hole), _window(hole, MEDIAN)
     while len(found) < MOST_PLANES:
         candidates = np.argwhere(free & hole)
         if len(candidates) < LEAST_HOLE:
@@ -75,17 +76,18 @@ def planes_of(
         at, facing = points[tuple(voters.T)], smooth[tuple(voters.T)]
         inside = [_on_plane(at, facing, *_through(points, smooth, place)).sum() for place in chosen]
         normal, offset = _through(points, smooth, chosen[int(np.argmax(inside))])
-        for _ in range(3):
-            pixels = free.copy()
-            pixels[free] = _on_plane(points[free], smooth[free], normal, offset)
-            pixels = free & (uniform_filter(pixels.astype(np.float32), MEDIAN) > 0.5)
-            near = pixels & around(hole)
+        for window in (wide, wide, ...):  # the fit looks at what is near the hole, the last round at the whole picture
+            pixels = free[window].copy()
+            pixels[pixels] = _on_plane(points[window][pixels], smooth[window][pixels], normal, offset)
+            pixels = free[window] & (uniform_filter(pixels.astype(np.float32), MEDIAN) > 0.5)
+            near = pixels & near_hole[window]
             if near.sum() < LEAST_HOLE:
                 break
-            core = near & (smooth @ normal > WELL_ALIGNED)
+            core = near.copy()
+            core[near] = smooth[window][near] @ normal > WELL_ALIGNED
             near = core if core.sum() >= LEAST_HOLE else near
-            normal, offset = fitted_plane(measured[near], depth[near], normal)
-        if (pixels & hole).sum() < LEAST_HOLE:
+            normal, offset = fitted_plane(measured[window][near], depth[window][near], normal)
+        if near.sum() < LEAST_HOLE or (pixels & hole).sum() < LEAST_HOLE:
             break
         free &= ~pixels
         if (pixels & ~hole).sum() >= LEAST_KNOWN:
@@ -148,15 +150,23 @@ def fitted_plane(
     weights = 1 / depth.astype(np.float64)
     trust = np.ones(len(points)) if trust is None else trust
     centre = np.average(points, axis=0, weights=weights**2 * trust)
-    normal = np.linalg.svd((points - centre) * (weights * np.sqrt(trust))[:, None], full_matrices=False)[2][2]
+    scaled = (points - centre) * (weights * np.sqrt(trust))[:, None]
+    normal = np.linalg.eigh(scaled.T @ scaled)[1][:, 0]
     normal = normal if normal @ towards > 0 else -normal
     return normal, float(normal @ centre)
 
 
 def around(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A rectangle around the hole that reaches ``REACH`` of its size beyond it  # [H, W] bool"""
-    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
-    reach = int(REACH * max(rows[-1] - rows[0], columns[-1] - columns[0]) + 12)
     window = np.zeros_like(hole)
-    window[max(0, rows[0] - reach) : rows[-1] + reach, max(0, columns[0] - reach) : columns[-1] + reach] = True
+    window[_window(hole, 0)] = True
     return window
+
+
+def _window(hole: NDArray[np.bool_], beyond: int) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle around the hole, and so many more on each side."""
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    reach = int(REACH * max(rows[-1] - rows[0], columns[-1] - columns[0]) + 12) + beyond
+    return slice(max(0, rows[0] - reach), rows[-1] + reach), slice(max(0, columns[0] - reach), columns[-1] + reach)

@@ -66,8 +66,12 @@ def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
     known_right = right * ~hole * ~np.roll(hole, -1, 1)
     known_down = down * ~hole * ~np.roll(hole, -1, 0)
     smooth = _diffuse(rgb.astype(np.float64), known_right, known_down, SMOOTHING_STEPS)
-    channels = [solve_membrane(right, down, smooth[..., c], ~hole).values for c in range(3)]
-    return np.stack(channels, axis=-1).astype(np.float32)
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    if len(rows):  # beyond the next pixel nothing bears on the hole
+        near = slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
+        for c in range(3):
+            smooth[(*near, c)] = solve_membrane(right[near], down[near], smooth[(*near, c)], ~hole[near]).values
+    return smooth.astype(np.float32)
 
 
 @kernel(EXACT)
