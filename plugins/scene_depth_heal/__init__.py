@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from scene_depth_heal.edit import EditConfig, EditReport, EditResult
     from scene_depth_heal.hole import HealView
     from scene_depth_heal.picking import Stroke
-    from scene_depth_heal.placement import Placement
+    from scene_depth_heal.placement import Placement, SurfacePoint
     from scene_depth_heal.selection import Box, Sphere
     from scene_depth_heal.shipped import find_sample
+    from scene_depth_heal.stamp import clone
     from scene_depth_heal.workflow import HealConfig, HealReport, HealResult
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Placement",
     "Sphere",
     "Stroke",
+    "SurfacePoint",
+    "clone",
     "find_sample",
     "heal",
     "insert",
@@ -43,9 +46,10 @@ _MODULES = {
     "edit": ("EditConfig", "EditReport", "EditResult"),
     "hole": ("HealView",),
     "picking": ("Stroke",),
-    "placement": ("Placement",),
+    "placement": ("Placement", "SurfacePoint"),
     "selection": ("Box", "Sphere"),
     "shipped": ("find_sample",),
+    "stamp": ("clone",),
     "workflow": ("HealConfig", "HealReport", "HealResult"),
 }
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -224,7 +224,7 @@ def _found(surface: SurfacePoint | None, at: tuple[float, float, float] | None) 
 
 def _turn(added: GaussianSplats, placement: Placement, up: Vector, vertical: Vector | None) -> Tensor:
     """Rotation from the file's axes to the scene's  # [3, 3]"""
-    yaw = _rotation_about(up, math.radians(placement.yaw))
+    yaw = rotation_about(up, math.radians(placement.yaw))
     if placement.rotation is not None:
         return yaw @ quaternions_to_matrices(torch.tensor(placement.rotation, dtype=torch.float64))
     if placement.file_up != "auto":
@@ -235,7 +235,7 @@ def _turn(added: GaussianSplats, placement: Placement, up: Vector, vertical: Vec
             own = axis_vector(axis)
         else:
             own = _nearest_axis(up if vertical is None else vertical)
-    return yaw @ _rotation_between(own, up)
+    return yaw @ rotation_between(own, up)
 
 
 def _nearest_axis(direction: Vector) -> Vector:
@@ -244,12 +244,13 @@ def _nearest_axis(direction: Vector) -> Vector:
     return axis
 
 
-def _rotation_about(axis: Vector, angle: float) -> Tensor:
+def rotation_about(axis: Vector, angle: float) -> Tensor:
+    """Rotation by an angle in radians, right-handed, about a unit vector  # [3, 3]"""
     half = torch.tensor([math.cos(angle / 2), *(math.sin(angle / 2) * axis)], dtype=torch.float64)
     return quaternions_to_matrices(half)
 
 
-def _rotation_between(start: Vector, end: Vector) -> Tensor:
+def rotation_between(start: Vector, end: Vector) -> Tensor:
     """The smallest rotation that takes one unit vector to another  # [3, 3]"""
     quaternion = np.array([1.0 + start @ end, *np.cross(start, end)])
     if quaternion[0] < 1e-9:  # opposite: half a turn about any axis across

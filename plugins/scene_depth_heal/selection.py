@@ -190,13 +190,13 @@ def drawn(splats: GaussianSplats, what: Drawn) -> Tensor:
         InputError: If they are none or all, or a click shows no surface.
     """
     if isinstance(what, Stroke):
-        camera = _about_origin(what.camera, splats)
+        camera = camera_about_origin(what.camera, splats)
         return check_selection(in_mask(splats, camera, what.mask()), "stroke")
-    clicks = [replace(click, camera=_about_origin(click.camera, splats)) for click in what]
+    clicks = [replace(click, camera=camera_about_origin(click.camera, splats)) for click in what]
     return check_selection(select_by_clicks(splats, clicks), "clicks")
 
 
-def _about_origin(camera: Cameras, splats: GaussianSplats) -> Cameras:
+def camera_about_origin(camera: Cameras, splats: GaussianSplats) -> Cameras:
     """A camera of the scene's files in the frame of splats about another origin."""
     pose = camera.camera_to_world.double().clone()
     pose[:, :3, 3] -= pose.new_tensor(splat_origin(splats))
