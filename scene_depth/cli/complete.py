@@ -18,6 +18,8 @@ from scene_depth.io.output_folder import claim_folder
 from scene_depth.options import with_options
 
 NO_PICTURE = "-"
+MUCH = 4.0  # megapixels from which the time is said beforehand
+SECONDS_PER_MEGAPIXEL = 5.0  # of one core, by the solver, files included; from benchmarks.scale
 NAMES = ("depth", "measured", "preview", "uncertainty", "points", "frames", REPORT)
 
 
@@ -73,6 +75,11 @@ class Complete:
         completer = make_completer(settings, frames)
         if rank == 0 and len(frames) > 1:
             say_first(f"{len(frames)} frames to complete, by {settings.inpainter}")
+        megapixels = sum(frame.size[0] * frame.size[1] for frame in frames) / 1e6
+        if rank == 0 and megapixels >= MUCH and settings.inpainter.startswith("solver"):
+            seconds = SECONDS_PER_MEGAPIXEL * megapixels
+            time = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+            say_first(f"{megapixels:.0f} megapixels take about {time} of one core")
         with watch_progress() as on_progress:
             report = complete_frames(frames, completer, self.output, fresh=self.fresh, on_progress=on_progress)
         if rank == 0:

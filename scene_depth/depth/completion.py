@@ -6,7 +6,8 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -149,7 +150,7 @@ def complete_frames(
         completer: From ``make_completer``.
         output: Folder to write.
         fresh: Compute everything anew.
-        on_progress: Called before every frame and at the end.
+        on_progress: Called before every frame, between the steps of a large one, and at the end.
 
     Returns:
         The report. A frame that cannot be completed is listed there with its reason; a single one raises.
@@ -173,7 +174,8 @@ def complete_frames(
             before = None if fresh else _completed_before(frame, output, fingerprint)
             resumed += before is not None
             try:
-                done.append(before or complete_frame(frame, completer, output, fingerprint))
+                within = partial(_report_within, work, Progress("complete", index, len(own), frame.name))
+                done.append(before or complete_frame(frame, completer, output, fingerprint, within))
             except InputError as error:
                 if len(frames) == 1 or error.field == "output":  # of a full disk
                     raise
@@ -188,8 +190,20 @@ def complete_frames(
     return join_reports(report, output, rank, processes) if finished else report
 
 
-def complete_frame(frame: FrameFiles, completer: Completer, output: Path, fingerprint: str = "") -> CompletedFrame:
-    """Completes one frame and writes its files."""
+def _report_within(work: Work, frame: Progress, step: Progress) -> bool:
+    """Tells how far a frame is that takes long."""
+    message = f"{frame.message}: {step.message}, {step.done / max(step.total, 1):.0%} done"
+    return work.report(replace(frame, message=message))
+
+
+def complete_frame(
+    frame: FrameFiles, completer: Completer, output: Path, fingerprint: str = "", on_progress: OnProgress | None = None
+) -> CompletedFrame:
+    """Completes one frame and writes its files.
+
+    Raises:
+        KeyboardInterrupt: If ``on_progress`` stopped it; nothing is written then.
+    """
     settings = completer.settings
     measured = _read_measured(frame, settings)
     rgb = None if frame.rgb is None else read_image(frame.rgb)
@@ -205,7 +219,10 @@ def complete_frame(frame: FrameFiles, completer: Completer, output: Path, finger
         camera=measured.camera,
         seed=settings.seed,
         harmonize=HARMONIZE[settings.harmonize],
+        on_progress=on_progress,
     )
+    if not prediction.details.get("model", {}).get("finished", True):
+        raise KeyboardInterrupt
     completed, beyond = _within(prediction.depth, known, _largest(frame, settings, measured.unit))
     uncertainty = prediction.uncertainty
     record = output / "frames" / f"{frame.name}.json"

@@ -49,16 +49,28 @@ def steps_at_border(depth: Array, known: Mask, apart: Mask | None = None) -> tup
         Relative steps from known to filled neighbours  # [N]
         The same between known pixels beside the border  # [M]
     """
-    u = 1.0 / np.asarray(depth, dtype=np.float64)
     jumps, beside = [], []
     for axis, way in DIRECTIONS:
-        expected, from_known = _continue(u, known, axis, way)
+        from_known = shifted(known, axis, way)
         if apart is not None:
             from_known &= ~shifted(apart, axis, way)
-        step = np.abs(expected / u - 1.0)  # |d_in - d_out| / d_out, as 1 / u = d
-        jumps.append(step[from_known & ~known])
-        beside.append(step[from_known & known & shifted(~known, axis, -way)])
+        jumps.append(_steps(depth, known, from_known & ~known, axis, way))
+        beside.append(_steps(depth, known, from_known & known & shifted(~known, axis, -way), axis, way))
     return np.concatenate(jumps), np.concatenate(beside)
+
+
+def _steps(depth: Array, known: Mask, to: Mask, axis: int, way: int) -> Array:
+    """|d_in - d_out| / d_out at some pixels whose neighbours against ``way`` are known: only these are looked at  # [N]"""
+    place = np.nonzero(to)
+    before = (place[0] - way, place[1]) if axis == 0 else (place[0], place[1] - way)
+    further = (place[0] - 2 * way, place[1]) if axis == 0 else (place[0], place[1] - 2 * way)
+    inside = (further[axis] >= 0) & (further[axis] < depth.shape[axis])
+    further[axis][~inside] = 0
+    last = 1.0 / depth[before].astype(np.float64)
+    slope = np.where(inside & known[further], last - 1.0 / depth[further].astype(np.float64), 0.0)
+    expected = np.clip(last + slope, last / FARTHEST, last * FARTHEST)
+    steps: Array = np.abs(expected / (1.0 / depth[place].astype(np.float64)) - 1.0)  # as 1 / u = d
+    return steps
 
 
 def continued(u: Array, known: Mask) -> tuple[Array, Mask]:
@@ -107,9 +119,11 @@ def _normal_jump(depth: Array, known: Mask, camera: Cameras) -> float | None:
     for axis in (0, 1):
         first, second = _pairs(known, axis)
         both = (first != second) & np.logical_and(*_pairs(supported, axis))
-        known_side = np.where(first[..., None], _pairs(outside, axis)[0], _pairs(outside, axis)[1])
-        filled_side = np.where(first[..., None], _pairs(inside, axis)[1], _pairs(inside, axis)[0])
-        cosine = (known_side[both] * filled_side[both]).sum(axis=-1)
+        known_first = first[both][:, None]
+        sides = [tuple(side[both] for side in _pairs(normals, axis)) for normals in (outside, inside)]
+        known_side = np.where(known_first, *sides[0])
+        filled_side = np.where(known_first, sides[1][1], sides[1][0])
+        cosine = (known_side * filled_side).sum(axis=-1)
         angles.append(np.arccos(np.clip(cosine.astype(np.float64), -1.0, 1.0)))
     angle = np.concatenate(angles)
     return float(angle.mean()) if angle.size else None

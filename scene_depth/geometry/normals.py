@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 
+BAND_PIXELS = 1 << 20  # of the rows that are worked on at a time, so that memory stays small
 CREASE = 0.01  # relative change of the slope per pixel beyond which a pixel takes the smoother of its two sides
 
 
@@ -38,13 +39,28 @@ def normals_from_depth(
     valid = usable if valid is None else valid & usable
     if not valid.any():
         return np.zeros((height, width, 3), dtype=np.float32)
+    middle = np.median(depth[valid])
+    K = camera.K[0].double().cpu().numpy()
+    normals = np.empty((height, width, 3), dtype=np.float32)
+    rows = max(BAND_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        bottom, first = min(top + rows, height), max(top - 1, 0)
+        around = slice(first, bottom + 1)
+        found = _normals(depth[around], valid[around], middle, K, first)
+        normals[top:bottom] = found[top - first : bottom - first]
+    return normals
+
+
+def _normals(
+    depth: NDArray[np.floating], valid: NDArray[np.bool_], middle: np.floating, K: NDArray[np.float64], first: int
+) -> NDArray[np.float32]:
+    """Normals of rows from the row ``first`` on, with inverse depth relative to ``middle``."""
     u = np.zeros(depth.shape)
-    u[valid] = np.median(depth[valid]) / depth[valid].astype(np.float64)
+    u[valid] = middle / depth[valid].astype(np.float64)
     slope_x = _slope(u, valid)
     slope_y = _slope(u.T, valid.T).T
-    K = camera.K[0].double().cpu().numpy()
-    x = np.arange(width) + 0.5 - K[0, 2]
-    y = np.arange(height)[:, None] + 0.5 - K[1, 2]
+    x = np.arange(depth.shape[1]) + 0.5 - K[0, 2]
+    y = np.arange(first, first + len(depth))[:, None] + 0.5 - K[1, 2]
     normals = np.stack([-K[0, 0] * slope_x, -K[1, 1] * slope_y, x * slope_x + y * slope_y - u], axis=-1)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return np.where(valid[..., None], normals / np.maximum(length, 1e-30), 0.0).astype(np.float32)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
 import scene_depth as sd
+from scene_depth.cameras import camera_from_fov
+from scene_depth.depth.completion import CompletionSettings, complete_frames, make_completer
+from scene_depth.depth.completion_files import find_frame_files
 from scene_depth.depth.masks import random_points, rectangle
 from scene_depth.depth.solver import SolverInpainter, large
 from scene_depth.depth.solver.large import halved_sizes, halvings
 from scene_depth.errors import InputError
+from scene_depth.geometry import normals
+from scene_depth.io.depth_images import write_depth
+from scene_depth.io.images import write_image
 
 SMALL = SolverInpainter(processing_resolution=40)
 
@@ -134,6 +141,15 @@ def test_neither_bands_nor_threads_show(monkeypatch):
     assert np.array_equal(banded.uncertainty, whole.uncertainty)
 
 
+def test_bands_do_not_show_in_normals(monkeypatch):
+    depth, _ = two_boxes(40, 50)
+    camera = camera_from_fov(torch.eye(4), 0.9, 50, 40)
+    known = random_points(depth.shape, 1, 1200)
+    whole = normals.normals_from_depth(depth, camera, known)
+    monkeypatch.setattr(normals, "BAND_PIXELS", 150)
+    assert np.array_equal(normals.normals_from_depth(depth, camera, known), whole)
+
+
 def test_small_pictures_are_solved_as_they_are():
     depth, rgb = two_boxes(60, 80)
     known = random_points(depth.shape, 1, 200)
@@ -166,6 +182,28 @@ def test_steps_are_told_and_can_be_stopped():
     assert np.array_equal(ended.depth[known], depth[known])
     assert not np.array_equal(ended.depth, whole.depth)
     assert np.abs(ended.depth / depth - 1).mean() < 0.1
+
+
+def test_a_frame_tells_its_steps_and_is_not_written_when_stopped(tmp_path):
+    depth, rgb = two_boxes(120, 160)
+    write_image(tmp_path / "a.png", rgb)
+    write_depth(tmp_path / "a.npy", np.where(random_points(depth.shape, 1, 300), depth, 0))
+    frames = find_frame_files(tmp_path / "a.png", tmp_path / "a.npy", None, None, None)
+    chosen = CompletionSettings(inpainter="solver[processing_resolution=40]", points=False)
+    completer, told = make_completer(chosen, frames), []
+
+    def stop_at_the_second(step: sd.Progress) -> bool:
+        told.append(step)
+        return len(told) < 3
+
+    report = complete_frames(frames, completer, tmp_path / "out", on_progress=stop_at_the_second)
+    assert not report.finished
+    assert not list((tmp_path / "out").rglob("*.npy"))
+    assert told[1].message == "a: solving at 40 x 30 pixels, 0% done"
+    assert (told[1].done, told[1].total) == (0, 1)
+    report = complete_frames(frames, completer, tmp_path / "out")
+    assert report.finished
+    assert report.frames[0].details["model"]["solved_at"] == [30, 40]
 
 
 def test_halving_takes_the_nearer_of_two_surfaces():
