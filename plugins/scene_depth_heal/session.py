@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,20 @@ from torch import Tensor
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
+from scene_depth.geometry.visibility import sight
 from scene_depth.io.splat_files import write_splats
 from scene_depth.rendering import render
-from scene_depth.splats import PARAMETERS, GaussianSplats
+from scene_depth.splat_transforms import transform_splats
+from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
-from scene_depth_heal.hole import HealView
+from scene_depth_heal.hole import TOLERANCE, HealView
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.picking import Mode, combine
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_alone, heal_views
 
 UNDO_BYTES = 2 << 30  # memory for undo
+HIDDEN, LOCKED, INVENTED = 1, 2, 4  # marks of a splat
 Listener = Callable[[], None]
 
 
@@ -53,6 +56,8 @@ class Step:
         selection: Chosen splats  # [N] bool
         views: The photos, with healed objects replaced by what the healed scene shows.
         hole: What a heal has to repair; None if nothing was deleted since the last one.
+        marks: HIDDEN, LOCKED (both cannot be selected) and INVENTED (no photo shows what a heal made) of each splat, added up; by
+            default none  # [N] uint8
     """
 
     label: str
@@ -60,10 +65,21 @@ class Step:
     selection: Tensor
     views: tuple[HealView, ...] = ()
     hole: Hole | None = None
+    marks: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))
+
+    def __post_init__(self) -> None:
+        if len(self.marks) != len(self.splats):
+            object.__setattr__(self, "marks", torch.zeros(1, dtype=torch.uint8).expand(len(self.splats)))  # takes no memory
+
+    @cached_property
+    def visible(self) -> tuple[GaussianSplats, Tensor]:
+        """The splats that are not hidden, and which of them are selected; of a state always the same values."""
+        shown = (self.marks & HIDDEN) == 0
+        return (self.splats, self.selection) if bool(shown.all()) else (self.splats.select(shown), self.selection[shown])
 
     def arrays(self) -> Iterator[tuple[int, int]]:
         """Address and size in bytes of every array that the state keeps alive; shared ones have one address."""
-        tensors = [self.selection]
+        tensors = [self.selection, *([self.marks] if self.marks.is_contiguous() else [])]
         for splats in (self.splats, *(() if self.hole is None else (self.hole.base,))):
             tensors += [getattr(splats, name) for name in PARAMETERS] + list(splats.extra.values())
         if self.hole is not None:
@@ -202,7 +218,16 @@ class EditSession:
                 return self.original, None
             if self.preview is not None:
                 return self.preview, None
-            return self.splats, self.selection
+            return self.history.present.visible
+
+    @property
+    def invented(self) -> Tensor | None:
+        """Which of the shown splats no photo vouches for; None where that is not known  # [N of shown] bool"""
+        with self.lock:
+            if self._before or self.preview is not None:
+                return None
+            marks = self.history.present.marks
+            return (marks & INVENTED)[(marks & HIDDEN) == 0] > 0
 
     def listen(self, listener: Listener) -> None:
         """Calls ``listener`` after every change, from the thread that made it; it must not take long."""
@@ -214,7 +239,26 @@ class EditSession:
             self._check_idle()
             if len(chosen) != len(self.splats):
                 raise InputError("selection", f"{len(chosen)} splats", f"{len(self.splats)}: the scene has changed meanwhile")
-            self._push(label, selection=combine(self.selection, chosen.cpu(), mode))
+            self._push(label, selection=combine(self.selection, chosen.cpu(), mode) & self._free())
+
+    def select_by(self, choose: Callable[[GaussianSplats], Tensor], mode: Mode = "set", label: str = "select") -> None:
+        """Selects among the splats that are not hidden.
+
+        Args:
+            choose: Gives the chosen ones of the splats that it gets, as booleans.
+
+        Raises:
+            InputError: If it chooses none or all, as well as ``choose``; the selection is then as before.
+        """
+        with self.lock:
+            state = self.history.present
+        self.select(self._whole(state, check_selection(choose(state.visible[0]), label)), mode, label)
+
+    def chosen_by(self, choose: Callable[[GaussianSplats], Tensor], label: str) -> Tensor:
+        """What ``select_by`` would select, without selecting it  # [N] bool"""
+        with self.lock:
+            state = self.history.present
+        return check_selection(self._whole(state, check_selection(choose(state.visible[0]), label)) & self._free(), label)
 
     def select_masked(self, mode: Mode = "set") -> None:
         """Selects what the scene's own masks show.
@@ -237,13 +281,62 @@ class EditSession:
         with self.lock:
             self._check_idle()
             changed = grow(self.splats, self.selection, steps) if steps > 0 else shrink(self.splats, self.selection, -steps)
-            self._push("grow" if steps > 0 else "shrink", selection=changed)
+            self._push("grow" if steps > 0 else "shrink", selection=changed & self._free())
 
     def invert_selection(self) -> None:
         """Selects what was not selected."""
         with self.lock:
             self._check_idle()
-            self._push("invert", selection=~self.selection)
+            self._push("invert", selection=~self.selection & self._free())
+
+    def mark(self, which: int, label: str) -> None:
+        """Hides or locks the selected splats, which are then selected no more.
+
+        Raises:
+            InputError: If nothing is selected, or everything is to be hidden.
+        """
+        with self.lock:
+            self._check_idle()
+            marks = self.history.present.marks | self.selection.to(torch.uint8) * which
+            check_selection(self.selection if which != HIDDEN else (marks & HIDDEN) > 0, "selection")
+            self._push(label, marks=marks, selection=_none(self.splats))
+
+    def unmark(self, which: int, label: str) -> None:
+        """Takes a mark from all splats: shows what is hidden, unlocks, or confirms what a heal invented."""
+        with self.lock:
+            self._check_idle()
+            marks = self.history.present.marks & (7 - which)
+            self._push(label, marks=marks, selection=self.selection.clone())  # another value, so that it is drawn again
+
+    def transform(self, matrix: Tensor, copy: bool = False) -> None:
+        """Moves, turns and scales the selected splats, or a copy of them, which is then selected.
+
+        Args:
+            matrix: Similarity from old to new places  # [4, 4]
+
+        Raises:
+            InputError: If nothing is selected, or the matrix is no similarity.
+        """
+        with self.lock:
+            self._check_idle()
+            state, hole = self.history.present, self.history.present.hole
+            if not bool(state.selection.any()):
+                raise InputError("selection", "no splat", "some splats to move")
+            moved = transform_splats(replace(state.splats.select(state.selection), comments=()), matrix)
+            if copy:
+                splats = concatenate_splats([state.splats, moved])
+                selection = torch.arange(len(splats)) >= len(state.splats)
+                marks = torch.cat([state.marks, state.marks.new_zeros(len(moved))])
+                if hole is not None:
+                    removed = torch.cat([hole.removed, hole.removed.new_zeros(len(moved))])
+                    hole = Hole(concatenate_splats([hole.base, moved]), removed)
+                self._push("duplicate", splats=splats, selection=selection, marks=marks, hole=hole)
+                return
+            if hole is not None:
+                rows = (~hole.removed).nonzero()[:, 0][state.selection.to(hole.removed.device)]
+                hole = Hole(_with_rows(hole.base, rows, moved), hole.removed)
+            rows = state.selection.nonzero()[:, 0]
+            self._push("move", splats=_with_rows(state.splats, rows, moved), hole=hole)
 
     def delete(self) -> None:
         """Removes the selected splats and leaves the hole, for a heal to repair.
@@ -256,7 +349,8 @@ class EditSession:
             check_selection(self.selection, "selection")
             hole = self._hole()
             kept = self.splats.select(~self.selection)
-            self._push("delete", splats=kept, selection=_none(kept), hole=hole)
+            marks = self.history.present.marks[~self.selection]
+            self._push("delete", splats=kept, selection=_none(kept), hole=hole, marks=marks)
 
     def heal(
         self,
@@ -266,6 +360,7 @@ class EditSession:
         on_progress: Callable[[Progress], None],
         inpainter_options: Mapping[str, Any] | None = None,
         color_options: Mapping[str, Any] | None = None,
+        removed: Tensor | None = None,
     ) -> HealResult:
         """Removes the selected splats and repairs the hole, with what was deleted since the last heal; blocks.
 
@@ -276,6 +371,7 @@ class EditSession:
             on_progress: Gets every progress report.
             inpainter_options: Further options of the depth inpainter.
             color_options: Of the image inpainter, likewise.
+            removed: What to remove in place of the selection, as what a brush passed over  # [N] bool
 
         Returns:
             The result, which is the new state. A cancelled heal leaves the state as it was.
@@ -287,7 +383,7 @@ class EditSession:
             raise InputError("heal", "another heal that is still running", "one at a time")
         try:
             self._stop.clear()
-            hole, views = self._healable()
+            hole, views, marks = self._healable(removed)
             depth_inpainter = self._loaded(inpainter, load_depth_inpainter, inpainter_options or {})
             image_inpainter = self._loaded(color, load_image_inpainter, color_options or {})
 
@@ -308,7 +404,10 @@ class EditSession:
             with self.lock:
                 self.preview = None
                 if result.report.finished:
-                    self._push("heal", splats=result.splats, selection=_none(result.splats), views=repainted, hole=None)
+                    marks = torch.cat([marks, INVENTED * _invented(result).to(torch.uint8)])
+                    label = "heal" if removed is None else "repair"
+                    none = _none(result.splats)
+                    self._push(label, splats=result.splats, selection=none, views=repainted, hole=None, marks=marks)
             return result
         finally:
             self.preview = None
@@ -359,20 +458,35 @@ class EditSession:
             self._inpainters[key] = load(spec, **options)
         return self._inpainters[key]
 
-    def _healable(self) -> tuple[Hole, tuple[HealView, ...]]:
+    def _healable(self, chosen: Tensor | None) -> tuple[Hole, tuple[HealView, ...], Tensor]:
+        """The hole, the views, and the marks of what stays."""
         with self.lock:
-            if self.history.present.hole is None or bool(self.selection.all()):
-                check_selection(self.selection, "selection")
-            return self._hole(), self.views
+            chosen = self.selection if chosen is None else chosen
+            if len(chosen) != len(self.splats):
+                raise InputError("heal", f"{len(chosen)} splats", f"{len(self.splats)}: the scene has changed meanwhile")
+            if self.history.present.hole is None or bool(chosen.all()):
+                check_selection(chosen, "selection")
+            return self._hole(chosen), self.views, self.history.present.marks[~chosen]
 
-    def _hole(self) -> Hole:
-        """What was deleted so far and what is selected now, in the scene before the first deletion."""
-        hole = self.history.present.hole
+    def _hole(self, chosen: Tensor | None = None) -> Hole:
+        """What was deleted so far and what is chosen now, by default what is selected, in the scene before the first deletion."""
+        hole, chosen = self.history.present.hole, self.selection if chosen is None else chosen
         if hole is None:
-            return Hole(self.splats, self.selection)
+            return Hole(self.splats, chosen)
         removed = hole.removed.clone()
-        removed[~hole.removed] = self.selection
+        removed[~hole.removed] = chosen
         return Hole(hole.base, removed)
+
+    def _free(self) -> Tensor:
+        """Splats that may be selected  # [N] bool"""
+        return (self.history.present.marks & (HIDDEN | LOCKED)) == 0
+
+    @staticmethod
+    def _whole(state: Step, chosen: Tensor) -> Tensor:
+        """A choice of visible splats as one of all  # [N] bool"""
+        whole = torch.zeros(len(state.splats), dtype=torch.bool)
+        whole[(state.marks & HIDDEN) == 0] = chosen.cpu()
+        return whole
 
     def _check_idle(self) -> None:
         if self.busy:
@@ -397,6 +511,27 @@ class EditSession:
 
 def _none(splats: GaussianSplats) -> Tensor:
     return torch.zeros(len(splats), dtype=torch.bool)
+
+
+def _with_rows(splats: GaussianSplats, rows: Tensor, part: GaussianSplats) -> GaussianSplats:
+    """The splats with others in some rows."""
+    rows = rows.to(splats.device)
+
+    def put(old: Tensor, new: Tensor) -> Tensor:
+        return old.index_copy(0, rows, new)
+
+    changed: dict[str, Any] = {name: put(getattr(splats, name), getattr(part, name)) for name in PARAMETERS}
+    extra = {name: put(values, part.extra[name]) for name, values in splats.extra.items()}
+    return replace(splats, **changed, extra=extra)
+
+
+def _invented(result: HealResult) -> Tensor:
+    """Which of the new splats lie where no view has seen anything  # [new] bool"""
+    points = result.splats.means[len(result.splats) - result.new :].cpu()
+    seen = torch.zeros(len(points), dtype=torch.bool)
+    for state in result.states:
+        seen |= sight(points, state.camera.to("cpu"), state.depth_before.cpu(), None, TOLERANCE).seen
+    return ~seen
 
 
 def _repainted(views: Sequence[HealView], result: HealResult) -> tuple[HealView, ...]:

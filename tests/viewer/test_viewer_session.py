@@ -10,13 +10,15 @@ import pytest
 import torch
 from room_scene import Room, wall
 from scene_depth_heal import HealConfig, HealView
-from scene_depth_heal.session import EditSession
+from scene_depth_heal.picking import Stroke, in_mask
+from scene_depth_heal.session import HIDDEN, INVENTED, LOCKED, EditSession
 from scene_depth_viewer.opening import open_session
 
 from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render
+from scene_depth.splat_transforms import euler_rotation, similarity_matrix, transform_splats
 from scene_depth.work import Progress
 
 QUICK = HealConfig(steps=40, most_references=2)
@@ -207,3 +209,93 @@ def test_a_model_is_loaded_once_for_each_name_with_options(session: EditSession,
     assert session._loaded("solver", load, {}) is first
     assert session._loaded("solver", load, {"steps": 3}) is not first
     assert loads == [("solver", {}), ("solver", {"steps": 3})]
+
+
+def test_hidden_and_locked_splats_are_not_selected(session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball)
+    session.mark(HIDDEN, "hide")
+    assert len(session.shown()[0]) == 26836
+    assert not session.selection.any()
+    with pytest.raises(InputError, match="all"):
+        session.select_by(lambda splats: torch.ones(len(splats), dtype=torch.bool))
+    session.select(torch.ones(len(the_room.splats), dtype=torch.bool))
+    assert torch.equal(session.selection, ~the_room.ball)
+    session.unmark(HIDDEN, "show all")
+    assert session.shown()[0] is session.splats
+    session.select(the_room.ball)
+    session.mark(LOCKED, "lock")
+    session.invert_selection()
+    assert torch.equal(session.selection, ~the_room.ball)
+    session.undo()
+    session.undo()
+    session.delete()  # what was locked is as it was before that
+    assert len(session.splats) == 26836
+    assert session.splats.sha256() == the_room.splats.select(~the_room.ball).sha256()
+
+
+def test_a_selection_is_moved_and_duplicated_with_a_hole_still_to_heal(session: EditSession, the_room: Room) -> None:
+    front = the_room.ball & (the_room.splats.means[:, 2] < 2.4)
+    session.select(front)
+    session.delete()
+    left = the_room.ball[~front]
+    session.select(left)
+    matrix = similarity_matrix(euler_rotation(0, 0, 90), (0.0, 0.0, 1.0), 2.0)
+    expected = transform_splats(the_room.splats.select(the_room.ball & ~front), matrix)
+    session.transform(matrix)
+    assert session.splats.select(left).sha256() == expected.sha256()
+    assert session.splats.select(~left).sha256() == the_room.splats.select(~the_room.ball).sha256()
+    hole = session.history.present.hole
+    assert hole is not None
+    assert hole.base.select(~hole.removed).sha256() == session.splats.sha256()
+    session.transform(similarity_matrix(None, (0.1, 0.0, 0.0)), copy=True)
+    assert int(session.selection.sum()) == int(left.sum())
+    hole = session.history.present.hole
+    assert hole is not None
+    assert hole.base.select(~hole.removed).sha256() == session.splats.sha256()
+    assert session.history.labels[-2:] == ["move", "duplicate"]
+    session.select(torch.zeros(len(session.splats), dtype=torch.bool))
+    with pytest.raises(InputError, match="no splat"):
+        session.transform(matrix)
+
+
+def test_a_stroke_is_repaired_in_one_step_and_what_it_invents_is_marked_until_confirmed(
+    session: EditSession, the_room: Room
+) -> None:
+    session.select(~the_room.ball)
+    session.mark(LOCKED, "lock")
+    camera = the_room.cameras[2]
+    pixels = camera.project(the_room.splats.means[the_room.ball].double())[0][0]
+    middle = tuple(pixels.mean(0).tolist())
+    stroke = Stroke(camera, [middle], float((pixels - pixels.mean(0)).norm(dim=1).max()) + 2)
+    removed = session.chosen_by(lambda splats: in_mask(splats, camera, stroke.mask(), front_only=False), "brush")
+    assert torch.equal(removed, the_room.ball)  # the wall behind is locked
+    result = session.heal("harmonic", "exemplar", HealConfig(steps=5, most_references=2), quiet, removed=removed)
+    assert session.history.labels == ["open", "select", "lock", "repair"]
+    invented = session.invented
+    assert invented is not None
+    assert len(invented) == len(session.splats)
+    kept = len(session.splats) - result.new
+    assert not invented[:kept].any()
+    means = session.splats.means[kept:]
+    unseen_of_view = result.states[2].unseen
+    column, row = camera.project(means.double())[0][0].long().unbind(1)
+    inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    behind = torch.zeros(len(means), dtype=torch.bool)
+    behind[inside] = unseen_of_view.cpu()[row[inside], column[inside]]
+    assert invented[kept:][behind].float().mean() > 0.9
+    assert bool(invented.any())
+    session.unmark(INVENTED, "confirm")
+    assert session.invented is not None
+    assert not session.invented.any()
+    session.undo()
+    session.undo()
+    assert session.splats.sha256() == the_room.splats.sha256()
+
+
+def test_a_stroke_over_a_scene_that_has_changed_meanwhile_is_refused(session: EditSession, the_room: Room) -> None:
+    removed = session.chosen_by(lambda splats: the_room.ball, "brush")
+    session.select(the_room.ball & (the_room.splats.means[:, 2] < 2.4))
+    session.delete()
+    with pytest.raises(InputError, match="changed meanwhile"):
+        session.heal("nearest", "exemplar", QUICK, quiet, removed=removed)
+    assert not session.busy
