@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _fail(str(error))
     with reading_limits(limits):
-        return _run(_parse(command, arguments))
+        return _run(lambda: _parse(command, arguments)())
 
 
 def _take_limits(arguments: list[str]) -> tuple[list[str], Limits]:
@@ -152,12 +152,22 @@ def _parse(command: Callable[..., Any], arguments: list[str]) -> Callable[[], An
         with contextlib.redirect_stderr(complaint):
             call: Callable[[], Any] = parse(args=arguments)
     except SystemExit as ended:
+        if (refusal := _refusal_behind(ended)) is not None:
+            raise refusal from None
         if ended.code == 2:
             _suggest_options(parse, arguments)
-        raise
-    finally:
         print(complaint.getvalue(), end="", file=sys.stderr)
+        raise
+    print(complaint.getvalue(), end="", file=sys.stderr)
     return call
+
+
+def _refusal_behind(ended: BaseException) -> InputError | None:
+    """The error with which a record of options refused its values, which the parser would frame under names of its own."""
+    behind = ended.__context__
+    while behind is not None and not isinstance(behind, InputError):
+        behind = behind.__context__
+    return behind
 
 
 def _suggest_options(parse: Callable[..., Any], arguments: list[str]) -> None:

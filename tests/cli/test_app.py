@@ -159,3 +159,13 @@ def test_a_broken_command_is_reported_and_the_others_work(commands, capsys):
     assert main(["broken"]) == 2
     assert "could not be loaded" in capsys.readouterr().err
     assert main(["heal", "a", "--output", "b"]) == 130
+
+
+@pytest.mark.parametrize(("option", "value"), [("--steps", "-1"), ("--max-splats", "0")])
+def test_a_value_that_a_record_of_options_refuses_is_one_line(
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", str(tmp_path), "--output", str(tmp_path / "out"), option, value]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"scene-depth: {option[2:].replace('-', '_')} is {value}; expected 1 or more")
