@@ -53,11 +53,13 @@ class Work:
         on_progress: Who is told, if anyone.
         stopped: Whether somebody asked to stop.
         seconds: Wall time by stage.
+        parts: Wall time of parts of stages that were measured by themselves.
     """
 
     on_progress: OnProgress | None = None
     stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
 
     def report(self, progress: Progress) -> bool:
         """Tells how far the work is; gives whether it is to go on."""
@@ -75,3 +77,12 @@ class Work:
             self.stopped = True
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Measures a part of a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.parts[name] = self.parts.get(name, 0.0) + time.perf_counter() - start

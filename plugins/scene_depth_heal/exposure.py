@@ -105,7 +105,8 @@ def _observe(shown: NDArray[np.float32], wanted: NDArray[np.float32], usable: ND
     cells = cells[np.isfinite(cells).mean(axis=1) >= 0.5]
     cells, count = np.sort(cells, axis=1), np.isfinite(cells).sum(axis=1)  # unusable ones stand last
     middle = [np.take_along_axis(cells, place[:, None], axis=1)[:, 0] for place in ((count - 1) // 2, count // 2)]
-    return 0.5 * (middle[0] + middle[1])
+    medians: NDArray[np.float64] = 0.5 * (middle[0] + middle[1])
+    return medians
 
 
 def _median(cells: NDArray[np.float64]) -> tuple[float, float]:

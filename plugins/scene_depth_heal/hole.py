@@ -130,11 +130,14 @@ class ViewState:
     def part(self, region: Region) -> ViewState:
         """A part of the view as a view of its own, with a cropped camera."""
         left, top, right, bottom = region
-        window, view = window_of(region), self.view
-        maps = {name: value[window].contiguous() for name, value in vars(self).items() if isinstance(value, Tensor)}
-        pictures = {name: value[window].contiguous() for name, value in vars(view).items() if isinstance(value, Tensor)}
-        camera = view.camera.cropped(left, top, right - left, bottom - top)
-        return replace(self, view=replace(view, camera=camera, **pictures), **maps)
+        view, window = self.view, window_of(region)
+
+        def cut(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[window].contiguous()
+
+        camera, rgb = view.camera.cropped(left, top, right - left, bottom - top), view.rgb[window].contiguous()
+        view = replace(view, camera=camera, rgb=rgb, mask=cut(view.mask), painted=cut(view.painted), depth=cut(view.depth))
+        return replace(self, view=view, **{name: cut(value) for name, value in vars(self).items() if isinstance(value, Tensor)})
 
     def marked(self) -> NDArray[np.float32]:
         """The view after the deletion with its unseen pixels marked  # [H, W, 3]"""

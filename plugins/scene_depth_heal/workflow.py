@@ -98,6 +98,7 @@ class HealReport(ChangeReport):
         measured_depth: How the depth of the scene's sensor relates to the splats; None where it has none.
         likeness: Of renders and photos outside the object, at most 1; None where nothing was compared.
         virtual_views: What stood in for photos; None where there are photos.
+        parts: Seconds of the parts of the stages "hole" and "fill".
         notes: What a person should know.
     """
 
@@ -114,6 +115,7 @@ class HealReport(ChangeReport):
     measured_depth: MeasuredDepth | None = None
     likeness: float | None = None
     virtual_views: VirtualViews | None = None
+    parts: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -190,15 +192,17 @@ def heal_views(
     _check(removed, views, config)
     splats, removed = splats.detach(), removed.to(splats.device)
     report = HealReport(removed_splats=int(removed.sum()), parameters=config)
-    work = Work(on_progress, seconds=report.seconds)
+    work = Work(on_progress, seconds=report.seconds, parts=report.parts)
     hole = Hole(splats, torch.zeros_like(removed), splats, ())  # what stands if the search is interrupted
     fills: list[Filled] = []
     new: GaussianSplats | None = None
     with work.stage("hole"):
-        hole = find_hole(splats, removed, views, widen=config.widen)
+        with work.part("find"):
+            hole = find_hole(splats, removed, views, widen=config.widen)
         _report_hole(report, hole)
-        hole, report.exposure = match_exposure(hole)
-        report.measured_depth = check_measured(hole)
+        with work.part("exposure and sensor"):
+            hole, report.exposure = match_exposure(hole)
+            report.measured_depth = check_measured(hole)
         report.notes += filter(None, [describe_exposure(report.exposure), describe_measured(report.measured_depth)])
         message = f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen"
         work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
@@ -218,23 +222,25 @@ def heal_views(
                     reference = filled_so_far(reference, unseen[index], scene)
                 region = region_to_fill(reference)
                 reference = with_measured(reference, report.measured_depth).part(region)
-                prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
+                with work.part("depth"):
+                    prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
                 if seeks_shadow:
-                    seeks_shadow = False
-                    taken = take_shadow(
-                        hole, index, region, reference, prediction, depth_inpainter, widen=config.widen, seed=config.seed
-                    )
+                    seeks_shadow, options = False, {"widen": config.widen, "seed": config.seed}
+                    with work.part("shadow"):
+                        taken = take_shadow(hole, index, region, reference, prediction, depth_inpainter, **options)
                     if taken is not None:
                         _report_shadow(report, hole, *taken)
                         hole, reference = taken[0], taken[1].view
                         unseen, free = [state.unseen for state in hole.states], free_space_of(hole.states)
                     if share_of(unseen[index]) < config.enough:
                         continue
-                rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
+                with work.part("color"):
+                    rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
                 fills.append(make_splats(reference, prediction, rgb))
                 report.references.append(_report_of(fills[-1]))
                 scene = _join(hole.kept, _new_splats(hole, fills))
-                unseen = [_uncovered(scene, len(hole.kept), state) for state in hole.states]
+                with work.part("covered"):
+                    unseen = [_uncovered(scene, len(hole.kept), state) for state in hole.states]
                 report.unseen_after = {view.name: share_of(left) for view, left in zip(views, unseen, strict=True)}
                 message = f"{len(fills[-1].splats)} splats from {reference.name}"
                 work.report(Progress("fill", len(fills), limit, message, snapshot=partial(_join, scene, None)))
