@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from scene_depth.cli.progress import print_json
+from scene_depth.cli.progress import print_json, report_console
+from scene_depth.depth.checkpoints import CHECKPOINTS
 from scene_depth.errors import InputError
+from scene_depth.evaluation.depth_tables import text_table
 from scene_depth.registry import load_object
 
 CONVERSIONS = {
@@ -110,11 +112,38 @@ class Find:
             print(f"{part}: {path}")
 
 
+@dataclass(frozen=True)
+class Listing:
+    """List the weights of monocular models with size and licence; nothing is downloaded.
+
+    What stands under "name" is what --prior takes. Other models of transformers work as transformers:ID as well.
+    """
+
+    json: bool = False
+    """Print the list as JSON."""
+
+    def run(self) -> None:
+        """Runs the command."""
+        rows = [
+            {"name": one.name, "hub": one.hub, "gigabytes": one.gigabytes, "license": one.license, "here": one.cached}
+            for one in CHECKPOINTS
+        ]
+        if self.json:
+            print_json({"checkpoints": rows})
+            return
+        table = [[one.name, f"{one.gigabytes:g}", one.license, "yes" if one.cached else "no"] for one in CHECKPOINTS]
+        shown = text_table("Monocular models (--prior NAME)", ["name", "GB", "licence", "here"], table)
+        report_console().print(shown)
+        print("fetched on first use, which is said first, or now with: hf download ID")
+        print("depthlab, depthfm: scene-depth weights fetch --help")
+
+
 _Convert = Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
 _Fetch = Annotated[Fetch, tyro.conf.subcommand("fetch", prefix_name=False)]
 _Find = Annotated[Find, tyro.conf.subcommand("find", prefix_name=False)]
+_Listing = Annotated[Listing, tyro.conf.subcommand("list", prefix_name=False)]
 
 
-def weights(arguments: Annotated[_Convert | _Fetch | _Find, tyro.conf.arg(name="")]) -> None:
-    """Fetch, find and convert the weights of depth models."""
+def weights(arguments: Annotated[_Convert | _Fetch | _Find | _Listing, tyro.conf.arg(name="")]) -> None:
+    """List, fetch, find and convert the weights of depth models."""
     arguments.run()

@@ -49,7 +49,7 @@ class CompletionSettings:
     """Depth inpainter: solver, nearest, linear, harmonic, colorization, ip_basic, geodesic, auxiliary, depthlab,
     depthfm, refined, marigold, transformers, module:function, file.py:function, or a name that another package registers."""
     prior: str | None = None
-    """Monocular prior for the solver: marigold or transformers (also NAME:CHECKPOINT, with options as in NAME[fit=scale]),
+    """Monocular prior for the solver: small, marigold, transformers, moge, da3 (NAME:CHECKPOINT, or options: NAME[fit=scale]),
     module:function or file.py:function of f(rgb) -> values, or a file or folder of predictions."""
     prior_space: Space | Literal["auto"] | None = None
     """What the prior is up to scale and shift; by default what the model says, for files what fits best."""

@@ -258,9 +258,12 @@ MONOCULAR_MODELS = Registry(
     "monocular model",
     "scene_depth.monocular_models",
     {
+        "small": "scene_depth.depth.monocular_models:small_model",
         "marigold": "scene_depth.depth.monocular_models:MarigoldModel",
         "transformers": "scene_depth.depth.monocular_models:TransformersModel",
         "depthfm": "scene_depth.depth.depthfm:DepthFMModel",
+        "moge": "scene_depth.depth.geometry_models:MoGeModel",
+        "da3": "scene_depth.depth.geometry_models:DepthAnything3Model",
     },
     arguments=1,
 )
@@ -299,6 +302,6 @@ def available_monocular_models() -> list[Entry]:
     Example:
         >>> import scene_depth as sd
         >>> [entry.name for entry in sd.available_monocular_models()]
-        ['depthfm', 'marigold', 'transformers']
+        ['da3', 'depthfm', 'marigold', 'moge', 'small', 'transformers']
     """
     return MONOCULAR_MODELS.available()

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import Fit, Space
+from scene_depth.depth.checkpoints import DEPTH_ANYTHING, MARIGOLD, find_cached, missing_weights, say_before_fetch
 from scene_depth.depth.checks import check_least
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
@@ -25,27 +26,6 @@ from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError, first_line
 from scene_depth.geometry.depth_resampling import resize_sparse_depth
 
-MARIGOLD = "prs-eth/marigold-depth-v1-1"
-DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
-SIZES = {  # of the files fetched, from the parameter counts
-    MARIGOLD: "2.6 GB",
-    "prs-eth/marigold-depth-lcm-v1-0": "2.6 GB",
-    DEPTH_ANYTHING: "0.1 GB",
-    "depth-anything/Depth-Anything-V2-Base-hf": "0.4 GB",
-    "depth-anything/Depth-Anything-V2-Large-hf": "1.3 GB",
-    "depth-anything/prompt-depth-anything-vits-hf": "0.1 GB",
-    "depth-anything/prompt-depth-anything-vitl-hf": "1.4 GB",
-    "Intel/dpt-large": "1.4 GB",
-    "Intel/zoedepth-nyu-kitti": "1.4 GB",
-    "apple/DepthPro-hf": "1.9 GB",
-}
-LICENSES = {  # as the model cards say
-    MARIGOLD: "RAIL++-M",
-    DEPTH_ANYTHING: "Apache-2.0",
-    "depth-anything/Depth-Anything-V2-Base-hf": "CC-BY-NC-4.0",
-    "depth-anything/Depth-Anything-V2-Large-hf": "CC-BY-NC-4.0",
-}
-PARTS = " --include '*.json' --include '*.txt' --include '*.fp16.safetensors'"  # of Marigold's repositories, which hold more
 SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
     "dpt": "inverse",
     "glpn": "depth",
@@ -54,32 +34,6 @@ SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
     "prompt_depth_anything": "depth",
 }
 PROMPTED, PROMPT_SIZE = "prompt_depth_anything", 256  # a phone's LiDAR gives 256 x 192
-
-
-def _find_cached(checkpoint: str, file: str) -> str:
-    """A file of a checkpoint in the hub's local cache.
-
-    Raises:
-        InputError: If it is not there.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(checkpoint, file)
-    if not isinstance(found, str):
-        raise _missing(checkpoint, "not on this machine")
-    return found
-
-
-def _missing(checkpoint: str, reason: str) -> InputError:
-    facts = ", ".join(filter(None, (f"about {SIZES[checkpoint]}" if checkpoint in SIZES else "", LICENSES.get(checkpoint, ""))))
-    model = f"the hub's model {checkpoint!r}{f' ({facts})' if facts else ''}"
-    accepted = f"a local folder, or {model} in the local cache or within reach"
-    return InputError(
-        f"weights {checkpoint}",
-        reason,
-        accepted,
-        hint=f"hf download {checkpoint}{PARTS if checkpoint.startswith('prs-eth/') else ''}",
-    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +57,7 @@ class MarigoldModel:
     download: bool = True
     name: ClassVar[str] = "marigold"
     takes_seed: ClassVar[bool] = True
-    find_weights = staticmethod(partial(_find_cached, MARIGOLD, "model_index.json"))
+    find_weights = staticmethod(partial(find_cached, MARIGOLD, "model_index.json"))
 
     def __post_init__(self) -> None:
         check_least(
@@ -122,7 +76,7 @@ class MarigoldModel:
         def load(local: bool) -> Any:
             return pipeline_class.from_pretrained(self.checkpoint, local_files_only=local, **extra)
 
-        pipeline = _fetched(self.checkpoint, load, self.download).to(device)
+        pipeline = fetch_weights(self.checkpoint, load, self.download).to(device)
         if device.type == "cuda":
             pipeline = pipeline.to(torch.float16)
         pipeline.set_progress_bar_config(disable=True)
@@ -160,7 +114,7 @@ class TransformersModel:
     download: bool = True
     name: ClassVar[str] = "transformers"
     takes_seed: ClassVar[bool] = False
-    find_weights = staticmethod(partial(_find_cached, DEPTH_ANYTHING, "config.json"))
+    find_weights = staticmethod(partial(find_cached, DEPTH_ANYTHING, "config.json"))
 
     def __post_init__(self) -> None:
         _ = self._parts  # what is wrong with the weights is said at once
@@ -179,7 +133,7 @@ class TransformersModel:
             processor = processor_class.from_pretrained(self.checkpoint, local_files_only=local)
             return processor, model_class.from_pretrained(self.checkpoint, local_files_only=local)
 
-        processor, model = _fetched(self.checkpoint, load, self.download)
+        processor, model = fetch_weights(self.checkpoint, load, self.download)
         return processor, model.to(choose_device(self.device)).eval()
 
     @torch.no_grad()
@@ -237,6 +191,13 @@ def make_inpainter_factory(model: type[Any], about: str) -> Callable[..., Monocu
     return make
 
 
+def small_model(device: str = "auto", download: bool = True) -> TransformersModel:
+    """The smallest model whose licence allows every use: Depth Anything V2 small (Yang et al. 2024), 25 M parameters."""
+    return TransformersModel(DEPTH_ANYTHING, device, download)
+
+
+small_model.find_weights = TransformersModel.find_weights  # type: ignore[attr-defined]
+
 marigold_inpainter = make_inpainter_factory(
     MarigoldModel, "Marigold (Ke et al. 2024) through diffusers, fitted to known depth; see ``MarigoldModel``."
 )
@@ -251,8 +212,8 @@ def _space_of(config: Any) -> Any:
     return SPACE_OF.get(config.model_type, "auto")
 
 
-def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> Any:
-    """Loads what is on this machine, else fetches it; says what is missing and how large it is.
+def fetch_weights(checkpoint: str, load: Callable[[bool], Any], download: bool) -> Any:
+    """Loads what is on this machine, else says what is fetched and fetches it; an error says what is missing and how large it is.
 
     Everything is caught: the hub's, safetensors' and the network's own errors share no base.
     """
@@ -264,8 +225,9 @@ def _fetched(checkpoint: str, load: Callable[[bool], Any], download: bool) -> An
     except Exception as error:
         local = error
     if download and not folder.is_dir():
+        say_before_fetch(checkpoint)
         try:
             return load(False)
         except Exception as error:
-            raise _missing(checkpoint, f"could not be fetched ({first_line(error)})") from error
-    raise _missing(checkpoint, first_line(local) if folder.is_dir() else "not on this machine") from local
+            raise missing_weights(checkpoint, f"could not be fetched ({first_line(error)})") from error
+    raise missing_weights(checkpoint, first_line(local) if folder.is_dir() else "not on this machine") from local

@@ -112,7 +112,7 @@ def test_wrong_parameters(field, value):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("what", {}, "one of depthfm, marigold, transformers, or module:attribute"),
+        ("what", {}, "one of da3, depthfm, marigold, moge, small, transformers, or module:attribute"),
         ("transformers:/no/such/folder", {}, "no such folder"),
         ("transformers", {"download": False}, "Depth-Anything-V2-Small-hf.*about 0.1 GB"),
         ("marigold", {"download": False}, "marigold-depth-v1-1.*about 2.6 GB"),

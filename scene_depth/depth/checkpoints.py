@@ -1,0 +1,107 @@
+"""Published weights of monocular models: what to ask for, how large they are, and what their licence allows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from scene_depth.errors import InputError
+
+MARIGOLD = "prs-eth/marigold-depth-v1-1"
+DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
+MOGE = "Ruicheng/moge-2-vits-normal"
+DEPTH_ANYTHING_3 = "depth-anything/DA3MONO-LARGE"
+PARTS = " --include '*.json' --include '*.txt' --include '*.fp16.safetensors'"  # of Marigold's repositories, which hold more
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights that a monocular model can be given.
+
+    Attributes:
+        hub: Id on the hub.
+        model: Name of the monocular model that runs them.
+        gigabytes: What is fetched, from the parameter counts.
+        license: As the model card says; "see its card" where we have not read it.
+        file: A file that is there when the weights are.
+        short: A name that stands for model and id.
+    """
+
+    hub: str
+    model: str
+    gigabytes: float
+    license: str = "see its card"
+    file: str = "config.json"
+    short: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What ``--prior`` takes."""
+        return self.short or f"{self.model}:{self.hub}"
+
+    @property
+    def cached(self) -> bool:
+        """Whether it is in the hub's local cache."""
+        from huggingface_hub import try_to_load_from_cache
+
+        return isinstance(try_to_load_from_cache(self.hub, self.file), str)
+
+
+CHECKPOINTS = tuple(
+    Checkpoint(*facts)
+    for facts in (
+        (DEPTH_ANYTHING, "transformers", 0.1, "Apache-2.0", "config.json", "small"),
+        ("depth-anything/Depth-Anything-V2-Base-hf", "transformers", 0.4, "CC-BY-NC-4.0"),
+        ("depth-anything/Depth-Anything-V2-Large-hf", "transformers", 1.3, "CC-BY-NC-4.0"),
+        ("depth-anything/prompt-depth-anything-vits-hf", "transformers", 0.1, "Apache-2.0"),
+        ("depth-anything/prompt-depth-anything-vitl-hf", "transformers", 1.4),
+        ("Intel/dpt-large", "transformers", 1.4),
+        ("Intel/zoedepth-nyu-kitti", "transformers", 1.4, "MIT"),
+        ("apple/DepthPro-hf", "transformers", 1.9),
+        (MARIGOLD, "marigold", 2.6, "RAIL++-M", "model_index.json", "marigold"),
+        ("prs-eth/marigold-depth-lcm-v1-0", "marigold", 2.6, "see its card", "model_index.json"),
+        (MOGE, "moge", 0.1, "MIT", "model.pt", "moge"),
+        ("Ruicheng/moge-2-vitl-normal", "moge", 1.3, "MIT", "model.pt"),
+        (DEPTH_ANYTHING_3, "da3", 1.4, "Apache-2.0", "config.json", "da3"),
+        ("depth-anything/DA3METRIC-LARGE", "da3", 1.4, "Apache-2.0"),
+    )
+)
+"""Those that are known here; any other id or local folder works as well."""
+_BY_HUB = {checkpoint.hub: checkpoint for checkpoint in CHECKPOINTS}
+
+
+def missing_weights(checkpoint: str, reason: str) -> InputError:
+    """The error for weights that are not there, with their size, their licence and the command that fetches them."""
+    facts = describe_checkpoint(checkpoint)
+    model = f"the hub's model {checkpoint!r}{f' ({facts})' if facts else ''}"
+    accepted = f"a local folder, or {model} in the local cache or within reach"
+    hint = f"hf download {checkpoint}{PARTS if checkpoint.startswith('prs-eth/') else ''}"
+    return InputError(f"weights {checkpoint}", reason, accepted, hint=hint)
+
+
+def describe_checkpoint(checkpoint: str) -> str:
+    """Size and licence in words; empty if they are not known."""
+    known = _BY_HUB.get(checkpoint)
+    if known is None:
+        return ""
+    return f"about {known.gigabytes:g} GB" + ("" if known.license.startswith("see") else f", {known.license}")
+
+
+def say_before_fetch(checkpoint: str) -> None:
+    """Says on the error stream what is fetched now."""
+    facts = describe_checkpoint(checkpoint) or "size and licence not known here"
+    print(f"fetching {checkpoint} from the hub ({facts})", file=sys.stderr)
+
+
+def find_cached(checkpoint: str, file: str) -> str:
+    """A file of a checkpoint in the hub's local cache.
+
+    Raises:
+        InputError: If it is not there.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(checkpoint, file)
+    if not isinstance(found, str):
+        raise missing_weights(checkpoint, "not on this machine")
+    return found
