@@ -2,6 +2,7 @@
 
     python -m benchmarks.heal [CASE ...] [--seeds N] [--quick] [--fresh] [--json FILE] [--record]
     python -m benchmarks.heal speed [--record]
+    python -m benchmarks.heal --without-photos [CASE ...] [--quick] [--record]
 
 Without a name all cases run, and not ``speed``, which wants quiet cores and is written to a section of its own. First
 fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of
@@ -9,7 +10,7 @@ pictures and all measures go to out/heal_benchmark: in rows the two views with m
 unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before, deleted, nearest depth, heal,
 truth or photo). The peers are in ``heal_peers``. ``--seeds N`` heals with the seeds 0 to N - 1 and gives mean and spread.
 ``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
-section "Heal" of RESULTS.md and, for the sample scenes, its pictures; those of other scenes are not ours to show.
+section "Heal" of RESULTS.md (``--without-photos`` a section of its own) and, for the sample scenes, its pictures; those of other scenes are not ours to show.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
 from benchmarks.heal_peers import LOCAL, ONE_REFERENCE, fill_from_one_reference, fill_locally
 from benchmarks.heal_speed import measure_speed, speed_lines
+from benchmarks.heal_without_photos import compare_with_photos, heal_files, rows_table
 from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
@@ -313,6 +315,7 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", choices=[[], *CASES, SPEED], metavar="CASE", help=", ".join([*CASES, SPEED]))
     parser.add_argument("--seeds", type=int, default=1, help="seeds to heal with")
     parser.add_argument("--quick", action="store_true", help="small pictures, few steps")
+    parser.add_argument("--without-photos", action="store_true", help="heal from the splats alone, beside heal")
     parser.add_argument("--fresh", action="store_true", help="fit again")
     parser.add_argument("--json", type=Path, default=None, help="file for all measures")
     parser.add_argument("--record", action="store_true", help="write the section of RESULTS.md")
@@ -321,15 +324,13 @@ def main() -> int:
         if len(arguments.cases) > 1:
             parser.error("speed is measured alone")
         return _speed(arguments)
+    steps = QUICK_STEPS // 8 if arguments.quick else None
+    if arguments.without_photos:
+        return _without_photos(arguments, HealConfig() if steps is None else HealConfig(steps=steps))
     found = []
     for name in arguments.cases or CASES:
-        case = CASES[name]()
-        if arguments.quick:
-            small = replace(case.fit, steps=QUICK_STEPS, max_size=QUICK_SIZE)
-            case = replace(case, fit=small, max_size=QUICK_SIZE)
-        found.append(
-            run_case(case, fresh=arguments.fresh, steps=QUICK_STEPS // 8 if arguments.quick else None, seeds=arguments.seeds)
-        )
+        case = _case(name, arguments.quick)
+        found.append(run_case(case, fresh=arguments.fresh, steps=steps, seeds=arguments.seeds))
         with atomic_path(OUTPUT / f"{name}.json") as path:
             path.write_text(json.dumps(found[-1], indent=1), encoding="utf-8")
     section = [
@@ -346,6 +347,31 @@ def main() -> int:
             path.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if arguments.record:
         write_section("heal", [*section, *_pictures([each["case"] for each in found])])
+    return 0
+
+
+def _case(name: str, quick: bool) -> Case:
+    case = CASES[name]()
+    if not quick:
+        return case
+    return replace(case, fit=replace(case.fit, steps=QUICK_STEPS, max_size=QUICK_SIZE), max_size=QUICK_SIZE)
+
+
+def _without_photos(arguments: argparse.Namespace, config: HealConfig) -> int:
+    rows = []
+    for name in arguments.cases or SAMPLES:
+        case = _case(name, arguments.quick)
+        splats, _ = fitted(case, OUTPUT / "fits", fresh=arguments.fresh, on_progress=_tell_fit(case.name))
+        rows += compare_with_photos(case, splats, config)
+        _say(f"{name}: done")
+    rows += [] if arguments.cases else heal_files(config, QUICK_SIZE if arguments.quick else 480)
+    section = [
+        f"`python -m benchmarks.heal --without-photos{' --quick' if arguments.quick else ''}`, {machine()}.",
+        *rows_table(rows),
+    ]
+    print("\n".join(section))
+    if arguments.record:
+        write_section("heal without photos", section)
     return 0
 
 
