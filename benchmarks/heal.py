@@ -10,7 +10,8 @@ pictures and all measures go to out/heal_benchmark: in rows the two views with m
 unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before, deleted, nearest depth, heal,
 truth or photo). The peers are in ``heal_peers``. ``--seeds N`` heals with the seeds 0 to N - 1 and gives mean and spread.
 ``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
-section "Heal" of RESULTS.md (``--without-photos`` a section of its own) and, for the sample scenes, its pictures; those of other scenes are not ours to show.
+section "Heal" of RESULTS.md (``--without-photos`` a section of its own) and, for the sample scenes, its pictures; those of
+other scenes are not ours to show.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from scene_depth.evaluation.scene_scores import SceneScore, evaluate_scene, mean
 from scene_depth.fitting.training_views import TrainingViews
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.images import read_image, write_image
+from scene_depth.io.splat_files import read_splats, splats_beside
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress, Progress
 
@@ -361,7 +363,9 @@ def _without_photos(arguments: argparse.Namespace, config: HealConfig) -> int:
     rows = []
     for name in arguments.cases or SAMPLES:
         case = _case(name, arguments.quick)
-        splats, _ = fitted(case, OUTPUT / "fits", fresh=arguments.fresh, on_progress=_tell_fit(case.name))
+        beside = splats_beside(case.train.source)
+        fit = partial(fitted, case, OUTPUT / "fits", fresh=arguments.fresh, on_progress=_tell_fit(case.name))
+        splats = fit()[0] if beside is None else read_splats(beside)
         rows += compare_with_photos(case, splats, config)
         _say(f"{name}: done")
     rows += [] if arguments.cases else heal_files(config, QUICK_SIZE if arguments.quick else 480)

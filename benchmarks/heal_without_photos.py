@@ -1,4 +1,4 @@
-"""A heal of splats alone beside a heal with photos; and of files without photos, whose truth is the file before a ball was put in."""
+"""Heals of splats alone beside heals with photos; and heals of files whose truth is the file before a ball was put in."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ def _ball(like: GaussianSplats, center: torch.Tensor, radius: float, count: int 
 def rows_table(rows: list[Row]) -> list[str]:
     """What was measured, in words and numbers."""
     text = (
-        "Sample scenes: held-out views of the truth after the deletion, the same splats removed, once with the photos and once from "
-        "the splats alone. Files: a ball is put on a surface and what it covers is taken out; the truth is the file as it was, "
-        "measured in the unseen pixels of the virtual views. Unseen: what no view shows of the hole, and is invented."
+        "Sample scenes: held-out views of the truth after the deletion, the same splats removed, once with the photos and once "
+        "from the splats alone. Files: a ball is put on a surface and what it covers is taken out; the truth is the file as it "
+        "was, measured in the unseen pixels of the virtual views. Unseen: what no view shows of the hole, and is invented."
     )
     heads = ["case", "way", "PSNR hole", "SSIM hole", "AbsRel hole %", "PSNR outside", "views", "unseen of hole %", "new", "s"]
     return [text, "", *table(heads, rows)]

@@ -39,6 +39,23 @@ UNSEEN_COLOR = (1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
+class Vicinity:
+    """A ball around an object, in the frame and unit of the splats.
+
+    Attributes:
+        center, radius: Of the ball.
+    """
+
+    center: tuple[float, float, float]
+    radius: float
+
+    def holds(self, points: Tensor) -> Tensor:
+        """Which points lie inside  # [P, 3] -> [P] bool"""
+        inside: Tensor = (points.double() - points.new_tensor(self.center, dtype=torch.float64)).norm(dim=1) <= self.radius
+        return inside
+
+
+@dataclass(frozen=True)
 class HealView:
     """A view to heal in. It takes arrays too; they become tensors.
 
@@ -49,7 +66,10 @@ class HealView:
         mask: Object mask if there is one  # [H, W] bool
         painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
         depth: z-depth that a sensor measured, 0 where it did not  # [H, W]
-        is_virtual: Whether the picture is what the splats show, for want of photos; its holes then end where surfaces end.
+        alpha: Of a view whose picture is what the splats show, for want of photos: how opaque they are; its holes end where the
+            surfaces around them end  # [H, W]
+        vicinity: Of such a view: the ball around the object beyond which what the splats show counts as seen, as few other such
+            views show it.
 
     Raises:
         InputError: If a picture or mask is not of the camera's size.
@@ -61,13 +81,21 @@ class HealView:
     mask: Tensor | None = None
     painted: Tensor | None = None
     depth: Tensor | None = None
-    is_virtual: bool = False
+    alpha: Tensor | None = None
+    vicinity: Vicinity | None = None
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
-        for what, kind in (("rgb", torch.float32), ("mask", torch.bool), ("painted", torch.float32), ("depth", torch.float32)):
+        kinds = {
+            "rgb": torch.float32,
+            "mask": torch.bool,
+            "painted": torch.float32,
+            "depth": torch.float32,
+            "alpha": torch.float32,
+        }
+        for what, kind in kinds.items():
             if getattr(self, what) is not None:
-                values = torch.as_tensor(getattr(self, what), dtype=kind)
+                values = torch.as_tensor(getattr(self, what), dtype=torch.bool if what == "mask" else torch.float32)
                 if values.shape[:2] != size:
                     raise InputError(f"view {self.name!r}: {what}", f"size {tuple(values.shape[:2])}", f"{size}")
                 object.__setattr__(self, what, values)
@@ -175,6 +203,8 @@ def find_hole(splats: GaussianSplats, selected: Tensor, views: Sequence[HealView
     drawings = [_draw(splats, selected, view) for view in views]
     cameras, shows = [view.camera for view in views], [drawing.shows for drawing in drawings]
     unsupported = unsupported_splats(splats, selected, cameras, shows)
+    for vicinity in {view.vicinity for view in views if view.vicinity is not None}:
+        unsupported &= vicinity.holds(splats.means)
     if unsupported.any():
         selected = selected | unsupported
         drawings = [replace(drawing, shows=_shows(splats, selected, view)) for drawing, view in zip(drawings, views, strict=True)]
@@ -302,14 +332,16 @@ def _weights_in(splats: GaussianSplats, camera: Cameras, mask: Tensor, region: R
 def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
     """Pixels of the object behind which no other view sees the remaining surface  # [H, W] bool"""
     unseen = state.object_pixels.clone()
-    if state.view.is_virtual:
-        unseen &= ~continues_empty(state)
+    if state.view.alpha is not None:
+        unseen &= ~continues_empty(state, state.view.alpha)
     candidates = state.object_pixels & (state.depth_after > 0)
     if not candidates.any():
         return unseen
     points = state.camera.unproject(state.depth_after[None])[0].to(candidates.device)[candidates]
     seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    left = torch.arange(len(points), device=points.device)  # points that nobody saw yet
+    if state.view.vicinity is not None:
+        seen |= ~state.view.vicinity.holds(points)
+    left = (~seen).nonzero()[:, 0]  # points that nobody saw yet
     for other in (states[place] for place in spread_order(len(states))):
         if other is not state and len(left):
             now = sight(points[left], other.camera, other.depth_before, other.object_pixels, TOLERANCE).seen
@@ -319,13 +351,13 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
     return remove_specks(unseen)
 
 
-def continues_empty(state: ViewState) -> Tensor:
-    """Pixels of the object behind which, by what surrounds them, there is no surface at all  # [H, W] bool"""
-    beside, there = as_array(~state.object_pixels), as_array(state.depth_before > 0)
-    if not beside.any() or there[beside].all():
+def continues_empty(state: ViewState, alpha: Tensor) -> Tensor:
+    """Pixels of the object behind which, by how opaque its surroundings are, there is no surface at all  # [H, W] bool"""
+    beside, values = as_array(~state.object_pixels), as_array(alpha).astype(np.float64)
+    if not beside.any() or values[beside].min() >= 0.5:
         return torch.zeros_like(state.object_pixels)
-    even = np.ones(there.shape)
-    continued = solve_membrane(even, even, there.astype(np.float64), beside, tolerance=1e-3).values
+    even = np.ones(values.shape)
+    continued = solve_membrane(even, even, values, beside, tolerance=1e-3).values
     empty = torch.from_numpy(continued < 0.5).to(state.object_pixels.device)
     return empty & state.object_pixels & (state.depth_after == 0)
 

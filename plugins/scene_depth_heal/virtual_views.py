@@ -25,13 +25,15 @@ from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress, Work
-from scene_depth_heal.hole import HealView, as_array, dilate, opaque_depth, render_weight
+from scene_depth_heal.hole import HealView, Vicinity, as_array, dilate, opaque_depth, render_weight
 
 MOST_VIEWS = 12
 DIRECTIONS = 80  # candidates all around, 23 degrees apart
 STEEPEST = 0.98  # cosine between a view and the vertical from which another direction is upward in its picture
 LEAST_ANGLE = 12.0  # degrees between two views
 FOV = 50.0  # degrees of the height of the picture, at the usual distance
+LEAST_ALPHA = 0.5  # of a pixel whose colour is that of a surface
+KNOWN_BEYOND = 1.5  # radii of the object
 FILLS = 0.4  # of the picture's height that the object takes
 NEARER = (1.0, 0.7, 0.5)  # of the usual distance, with a wider angle
 PROBE = 96  # longer side at which candidates are judged, in pixels
@@ -129,14 +131,15 @@ def find_virtual_views(
     if not found and not work.stopped:
         raise _nowhere(refused)
     up, up_from = _vertical(measures, found)
-    views = []
+    vicinity, views = Vicinity(_triple(center), KNOWN_BEYOND * radius), []
     for number, place in enumerate(_spread(found)):
         pose = _pose(_vector(place.camera.centers[0]), place.forward, up)
         camera = replace(place.camera.resized(*size), camera_to_world=pose[None])
-        rgb = render(splats, camera).rgb[0].clamp(0, 1).cpu()
-        views.append(HealView(f"virtual_{number:02d}", camera, rgb, is_virtual=True))
-    where = (_triple(up), up_from, _triple(center), radius)
-    return views, VirtualViews(len(views), dict(refused.most_common()), *where, size)
+        image = render(splats, camera)
+        alpha = image.alpha[0].cpu()
+        rgb = (image.rgb[0].cpu() / alpha.clamp(LEAST_ALPHA, 1)[..., None]).clamp(0, 1)  # a thin surface is not a dark one
+        views.append(HealView(f"virtual_{number:02d}", camera, rgb, alpha=alpha, vicinity=vicinity))
+    return views, VirtualViews(len(views), dict(refused.most_common()), _triple(up), up_from, vicinity.center, radius, size)
 
 
 def check_scale(measures: SplatMeasures) -> None:
