@@ -86,14 +86,7 @@ class HealView:
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
-        kinds = {
-            "rgb": torch.float32,
-            "mask": torch.bool,
-            "painted": torch.float32,
-            "depth": torch.float32,
-            "alpha": torch.float32,
-        }
-        for what, kind in kinds.items():
+        for what in ("rgb", "mask", "painted", "depth", "alpha"):
             if getattr(self, what) is not None:
                 values = torch.as_tensor(getattr(self, what), dtype=torch.bool if what == "mask" else torch.float32)
                 if values.shape[:2] != size:
@@ -348,6 +341,8 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
             seen[left[now]] = True
             left = left[~now]
     unseen[candidates] = ~seen
+    if state.view.vicinity is not None:  # lines of faint pixels on a surface that stays are no holes
+        return dilate(~dilate(~unseen, 1), 1)
     return remove_specks(unseen)
 
 
