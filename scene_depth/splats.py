@@ -124,7 +124,9 @@ class GaussianSplats:
             which = torch.as_tensor(which, device=self.device)
             if which.dtype == torch.bool and which.shape != (len(self),):
                 raise InputError("which", f"a mask of shape {tuple(which.shape)}", f"({len(self)},)")
-            if which.numel() == 0:
+            if which.dtype == torch.bool:
+                which = which.nonzero()[:, 0]  # once for all parameters
+            elif which.numel() == 0:
                 which = which.long()
         return self.map(lambda values: values[which])
 

@@ -30,17 +30,18 @@ def footprint_bounds(splats: GaussianSplats, camera: Cameras, *, near: float = 0
     Returns:
         Left, top, right, bottom in pixels; left > right for splats that are not drawn  # [N, 4]
     """
-    pixels, z = (values[0].to(splats.device).float() for values in camera.project(splats.means.detach()))
-    opacity, scale = splats.opacities.detach(), splats.log_scales.detach().amax(dim=1).exp()
-    reach = torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0))
-    K, boxes = camera.K[0].to(pixels), []
-    for axis, size in ((0, camera.width), (1, camera.height)):
-        focal, center = K[axis, axis], K[axis, 2]
+    means, rotation = splats.means.detach().float(), camera.camera_to_world[0, :3, :3].to(splats.device, torch.float32)
+    x, y, z = ((means - camera.centers[0].to(means)) @ rotation).unbind(-1)
+    opacity, longest = splats.opacities.detach(), splats.log_scales.detach().unbind(-1)
+    scale = torch.maximum(torch.maximum(longest[0], longest[1]), longest[2]).exp()
+    reach = torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0)) * (1 + ROUNDING / 100)
+    K, inverse_z, boxes = camera.K[0].to(means), 1 / z.clamp_min(near), []
+    for axis, offset, size in ((0, x, camera.width), (1, y, camera.height)):
+        focal, center, slope = float(K[axis, axis]), float(K[axis, 2]), offset * inverse_z
         low, high = (-center - BEYOND * size) / focal, (size - center + BEYOND * size) / focal
-        slope = ((pixels[:, axis] - center) / focal).clamp(low, high)
-        deviation = torch.sqrt((scale * focal / z.clamp_min(near)) ** 2 * (1 + slope**2) + BLUR)
-        radius = reach * deviation * (1 + ROUNDING / 100) + ROUNDING
-        boxes.append((pixels[:, axis] - radius, pixels[:, axis] + radius))
+        deviation = torch.sqrt((focal * scale * inverse_z) ** 2 * (1 + slope.clamp(low, high) ** 2) + BLUR)
+        radius, pixel = reach * deviation + ROUNDING, focal * slope + center
+        boxes.append((pixel - radius, pixel + radius))
     (left, right), (top, bottom) = boxes
     bounds = torch.stack([left, top, right, bottom], dim=-1)
     drawn = (z > near * (1 - 1e-4)) & (opacity >= LEAST_ALPHA * (1 - 1e-4))
