@@ -92,6 +92,7 @@ MESSAGES: Mapping[str, Mapping[str, Rule]] = {
     "ScenePointerMessage": {"event_type": one_of(lambda: ("click", "rect-select")), "screen_pos": _places, **_POINTER},
     "SceneNodeClickMessage": {"instance_index": _optional(number(0)), "screen_pos": numbers(2), **_NODE, **_POINTER},
     "TransformControlsUpdateMessage": {"wxyz": _rotation, "position": numbers(3), **_NODE},
+    "CommandTriggerMessage": {"uuid": text},
     "TransformControlsDragStartMessage": _NODE,
     "TransformControlsDragEndMessage": _NODE,
 }

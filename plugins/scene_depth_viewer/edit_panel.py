@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from scene_depth_heal.session import HIDDEN, INVENTED, LOCKED
 from scene_depth_heal.workflow import HealConfig
+from torch import Tensor
 
 from scene_depth.color.registry import IMAGE_INPAINTERS
 from scene_depth.depth.registry import DEPTH_INPAINTERS
+from scene_depth.errors import InputError
 from scene_depth.io.splat_files import ACCEPTED, WRITERS, lost_in, splat_format
 from scene_depth.options import split_options
 from scene_depth.registry import Entry, Option, Registry
+from scene_depth.splat_transforms import euler_rotation, similarity_matrix
 from scene_depth.work import Progress
 from scene_depth_viewer.page import Controls, Page, plain_text
-from scene_depth_viewer.viser_versions import send_file
+from scene_depth_viewer.viser_versions import notify, send_file
 
 SPANS = {"views": (0, 5), "hole": (5, 10), "fill": (10, 40), "fit": (40, 100)}  # percent of the bar
 PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending takes
 WITHOUT_PHOTOS = "*There are no photos: what the splats do not show from around a selection is invented.*"
+BRUSH_STEPS = 40  # at most, of the fit after a stroke of the repair brush, which has to answer at once
 PROMPTS = ("prompt", "negative_prompt")
 FETCHING = ("download", "local_files_only")  # options that reach for the network: never from the page
 MOST_WHOLE, MOST_REAL = 10_000, 1e6  # of the numbers of an inpainter
@@ -30,7 +36,9 @@ def add_edit_panel(page: Page) -> None:
     """Adds the tab's contents."""
     hint = "Removes the selected splats; heal repairs the hole"
     page.controls.button("Delete", lambda event: page.session.delete(), color="red", hint=hint)
-    HealFolder(page)
+    heal = HealFolder(page)
+    page.repair = heal.begin
+    _add_changes(page)
     _add_export(page)
 
 
@@ -106,23 +114,30 @@ class HealFolder:
             self.color = InpainterFields(controls, "Colour", IMAGE_INPAINTERS, page.colors, "exemplar", "--color")
             self.steps = controls.number("Steps", 300, 0, 5000, 50, hint="Of the fit of new splats")
             self.most = controls.number("Photos", 4, 1, 50, 1, hint="Most photos to fill from")
-            self.start = controls.button("Heal", self._begin, color="green", hint="Repairs what is selected or was deleted")
+            self.start = controls.button("Heal", self.begin, color="green", hint="Repairs what is selected or was deleted")
+            hint = "Takes the tint from what no photo vouches for"
+            controls.button("Confirm", lambda event: page.session.unmark(INVENTED, "confirm"), hint=hint)
             self.bar = controls.gui.add_progress_bar(0.0, visible=False, animated=True)
             self.text = controls.gui.add_markdown("" if page.session.photos else WITHOUT_PHOTOS)
             self.stop = controls.button("Cancel", lambda event: page.session.cancel(), visible=False)
 
-    def _begin(self, event: Any) -> None:
-        config = HealConfig(steps=int(self.steps.value), most_references=int(self.most.value))
-        threading.Thread(target=self._run, args=(config, event.client), daemon=True).start()
+    def begin(self, event: Any, removed: Tensor | None = None) -> None:
+        """Begins a heal of what is selected or was deleted, or of what a brush passed over  # [N] bool"""
+        steps = self.steps.value if removed is None else min(self.steps.value, BRUSH_STEPS)
+        config = HealConfig(steps=int(steps), most_references=int(self.most.value))
+        threading.Thread(target=self._run, args=(config, event.client, removed), daemon=True).start()
 
-    def _run(self, config: HealConfig, client: Any) -> None:
+    def _run(self, config: HealConfig, client: Any, removed: Tensor | None) -> None:
         if self._page.session.busy:
+            notify(client, "Heal", "Another one is still running; try again when it has ended.")
             return
         self._show(True)
         self._next_preview = 0.0
         try:
             (depth, depth_options), (color, color_options) = self.depth.chosen(), self.color.chosen()
-            result = self._page.session.heal(depth, color, config, self._tell, depth_options, color_options)
+            given = (depth, color, config, self._tell, depth_options, color_options)
+            session = self._page.session
+            result = session.heal(*given) if removed is None else session.heal(*given, removed)
         except Exception as error:  # shown on the page; the thread has nobody else to tell
             self.text.content = ""
             self._page.complain(error, client)
@@ -151,13 +166,41 @@ class HealFolder:
         self._next_preview = started + PREVIEW_SECONDS + 5 * (time.monotonic() - started)
 
 
+def _add_changes(page: Page) -> None:
+    """Adds what moves, copies, hides and locks the selection."""
+    controls, session = page.controls, page.session
+    step = 10.0 ** math.floor(math.log10(page.frame.radius) - 2)
+
+    def change(event: Any, what: str) -> None:
+        chosen = session.splats.means.detach()[session.selection.to(session.splats.device)].cpu().double()
+        if not len(chosen):
+            raise InputError("selection", "no splat", "some splats to move")
+        middle, turn = chosen.median(dim=0).values, euler_rotation(*rotation.value)
+        shift = middle + middle.new_tensor(move.value) - size.value * turn @ middle
+        session.transform(similarity_matrix(turn, shift, size.value), copy=what == "Duplicate")
+
+    def mark(event: Any, what: str) -> None:
+        if what in ("Hide", "Lock"):
+            session.mark(HIDDEN if what == "Hide" else LOCKED, what.lower())
+        else:
+            session.unmark(HIDDEN if what == "Show all" else LOCKED, what.lower())
+
+    with controls.folder("Move", open_at_first=False):
+        move = controls.vector("By", (0.0, 0.0, 0.0), step, hint="In scene units")
+        rotation = controls.vector("Turn by", (0.0, 0.0, 0.0), 1.0, hint="Degrees about x, then y, then z, around its middle")
+        size = controls.number("Scale", 1.0, 0.01, 100.0, 0.05)
+        controls.buttons("Selection", ["Move", "Duplicate"], change, "Duplicate moves the copy")
+        controls.buttons("Visible", ["Hide", "Show all"], mark)
+        controls.buttons("Editable", ["Lock", "Unlock all"], mark, "What is locked or hidden is never selected")
+
+
 def _add_export(page: Page) -> None:
     controls, session, folder = page.controls, page.session, page.folder
     stem = "scene" if session.source is None else session.source.name.split(".")[0]
 
     def tell(event: Any, what: str, name: str) -> None:
         lost = lost_in(splat_format(name), session.splats)
-        event.client.add_notification(what, "; ".join([f"{len(session.splats):,} splats", *lost]), color="green")
+        notify(event.client, what, "; ".join([f"{len(session.splats):,} splats", *lost]), "green")
 
     def save(event: Any) -> None:
         path = folder.file(file.value, tuple(WRITERS))

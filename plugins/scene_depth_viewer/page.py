@@ -24,7 +24,7 @@ from scene_depth_viewer.drawing import Drawing
 from scene_depth_viewer.gate import Gate
 from scene_depth_viewer.newest import NewestWorker
 from scene_depth_viewer.page_frame import Axis, orbit_distance, page_frame, start_camera
-from scene_depth_viewer.pictures import PhotoDepths, tinted
+from scene_depth_viewer.pictures import INVENTED_TINT, PhotoDepths, tinted
 from scene_depth_viewer.viser_versions import (
     add_buttons,
     decode_message,
@@ -32,6 +32,7 @@ from scene_depth_viewer.viser_versions import (
     field_id,
     is_gone,
     make_server,
+    notify,
     page_files,
     scene_html,
     stop_server,
@@ -185,6 +186,7 @@ class Page:
         self._drawn: Shown | None = None
         self._splat_worker: NewestWorker[Shown] = NewestWorker(self._draw_splats, self._failed)
         self.photo_list: Any = None  # the field of the photo that one stands at
+        self.repair: Callback = lambda event, removed: None  # heals what a brush passed over; the Edit tab knows how
         self.add_panels()
         session.listen(self.refresh)
         self.refresh()
@@ -260,7 +262,7 @@ class Page:
             title, body = type(error).__name__, str(error) or "no further message"
         clients = [client] if client is not None else list(self.server.get_clients().values())
         for one in clients:
-            one.add_notification(title, body, color="red")
+            notify(one, title, body, "red")
 
     def write(self, event: Any, path: Path, write: Callable[[], None]) -> None:
         """Writes a file for a browser; where there is one already, a person has to say that it is to be replaced."""
@@ -301,7 +303,10 @@ class Page:
         splats, selection = shown
         if self._drawn is not None and splats is self._drawn[0] and selection is self._drawn[1]:
             return  # nothing is sent, and nothing blinks, when only another channel is shown
-        self.drawing.draw_splats(splats if selection is None else tinted(splats, selection))
+        invented, drawn = self.session.invented, splats
+        if invented is not None and len(invented) == len(splats) and bool(invented.any()):
+            drawn = tinted(drawn, invented, INVENTED_TINT)
+        self.drawing.draw_splats(drawn if selection is None else tinted(drawn, selection))
         self._drawn = shown
 
     def _failed(self, error: Exception) -> None:

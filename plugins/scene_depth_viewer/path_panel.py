@@ -24,6 +24,7 @@ from scene_depth_viewer.camera_path import (
 )
 from scene_depth_viewer.page import Page
 from scene_depth_viewer.pictures import picture, to_bytes
+from scene_depth_viewer.viser_versions import notify
 
 
 class Cancelled(Exception):
@@ -99,9 +100,9 @@ class PathPanel:
             self._stop.clear()
             self.bar.visible = self.cancel.visible = True
             write_video(path, self._pictures(frames), self._path.fps)
-            client.add_notification(f"Saved {path.resolve()}", f"{len(frames)} frames", color="green")
+            notify(client, f"Saved {path.resolve()}", f"{len(frames)} frames", "green")
         except Cancelled:
-            client.add_notification("Video", "Cancelled; nothing was written.", auto_close=4000)
+            notify(client, "Video", "Cancelled; nothing was written.")
         finally:
             self.bar.visible = self.cancel.visible = False
             self._rendering.release()

@@ -26,7 +26,8 @@ Channel = Literal["colour", "depth", "alpha", "unseen"]
 Comparison = Literal["off", "blend", "split", "side by side"]
 Picture = NDArray[np.float32]
 
-TINT = (1.0, 0.45, 0.0)  # of selected splats
+TINT = (0.0, 0.75, 1.0)  # of selected splats
+INVENTED_TINT = (1.0, 0.0, 1.0)  # of those that no photo vouches for, until they are confirmed: that of what is unseen
 TINT_SHARE = 0.65
 UNSEEN = np.array([1.0, 0.0, 1.0], dtype=np.float32)
 UNSEEN_SHARE = 0.75
@@ -84,9 +85,9 @@ def picture(
     return as_array(image.rgb[0].clamp(0, 1))
 
 
-def tinted(splats: GaussianSplats, selection: Tensor) -> GaussianSplats:
-    """The splats with the chosen ones blended towards the colour of selections."""
-    tint = splats.sh.new_tensor([(value - 0.5) / C0 for value in TINT])
+def tinted(splats: GaussianSplats, selection: Tensor, color: tuple[float, float, float] = TINT) -> GaussianSplats:
+    """The splats with the chosen ones blended towards a colour, by default that of selections."""
+    tint = splats.sh.new_tensor([(value - 0.5) / C0 for value in color])
     toward = splats.sh * (1 - TINT_SHARE)
     toward[:, 0] += TINT_SHARE * tint
     return replace(splats, sh=torch.where(selection.to(splats.device)[:, None, None], toward, splats.sh))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scene_depth_heal.picking import Mode, flood, in_rectangle, screen_ray
+from scene_depth_heal.picking import Mode
 from scene_depth_heal.selection import Box, Region, Sphere, read_region, write_region
 from scipy.spatial.transform import Rotation
 
@@ -21,46 +21,20 @@ from scene_depth.rotations import matrices_to_quaternions
 from scene_depth.splat_transforms import euler_rotation
 from scene_depth_viewer.drawing import region_mesh
 from scene_depth_viewer.page import Page, Vector
-from scene_depth_viewer.viser_versions import Corners, on_click, on_rectangle, remove_tree, stop_pointer
+from scene_depth_viewer.screen_tools import ScreenTools
+from scene_depth_viewer.viser_versions import remove_tree
 
-MODES: dict[str, Mode] = {"Set": "set", "Add": "add", "Remove": "remove", "Intersect": "intersect"}
-TOOLS = ("Off", "Rectangle", "Flood")
 SHAPES = ("Hidden", "Box", "Sphere")
 COLOR = (255, 140, 0)
 GIZMO = 0.75  # length of the gizmo's arms in sizes of the region: they reach out of what it encloses
 
 
-def add_select_panel(page: Page) -> None:
-    """Adds the tab's contents."""
-    controls, session = page.controls, page.session
-    mode = controls.dropdown("Mode", list(MODES), "Set", hint="What a tool does to the selection")
-
-    def chosen_mode() -> Mode:
-        return MODES[mode.value]
-
-    def rectangle(event: Any, corners: Corners) -> None:
-        camera = page.view_of(event).camera()
-        session.select(in_rectangle(session.splats, camera, corners, front_only=front.value), chosen_mode(), "rectangle")
-
-    def click(event: Any, place: tuple[float, float]) -> None:
-        origin, direction = screen_ray(page.view_of(event).camera(), place)
-        patch = flood(session.splats, origin, direction, color_tolerance=tolerance.value)
-        session.select(patch, chosen_mode(), "flood")
-
-    def arm(event: Any) -> None:
-        scene = page.server.scene
-        stop_pointer(scene)
-        if tool.value == "Rectangle":
-            on_rectangle(scene, page.guarded(rectangle))
-        elif tool.value == "Flood":
-            on_click(scene, page.guarded(click))
-
-    with controls.folder("Screen"):
-        tool = controls.dropdown("Tool", TOOLS, "Off", arm, "Rectangle: drag. Flood: click")
-        front = controls.checkbox("Front only", True, hint="Only the first surface, not what is behind it")
-        tolerance = controls.slider("Tolerance", 0.15, 0.0, 1.0, 0.01, hint="Colour, for flood")
-    RegionFolder(page, chosen_mode)
-    _add_changes(page, chosen_mode)
+def add_select_panel(page: Page) -> ScreenTools:
+    """Adds the tab's contents and gives its tools."""
+    tools = ScreenTools(page)
+    RegionFolder(page, tools.mode)
+    _add_changes(page, tools.mode)
+    return tools
 
 
 def _add_changes(page: Page, chosen_mode: Callable[[], Mode]) -> None:

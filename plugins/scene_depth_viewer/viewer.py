@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from scene_depth_heal.session import HIDDEN, EditSession
 
 from scene_depth.errors import InputError
 from scene_depth_viewer.edit_panel import add_edit_panel
 from scene_depth_viewer.page import Page, plain_text
 from scene_depth_viewer.page_frame import frustum_size
 from scene_depth_viewer.path_panel import PathPanel
+from scene_depth_viewer.screen_tools import BRUSH, ScreenTools
 from scene_depth_viewer.select_panel import add_select_panel
+from scene_depth_viewer.viser_versions import add_key
 
 CHANNELS = {"Splats": "splats", "Colour": "colour", "Depth": "depth", "Alpha": "alpha", "Unseen": "unseen"}
+HELP = """
+**Move**: drag turns, right drag shifts, the wheel goes nearer; W A S D and Q E fly, arrows turn. With a tool of *Select*
+chosen, the mouse points.
+
+**Keys**: Ctrl-Z undo, Ctrl-Y redo, Delete removes the selection, H hides it, B takes the brush, Esc puts the tool away (with
+viser 1.1 or later).
+
+**Colours**: blue is selected, magenta was invented and waits for *Confirm*.
+"""
 COMPARISONS = {"Off": "off", "Blend": "blend", "Split": "split", "Side by side": "side by side"}
 
 
 class Viewer(Page):
-    """A page with all its tabs; see ``Page``."""
+    """A page with all its tabs; see ``Page``.
+
+    Attributes:
+        tools: What a person points with.
+    """
+
+    tools: ScreenTools
 
     def add_panels(self) -> None:
         """Adds the status and the tabs."""
@@ -25,11 +45,12 @@ class Viewer(Page):
         with tabs.add_tab("View"):
             _add_view(self)
         with tabs.add_tab("Select"):
-            add_select_panel(self)
+            self.tools = add_select_panel(self)
         with tabs.add_tab("Edit"):
             add_edit_panel(self)
         with tabs.add_tab("Path"):
             PathPanel(self)
+        _add_keys(self, self.tools)
 
 
 def _add_status(page: Page) -> None:
@@ -37,14 +58,10 @@ def _add_status(page: Page) -> None:
     session = page.session
     text = page.server.gui.add_markdown(_status(page))
 
-    def step(event: Any, what: str) -> None:
-        if not (session.undo() if what == "Undo" else session.redo()):
-            raise InputError(what.lower(), "no further step", "a step in the history")
-
     def refresh() -> None:
         text.content = _status(page)
 
-    page.controls.buttons("History", ["Undo", "Redo"], step)
+    page.controls.buttons("History", ["Undo", "Redo"], lambda event, what: _step(session, what))
     session.listen(refresh)
 
 
@@ -63,6 +80,27 @@ def _add_view(page: Page) -> None:
         _add_cameras(page)
         page.photo_list = _add_comparison(page)
     page.controls.button("Reset view", lambda event: page.view_of(event).jump(page.start), hint="Back to where the page began")
+    with page.controls.folder("Help", open_at_first=False):
+        page.controls.gui.add_markdown(HELP)
+
+
+def _add_keys(page: Page, tools: ScreenTools) -> None:
+    session = page.session
+    keys: list[tuple[str, str, str | None, Callable[[Any], None]]] = [
+        ("Undo", "Z", "cmd/ctrl", lambda event: _step(session, "Undo")),
+        ("Redo", "Y", "cmd/ctrl", lambda event: _step(session, "Redo")),
+        ("Delete the selection", "delete", None, lambda event: session.delete()),
+        ("Put the tool away", "escape", None, lambda event: tools.choose("Off")),
+        ("Hide the selection", "H", None, lambda event: session.mark(HIDDEN, "hide")),
+        ("Brush", "B", None, lambda event: tools.choose(BRUSH)),
+    ]
+    for label, key, modifier, act in keys:
+        add_key(page.server.gui, label, key, modifier, page.guarded(act))
+
+
+def _step(session: EditSession, what: str) -> None:
+    if not (session.undo() if what == "Undo" else session.redo()):
+        raise InputError(what.lower(), "no further step", "a step in the history")
 
 
 def _add_channels(page: Page) -> None:

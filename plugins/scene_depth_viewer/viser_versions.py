@@ -289,6 +289,25 @@ def scene_html(server: viser.ViserServer, position: Floats, aim: Floats, up: Flo
     return OUTSIDE_SCRIPT.sub(b"", server.scene.as_html().encode()).decode()
 
 
+def notify(client: viser.ClientHandle, title: str, body: str, color: str | None = None) -> None:
+    """Shows a notice that goes away by itself, an error later than others."""
+    seconds = 12.0 if color == "red" else 5.0
+    timed: dict[str, Any] = {"auto_close": int(1000 * seconds)}
+    if "auto_close_seconds" in inspect.signature(client.add_notification).parameters:
+        timed = {"auto_close_seconds": seconds}
+    show: Any = client.add_notification
+    show(title, body, color=color, **timed)
+
+
+def add_key(gui: viser.GuiApi, label: str, key: str, modifier: str | None, callback: Callable[[Any], None]) -> bool:
+    """Runs a callback when a key is pressed, where viser can: from 1.1 on; False else."""
+    add: Any = getattr(gui, "add_command", None)
+    if add is None:
+        return False
+    add(label, hotkey=key, modifier=modifier).on_trigger(callback)
+    return True
+
+
 def send_file(client: viser.ClientHandle, name: str, content: bytes) -> None:
     """Makes the browser save a file at once; 1.x would show a link first."""
     options: dict[str, Any] = {}
