@@ -19,7 +19,7 @@ from benchmarks.shared_data import shared
 from scene_depth.datasets.frames import FrameSource, find_frames
 from scene_depth.evaluation.depth_protocols import NATIVE
 from scene_depth.evaluation.depth_published import PRIORDA_SOURCE, priorda_columns
-from scene_depth.evaluation.depth_report import summarize_mask
+from scene_depth.evaluation.depth_report import summarize, summarize_mask
 from scene_depth.evaluation.depth_rows import DepthRow
 from scene_depth.evaluation.depth_runs import DepthSettings
 from scene_depth.evaluation.priorda import PRIORDA, SETTINGS
@@ -59,7 +59,11 @@ def lidar_lines(sources: Sequence[FrameSource], arguments: argparse.Namespace) -
     kitti = [source for source in sources if source.name.startswith("kitti")]
     settings = DepthSettings(LIDAR, protocol="kitti", masks=(NATIVE, *BEAMS))
     rows = rows_of(kitti, settings, arguments.output / "lidar.jsonl", processes=arguments.processes)
-    lines = [f"`python -m benchmarks.depth_settings lidar --record`, full size, {machine()}, one thread. Means over frames.", ""]
+    lines = [
+        f"`python -m benchmarks.depth_settings lidar --record`, full size, {machine()}, one thread. Means over frames, "
+        "REL with its 95 % interval.",
+        "",
+    ]
     titles = {NATIVE: "one scan against accumulated truth, all pixels with truth"}
     for mask in (NATIVE, *BEAMS):
         cells = []
@@ -67,10 +71,11 @@ def lidar_lines(sources: Sequence[FrameSource], arguments: argparse.Namespace) -
             chosen = _rows(rows, mask, name)
             errors = [row.all if mask == NATIVE else row.hidden for row in chosen]
             means = [1000 * _mean(e.rmse for e in errors), 1000 * _mean(e.mae for e in errors)]
-            rel = 100 * _mean(e.abs_rel for e in errors)
-            cells.append([name, str(len(errors)), *(f"{value:.0f}" for value in means), f"{rel:.2f}", *_cost(chosen)])
+            rel = summarize([e.abs_rel for e in errors])
+            shown = _with_interval(rel.mean, rel.mean_interval)
+            cells.append([name, str(len(errors)), *(f"{value:.0f}" for value in means), shown, *_cost(chosen)])
         title = titles.get(mask, f"{mask} of the points given, errors at the withheld ones")
-        lines += [f"### {title}", "", *table(("method", "frames", "RMSE mm", "MAE mm", "REL %", "s", "MB"), cells)]
+        lines += [f"### {title}", "", *table(("method", "frames", "RMSE mm", "MAE mm", "REL %", "CPU s", "MB"), cells)]
     return lines
 
 
@@ -97,7 +102,7 @@ def settings_lines(sources: Sequence[FrameSource], arguments: argparse.Namespace
         share = items[0].known_share.mean
         known = "-" if share is None else f"{100 * share:.2f}"
         cells.append([mask.removeprefix(PRIORDA), known, *shown, *_cost(_rows(rows, mask, "solver"))])
-    head = ("setting", "known %", *(title for title, _, _ in methods), "solver s", "solver MB")
+    head = ("setting", "known %", *(title for title, _, _ in methods), "solver CPU s", "solver MB")
     lines += [*table(head, cells), "Published on NYUv2 (other frames, full size; not measured here), AbsRel in percent:", ""]
     names, columns = priorda_columns("NYUv2")
     lines += table(("setting", *names), [[setting, *(f"{value:.2f}" for value in values)] for setting, values in columns.items()])
@@ -120,8 +125,8 @@ def _mean(values: Iterable[float | None]) -> float:
 
 
 def _cost(rows: Sequence[DepthRow]) -> list[str]:
-    """Median seconds and MiB."""
-    seconds = [row.seconds for row in rows if row.seconds is not None]
+    """Median processor seconds and MiB."""
+    seconds = [row.cpu_seconds for row in rows if row.cpu_seconds is not None]
     memory = [row.peak_memory_mb for row in rows if row.peak_memory_mb is not None]
     return [f"{np.median(seconds):.2f}" if seconds else "-", f"{np.median(memory):.0f}" if memory else "-"]
 
