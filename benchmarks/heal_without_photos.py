@@ -24,7 +24,8 @@ from scene_depth.evaluation.splat_measures import SplatMeasures
 from scene_depth.fitting.training_views import fitted_camera
 from scene_depth.io.splat_files import read_splats
 from scene_depth.rendering import render
-from scene_depth.splats import SH_C0, GaussianSplats, concatenate_splats
+from scene_depth.spherical_harmonics import C0 as SH_C0
+from scene_depth.splats import GaussianSplats, concatenate_splats
 
 WITH, ALONE, DELETED = "heal with photos", "heal of the splats alone", "delete only"
 FILES = {"tile_14k.ply": (0.0, 0.0, 1.0)}  # of ../shared/data/splats, and their up

@@ -157,7 +157,8 @@ class ViewState:
             return None if values is None else values[window].contiguous()
 
         camera, rgb = view.camera.cropped(left, top, right - left, bottom - top), view.rgb[window].contiguous()
-        view = replace(view, camera=camera, rgb=rgb, mask=cut(view.mask), painted=cut(view.painted), depth=cut(view.depth))
+        mask, alpha = cut(view.mask), cut(view.alpha)
+        view = replace(view, camera=camera, rgb=rgb, mask=mask, painted=cut(view.painted), depth=cut(view.depth), alpha=alpha)
         return replace(self, view=view, **{name: cut(value) for name, value in vars(self).items() if isinstance(value, Tensor)})
 
     def marked(self) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
 from scene_depth.io.splat_files import read_splats, write_splats
 from scene_depth.rendering import render
+from scene_depth.rendering.bounds import bounding_region, footprint_bounds
 from scene_depth.splats import SH_C0, GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
 
@@ -118,6 +119,10 @@ def test_a_hole_ends_where_the_surfaces_around_it_end(scene: tuple[GaussianSplat
     photo, virtual = (
         open_hole(*scene, [each]).states[0] for each in (view, replace(view, alpha=render(scene[0], camera).alpha[0]))
     )
+    region = bounding_region(footprint_bounds(scene[0].select(scene[1]), camera), camera)
+    part = virtual.part(region)
+    assert part.view.alpha is not None
+    assert part.view.alpha.shape == part.unseen.shape == (part.camera.height, part.camera.width)
     hidden = photo.object_pixels & nothing
     assert hidden.sum() > 200
     assert photo.unseen[hidden].float().mean() > 0.9
