@@ -1,6 +1,6 @@
-"""Reading and writing of splat files: CPU seconds for a million splats of SH degree 3, beside plyfile for the .ply.
+"""Reading and writing of splat files: CPU seconds for a million splats of SH degree 3, beside plyfile and gsply.
 
-    python -m benchmarks.splat_files [--splats 1000000] [--repeats 3] [--json FILE] [--record]
+    python -m benchmarks.splat_files [--splats 1000000] [--repeats 3] [--gsply PYTHON] [--json FILE] [--record]
 
 CPU time of the process, the minimum over repeats that are interleaved, so that a busy machine disturbs all rows alike.
 """
@@ -8,6 +8,7 @@ CPU time of the process, the minimum over repeats that are interleaved, so that 
 from __future__ import annotations
 
 import json as json_module
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,20 +34,50 @@ FILES: dict[str, dict[str, Any]] = {
     "4.spz": {"version": 4},
     "a.splat": {},
 }
+# In an interpreter of its own, which need not have this package; its names of files are those of ``FILES``.
+OF_GSPLY = """
+import json, sys, time
+import gsply, numpy as np
+given = np.load(sys.argv[1] + "/given.npz")
+data = gsply.GSData(**{name: given[name] for name in given.files})
+calls = {
+    "a.ply": (lambda path: gsply.plywrite(path, data), gsply.plyread),
+    "a.compressed.ply": (lambda path: gsply.plywrite(path, data, compressed=True), gsply.plyread),
+    "3.spz": (lambda path: gsply.write_spz(path, data), gsply.read_spz),
+    "4.spz": (lambda path: gsply.write_spz(path, data, version=4), gsply.read_spz),
+}
+seconds = {}
+for name, pair in calls.items():
+    times = []
+    for _ in range(int(sys.argv[2]) + 1):  # the first compiles
+        row = []
+        for call in pair:
+            start = time.process_time()
+            call(sys.argv[1] + "/gsply." + name)
+            row.append(time.process_time() - start)
+        times.append(row)
+    seconds[name] = [min(column) for column in zip(*times[1:])]
+print(json.dumps(seconds))
+"""
 
 
-def main(splats: int = 1_000_000, repeats: int = 3, json: Path | None = None, record: bool = False) -> None:
+def main(
+    splats: int = 1_000_000, repeats: int = 3, gsply: Path | None = None, json: Path | None = None, record: bool = False
+) -> None:
     """Measures all formats.
 
     Args:
         splats: Number of splats.
         repeats: Runs of each measurement.
+        gsply: Python of an environment that has gsply, for its times in the same run.
         json: File for the rows.
         record: Rewrite this benchmark's section of RESULTS.md.
     """
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), trained_like(splats), repeats)
+        if gsply is not None:
+            rows += measure_gsply(gsply, Path(folder), trained_like(splats), repeats)
     table = ["| file | MB | write s | read s |", "|---|---|---|---|"]
     table += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows]
     print("\n".join(table))
@@ -93,6 +124,17 @@ def measure(folder: Path, splats: GaussianSplats, repeats: int) -> list[dict[str
         {"file": name, "megabytes": size.get(name, float("nan")), "write_s": float(w), "read_s": float(r)}
         for name, (w, r) in best.items()
     ]
+
+
+def measure_gsply(python: Path, folder: Path, splats: GaussianSplats, repeats: int) -> list[dict[str, float | str]]:
+    """Best times of gsply, which keeps all eight bits of higher bands in .spz files and reads a .ply as views of its rows."""
+    names = {"means": splats.means, "scales": splats.log_scales, "quats": splats.quats, "opacities": splats.logit_opacities}
+    arrays = {**names, "sh0": splats.sh[:, 0], "shN": splats.sh[:, 1:]}
+    np.savez(folder / "given.npz", **{name: values.numpy() for name, values in arrays.items()})
+    command = [str(python), "-c", OF_GSPLY, str(folder), str(repeats)]
+    seconds = json_module.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    size = {name: (folder / f"gsply.{name}").stat().st_size / 1e6 for name in seconds}
+    return [{"file": f"{name} by gsply", "megabytes": size[name], "write_s": w, "read_s": r} for name, (w, r) in seconds.items()]
 
 
 def _plyfile(path: Path) -> list[float]:

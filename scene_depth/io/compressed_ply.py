@@ -21,6 +21,7 @@ from scene_depth.io.ply import ANTIALIASED, REST_COUNTS, rest_names, split_comme
 from scene_depth.io.ply_header import PlyElement, PlyHeader, header_text, map_rows, read_ply_header
 from scene_depth.io.quantization import (
     Floats,
+    Steps,
     arrays_of,
     check_packable,
     join_largest,
@@ -207,8 +208,8 @@ def _unpack_rotation(packed: NDArray[np.uint32]) -> Floats:
 
 def _pack_sh(rest: Floats) -> NDArray[np.uint8]:
     """Bytes of the higher bands, channel-major; each stands for a 256th of [-4, 4]."""
-    values = np.clip(np.floor((rest.astype(np.float64) / (2 * SH_RANGE) + 0.5) * 256), 0, 255)
-    result: NDArray[np.uint8] = values.astype(np.uint8).transpose(0, 2, 1).reshape(len(rest), -1)
+    values = Steps(factor=1 / (2 * SH_RANGE), shift=0.5, steps=256, half=0).bytes_of(rest.reshape(len(rest), -1))
+    result: NDArray[np.uint8] = values.reshape(len(rest), -1, 3).transpose(0, 2, 1).reshape(len(rest), -1)
     return result
 
 
@@ -217,7 +218,9 @@ def _unpack_sh(rows: NDArray[np.void], names: tuple[str, ...]) -> Floats:
     middle = (np.arange(256) + 0.5) / 256
     middle[0], middle[255] = 0.0, 1.0
     table = ((middle - 0.5) * 2 * SH_RANGE).astype(np.float32)
-    columns = np.stack([table[rows[name]] for name in rest_names(len(names))], axis=1)
+    order = [names.index(name) for name in rest_names(len(names))]
+    stored = rows.view(np.uint8).reshape(len(rows), -1)  # all properties are bytes
+    columns = table[stored if order == sorted(order) else stored[:, order]]
     result: Floats = columns.reshape(len(rows), 3, -1).transpose(0, 2, 1)
     return result
 

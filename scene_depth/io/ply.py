@@ -46,7 +46,7 @@ OTHER_KINDS = {
 }
 """Property -> what a file with it holds, where that is no file of plain splats."""
 REST_COUNTS = (0, 9, 24, 45)
-BLOCK = 1 << 14  # rows copied at a time: about 4 MB, which stays in cache while its columns are taken apart
+BLOCK = 1 << 12  # rows copied at a time: about 1 MB, which stays in cache while its columns are taken apart
 ANTIALIASED = "SplatRenderMode: mip"
 
 
@@ -87,7 +87,17 @@ def read_ply(path: str | os.PathLike[str], *, truncate_sh: bool = False, double:
     used = {*REQUIRED, *colors}
     others = [(name, code) for name, code in vertex.properties if name not in used and not REST.fullmatch(name)]
     extra = {name: np.empty(len(rows), code) for name, code in others}
+    is_plain = rows.dtype == np.dtype([(name, "<f4") for name in vertex.names])
+    place = {name: i for i, name in enumerate(vertex.names)}
     for block, part in _blocks(rows):
+        if is_plain:  # a matrix, whose rows are taken apart faster than its columns
+            matrix = part.view("<f4").reshape(len(part), -1)
+            for name, columns in groups.items():
+                arrays[name][block] = matrix[:, [place[column] for column in columns]]
+            sh[block, 1:] = matrix[:, [place[column] for column in rest]].reshape(len(part), 3, -1).transpose(0, 2, 1)
+            for name, values in extra.items():
+                values[block] = matrix[:, place[name]]
+            continue
         for name, columns in groups.items():
             for i, column in enumerate(columns):
                 arrays[name][block, i] = part[column]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
+from scene_depth.kernels import EXACT, kernel
 from scene_depth.splats import PARAMETERS, GaussianSplats
 
 Floats = NDArray[np.float32]
@@ -56,6 +58,34 @@ def splats_of(
 def to_bytes(values: NDArray[Any], steps: int = 255) -> NDArray[np.int64]:
     """Nearest of 0 to ``steps`` for values in [0, 1]; what is outside goes to the nearer end."""
     return np.clip(np.floor(values.astype(np.float64) * steps + 0.5), 0, steps).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How numbers become bytes: floor((value factor + shift) steps + half) step + middle, cut off at 0 and 255."""
+
+    factor: float = 1.0
+    shift: float = 0.0
+    steps: float = 1.0
+    half: float = 0.5
+    step: float = 1.0
+    middle: float = 0.0
+
+    def bytes_of(self, values: Floats) -> NDArray[np.uint8]:
+        """Bytes, computed in double precision  # [N, M]"""
+        found = np.empty(values.shape, np.uint8)
+        _quantize(values, *(float(number) for number in astuple(self)), found)
+        return found
+
+
+@kernel(EXACT)
+def _quantize(
+    values: Floats, factor: float, shift: float, steps: float, half: float, step: float, middle: float, found: NDArray[np.uint8]
+) -> None:
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            level = np.floor((np.float64(values[i, j]) * factor + shift) * steps + half) * step + middle
+            found[i, j] = np.uint8(min(max(level, 0.0), 255.0))
 
 
 def opacity_bytes(logits: Floats) -> NDArray[np.int64]:

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene_depth.errors import InputError
-from scene_depth.io.quantization import Floats, arrays_of, join_largest, opacity_bytes, opacity_logits, splats_of, split_largest
+from scene_depth.io.quantization import (
+    Floats,
+    Steps,
+    arrays_of,
+    join_largest,
+    opacity_bytes,
+    opacity_logits,
+    splats_of,
+    split_largest,
+)
 from scene_depth.splats import GaussianSplats
 
 Bytes = NDArray[np.uint8]
@@ -17,6 +26,7 @@ LOG_SCALE_LOW, LOG_SCALE_STEPS = -10.0, 16.0
 LARGEST_FIXED = (1 << 23) - 1
 ROTATION_STEPS = 511  # of the three smallest components, sign apart, over sqrt(1/2)
 FRACTION_BITS = 12
+HIGHER_BANDS = (np.arange(256, dtype=np.float32) - 128) / 128
 
 
 def stream_sizes(count: int, version: int, degree: int) -> list[int]:
@@ -48,7 +58,7 @@ def decode_streams(streams: list[Bytes], count: int, version: int, fraction_bits
     quats = _decode_three_smallest(rotations) if version >= 3 else _decode_first_three(rotations)
     sh = np.empty((count, (degree + 1) ** 2, 3), np.float32)
     sh[:, 0] = ((colors.astype(np.float64) / 255 - 0.5) / COLOR_STEP).reshape(count, 3)
-    sh[:, 1:] = ((rest.astype(np.float32) - 128) / 128).reshape(count, -1, 3)
+    sh[:, 1:] = HIGHER_BANDS[rest].reshape(count, -1, 3)
     log_scales = scales.astype(np.float32) / LOG_SCALE_STEPS + LOG_SCALE_LOW
     return splats_of(means.reshape(count, 3), quats, log_scales.reshape(count, 3), opacity_logits(alphas), sh)
 
@@ -56,14 +66,16 @@ def decode_streams(streams: list[Bytes], count: int, version: int, fraction_bits
 def encode_streams(splats: GaussianSplats, version: int, fraction_bits: int, sh_bits: tuple[int, int]) -> list[Bytes]:
     """The six streams of splats, for version 2 and later."""
     arrays = arrays_of(splats)
-    sh = arrays["sh"].astype(np.float64)
+    count = len(splats)
+    sh = arrays["sh"].reshape(count, -1)
+    higher = np.concatenate([_encode_sh(sh[:, 3:12], sh_bits[0]), _encode_sh(sh[:, 12:], sh_bits[1])], axis=1)
     return [
         _encode_fixed(arrays["means"], fraction_bits),
         opacity_bytes(arrays["logit_opacities"]).astype(np.uint8),
-        _to_bytes((sh[:, 0] * COLOR_STEP + 0.5) * 255),
-        _to_bytes((arrays["log_scales"].astype(np.float64) - LOG_SCALE_LOW) * LOG_SCALE_STEPS),
+        Steps(factor=COLOR_STEP, shift=0.5, steps=255).bytes_of(sh[:, :3]).ravel(),
+        Steps(shift=-LOG_SCALE_LOW, steps=LOG_SCALE_STEPS).bytes_of(arrays["log_scales"]).ravel(),
         _encode_three_smallest(arrays["quats"]) if version >= 3 else _encode_first_three(arrays["quats"]),
-        np.concatenate([_encode_sh(sh[:, 1:4], sh_bits[0]), _encode_sh(sh[:, 4:], sh_bits[1])], axis=1).ravel(),
+        higher.ravel(),
     ]
 
 
@@ -114,9 +126,7 @@ def _encode_first_three(quats: Floats) -> Bytes:
     return _to_bytes((unit[:, 1:] + 1) * 127.5)
 
 
-def _encode_sh(coefficients: NDArray[np.float64], bits: int) -> Bytes:
+def _encode_sh(coefficients: Floats, bits: int) -> Bytes:
     """Nearest of 2^bits levels over [-1, 1), so placed that 0 is one of them  # [N, values]"""
     step = 1 << (8 - bits)
-    levels = np.floor(coefficients * (128 / step) + 0.5) * step + 128
-    result: Bytes = np.clip(levels, 0, 255).astype(np.uint8).reshape(len(coefficients), -1)
-    return result
+    return Steps(factor=128 / step, step=step, middle=128).bytes_of(coefficients)

@@ -21,6 +21,7 @@ from splat_samples import assert_same_statistics, independent_statistics, random
 from torch import Tensor
 
 from scene_depth.errors import InputError
+from scene_depth.io import spz
 from scene_depth.io.compressed_ply import write_compressed_ply
 from scene_depth.io.ply import read_ply, write_ply
 from scene_depth.io.splat import read_splat, write_splat
@@ -519,6 +520,22 @@ def test_extensions_in_capitals_and_non_ascii_names(tmp_path: Path) -> None:
     for name in ("Ä.PLY", "Ä.Compressed.PLY", "Ä.SPZ", "Ä.Splat"):
         write_splats(tmp_path / name, random_splats(3, 0))
         assert len(read_splats(tmp_path / name)) == 3
+
+
+def test_blocks_of_a_gzip_stream_are_one_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splats = random_splats(300)
+    write_spz(tmp_path / "whole.spz", splats)
+    whole = gzip.decompress((tmp_path / "whole.spz").read_bytes())
+    monkeypatch.setattr(spz, "BLOCK", 1000)
+    files = []
+    for threads in (1, 3):
+        monkeypatch.setattr(spz, "thread_count", lambda threads=threads: threads)
+        write_spz(tmp_path / "blocks.spz", splats)
+        files.append((tmp_path / "blocks.spz").read_bytes())
+    assert files[0] == files[1]
+    assert gzip.decompress(files[0]) == whole
+    assert len(whole) > 5000
+    assert torch.equal(read_spz(tmp_path / "blocks.spz").means, read_spz(tmp_path / "whole.spz").means)
 
 
 def test_options_belong_to_spz(tmp_path: Path) -> None:
