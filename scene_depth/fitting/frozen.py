@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.rendering.bounds import footprint_bounds, touching_splats
+from scene_depth.spherical_harmonics import C0, sh_basis
 from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
 
 
@@ -55,7 +56,9 @@ class FrozenNeighbours:
 class FrozenByView:
     """Joins changing splats with those frozen ones that may show in a view: the same picture and gradients as with all.
 
-    Which these are is found once a view; their copies are kept while ``cache_bytes`` allow.
+    Which these are is found once a view, and so are their colours as the view sees them, which spares their spherical harmonics
+    at every step and is the same but for rounding; bit for bit for splats of SH degree 0. Copies are kept while ``cache_bytes``
+    allow.
 
     Attributes:
         frozen: Splats that never change.
@@ -78,11 +81,21 @@ class FrozenByView:
         found = self._kept.get(view)
         if found is None:
             bounds = footprint_bounds(self.frozen, camera)
-            found = FrozenNeighbours(self.frozen.select(touching_splats(bounds, (0, 0, camera.width, camera.height))))
+            shown = self.frozen.select(touching_splats(bounds, (0, 0, camera.width, camera.height)))
+            found = FrozenNeighbours(_as_seen(shown, camera))
             size = 2 * sum(getattr(found.frozen, name).nbytes for name in PARAMETERS)  # the splats, and the joined set
             if self._used_bytes + size <= self.cache_bytes:
                 self._kept[view], self._used_bytes = found, self._used_bytes + size
         return found.join(changing)
+
+
+def _as_seen(splats: GaussianSplats, camera: Cameras) -> GaussianSplats:
+    """The splats with SH degree 0 and, to rounding, the colours that they have from a camera."""
+    if splats.sh_degree == 0:
+        return splats
+    directions = torch.nn.functional.normalize(splats.means - camera.centers[0].to(splats.means), dim=-1)
+    colors = torch.einsum("nk,nkc->nc", sh_basis(splats.sh_degree, directions), splats.sh)
+    return replace(splats, sh=(colors / C0)[:, None])
 
 
 class _PutRows(torch.autograd.Function):

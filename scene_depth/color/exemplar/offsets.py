@@ -97,8 +97,9 @@ def best_matches(values: Array, near: Places, sources: Places) -> Places:
     for first in range(0, len(near), 200):
         part = slice(first, first + 200)
         costs = squared - 2 * wanted[part] @ offered.T
-        apart = np.abs(near[part, None] - sources[None]).max(axis=-1)
-        found[part] = sources[np.where(apart < LEAST_STEP, np.inf, costs).argmin(axis=1)]
+        close = [np.abs(near[part, axis, None] - sources[None, :, axis]) < LEAST_STEP for axis in (0, 1)]
+        costs[close[0] & close[1]] = np.inf
+        found[part] = sources[costs.argmin(axis=1)]
     return found
 
 
