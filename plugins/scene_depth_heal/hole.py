@@ -159,7 +159,11 @@ class ViewState:
         camera, rgb = view.camera.cropped(left, top, right - left, bottom - top), view.rgb[window].contiguous()
         mask, alpha = cut(view.mask), cut(view.alpha)
         view = replace(view, camera=camera, rgb=rgb, mask=mask, painted=cut(view.painted), depth=cut(view.depth), alpha=alpha)
-        return replace(self, view=view, **{name: cut(value) for name, value in vars(self).items() if isinstance(value, Tensor)})
+        return replace(
+            self,
+            view=view,
+            **{name: value[window].contiguous() for name, value in vars(self).items() if isinstance(value, Tensor)},
+        )
 
     def marked(self) -> NDArray[np.float32]:
         """The view after the deletion with its unseen pixels marked  # [H, W, 3]"""
