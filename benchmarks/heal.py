@@ -2,7 +2,7 @@
 
     python -m benchmarks.heal [CASE ...] [--seeds N] [--quick] [--fresh] [--json FILE] [--record]
     python -m benchmarks.heal speed [--record]
-    python -m benchmarks.heal --without-photos [CASE ...] [--quick] [--record]
+    python -m benchmarks.heal --without-photos [CASE or FILE ...] [--quick] [--record]
 
 Without a name all cases run, and not ``speed``, which wants quiet cores and is written to a section of its own. First
 fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of
@@ -39,7 +39,7 @@ from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
 from benchmarks.heal_peers import LOCAL, ONE_REFERENCE, fill_from_one_reference, fill_locally
 from benchmarks.heal_speed import measure_speed, speed_lines
-from benchmarks.heal_without_photos import compare_with_photos, heal_files, rows_table
+from benchmarks.heal_without_photos import FILES, compare_with_photos, heal_files, rows_table
 from benchmarks.results import RESULTS, machine, write_section
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
@@ -314,7 +314,7 @@ def _tell_fit(name: str) -> OnProgress:
 def main() -> int:
     """Runs the cases and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES, SPEED], metavar="CASE", help=", ".join([*CASES, SPEED]))
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES, SPEED, *FILES], metavar="CASE", help=", ".join([*CASES, SPEED]))
     parser.add_argument("--seeds", type=int, default=1, help="seeds to heal with")
     parser.add_argument("--quick", action="store_true", help="small pictures, few steps")
     parser.add_argument("--without-photos", action="store_true", help="heal from the splats alone, beside heal")
@@ -329,6 +329,8 @@ def main() -> int:
     steps = QUICK_STEPS // 8 if arguments.quick else None
     if arguments.without_photos:
         return _without_photos(arguments, HealConfig() if steps is None else HealConfig(steps=steps))
+    if alone := [name for name in arguments.cases if name in FILES]:
+        parser.error(f"{', '.join(alone)}: only with --without-photos")
     found = []
     for name in arguments.cases or CASES:
         case = _case(name, arguments.quick)
@@ -361,18 +363,18 @@ def _case(name: str, quick: bool) -> Case:
 
 def _without_photos(arguments: argparse.Namespace, config: HealConfig) -> int:
     rows = []
-    for name in arguments.cases or SAMPLES:
+    names = arguments.cases or [*SAMPLES, *FILES]
+    for name in (name for name in names if name in CASES):
         case = _case(name, arguments.quick)
         beside = splats_beside(case.train.source)
         fit = partial(fitted, case, OUTPUT / "fits", fresh=arguments.fresh, on_progress=_tell_fit(case.name))
         splats = fit()[0] if beside is None else read_splats(beside)
         rows += compare_with_photos(case, splats, config)
         _say(f"{name}: done")
-    rows += [] if arguments.cases else heal_files(config, QUICK_SIZE if arguments.quick else 480)
-    section = [
-        f"`python -m benchmarks.heal --without-photos{' --quick' if arguments.quick else ''}`, {machine()}.",
-        *rows_table(rows),
-    ]
+    rows += heal_files([name for name in names if name in FILES], config, QUICK_SIZE if arguments.quick else 480)
+    options = [*arguments.cases, *(["--quick"] if arguments.quick else [])]
+    command = " ".join(["python -m benchmarks.heal --without-photos", *options])
+    section = [f"`{command}`, {machine()}.", *rows_table(rows)]
     print("\n".join(section))
     if arguments.record:
         write_section("heal without photos", section)
