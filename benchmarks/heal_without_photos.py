@@ -112,7 +112,8 @@ def rows_table(rows: list[Row]) -> list[str]:
     text = (
         "Sample scenes: held-out views of the truth after the deletion, the same splats removed, once with the photos and once "
         "from the splats alone. Files: a ball is put on a surface and what is in and close to it taken out; the truth is the "
-        "file as it was, measured in the unseen pixels of the virtual views. Unseen: what no view shows of the hole, and is invented."
+        "file as it was, measured in the unseen pixels of the virtual views. "
+        "Unseen: what no view shows of the hole, and is invented."
     )
     heads = ["case", "way", "PSNR hole", "SSIM hole", "AbsRel hole %", "PSNR outside", "views", "unseen of hole %", "new", "s"]
     return [text, "", *table(heads, rows)]
