@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,10 @@ from scene_depth_heal.fill import Filled
 from scene_depth_heal.hole import ViewState, as_array
 
 MARGIN = 24  # pixels around the object that are optimised with it: more than the reach of the SSIM window
+
+
+LEAST_ROUND = 20  # steps whose mean loss is compared with that of as many before, at least
+SETTLED = 0.01  # part of the loss that such a round must win for the fit to go on
 
 
 def views_to_fit(states: Sequence[ViewState], fills: Sequence[Filled]) -> list[View]:
@@ -74,7 +79,14 @@ def window_around(
 
 
 def refine(
-    new: GaussianSplats, frozen: GaussianSplats, views: Sequence[View], *, steps: int, seed: int = 0, work: Work
+    new: GaussianSplats,
+    frozen: GaussianSplats,
+    views: Sequence[View],
+    *,
+    steps: int,
+    seed: int = 0,
+    until_settled: bool = False,
+    work: Work,
 ) -> GaussianSplats:
     """Optimises the new splats in the windows around the object, with colour, and with depth in the references.
 
@@ -82,8 +94,9 @@ def refine(
         new: Splats to optimise.
         frozen: All other splats; they never change.
         views: Windows around the object; see ``window_around``.
-        steps: Optimisation steps.
+        steps: Optimisation steps, at most.
         seed: Seed of the order of the views.
+        until_settled: Whether it may end earlier, when a round through the views wins hardly anything.
         work: Is told how far the fit is, and may stop it.
     """
     config = FitConfig(
@@ -98,12 +111,30 @@ def refine(
         rates=Rates(means_lr=4e-5),
     )
 
+    losses: list[float] = []
+
     def on_progress(now: Progress) -> bool:
-        if now.done % 10 and now.done != now.total:
+        losses.append(now.measures["loss"])
+        settled = until_settled and has_settled(losses, len(views))
+        if now.done % 10 and now.done != now.total and not settled:
             return not work.stopped
-        return work.report(now)
+        return work.report(now) and not settled
 
     scene = Scene(tuple(views))
     result = fit(scene, initial=new, config=config, frozen=frozen, on_progress=on_progress, seed=seed, device=new.device)
-    work.stopped = work.stopped or not result.report.finished
+    ended = result.report.finished or (until_settled and has_settled(losses, len(views)))
+    work.stopped = work.stopped or not ended
     return result.splats
+
+
+def has_settled(losses: Sequence[float], views: int) -> bool:
+    """Whether a fit wins hardly anything any more: a round through all views is little better than the one before.
+
+    Args:
+        losses: Of all steps so far, one view each.
+        views: Number of views, which are visited in rounds.
+    """
+    steps = views * -(-LEAST_ROUND // views)
+    if len(losses) % steps or len(losses) < 3 * steps:
+        return False
+    return float(np.mean(losses[-steps:])) > (1 - SETTLED) * float(np.mean(losses[-2 * steps : -steps]))

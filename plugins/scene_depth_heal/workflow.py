@@ -50,7 +50,7 @@ class HealConfig:
     widen: int = 2
     """Pixels by which the object's pixels are widened, for its blurred rim."""
     steps: int = 300
-    """Optimisation steps of the new splats; 0 leaves them as they are made."""
+    """Optimisation steps of the new splats, at most: they end when they win hardly anything; 0 leaves them as they are made."""
     shadow: bool = True
     """Take away the object's shadow on the surface around the hole too: its splats are deleted and made anew, lit as that
     surface is farther away. On by default, since it looks and measures better where a shadow is found; it is looked for in
@@ -248,7 +248,7 @@ def heal_views(
         if new is not None and config.steps and not work.stopped:
             with work.stage("fit"):
                 windows = views_to_fit(hole.states, fills)
-                new = refine(new, hole.kept, windows, steps=config.steps, seed=config.seed, work=work)
+                new = refine(new, hole.kept, windows, steps=config.steps, seed=config.seed, until_settled=True, work=work)
                 is_floating = free.looks_through(new.means)
                 report.floating_splats = int(is_floating.sum())
                 new = new.select(~is_floating)

@@ -20,6 +20,7 @@ from scene_depth_heal.hole import (
     weight_of,
     widen_hole,
 )
+from scene_depth_heal.refine import has_settled
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
@@ -87,3 +88,12 @@ def test_a_wider_hole_is_that_of_one_deletion(scene: Room, views: list[HealView]
     for one, other in zip(wider.states, at_once.states, strict=True):
         for name in ("depth_before", "rgb_after", "depth_after", "object_pixels", "unseen"):
             assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_a_fit_has_settled_when_a_round_wins_hardly_anything() -> None:
+    falling = [0.9**step for step in range(72)]
+    assert not any(has_settled(falling[:count], 24) for count in range(1, 73))
+    settled = falling + [falling[-1]] * 48
+    assert [count for count in range(1, len(settled) + 1) if has_settled(settled[:count], 24)] == [120]
+    assert not has_settled([1.0] * 40, 3)  # rounds of 21 steps, and three of them at least
+    assert has_settled([1.0] * 63, 3)
