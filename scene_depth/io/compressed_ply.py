@@ -24,6 +24,7 @@ from scene_depth.io.quantization import (
     Steps,
     arrays_of,
     check_packable,
+    fill_by_table,
     join_largest,
     opacity_bytes,
     opacity_logits,
@@ -65,12 +66,14 @@ def read_compressed_ply(path: str | os.PathLike[str]) -> GaussianSplats:
     colors = color[:, :3] / np.float64(255)
     if "min_r" in header.element("chunk").names:
         colors = _in_box(colors, chunks, of, "", "rgb")
-    sh = [((colors - 0.5) / SH_C0).astype(np.float32)[:, None]]
-    if header.has("sh"):
-        sh.append(_unpack_sh(map_rows(header, "sh"), header.element("sh").names))
+    names = header.element("sh").names if header.has("sh") else ()
+    sh = np.empty((len(vertices), 1 + len(names) // 3, 3), np.float32)
+    sh[:, 0] = (colors - 0.5) / SH_C0
+    if names:
+        _unpack_sh(map_rows(header, "sh"), names, sh[:, 1:])
     antialiased, comments = split_comments(header.comments)
     quats, logits = _unpack_rotation(vertices["packed_rotation"]), opacity_logits(color[:, 3])
-    splats = splats_of(means, quats, log_scales, logits, np.concatenate(sh, axis=1))
+    splats = splats_of(means, quats, log_scales, logits, sh)
     return replace(splats, antialiased=antialiased, comments=comments)
 
 
@@ -213,16 +216,14 @@ def _pack_sh(rest: Floats) -> NDArray[np.uint8]:
     return result
 
 
-def _unpack_sh(rows: NDArray[np.void], names: tuple[str, ...]) -> Floats:
-    """Higher bands: the middle of what a byte stands for, and the ends of the range for the first and the last."""
+def _unpack_sh(rows: NDArray[np.void], names: tuple[str, ...], sh: Floats) -> None:
+    """Fills the higher bands: the middle of what a byte stands for, and the ends of the range for the first and the last."""
     middle = (np.arange(256) + 0.5) / 256
     middle[0], middle[255] = 0.0, 1.0
     table = ((middle - 0.5) * 2 * SH_RANGE).astype(np.float32)
     order = [names.index(name) for name in rest_names(len(names))]
     stored = rows.view(np.uint8).reshape(len(rows), -1)  # all properties are bytes
-    columns = table[stored if order == sorted(order) else stored[:, order]]
-    result: Floats = columns.reshape(len(rows), 3, -1).transpose(0, 2, 1)
-    return result
+    fill_by_table(sh, stored if order == sorted(order) else stored[:, order], table, by_channel=True)
 
 
 def _morton_order(means: Floats) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from scene_depth.kernels import EXACT, kernel
 from scene_depth.splats import PARAMETERS, GaussianSplats
 
 Floats = NDArray[np.float32]
+ROWS = 1 << 14  # splats that are decoded at a time
 
 
 def check_packable(splats: GaussianSplats, path: str | os.PathLike[str]) -> None:
@@ -86,6 +87,22 @@ def _quantize(
         for j in range(values.shape[1]):
             level = np.floor((np.float64(values[i, j]) * factor + shift) * steps + half) * step + middle
             found[i, j] = np.uint8(min(max(level, 0.0), 255.0))
+
+
+def fill_by_table(values: Floats, stored: NDArray[np.uint8], table: Floats, *, by_channel: bool = False) -> None:
+    """Fills coefficients from bytes, some rows at a time, so that no second copy of them is needed.
+
+    Args:
+        values: What is filled  # [N, coefficients, 3]
+        stored: Bytes  # [N, 3 * coefficients]
+        table: Value of each byte  # [256]
+        by_channel: Whether all coefficients of a channel stand together, or the channels of each coefficient.
+    """
+    for start in range(0, len(values), ROWS):
+        rows = slice(start, start + ROWS)
+        found = table[stored[rows]]
+        shape = (len(found), values.shape[2], values.shape[1]) if by_channel else (len(found), *values.shape[1:])
+        values[rows] = found.reshape(shape).transpose(0, 2, 1) if by_channel else found.reshape(shape)
 
 
 def opacity_bytes(logits: Floats) -> NDArray[np.int64]:

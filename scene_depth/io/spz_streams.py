@@ -12,6 +12,7 @@ from scene_depth.io.quantization import (
     Floats,
     Steps,
     arrays_of,
+    fill_by_table,
     join_largest,
     opacity_bytes,
     opacity_logits,
@@ -26,7 +27,7 @@ LOG_SCALE_LOW, LOG_SCALE_STEPS = -10.0, 16.0
 LARGEST_FIXED = (1 << 23) - 1
 ROTATION_STEPS = 511  # of the three smallest components, sign apart, over sqrt(1/2)
 FRACTION_BITS = 12
-HIGHER_BANDS = (np.arange(256, dtype=np.float32) - 128) / 128
+HIGHER_BANDS: Floats = ((np.arange(256) - 128) / 128).astype(np.float32)
 
 
 def stream_sizes(count: int, version: int, degree: int) -> list[int]:
@@ -58,7 +59,7 @@ def decode_streams(streams: list[Bytes], count: int, version: int, fraction_bits
     quats = _decode_three_smallest(rotations) if version >= 3 else _decode_first_three(rotations)
     sh = np.empty((count, (degree + 1) ** 2, 3), np.float32)
     sh[:, 0] = ((colors.astype(np.float64) / 255 - 0.5) / COLOR_STEP).reshape(count, 3)
-    sh[:, 1:] = HIGHER_BANDS[rest].reshape(count, -1, 3)
+    fill_by_table(sh[:, 1:], rest.reshape(count, -1), HIGHER_BANDS)
     log_scales = scales.astype(np.float32) / LOG_SCALE_STEPS + LOG_SCALE_LOW
     return splats_of(means.reshape(count, 3), quats, log_scales.reshape(count, 3), opacity_logits(alphas), sh)
 
