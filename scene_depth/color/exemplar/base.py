@@ -69,9 +69,11 @@ def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     if len(rows):  # beyond the next pixel nothing bears on the hole
         near = slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
+        part = smooth[near]
         for c in range(3):
-            smooth[(*near, c)] = solve_membrane(right[near], down[near], smooth[(*near, c)], ~hole[near]).values
-    return smooth.astype(np.float32)
+            part[..., c] = solve_membrane(right[near], down[near], part[..., c], ~hole[near]).values
+    filled: Picture = smooth.astype(np.float32)
+    return filled
 
 
 @kernel(EXACT)
