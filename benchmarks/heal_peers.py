@@ -107,7 +107,11 @@ def fill_from_one_reference(splats: GaussianSplats, removed: Tensor, views: Sequ
     if not found.fills:
         return found.splats
     filled = found.fills[0]
-    view = View(filled.view.name, filled.view.camera, load_image=partial(as_array, filled.rgb))
+    whole = next(state.view for state in found.states if state.name == filled.view.name)
+    left, top = (round(float(a - b)) for a, b in zip(whole.camera.K[0, :2, 2], filled.view.camera.K[0, :2, 2], strict=True))
+    picture = whole.rgb.clone()
+    picture[top : top + filled.rgb.shape[0], left : left + filled.rgb.shape[1]] = filled.rgb
+    view = View(whole.name, whole.camera, load_image=partial(as_array, picture))
     size = max(view.camera.width, view.camera.height)
     fitting = FitConfig(steps=STEPS, max_size=size, low_resolution_steps=0.0, sh_degree=found.splats.sh_degree, density=None)
     fitting = replace(fitting, antialiased=found.splats.antialiased)

@@ -348,7 +348,7 @@ def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
     unseen[candidates] = ~seen
     if state.view.vicinity is not None:  # lines of faint pixels on a surface that stays are no holes
         return dilate(~dilate(~unseen, 1), 1)
-    return remove_specks(unseen)
+    return without_rims(unseen)
 
 
 def continues_empty(state: ViewState, alpha: Tensor) -> Tensor:
@@ -427,6 +427,6 @@ def dilate(mask: Tensor, pixels: int) -> Tensor:
     return torch.nn.functional.max_pool2d(mask[None, None].float(), size, stride=1, padding=pixels)[0, 0] > 0
 
 
-def remove_specks(mask: Tensor) -> Tensor:
-    """The mask without specks of one or two pixels: they are noise of the depth test, not holes  # [H, W] bool"""
+def without_rims(mask: Tensor) -> Tensor:
+    """The mask with one pixel off the rim of wide parts, where the depth test wavers; thin parts stay whole  # [H, W] bool"""
     return ~dilate(~dilate(~mask, 1), 1) & mask | ~dilate(~mask, 1)

@@ -404,7 +404,7 @@ class EditSession:
             with self.lock:
                 self.preview = None
                 if result.report.finished:
-                    marks = torch.cat([marks, INVENTED * _invented(result).to(torch.uint8)])
+                    marks = torch.cat([marks[~result.removed.cpu()], INVENTED * _invented(result).to(torch.uint8)])
                     label = "heal" if removed is None else "repair"
                     none = _none(result.splats)
                     self._push(label, splats=result.splats, selection=none, views=repainted, hole=None, marks=marks)
@@ -459,14 +459,17 @@ class EditSession:
         return self._inpainters[key]
 
     def _healable(self, chosen: Tensor | None) -> tuple[Hole, tuple[HealView, ...], Tensor]:
-        """The hole, the views, and the marks of what stays."""
+        """The hole, the views, and the marks of the scene before the first deletion."""
         with self.lock:
             chosen = self.selection if chosen is None else chosen
             if len(chosen) != len(self.splats):
                 raise InputError("heal", f"{len(chosen)} splats", f"{len(self.splats)}: the scene has changed meanwhile")
             if self.history.present.hole is None or bool(chosen.all()):
                 check_selection(chosen, "selection")
-            return self._hole(chosen), self.views, self.history.present.marks[~chosen]
+            hole, before = self._hole(chosen), self.history.present.hole
+            marks = torch.zeros(len(hole.base), dtype=torch.uint8)
+            marks[slice(None) if before is None else ~before.removed.cpu()] = self.history.present.marks.cpu()
+            return hole, self.views, marks
 
     def _hole(self, chosen: Tensor | None = None) -> Hole:
         """What was deleted so far and what is chosen now, by default what is selected, in the scene before the first deletion."""

@@ -126,6 +126,7 @@ class HealResult(Shown):
     Attributes:
         splats: Kept splats, bit for bit and first, then the new ones.
         new: How many of them are new.
+        removed: Which of the given splats went: the object, its strays and its shadow  # [N] bool
         fills: The filled references.
         states: Every view before and after the deletion.
         report: What was done.
@@ -139,6 +140,7 @@ class HealResult(Shown):
 
     splats: GaussianSplats
     new: int
+    removed: Tensor
     fills: tuple[Filled, ...]
     states: tuple[ViewState, ...]
     report: HealReport
@@ -254,7 +256,7 @@ def heal_views(
                 new = new.select(~is_floating)
     healed = _join(hole.kept, new)
     report.close(healed, hole.kept, work)
-    return HealResult(healed, report.new_splats, tuple(fills), hole.states, report)
+    return HealResult(healed, report.new_splats, hole.removed, tuple(fills), hole.states, report)
 
 
 def heal_alone(
@@ -285,7 +287,7 @@ def heal_alone(
         report = HealReport(removed_splats=0, parameters=config, seconds=work.seconds, virtual_views=found)
         report.frozen_sha256_before = splats.sha256()
         report.close(splats, splats, work)
-        return HealResult(splats, 0, (), (), report)
+        return HealResult(splats, 0, torch.zeros_like(removed), (), (), report)
     inpainters = depth_inpainter, image_inpainter
     result = heal_views(splats, removed, views, *inpainters, config, on_progress=on_progress, dry_run=dry_run)
     report = result.report

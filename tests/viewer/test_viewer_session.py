@@ -292,6 +292,28 @@ def test_a_stroke_is_repaired_in_one_step_and_what_it_invents_is_marked_until_co
     assert session.splats.sha256() == the_room.splats.sha256()
 
 
+def test_marks_stay_on_their_splats_where_a_heal_also_removes_strays(
+    session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ball goes in two parts, and the heal takes every hundredth splat of the walls for a stray."""
+    walls = (~the_room.ball).nonzero()[:, 0]
+    strays = torch.zeros_like(the_room.ball)
+    strays[walls[::100]] = True
+    locked = torch.zeros_like(the_room.ball)
+    locked[walls[::7]] = True
+    monkeypatch.setattr("scene_depth_heal.hole.unsupported_splats", lambda *arguments: strays)
+    session.select(locked)
+    session.mark(LOCKED, "lock")
+    front = the_room.ball & (the_room.splats.means[:, 2] < 2.4)
+    session.select(front)
+    session.delete()
+    session.select(the_room.ball[~front])
+    result = session.heal("nearest", "exemplar", QUICK, quiet)
+    assert torch.equal(result.removed, the_room.ball | strays)
+    marked = (session.history.present.marks & LOCKED) > 0
+    assert torch.equal(session.splats.means[marked], the_room.splats.means[locked & ~strays])
+
+
 def test_a_stroke_over_a_scene_that_has_changed_meanwhile_is_refused(session: EditSession, the_room: Room) -> None:
     removed = session.chosen_by(lambda splats: the_room.ball, "brush")
     session.select(the_room.ball & (the_room.splats.means[:, 2] < 2.4))
