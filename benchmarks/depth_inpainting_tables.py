@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scene_depth.datasets.frames import DepthFrame
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.evaluation.depth_protocols import KNOWN_SHARES
+from scene_depth.evaluation.depth_published import PUBLISHED
 from scene_depth.evaluation.depth_report import FLOOR, DepthReport, pooled_spearman, ratio_of_thirds, summarize_mask
 from scene_depth.evaluation.depth_rows import DepthRow
-from scene_depth.evaluation.depth_published import PUBLISHED
 
 SOLVER = "solver"
 REPEATS = 2000  # bootstrap samples
