@@ -81,7 +81,7 @@ def _heal_once(
         "new": report.new_splats,
         "references": len(report.references),
         "seconds": {**before, **report.seconds, "all": seconds + sum(before.values())},
-        "parts": report.parts,
+        "part_seconds": report.part_seconds,
         "cpu_seconds": time.process_time() - cpu + cpu_before,
         "threads": torch.get_num_threads(),
     }
@@ -92,7 +92,7 @@ def speed_lines(found: list[dict[str, Any]]) -> list[str]:
     aims = "; ".join(f"{row['case']} {row['seconds']['all']:.1f} s of {TARGETS[row['case']]:g} s" for row in found)
     lines = [f"{found[0]['threads']} threads; the first fit ({FIT_STEPS} steps) is not counted. Aims: {aims}."]
     facts = ["case", "size", "views", "splats", "removed", "most shown %", "new", "references"]
-    for what in ("seconds", "parts"):
+    for what in ("seconds", "part_seconds"):
         stages = list(dict.fromkeys(stage for row in found for stage in row[what]))
         heads = facts if what == "seconds" else ["case"]
         lines += ["", _row([*heads, *(f"{stage} s" for stage in stages), *(["CPU s"] if what == "seconds" else [])])]

@@ -53,13 +53,13 @@ class Work:
         on_progress: Who is told, if anyone.
         stopped: Whether somebody asked to stop.
         seconds: Wall time by stage.
-        parts: Wall time of parts of stages that were measured by themselves.
+        part_seconds: Wall time of parts of stages that were measured by themselves.
     """
 
     on_progress: OnProgress | None = None
     stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
-    parts: dict[str, float] = field(default_factory=dict)
+    part_seconds: dict[str, float] = field(default_factory=dict)
 
     def report(self, progress: Progress) -> bool:
         """Tells how far the work is; gives whether it is to go on."""
@@ -85,4 +85,4 @@ class Work:
         try:
             yield
         finally:
-            self.parts[name] = self.parts.get(name, 0.0) + time.perf_counter() - start
+            self.part_seconds[name] = self.part_seconds.get(name, 0.0) + time.perf_counter() - start

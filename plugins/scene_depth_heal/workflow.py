@@ -98,7 +98,7 @@ class HealReport(ChangeReport):
         measured_depth: How the depth of the scene's sensor relates to the splats; None where it has none.
         likeness: Of renders and photos outside the object, at most 1; None where nothing was compared.
         virtual_views: What stood in for photos; None where there are photos.
-        parts: Seconds of the parts of the stages "hole" and "fill".
+        part_seconds: Seconds of the parts of the stages "hole" and "fill".
         notes: What a person should know.
     """
 
@@ -115,7 +115,7 @@ class HealReport(ChangeReport):
     measured_depth: MeasuredDepth | None = None
     likeness: float | None = None
     virtual_views: VirtualViews | None = None
-    parts: dict[str, float] = field(default_factory=dict)
+    part_seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -194,7 +194,7 @@ def heal_views(
     _check(removed, views, config)
     splats, removed = splats.detach(), removed.to(splats.device)
     report = HealReport(removed_splats=int(removed.sum()), parameters=config)
-    work = Work(on_progress, seconds=report.seconds, parts=report.parts)
+    work = Work(on_progress, seconds=report.seconds, part_seconds=report.part_seconds)
     hole = Hole(splats, torch.zeros_like(removed), splats, ())  # what stands if the search is interrupted
     fills: list[Filled] = []
     new: GaussianSplats | None = None

@@ -29,6 +29,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> AuxiliaryConfig:
     return replace(config, **sources, train=replace(config.train, steps=60, validate_every=30, device="cpu"))
 
 
+@pytest.mark.slow  # the first of its kind: it compiles the worlds that the other trainings draw
 def test_a_tiny_network_learns_and_is_used_by_name(tiny: AuxiliaryConfig, tmp_path: Path) -> None:
     report = train(AuxiliaryObjective(tiny), tiny.train, tmp_path, whole_config=tiny)
     measured = [line["validation"]["abs_rel"] for line in read_log(tmp_path) if "validation" in line]
