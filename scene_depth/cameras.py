@@ -96,6 +96,16 @@ class Cameras:
         shift[0, 2], shift[1, 2] = left, top
         return replace(self, K=self.K - shift, width=width, height=height)
 
+    def translated(self, shift: Tensor) -> Cameras:
+        """Cameras moved in the world, poses in double precision.
+
+        Args:
+            shift: In scene units  # [3]
+        """
+        pose = self.camera_to_world.double().clone()
+        pose[:, :3, 3] += shift.to(pose)
+        return replace(self, camera_to_world=pose)
+
     def pixel_centers(self) -> Tensor:
         """Continuous coordinates (x, y) of every pixel's centre  # [H, W, 2]"""
         x = torch.arange(self.width, dtype=self.K.dtype, device=self.K.device) + 0.5

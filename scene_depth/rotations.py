@@ -1,9 +1,15 @@
-"""Quaternions (w first) and rotation matrices, batched, differentiable."""
+"""Quaternions (w first) and rotation matrices, batched, differentiable; single rotations about and between directions."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Vector = NDArray[np.float64]
 
 
 def quaternions_to_matrices(quats: Tensor) -> Tensor:
@@ -73,3 +79,24 @@ def multiply_quaternions(a: Tensor, b: Tensor) -> Tensor:
         ],
         dim=-1,
     )
+
+
+def rotation_about(axis: Vector, angle: float) -> Tensor:
+    """Rotation by an angle in radians, right-handed, about a unit vector  # [3, 3]"""
+    half = torch.tensor([math.cos(angle / 2), *(math.sin(angle / 2) * axis)], dtype=torch.float64)
+    return quaternions_to_matrices(half)
+
+
+def rotation_between(start: Vector, end: Vector) -> Tensor:
+    """The smallest rotation that takes one unit vector to another  # [3, 3]"""
+    quaternion = np.array([1.0 + start @ end, *np.cross(start, end)])
+    if quaternion[0] < 1e-9:  # opposite: half a turn about any axis across
+        quaternion = np.array([0.0, *across(start)[0]])
+    return quaternions_to_matrices(torch.from_numpy(quaternion))
+
+
+def across(direction: Vector) -> tuple[Vector, Vector]:
+    """Two unit vectors across a unit vector and each other  # [3] each"""
+    first = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])
+    first /= np.linalg.norm(first)
+    return first, np.cross(direction, first)

@@ -199,11 +199,7 @@ class Scene:
         shift = np.array(self.origin) - np.array(origin)
         if not shift.any():
             return self
-        views = []
-        for view in self.views:
-            pose = view.camera.camera_to_world.double().clone()
-            pose[:, :3, 3] += torch.from_numpy(shift).to(pose.device)
-            views.append(replace(view, camera=replace(view.camera, camera_to_world=pose)))
+        views = [replace(view, camera=view.camera.translated(torch.from_numpy(shift))) for view in self.views]
         points = None if self.points is None else replace(self.points, xyz=self.points.xyz + shift)
         return replace(self, views=tuple(views), points=points, origin=origin)
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
 
-from scene_depth.rotations import matrices_to_quaternions, multiply_quaternions, quaternions_to_matrices
+from scene_depth.rotations import (
+    matrices_to_quaternions,
+    multiply_quaternions,
+    quaternions_to_matrices,
+    rotation_about,
+    rotation_between,
+)
 
 QUATS = hnp.arrays(np.float64, (4,), elements=st.floats(-1, 1)).filter(lambda q: np.linalg.norm(q) > 0.1)
 
@@ -52,3 +61,17 @@ def test_batches_and_gradients() -> None:
     assert quaternions_to_matrices(quats).shape == (5, 2, 3, 3)
     assert torch.autograd.gradcheck(quaternions_to_matrices, quats)
     assert torch.autograd.gradcheck(lambda q: matrices_to_quaternions(quaternions_to_matrices(q)), quats)
+
+
+@pytest.mark.parametrize("end", [(0.0, 0.0, 1.0), (0.6, 0.0, -0.8), (0.0, 0.0, -1.0), (0.36, 0.48, 0.8)])
+def test_the_smallest_rotation_between_directions_turns_about_what_is_across_both(end: tuple[float, float, float]) -> None:
+    start = np.array([0.0, 0.0, 1.0])
+    rotation = rotation_between(start, np.array(end)).numpy()
+    np.testing.assert_allclose(rotation @ start, end, atol=1e-12)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    assert np.trace(rotation) == pytest.approx(1 + 2 * end[2], abs=1e-12)  # by no more than the angle between them
+
+
+def test_a_rotation_about_an_axis_is_right_handed() -> None:
+    turned = rotation_about(np.array([0.0, 0.0, 1.0]), math.pi / 2).numpy() @ np.array([1.0, 0.0, 0.0])
+    np.testing.assert_allclose(turned, [0, 1, 0], atol=1e-12)

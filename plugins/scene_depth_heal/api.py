@@ -259,6 +259,8 @@ def _source_of(what: Selection) -> SelectionSource | Region | Drawn | Tensor:
             return SelectionSource(masks=path)
         return read_region(path) if path.suffix.lower() == ".json" else SelectionSource(indices=path)
     clicks = tuple(each for each in what if isinstance(each, Click))
+    if clicks and len(clicks) < len(what):
+        raise InputError("removed", f"{len(clicks)} clicks among {len(what)} values", "clicks alone, or indices alone")
     return clicks or torch.as_tensor(np.asarray(what))
 
 

@@ -18,7 +18,7 @@ from scene_depth.errors import InputError
 from scene_depth.evaluation.splat_measures import SplatMeasures, up_axis
 from scene_depth.io.splat_files import splat_origin
 from scene_depth.rendering import render
-from scene_depth.rotations import quaternions_to_matrices
+from scene_depth.rotations import across, quaternions_to_matrices, rotation_about, rotation_between
 from scene_depth.scene import View
 from scene_depth.splat_transforms import similarity_matrix, transform_splats
 from scene_depth.splats import GaussianSplats
@@ -242,20 +242,6 @@ def _nearest_axis(direction: Vector) -> Vector:
     index = int(np.abs(direction).argmax())
     axis: Vector = np.eye(3)[index] * np.sign(direction[index])
     return axis
-
-
-def rotation_about(axis: Vector, angle: float) -> Tensor:
-    """Rotation by an angle in radians, right-handed, about a unit vector  # [3, 3]"""
-    half = torch.tensor([math.cos(angle / 2), *(math.sin(angle / 2) * axis)], dtype=torch.float64)
-    return quaternions_to_matrices(half)
-
-
-def rotation_between(start: Vector, end: Vector) -> Tensor:
-    """The smallest rotation that takes one unit vector to another  # [3, 3]"""
-    quaternion = np.array([1.0 + start @ end, *np.cross(start, end)])
-    if quaternion[0] < 1e-9:  # opposite: half a turn about any axis across
-        quaternion = np.array([0.0, *across(start)[0]])
-    return quaternions_to_matrices(torch.from_numpy(quaternion))
 
 
 def _transformed(
@@ -496,13 +482,6 @@ def middle_seen_from(splats: GaussianSplats, up: Vector) -> Vector:
 def width_across(splats: GaussianSplats, up: Vector) -> float:
     """The larger of the extents along two directions across ``up``, in scene units."""
     return max(high - low for low, high in (extent_along(splats, axis) for axis in across(up)))
-
-
-def across(direction: Vector) -> tuple[Vector, Vector]:
-    """Two unit vectors across a unit vector and each other  # [3] each"""
-    first = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])
-    first /= np.linalg.norm(first)
-    return first, np.cross(direction, first)
 
 
 def _deviation(splats: GaussianSplats, direction: Vector) -> NDArray[np.float64]:

@@ -198,9 +198,7 @@ def drawn(splats: GaussianSplats, what: Drawn) -> Tensor:
 
 def camera_about_origin(camera: Cameras, splats: GaussianSplats) -> Cameras:
     """A camera of the scene's files in the frame of splats about another origin."""
-    pose = camera.camera_to_world.double().clone()
-    pose[:, :3, 3] -= pose.new_tensor(splat_origin(splats))
-    return replace(camera, camera_to_world=pose)
+    return camera.translated(-torch.tensor(splat_origin(splats), dtype=torch.float64))
 
 
 def read_region(path: str | PathLike[str]) -> Region:

@@ -1,12 +1,12 @@
-"""What an editor edits: the scene's present state, its selection, its history, and the heal that runs beside it."""
+"""What an editor edits: the scene's present state and its selection, and the heal that runs beside it."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,129 +22,14 @@ from scene_depth.rendering import render
 from scene_depth.splat_transforms import transform_splats
 from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
+from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED, UNDO_BYTES, Deleted, History, Step
 from scene_depth_heal.hole import TOLERANCE, HealView
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.picking import Mode, combine
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_alone, heal_views
 
-UNDO_BYTES = 2 << 30  # memory for undo
-HIDDEN, LOCKED, INVENTED = 1, 2, 4  # marks of a splat
 Listener = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Hole:
-    """What was deleted and not healed yet.
-
-    Attributes:
-        base: The scene before the first of these deletions.
-        removed: Which of its splats are gone  # [N of base] bool
-    """
-
-    base: GaussianSplats
-    removed: Tensor
-
-
-@dataclass(frozen=True)
-class Step:
-    """One state of the scene.
-
-    Attributes:
-        label: What led to it.
-        splats: The scene.
-        selection: Chosen splats  # [N] bool
-        views: The photos, with healed objects replaced by what the healed scene shows.
-        hole: What a heal has to repair; None if nothing was deleted since the last one.
-        marks: HIDDEN, LOCKED (both cannot be selected) and INVENTED (no photo shows what a heal made) of each splat, added up; by
-            default none  # [N] uint8
-    """
-
-    label: str
-    splats: GaussianSplats
-    selection: Tensor
-    views: tuple[HealView, ...] = ()
-    hole: Hole | None = None
-    marks: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))
-
-    def __post_init__(self) -> None:
-        if len(self.marks) != len(self.splats):
-            object.__setattr__(self, "marks", torch.zeros(1, dtype=torch.uint8).expand(len(self.splats)))  # takes no memory
-
-    @cached_property
-    def visible(self) -> tuple[GaussianSplats, Tensor]:
-        """The splats that are not hidden, and which of them are selected; of a state always the same values."""
-        shown = (self.marks & HIDDEN) == 0
-        return (self.splats, self.selection) if bool(shown.all()) else (self.splats.select(shown), self.selection[shown])
-
-    def arrays(self) -> Iterator[tuple[int, int]]:
-        """Address and size in bytes of every array that the state keeps alive; shared ones have one address."""
-        tensors = [self.selection, *([self.marks] if self.marks.is_contiguous() else [])]
-        for splats in (self.splats, *(() if self.hole is None else (self.hole.base,))):
-            tensors += [getattr(splats, name) for name in PARAMETERS] + list(splats.extra.values())
-        if self.hole is not None:
-            tensors.append(self.hole.removed)
-        for tensor in tensors:
-            storage = tensor.untyped_storage()
-            yield storage.data_ptr(), storage.nbytes()
-        for view in self.views:
-            yield id(view.rgb), view.rgb.nbytes
-
-
-@dataclass
-class History:
-    """States in order, with the present one among them. Old states are dropped when the bound is passed.
-
-    Attributes:
-        limit_bytes: Memory that states may take together; arrays that states share count once. The present state and
-            the one before it are always kept.
-    """
-
-    limit_bytes: int = UNDO_BYTES
-    _steps: list[Step] = field(default_factory=list)
-    _present: int = -1
-
-    def push(self, step: Step) -> None:
-        """Makes a new state the present one; what was undone before is gone."""
-        del self._steps[self._present + 1 :]
-        self._steps.append(step)
-        while len(self._steps) > 2 and self.bytes > self.limit_bytes:
-            del self._steps[0]
-        self._present = len(self._steps) - 1
-
-    @property
-    def present(self) -> Step:
-        """The state that is shown."""
-        return self._steps[self._present]
-
-    @property
-    def bytes(self) -> int:
-        """Memory of all states, shared arrays once."""
-        return sum(dict(entry for step in self._steps for entry in step.arrays()).values())
-
-    def undo(self) -> Step | None:
-        """Goes to the state before and gives it; None if there is none."""
-        return self._move(-1)
-
-    def redo(self) -> Step | None:
-        """Goes to the state after and gives it; None if there is none."""
-        return self._move(1)
-
-    def _move(self, by: int) -> Step | None:
-        if not 0 <= self._present + by < len(self._steps):
-            return None
-        self._present += by
-        return self.present
-
-    @property
-    def labels(self) -> list[str]:
-        """What was done, in order, up to the present."""
-        return [step.label for step in self._steps[: self._present + 1]]
-
-    @property
-    def undone(self) -> list[str]:
-        """What redo would do, in order."""
-        return [step.label for step in self._steps[self._present + 1 :]]
 
 
 class EditSession:
@@ -329,12 +214,12 @@ class EditSession:
                 marks = torch.cat([state.marks, state.marks.new_zeros(len(moved))])
                 if hole is not None:
                     removed = torch.cat([hole.removed, hole.removed.new_zeros(len(moved))])
-                    hole = Hole(concatenate_splats([hole.base, moved]), removed)
+                    hole = Deleted(concatenate_splats([hole.base, moved]), removed)
                 self._push("duplicate", splats=splats, selection=selection, marks=marks, hole=hole)
                 return
             if hole is not None:
                 rows = (~hole.removed).nonzero()[:, 0][state.selection.to(hole.removed.device)]
-                hole = Hole(_with_rows(hole.base, rows, moved), hole.removed)
+                hole = Deleted(_with_rows(hole.base, rows, moved), hole.removed)
             rows = state.selection.nonzero()[:, 0]
             self._push("move", splats=_with_rows(state.splats, rows, moved), hole=hole)
 
@@ -458,7 +343,7 @@ class EditSession:
             self._inpainters[key] = load(spec, **options)
         return self._inpainters[key]
 
-    def _healable(self, chosen: Tensor | None) -> tuple[Hole, tuple[HealView, ...], Tensor]:
+    def _healable(self, chosen: Tensor | None) -> tuple[Deleted, tuple[HealView, ...], Tensor]:
         """The hole, the views, and the marks of the scene before the first deletion."""
         with self.lock:
             chosen = self.selection if chosen is None else chosen
@@ -471,14 +356,14 @@ class EditSession:
             marks[slice(None) if before is None else ~before.removed.cpu()] = self.history.present.marks.cpu()
             return hole, self.views, marks
 
-    def _hole(self, chosen: Tensor | None = None) -> Hole:
+    def _hole(self, chosen: Tensor | None = None) -> Deleted:
         """What was deleted so far and what is chosen now, by default what is selected, in the scene before the first deletion."""
         hole, chosen = self.history.present.hole, self.selection if chosen is None else chosen
         if hole is None:
-            return Hole(self.splats, chosen)
+            return Deleted(self.splats, chosen)
         removed = hole.removed.clone()
         removed[~hole.removed] = chosen
-        return Hole(hole.base, removed)
+        return Deleted(hole.base, removed)
 
     def _free(self) -> Tensor:
         """Splats that may be selected  # [N] bool"""

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.io.splat_files import splat_origin
+from scene_depth.rotations import rotation_about, rotation_between
 from scene_depth.spherical_harmonics import C0
 from scene_depth.splat_transforms import similarity_matrix, transform_splats
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth_heal.clicks import Click
-from scene_depth_heal.placement import SurfacePoint, rotation_about, rotation_between, surface_at
+from scene_depth_heal.placement import SurfacePoint, surface_at
 from scene_depth_heal.selection import camera_about_origin
 
 RING = 1.5  # outer radius of the surroundings that colours are matched by, in radii of the stamp

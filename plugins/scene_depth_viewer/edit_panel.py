@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from scene_depth_heal.session import HIDDEN, INVENTED, LOCKED
+from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED
 from scene_depth_heal.workflow import HealConfig
 from torch import Tensor
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from scene_depth_heal.history import UNDO_BYTES
 from scene_depth_heal.inputs import load_views
 from scene_depth_heal.selection import SelectionSource
-from scene_depth_heal.session import UNDO_BYTES, EditSession
+from scene_depth_heal.session import EditSession
 
 from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scene_depth_heal.session import HIDDEN, EditSession
+from scene_depth_heal.history import HIDDEN
+from scene_depth_heal.session import EditSession
 
 from scene_depth.errors import InputError
 from scene_depth_viewer.edit_panel import add_edit_panel

@@ -20,8 +20,8 @@ from scene_depth.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
-class MoGeModel:
-    """MoGe-2 (Wang et al. 2025): metric depth of one picture. Pixels that it takes for sky have none and get the median.
+class PackageModel:
+    """A network of a package that is installed beside this one.
 
     Attributes:
         checkpoint: Hub id or local folder.
@@ -29,20 +29,29 @@ class MoGeModel:
         download: Whether missing weights may be fetched.
     """
 
-    checkpoint: str = MOGE
+    checkpoint: str
     device: str = "auto"
     download: bool = True
-    name: ClassVar[str] = "moge"
     takes_seed: ClassVar[bool] = False
-    find_weights = staticmethod(partial(find_cached, MOGE, "model.pt"))
+    network: ClassVar[tuple[str, str, str]]  # module, class, and how to install them
 
     def __post_init__(self) -> None:
         _ = self._network  # what is wrong with package or weights is said at once
 
     @cached_property
     def _network(self) -> Any:
-        network = _network_class("moge.model.v2", "MoGeModel", "pip install git+https://github.com/microsoft/MoGe.git")
-        return _loaded(network, self.checkpoint, self.download).to(choose_device(self.device)).eval()
+        network_class = _network_class(*self.network)
+        return _loaded(network_class, self.checkpoint, self.download).to(choose_device(self.device)).eval()
+
+
+@dataclass(frozen=True)
+class MoGeModel(PackageModel):
+    """MoGe-2 (Wang et al. 2025): metric depth of one picture. Pixels that it takes for sky have none and get the median."""
+
+    checkpoint: str = MOGE
+    name: ClassVar[str] = "moge"
+    find_weights = staticmethod(partial(find_cached, MOGE, "model.pt"))
+    network = "moge.model.v2", "MoGeModel", "pip install git+https://github.com/microsoft/MoGe.git"
 
     @torch.no_grad()
     def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
@@ -52,31 +61,17 @@ class MoGeModel:
 
 
 @dataclass(frozen=True)
-class DepthAnything3Model:
+class DepthAnything3Model(PackageModel):
     """Depth Anything 3 (Lin et al. 2025) on one picture: relative depth, or with a METRIC checkpoint depth up to its scale.
 
-    Metric depth of that checkpoint takes the focal length; the scale is fitted to known depth instead.
-
-    Attributes:
-        checkpoint: Hub id or local folder; one with METRIC in its name is fitted by its scale alone.
-        device: "auto" takes CUDA or MPS if there is any.
-        download: Whether missing weights may be fetched.
+    Metric depth of that checkpoint takes the focal length; the scale is fitted to known depth instead: by scale alone where
+    METRIC is in the checkpoint's name.
     """
 
     checkpoint: str = DEPTH_ANYTHING_3
-    device: str = "auto"
-    download: bool = True
     name: ClassVar[str] = "da3"
-    takes_seed: ClassVar[bool] = False
     find_weights = staticmethod(partial(find_cached, DEPTH_ANYTHING_3, "config.json"))
-
-    def __post_init__(self) -> None:
-        _ = self._network  # what is wrong with package or weights is said at once
-
-    @cached_property
-    def _network(self) -> Any:
-        network = _network_class("depth_anything_3.api", "DepthAnything3", "pip install depth-anything-3")
-        return _loaded(network, self.checkpoint, self.download).to(choose_device(self.device)).eval()
+    network = "depth_anything_3.api", "DepthAnything3", "pip install depth-anything-3"
 
     @torch.no_grad()
     def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:

@@ -99,6 +99,8 @@ def test_a_gap_in_depth_ends_an_object() -> None:
 def test_clicks_that_pick_nothing_say_so() -> None:
     with pytest.raises(sd.InputError, match="no surface"):
         select_by_clicks(FLOOR, [Click(CAMERA, (1.0, 1.0))])
+    with pytest.raises(sd.InputError, match="1 clicks among 2 values"):
+        sd.select(FLOOR, [Click(CAMERA, (1.0, 1.0)), 3])  # type: ignore[list-item]
     with pytest.raises(sd.InputError, match="belong to it"):
         select_by_clicks(FLOOR, [Click(CAMERA, (80.0, 80.0), belongs=False)])
     with pytest.raises(sd.InputError, match="place in the picture"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scene_depth_heal.session import History, Step
+from scene_depth_heal.history import History, Step
 
 from scene_depth.splats import GaussianSplats
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from room_scene import Room, wall
 from scene_depth_heal import HealConfig, HealView
+from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED
 from scene_depth_heal.picking import Stroke, in_mask
-from scene_depth_heal.session import HIDDEN, INVENTED, LOCKED, EditSession
+from scene_depth_heal.session import EditSession
 from scene_depth_viewer.opening import open_session
 
 from scene_depth.errors import InputError
