@@ -17,6 +17,8 @@ LOWEST := $(VENV)/lowest
 LOWEST_TESTS := io cli/test_app.py cli/test_complete.py cli/test_convert.py cli/test_fit_command.py rendering fitting depth/test_solver.py \
 	depth/test_inpaint.py depth/test_classical.py test_cameras.py test_scene.py test_splats.py
 CLEAN := $(abspath $(VENV)/wheel)
+# Byte code is written, or every process would compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
 export SCENE_DEPTH_NERFSTUDIO := $(abspath $(VENV)/nerfstudio)
 export SCENE_DEPTH_NODE := $(abspath $(VENV)/node)
 

@@ -1,8 +1,15 @@
-"""A person's way through the page, in a real Chromium that draws with SwiftShader."""
+"""A person's way through the page, in a real Chromium that draws with SwiftShader.
+
+The tests of the page with the older viser stand in this file too, so that one process runs them after these: two such
+browsers at once take all cores for longer than any test waits.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -12,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nerfstudio_parser import nerfstudio_folder
 from PIL import Image
 from plyfile import PlyData
 from room_scene import Room, room
@@ -22,6 +30,8 @@ from scene_depth_heal.session import EditSession
 from scene_depth.cameras import camera_from_fov, look_at
 
 OLD = version("viser").startswith("0.")
+OF_THE_PAGE = ("test_viewer_server.py", "test_viewer_safety.py", "test_viewer_browser.py")
+WITH_THE_OTHER = "import sys, pytest, viser; assert viser.__file__.startswith(sys.argv[1]); sys.exit(pytest.main(sys.argv[2:]))"
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
@@ -298,3 +308,23 @@ def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession
     person.presses("Render video")
     person.reads("Saved")
     assert Image.open(video).n_frames > 5
+
+
+@pytest.mark.slow
+def test_the_page_with_the_viser_that_nerfstudio_pins(tmp_path: Path) -> None:
+    folder, here = nerfstudio_folder(), Path(__file__).parent
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    paths = os.pathsep.join([str(folder), *filter(None, [own.get("PYTHONPATH")])])
+    options = ["-q", "-p", "no:cacheprovider", "-o", "timeout=200", "-k", "not nerfstudio", f"--basetemp={tmp_path / 'again'}"]
+    run = subprocess.run(
+        [sys.executable, "-c", WITH_THE_OTHER, str(folder), *options, *(str(here / name) for name in OF_THE_PAGE)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=here.parents[1],
+        env={**own, "PYTHONPATH": paths},
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    skipped = [line for line in run.stdout.splitlines() if line.startswith("SKIPPED")]
+    if skipped:
+        pytest.skip("; ".join(skipped))
