@@ -14,6 +14,7 @@ from scene_depth_heal.hole import HealView
 
 UNDO_BYTES = 2 << 30  # memory for undo
 HIDDEN, LOCKED, INVENTED = 1, 2, 4  # marks of a splat
+HEALS = ("heal", "repair")  # labels of states that a heal led to
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,14 @@ class History:
     def redo(self) -> Step | None:
         """Goes to the state after and gives it; None if there is none."""
         return self._move(1)
+
+    def before_heal(self) -> Step | None:
+        """The state before the last heal and before the deletions that it repaired; None if there was no heal."""
+        healed = [number for number in range(1, self._present + 1) if self._steps[number].label in HEALS]
+        number = healed[-1] - 1 if healed else 0
+        while number > 0 and self._steps[number].hole is not None:
+            number -= 1
+        return self._steps[number] if healed else None
 
     def _move(self, by: int) -> Step | None:
         if not 0 <= self._present + by < len(self._steps):

@@ -105,6 +105,12 @@ class EditSession:
                 return self.preview, None
             return self.history.present.visible
 
+    def past(self, before_heal: bool) -> GaussianSplats:
+        """The scene to compare with: as it was opened, or, where it was healed since, before the last heal."""
+        with self.lock:
+            step = self.history.before_heal() if before_heal else None
+            return self.original if step is None else step.visible[0]
+
     @property
     def invented(self) -> Tensor | None:
         """Which of the shown splats no photo vouches for; None where that is not known  # [N of shown] bool"""
@@ -210,18 +216,36 @@ class EditSession:
             moved = transform_splats(replace(state.splats.select(state.selection), comments=()), matrix)
             if copy:
                 splats = concatenate_splats([state.splats, moved])
-                selection = torch.arange(len(splats)) >= len(state.splats)
-                marks = torch.cat([state.marks, state.marks.new_zeros(len(moved))])
-                if hole is not None:
-                    removed = torch.cat([hole.removed, hole.removed.new_zeros(len(moved))])
-                    hole = Deleted(concatenate_splats([hole.base, moved]), removed)
-                self._push("duplicate", splats=splats, selection=selection, marks=marks, hole=hole)
+                self.change(splats, torch.ones_like(state.selection), "duplicate", select_added=True)
                 return
             if hole is not None:
                 rows = (~hole.removed).nonzero()[:, 0][state.selection.to(hole.removed.device)]
                 hole = Deleted(_with_rows(hole.base, rows, moved), hole.removed)
             rows = state.selection.nonzero()[:, 0]
             self._push("move", splats=_with_rows(state.splats, rows, moved), hole=hole)
+
+    def change(self, splats: GaussianSplats, kept: Tensor, label: str, select_added: bool = False) -> None:
+        """Makes a changed scene the present one, with the marks and the hole of this one.
+
+        Args:
+            splats: What is kept of the present splats, in their order, and then what is added.
+            kept: Which of the present splats are kept  # [N] bool
+            label: What led to it.
+            select_added: Select what is added; else what is selected stays so.
+        """
+        with self.lock:
+            self._check_idle()
+            hole, marks, count = self.history.present.hole, self.history.present.marks, int(kept.sum())
+            if hole is not None:
+                stays = torch.ones_like(hole.removed)
+                stays[~hole.removed] = kept.to(stays.device)
+                removed, added = hole.removed[stays], splats.select(slice(count, None))
+                base = _with_rows(hole.base.select(stays), (~removed).nonzero()[:, 0], splats.select(slice(0, count)))
+                hole = Deleted(concatenate_splats([base, added]), torch.cat([removed, removed.new_zeros(len(added))]))
+            is_added = torch.arange(len(splats)) >= count
+            marks = torch.cat([marks[kept], marks.new_zeros(len(splats) - count)])
+            selection = is_added if select_added else torch.cat([self.selection[kept], ~is_added[count:]])
+            self._push(label, splats=splats, selection=selection, marks=marks, hole=hole)
 
     def delete(self) -> None:
         """Removes the selected splats and leaves the hole, for a heal to repair.

@@ -66,6 +66,21 @@ def clone(
         >>> stamped.means.isfinite().all().item()
         True
     """
+    return stamp(splats, source, target, radius, depth, turn, scale, feather, match_color)[0]
+
+
+def stamp(
+    splats: GaussianSplats,
+    source: Click | SurfacePoint,
+    target: Click | SurfacePoint,
+    radius: float,
+    depth: float | None = None,
+    turn: float = 0.0,
+    scale: float = 1.0,
+    feather: float = 0.3,
+    match_color: bool = True,
+) -> tuple[GaussianSplats, torch.Tensor]:
+    """As ``clone``, with which of the given splats are still there  # [N] bool"""
     depth = 0.5 * radius if depth is None else depth
     for name, value in (("radius", radius), ("depth", depth), ("scale", scale)):
         if not 0 < value < math.inf:
@@ -95,7 +110,7 @@ def clone(
     logits[replaced] = torch.where(remaining.to(logits) < 1, faded.logit_opacities, logits[replaced])
     kept[replaced] = faded.opacities >= INVISIBLE
     scene = replace(splats, logit_opacities=logits).select(kept)
-    return concatenate_splats([scene, copies.select(copies.opacities >= INVISIBLE)])
+    return concatenate_splats([scene, copies.select(copies.opacities >= INVISIBLE)]), kept.cpu()
 
 
 def _place(splats: GaussianSplats, where: Click | SurfacePoint) -> SurfacePoint:

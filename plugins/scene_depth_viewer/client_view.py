@@ -36,6 +36,8 @@ AT_PHOTO = 1e-3  # distance from a photo's place, in radii of the scene, at whic
 FRUSTUM_COLOR = (60, 120, 200)
 FRUSTUM_DEPTH = 3.0  # about how deep viser draws a frustum, in its scale
 FRUSTUM_BALL = 0.3  # radius of the ball at a frustum's tip, in its scale
+Display = Literal["splats"] | Channel
+Against = Literal["photo", "opened", "healed"]
 
 
 @dataclass
@@ -44,14 +46,16 @@ class ViewSettings:
 
     Attributes:
         channel: "splats" lets the browser draw, anything else is rendered here.
-        comparison: How a photo is laid over the scene.
-        share: Of the photo, 0 to 1.
+        comparison: How the scene is compared.
+        against: What with: a photo, the scene as it was opened, or before the last heal.
+        share: Of the photo or the former scene, 0 to 1.
         size: Longer side of rendered pictures in pixels.
         frusta: Size of the photos' frusta in page units; 0 hides them.
     """
 
-    channel: Literal["splats"] | Channel = "splats"
+    channel: Display = "splats"
     comparison: Comparison = "off"
+    against: Against = "photo"
     share: float = 0.5
     size: int = 960
     frusta: float = 0.0
@@ -224,9 +228,19 @@ class ClientView:
         self._plain = False
         splats, selection = self._session.shown()
         channel, how, share = self._settings.rendered, self._settings.comparison, self._settings.share
-        photo = None if self.photo is None or how == "off" else self._session.photos[self.photo]
+        against = "nothing" if how == "off" else self._settings.against
+        photo = None if self.photo is None or against != "photo" else self._session.photos[self.photo]
+        past = self._session.past(against == "healed") if against in ("opened", "healed") else None
 
         def draw(sized: Cameras) -> Picture:
+            if past is not None:
+                half = sized.cropped(sized.width // 4, 0, max(1, sized.width // 2), sized.height)  # each side shows the middle
+                own = half if how == "side by side" else sized
+                now = picture(splats, selection, own, channel, self._photos)
+                then = picture(past, None, own, channel, self._photos)
+                if how == "side by side":
+                    return side_by_side(then, now, sized.width, sized.height)
+                return compared(now, then, np.ones(now.shape[:2], dtype=bool), how, share)
             if photo is None:
                 return picture(splats, selection, sized, channel, self._photos)
             rgb = photo.rgb.numpy()

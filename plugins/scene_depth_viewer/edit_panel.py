@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED
-from scene_depth_heal.workflow import HealConfig
+import torch
+from scene_depth_heal.history import INVENTED
+from scene_depth_heal.workflow import HealConfig, HealResult
 from torch import Tensor
 
 from scene_depth.color.registry import IMAGE_INPAINTERS
 from scene_depth.depth.registry import DEPTH_INPAINTERS
-from scene_depth.errors import InputError
+from scene_depth.evaluation.images import psnr
 from scene_depth.io.splat_files import ACCEPTED, WRITERS, lost_in, splat_format
 from scene_depth.options import split_options
 from scene_depth.registry import Entry, Option, Registry
-from scene_depth.splat_transforms import euler_rotation, similarity_matrix
+from scene_depth.rendering import render
+from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress
+from scene_depth_viewer.move_panel import MoveFolder
 from scene_depth_viewer.page import Controls, Page, plain_text
 from scene_depth_viewer.viser_versions import notify, send_file
 
@@ -28,6 +30,7 @@ PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending tak
 WITHOUT_PHOTOS = "*There are no photos: what the splats do not show from around a selection is invented.*"
 BRUSH_STEPS = 40  # at most, of the fit after a stroke of the repair brush, which has to answer at once
 PROMPTS = ("prompt", "negative_prompt")
+MOST_COMPARED, COMPARING_SECONDS = 6, 0.4  # photos that a heal is compared with, and the time after which no further one is
 FETCHING = ("download", "local_files_only")  # options that reach for the network: never from the page
 MOST_WHOLE, MOST_REAL = 10_000, 1e6  # of the numbers of an inpainter
 
@@ -38,7 +41,7 @@ def add_edit_panel(page: Page) -> None:
     page.controls.button("Delete", lambda event: page.session.delete(), color="red", hint=hint)
     heal = HealFolder(page)
     page.repair = heal.begin
-    _add_changes(page)
+    MoveFolder(page)
     _add_export(page)
 
 
@@ -133,20 +136,21 @@ class HealFolder:
             return
         self._show(True)
         self._next_preview = 0.0
+        session = self._page.session
         try:
             (depth, depth_options), (color, color_options) = self.depth.chosen(), self.color.chosen()
             given = (depth, color, config, self._tell, depth_options, color_options)
-            session = self._page.session
             result = session.heal(*given) if removed is None else session.heal(*given, removed)
         except Exception as error:  # shown on the page; the thread has nobody else to tell
             self.text.content = ""
             self._page.complain(error, client)
         else:
-            seconds, report = sum(result.report.seconds.values()), result.report
-            healed = f"{report.removed_splats:,} splats out, {report.new_splats:,} new, {seconds:.0f} s"
-            if report.virtual_views is not None:
-                healed += f"; seen from {report.virtual_views.count} virtual views, the rest is invented"
-            self.text.content = healed if report.finished else "Cancelled; the scene is as before."
+            healed = "Cancelled; the scene is as before."
+            if result.report.finished:
+                healed = describe_heal(result, session.past(before_heal=True))
+            self.text.content = healed
+            if removed is not None:
+                notify(client, "Repair brush", healed)
         finally:
             self._show(False)
 
@@ -166,32 +170,34 @@ class HealFolder:
         self._next_preview = started + PREVIEW_SECONDS + 5 * (time.monotonic() - started)
 
 
-def _add_changes(page: Page) -> None:
-    """Adds what moves, copies, hides and locks the selection."""
-    controls, session = page.controls, page.session
-    step = 10.0 ** math.floor(math.log10(page.frame.radius) - 2)
+def describe_heal(result: HealResult, before: GaussianSplats) -> str:
+    """What a heal did, for a person: counts, time, what is invented, and how well the photos are met beside the object.
 
-    def change(event: Any, what: str) -> None:
-        chosen = session.splats.means.detach()[session.selection.to(session.splats.device)].cpu().double()
-        if not len(chosen):
-            raise InputError("selection", "no splat", "some splats to move")
-        middle, turn = chosen.median(dim=0).values, euler_rotation(*rotation.value)
-        shift = middle + middle.new_tensor(move.value) - size.value * turn @ middle
-        session.transform(similarity_matrix(turn, shift, size.value), copy=what == "Duplicate")
+    Photos that show most of the object are compared, as many as there is time for; what is drawn over the object itself has
+    no photo to be compared with.
 
-    def mark(event: Any, what: str) -> None:
-        if what in ("Hide", "Lock"):
-            session.mark(HIDDEN if what == "Hide" else LOCKED, what.lower())
-        else:
-            session.unmark(HIDDEN if what == "Show all" else LOCKED, what.lower())
-
-    with controls.folder("Move", open_at_first=False):
-        move = controls.vector("By", (0.0, 0.0, 0.0), step, hint="In scene units")
-        rotation = controls.vector("Turn by", (0.0, 0.0, 0.0), 1.0, hint="Degrees about x, then y, then z, around its middle")
-        size = controls.number("Scale", 1.0, 0.01, 100.0, 0.05)
-        controls.buttons("Selection", ["Move", "Duplicate"], change, "Duplicate moves the copy")
-        controls.buttons("Visible", ["Hide", "Show all"], mark)
-        controls.buttons("Editable", ["Lock", "Unlock all"], mark, "What is locked or hidden is never selected")
+    Args:
+        result: The heal.
+        before: The scene with the object.
+    """
+    report = result.report
+    counts = f"{report.removed_splats:,} splats out, {report.new_splats:,} new, {sum(report.seconds.values()):.1f} s."
+    invented = f"{report.unseen_share_of_hole:.0%} of the hole was never seen and is invented"
+    if report.virtual_views is not None:
+        return f"{counts} {invented}; {report.virtual_views.count} virtual views stood in for photos."
+    drawn: list[Tensor] = []
+    started = time.monotonic()
+    for state in sorted(result.states, key=lambda state: -int(state.object_pixels.sum()))[:MOST_COMPARED]:
+        outside = ~state.object_pixels
+        pictures = (state.view.rgb, *(render(splats, state.camera).rgb[0].detach() for splats in (before, result.splats)))
+        drawn.append(torch.stack([picture.to(outside.device)[outside] for picture in pictures]).cpu())
+        if time.monotonic() - started > COMPARING_SECONDS:
+            break
+    photo, then, now = torch.cat(drawn, dim=1)[:, None].numpy()
+    return (
+        f"{counts} {invented}. Beside the object, {len(drawn)} photos are met with a PSNR of {psnr(now, photo):.1f} dB, "
+        f"{psnr(then, photo):.1f} dB before."
+    )
 
 
 def _add_export(page: Page) -> None:

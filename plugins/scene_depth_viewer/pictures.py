@@ -134,7 +134,7 @@ def photo_seen_by(photo: Picture, photo_camera: Cameras, camera: Cameras) -> tup
 
 
 def compared(scene: Picture, photo: Picture, reaches: NDArray[np.bool_], how: Comparison, share: float) -> Picture:
-    """The scene's picture  # [H, W, 3] with the photo over it where it reaches.
+    """The scene's picture  # [H, W, 3] with the photo, or what was before, over it where it reaches.
 
     "blend" mixes them, "split" shows the photo on the left, anything else the scene. ``share`` is that of the photo, 0 to 1, in
     the mix or of the width.

@@ -10,7 +10,7 @@ import torch
 from scene_depth_heal.clicks import Click, select_by_clicks
 from scene_depth_heal.picking import Mode, Place, Stroke, flood, hit, in_mask, in_polygon, in_rectangle, of_color, screen_ray
 from scene_depth_heal.placement import SurfacePoint, surface_at
-from scene_depth_heal.stamp import clone
+from scene_depth_heal.stamp import stamp
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
@@ -38,8 +38,8 @@ class ScreenTools:
         self._page, controls = page, page.controls
         self._started: tuple[int, Cameras] | None = None  # the browser that is at work on what follows, and its camera
         self._corners: list[Place] = []
-        self._clicks: list[Click] = []
-        self._source: SurfacePoint | None = None
+        self._clicks: tuple[list[Click], Tensor | None] = ([], None)  # and the selection that they led to
+        self._sources: dict[int, SurfacePoint] = {}  # of the stamp, by browser
         self._mode = controls.dropdown("Mode", list(MODES), "Set", hint="What a tool does to the selection")
         with controls.folder("Screen"):
             self.tool = controls.dropdown("Tool", TOOLS, "Off", self.arm, HINT)
@@ -56,7 +56,7 @@ class ScreenTools:
     def arm(self, event: Any = None) -> None:
         """Lets the mouse do what the chosen tool says; what was begun with another one is dropped."""
         scene, name = self._page.server.scene, self.tool.value
-        self._started, self._corners, self._clicks, self._source = None, [], [], None
+        self._started, self._corners, self._clicks, self._sources = None, [], ([], None), {}
         stop_pointer(scene)
         tools: dict[str, Callable[[Any, Place], None]] = {
             OBJECT: self._object, BRUSH: self._brush, POLYGON: self._polygon, "Flood": self._flood, "Colour": self._color,
@@ -124,17 +124,18 @@ class ScreenTools:
         self._select(lambda splats: in_polygon(splats, camera, corners[:-1], front_only=self.front.value), "polygon")
 
     def _object(self, event: Any, place: Place) -> None:
-        """Each click counts with the ones before, until one sets the selection anew."""
+        """Each click counts with the ones before, until one sets the selection anew or something else has changed it."""
         camera, mode = self._camera(event), self.mode()
         click = Click(camera, (place[0] * camera.width, place[1] * camera.height), belongs=mode != "remove")
-        goes_on = mode in ("add", "remove") and bool(self._clicks)
-        clicks = [*self._clicks, click] if goes_on else [click]
+        before, selection = self._clicks
+        goes_on = mode in ("add", "remove") and selection is self._page.session.selection
+        clicks = [*before, click] if goes_on else [click]
         if not any(each.belongs for each in clicks):
             alone = [Click(camera, click.pixel)]
             self._select(lambda splats: select_by_clicks(splats, alone), "object")
             return
         self._select(lambda splats: select_by_clicks(splats, clicks), "object", "set" if goes_on else mode)
-        self._clicks = clicks
+        self._clicks = clicks, self._page.session.selection
 
     def _repair(self, event: Any, place: Place) -> None:
         stroke = self._stroke(event, place)
@@ -143,14 +144,15 @@ class ScreenTools:
 
     def _clone(self, event: Any, place: Place) -> None:
         camera, session = self._camera(event), self._page.session
-        splats, pixel = session.splats, (place[0] * camera.width, place[1] * camera.height)
-        found = surface_at(splats, camera, min(pixel[0], camera.width - 1e-3), min(pixel[1], camera.height - 1e-3))
-        here = SurfacePoint(found.point + np.array(splat_origin(splats)), found.normal)
-        if self._source is None:
-            self._source = here
-            notify(event.client, "Clone stamp", "This is copied; now click where to.")
-            return
-        source, self._source = self._source, None
-        depth = float(torch.linalg.norm(camera.centers[0].double() - torch.from_numpy(found.point)))
-        reach = self.radius.value / 100 * max(camera.width, camera.height) * depth / float(camera.K[0, 0, 0])
-        session.replace(clone(splats, source, here, reach), "clone")
+        column, row = (min(part * size, size - 1e-3) for part, size in zip(place, (camera.width, camera.height), strict=True))
+        with session.lock:  # another browser does not change the scene meanwhile
+            found = surface_at(session.history.present.visible[0], camera, column, row)
+            here = SurfacePoint(found.point + np.array(splat_origin(session.splats)), found.normal)
+            source = self._sources.pop(event.client_id, None)
+            if source is None:
+                self._sources[event.client_id] = here
+                notify(event.client, "Clone stamp", "This is copied; now click where to.")
+                return
+            depth = float(torch.linalg.norm(camera.centers[0].double() - torch.from_numpy(found.point)))
+            reach = self.radius.value / 100 * max(camera.width, camera.height) * depth / float(camera.K[0, 0, 0])
+            session.change(*stamp(session.splats, source, here, reach), "clone")

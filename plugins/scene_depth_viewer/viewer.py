@@ -9,15 +9,17 @@ from scene_depth_heal.history import HIDDEN
 from scene_depth_heal.session import EditSession
 
 from scene_depth.errors import InputError
+from scene_depth_viewer.client_view import Against, Display
 from scene_depth_viewer.edit_panel import add_edit_panel
 from scene_depth_viewer.page import Page, plain_text
 from scene_depth_viewer.page_frame import frustum_size
 from scene_depth_viewer.path_panel import PathPanel
+from scene_depth_viewer.pictures import Comparison
 from scene_depth_viewer.screen_tools import BRUSH, ScreenTools
 from scene_depth_viewer.select_panel import add_select_panel
 from scene_depth_viewer.viser_versions import add_key
 
-CHANNELS = {"Splats": "splats", "Colour": "colour", "Depth": "depth", "Alpha": "alpha", "Unseen": "unseen"}
+CHANNELS: dict[str, Display] = {"Splats": "splats", "Colour": "colour", "Depth": "depth", "Alpha": "alpha", "Unseen": "unseen"}
 HELP = """
 **Move**: drag turns, right drag shifts, the wheel goes nearer; W A S D and Q E fly, arrows turn. With a tool of *Select*
 chosen, the mouse points.
@@ -27,7 +29,8 @@ viser 1.1 or later).
 
 **Colours**: blue is selected, magenta was invented and waits for *Confirm*.
 """
-COMPARISONS = {"Off": "off", "Blend": "blend", "Split": "split", "Side by side": "side by side"}
+COMPARISONS: dict[str, Comparison] = {"Off": "off", "Blend": "blend", "Wipe": "split", "Side by side": "side by side"}
+AGAINST: dict[str, Against] = {"Photo": "photo", "As opened": "opened", "Before the heal": "healed"}
 
 
 class Viewer(Page):
@@ -79,7 +82,7 @@ def _add_view(page: Page) -> None:
     _add_channels(page)
     if page.session.photos:
         _add_cameras(page)
-        page.photo_list = _add_comparison(page)
+    page.photo_list = _add_comparison(page)
     page.controls.button("Reset view", lambda event: page.view_of(event).jump(page.start), hint="Back to where the page began")
     with page.controls.folder("Help", open_at_first=False):
         page.controls.gui.add_markdown(HELP)
@@ -112,7 +115,7 @@ def _add_channels(page: Page) -> None:
     )
 
     def change_channel(event: Any) -> None:
-        page.settings.channel = CHANNELS[channel.value]  # type: ignore[assignment]
+        page.settings.channel = CHANNELS[channel.value]
         page.refresh()
 
     def change_before(event: Any) -> None:
@@ -143,8 +146,10 @@ def _add_comparison(page: Page) -> Any:
         page.view_of(event).jump(photos[number].camera, number)
 
     def compare(event: Any) -> None:
-        page.settings.comparison = COMPARISONS[how.value]  # type: ignore[assignment]
-        if page.settings.comparison != "off" and page.view_of(event).photo is None:
+        page.settings.comparison = COMPARISONS[how.value]
+        page.settings.against = AGAINST[against.value]
+        shows_photo = page.settings.comparison != "off" and page.settings.against == "photo"
+        if shows_photo and page.view_of(event).photo is None:
             go(event)
         page.refresh()
 
@@ -152,8 +157,12 @@ def _add_comparison(page: Page) -> Any:
         page.settings.share = share.value
         page.redraw()
 
-    with controls.folder("Photo"):
-        photo = controls.dropdown("Photo", names, names[0], go)
+    offered = [name for name in AGAINST if photos or name != "Photo"]
+    page.settings.against = AGAINST[offered[0]]
+    with controls.folder("Comparison"):
+        photo: Any = controls.dropdown("Photo", names, names[0], go) if photos else None
         how = controls.dropdown("Compare", list(COMPARISONS), "Off", compare)
-        share = controls.slider("Share", 0.5, 0.0, 1.0, 0.05, mix, "Of the photo")
+        hint = "As opened, too, where nothing was healed since"
+        against = controls.dropdown("With", offered, offered[0], compare, hint)
+        share = controls.slider("Share", 0.5, 0.0, 1.0, 0.01, mix, "Of the photo, or of what was before: where the wipe stands")
     return photo

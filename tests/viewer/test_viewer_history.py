@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scene_depth_heal.history import History, Step
+from scene_depth_heal.history import Deleted, History, Step
 
 from scene_depth.splats import GaussianSplats
 
@@ -32,6 +34,17 @@ def test_undo_and_redo_walk_the_same_way() -> None:
     history.push(step("d", scene))
     assert history.redo() is None
     assert history.labels == ["a", "b", "d"]
+
+
+def test_before_the_heal_is_before_the_deletions_that_it_repaired() -> None:
+    history, scene = History(), splats_of(3)
+    hole = Deleted(scene, torch.zeros(3, dtype=torch.bool))
+    for label in ("open", "move", "delete", "select", "heal", "move", "delete"):
+        history.push(replace(step(label, scene), hole=hole if label in ("delete", "select") else None))
+    assert history.before_heal() is history._steps[1]
+    while history.present.label != "select":
+        history.undo()
+    assert history.before_heal() is None
 
 
 def test_shared_tensors_count_once() -> None:

@@ -51,7 +51,21 @@ def test_the_page_is_served_with_its_panels(serve: Callable, session: EditSessio
     with urllib.request.urlopen(viewer.address, timeout=20) as answer:
         assert answer.status == 200
         assert b"<html" in answer.read()
-    for label in ("Show", "Before", "Compare", "Mode", "Tool", "Region", "Delete", "Heal", "Export", "Keys", "Render video"):
+    for label in (
+        "Show",
+        "Before",
+        "Compare",
+        "With",
+        "Gizmo",
+        "Mode",
+        "Tool",
+        "Region",
+        "Delete",
+        "Heal",
+        "Export",
+        "Keys",
+        "Render video",
+    ):
         assert label in labels
 
 
@@ -82,7 +96,8 @@ def test_a_notebook_shows_a_link_and_the_splats_where_viser_can(serve: Callable,
 
 def test_splats_alone_have_no_photos_to_compare_with(serve: Callable, the_room: Room, labels: list[str]) -> None:
     serve(EditSession(the_room.splats))
-    assert "Compare" not in labels
+    assert "Photo" not in labels
+    assert "Compare" in labels  # with what was before
     assert "Heal" in labels
     assert "Select by masks" not in labels
 
@@ -203,6 +218,29 @@ def test_a_photo_is_compared_until_the_browser_leaves_it(view, the_room: Room) -
     view.browser.moved(None)
     settle(view)
     assert view.view.photo is None
+
+
+def test_the_scene_is_compared_with_what_it_was_before(view, the_room: Room) -> None:
+    view.session.select(the_room.ball)
+    view.session.delete()
+    view.view.jump(the_room.cameras[2])
+
+    def shown(how: str, share: float) -> np.ndarray:
+        view.settings.comparison, view.settings.share = how, share
+        view.view.redraw()
+        row = settle(view)[32].astype(float)
+        return row[:, 0] > 2 * row[:, 1]  # where the ball shows
+
+    view.settings.against = "opened"
+    wide = shown("split", 1.0)
+    assert wide[48]
+    assert not shown("split", 0.0).any()
+    half = shown("split", 0.5)
+    assert np.array_equal(half[:48], wide[:48])
+    assert not half[48:].any()
+    beside = shown("side by side", 0.5)
+    assert np.array_equal(beside[:48], wide[24:72])  # each half shows the middle
+    assert not beside[48:].any()
 
 
 def test_a_late_word_from_before_a_jump_does_not_lose_the_photo(view, the_room: Room) -> None:

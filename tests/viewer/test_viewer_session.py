@@ -10,9 +10,11 @@ import pytest
 import torch
 from room_scene import Room, wall
 from scene_depth_heal import HealConfig, HealView
+from scene_depth_heal.clicks import Click
 from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED
 from scene_depth_heal.picking import Stroke, in_mask
 from scene_depth_heal.session import EditSession
+from scene_depth_heal.stamp import stamp
 from scene_depth_viewer.opening import open_session
 
 from scene_depth.errors import InputError
@@ -322,3 +324,23 @@ def test_a_stroke_over_a_scene_that_has_changed_meanwhile_is_refused(session: Ed
     with pytest.raises(InputError, match="changed meanwhile"):
         session.heal("nearest", "exemplar", QUICK, quiet, removed=removed)
     assert not session.busy
+
+
+def test_a_changed_scene_keeps_marks_selection_and_the_hole(session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball & (the_room.splats.means[:, 2] < 2.4))
+    session.delete()
+    behind = session.splats.means[:, 2] < 3
+    session.select(behind)
+    session.mark(LOCKED, "lock")
+    session.select(session.splats.means[:, 0] > 1)
+    camera, chosen = the_room.cameras[2], int(session.selection.sum())
+    stamped, kept = stamp(session.splats, Click(camera, (10, 10)), Click(camera, (20, 20)), 0.2)
+    session.change(stamped, kept, "clone")
+    assert 0 < int((~kept).sum()) < 200
+    assert int(session.selection.sum()) == chosen
+    assert int(((session.history.present.marks & LOCKED) > 0).sum()) == int(behind.sum())
+    hole = session.history.present.hole
+    assert hole is not None
+    assert hole.base.select(~hole.removed).sha256() == session.splats.sha256() == stamped.sha256()
+    session.undo()
+    assert len(session.splats) == len(kept)

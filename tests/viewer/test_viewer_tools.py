@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from room_scene import Room
+from room_scene import Room, ball
+from scene_depth_heal.history import HIDDEN
 from scene_depth_heal.session import EditSession
+
+from scene_depth.splats import concatenate_splats
 
 pytest.importorskip("viser", reason="viser is not installed")
 
 from scene_depth_viewer import screen_tools
+from scene_depth_viewer.move_panel import MoveFolder
 from scene_depth_viewer.viser_versions import OLD
 
 
@@ -22,6 +30,7 @@ class Browsers:
 
     def __init__(self, viewer, room: Room, monkeypatch: pytest.MonkeyPatch):
         self.viewer, self.camera, self.notices = viewer, room.cameras[2], []
+        self.session = viewer.session
         self.armed: list[Callable] = []
         monkeypatch.setattr(screen_tools, "on_click", lambda scene, callback: self.armed.append(callback))
         monkeypatch.setattr(viewer, "views", list)
@@ -34,11 +43,22 @@ class Browsers:
         return x / self.camera.width, y / self.camera.height
 
     def click(self, place: tuple[float, float], browser: int = 7) -> None:
+        self.armed[-1](self.event(browser), place)
+
+    def event(self, browser: int = 7) -> SimpleNamespace:
+        """An act of a person at a browser."""
+
         def tell(title: str, body: str, *, color=None, auto_close_seconds=None) -> None:
             self.notices.append(f"{title}: {body}")
             assert auto_close_seconds > 0  # it goes away
 
-        self.armed[-1](SimpleNamespace(client_id=browser, client=SimpleNamespace(add_notification=tell)), place)
+        return SimpleNamespace(client_id=browser, client=SimpleNamespace(add_notification=tell))
+
+    def tell(self, count: int) -> None:
+        """Waits until there are so many notices, some of which come from threads."""
+        ends = time.monotonic() + 60
+        while len(self.notices) < count and time.monotonic() < ends:
+            time.sleep(0.02)
 
     def heals(self) -> None:
         """Waits for the end of a heal that a click began."""
@@ -50,10 +70,22 @@ class Browsers:
 
 
 @pytest.fixture
-def browsers(serve: Callable, session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch):
-    found = Browsers(serve(session), the_room, monkeypatch)
-    yield found
-    found.viewer.clients.clear()
+def browse(serve: Callable, the_room: Room, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """``browse(session)`` gives browsers at a page of the session."""
+    opened: list[Browsers] = []
+
+    def start(session: EditSession) -> Browsers:
+        opened.append(Browsers(serve(session), the_room, monkeypatch))
+        return opened[-1]
+
+    yield start
+    for found in opened:
+        found.viewer.clients.clear()
+
+
+@pytest.fixture
+def browsers(browse: Callable, session: EditSession) -> Browsers:
+    return browse(session)
 
 
 def test_tools_that_select(browsers: Browsers, session: EditSession, the_room: Room) -> None:
@@ -117,6 +149,9 @@ def test_the_repair_brush_takes_away_and_repairs_in_one_step(
     browsers.heals()
     assert asked == [40]
     assert session.history.labels == ["open", "repair"]
+    assert len(browsers.notices) == 1
+    assert re.search(r"out, [\d,]+ new, [\d.]+ s\. \d+% of the hole was never seen .* 6 photos .* dB before", browsers.notices[0])
+    assert session.past(before_heal=True) is session.original
     assert len(session.splats) != len(the_room.splats)
     assert session.undo()
     assert session.splats.sha256() == the_room.splats.sha256()
@@ -137,25 +172,144 @@ def test_the_clone_stamp_copies_from_one_click_to_another(browsers: Browsers, se
 
 
 def test_a_page_that_closes_while_a_heal_runs_leaves_the_scene_as_it_was(
-    serve: Callable, session: EditSession, the_room: Room
+    browsers: Browsers, session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer, started = serve(session), threading.Event()
+    started, results, plain, failed = threading.Event(), [], session.heal, []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
     session.select(the_room.ball)
-    before, results = session.splats, []
+    before = session.splats
 
-    def heal() -> None:
-        from scene_depth_heal import HealConfig
+    def heal(inpainter, color, config, on_progress, *rest):
+        def tell(now) -> None:
+            started.set()
+            on_progress(now)
 
-        results.append(session.heal("nearest", "exemplar", HealConfig(steps=500), lambda now: started.set()))
+        results.append(plain("nearest", color, config, tell, *rest))
+        return results[0]
 
-    worker = threading.Thread(target=heal)
-    worker.start()
+    monkeypatch.setattr(session, "heal", heal)
+    browsers.viewer.repair(browsers.event())
     assert started.wait(60)
-    viewer.stop()
-    worker.join(120)
+    browsers.viewer.clients.clear()
+    browsers.viewer.stop()
+    browsers.heals()
     assert not results[0].report.finished
+    assert not failed
     assert session.splats is before
     assert torch.equal(session.selection, the_room.ball)
+
+
+def test_edits_of_another_browser_wait_for_a_heal_with_one_notice_each(
+    browsers: Browsers, session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, plain = threading.Event(), session.heal
+    session.select(the_room.ball)
+
+    def heal(inpainter, color, config, on_progress, *rest):
+        def tell(now) -> None:
+            assert going.wait(60)
+            on_progress(now)
+
+        return plain("nearest", color, type(config)(steps=1, most_references=1), tell, *rest)
+
+    monkeypatch.setattr(session, "heal", heal)
+    tools, front = browsers.viewer.tools, the_room.splats.means[the_room.ball & (the_room.splats.means[:, 2] < 2.2)]
+    browsers.viewer.repair(browsers.event())
+    for tool, clicks in (("Brush", 1), ("Repair brush", 1), ("Clone stamp", 2)):
+        tools.choose(tool)
+        browsers.notices.clear()
+        for _ in range(clicks):
+            browsers.click(browsers.at(front), browser=8)
+        browsers.tell(clicks)
+        assert "still running" in browsers.notices[-1]
+        assert len(browsers.notices) == clicks  # the stamp's first says what is copied
+    going.set()
+    browsers.heals()
+    assert session.history.labels == ["open", "select", "heal"]
+
+
+def test_each_browser_stamps_from_its_own_place_and_marks_stay(browsers: Browsers, session: EditSession, the_room: Room) -> None:
+    session.select(the_room.ball)
+    session.mark(HIDDEN, "hide")
+    browsers.viewer.tools.choose("Clone stamp")
+    for browser in (7, 8):
+        browsers.click((0.1, 0.1 * browser), browser)
+    assert len(browsers.notices) == 2
+    for browser, edits in ((7, 1), (8, 2)):
+        browsers.click((0.3, 0.05 * browser), browser)
+        assert session.history.labels[2:] == ["hide", *["clone"] * edits]
+    assert len(session.splats) - len(session.shown()[0]) == int(the_room.ball.sum())
+
+
+def test_clicks_on_an_object_go_on_only_while_nothing_else_has_selected(
+    browsers: Browsers, session: EditSession, the_room: Room
+) -> None:
+    front = the_room.splats.means[the_room.ball & (the_room.splats.means[:, 2] < 2.2)]
+    corner = (~the_room.ball).nonzero()[:5, 0]
+    more = torch.zeros_like(the_room.ball)
+    more[corner] = True
+    browsers.viewer.tools.choose("Object")
+    browsers.click(browsers.at(front))
+    session.select(more, "add")  # as another browser does
+    browsers.viewer.tools._mode.value = "Add"
+    browsers.click(browsers.at(front), browser=8)
+    assert session.selection[corner].all()
+    assert session.selection[the_room.ball].float().mean() > 0.9
+
+
+def test_a_stroke_over_everything_is_one_notice(browse: Callable, the_room: Room) -> None:
+    patch = the_room.splats.select(~the_room.ball & ((the_room.splats.means[:, :2] - 1.0).norm(dim=1) < 0.3))
+    browsers = browse(EditSession(patch))
+    browsers.viewer.tools.radius.value = 25.0
+    for tool in ("Brush", "Repair brush"):
+        browsers.viewer.tools.choose(tool)
+        browsers.notices.clear()
+        browsers.click(browsers.at(patch.means))
+        assert len(browsers.notices) == 1
+        assert f"all {len(patch)} splats" in browsers.notices[0]
+    assert browsers.session.history.labels == ["open"]
+
+
+def test_splats_alone_that_cannot_be_healed_are_one_notice(browse: Callable) -> None:
+    bare = ball(300)
+    lying = bare.select(torch.arange(300) < 150)
+    far = replace(lying, means=lying.means * 0.2 + torch.tensor([30.0, 0.0, 0.0]), log_scales=lying.log_scales - 1.6)
+    full = torch.cartesian_prod(*3 * [torch.linspace(-1, 1, 12)])
+    dense = replace(bare.select([0] * len(full)), means=full)
+    dense = replace(dense, log_scales=dense.log_scales + 0.5)
+    middle = full.norm(dim=1) < 0.3
+    for splats, removed, says in (
+        (concatenate_splats([bare, far]), torch.arange(450) >= 300, "nothing around it"),
+        (dense, middle, "no free space"),
+    ):
+        browsers = browse(EditSession(splats, max_size=96))
+        browsers.session.select(removed)
+        browsers.viewer.repair(browsers.event())
+        browsers.heals()
+        assert len(browsers.notices) == 1
+        assert says in browsers.notices[0]
+        assert browsers.session.splats.sha256() == splats.sha256()
+        assert not browsers.session.busy
+
+
+def test_the_gizmo_of_the_selection_writes_the_move(browsers: Browsers, session: EditSession, the_room: Room) -> None:
+    folder, ratio = MoveFolder(browsers.viewer), browsers.viewer.frame.ratio
+    folder.shown.value = True
+    session.select(the_room.ball)
+    handles = folder._gizmo._handles
+    assert np.allclose(np.array(handles.position) / ratio, (0, 0, 2.5), atol=0.03)
+    handles.position = tuple(np.array(handles.position) + np.array([0.5, 0.0, 0.0]) * ratio)
+    handles.wxyz = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
+    folder._gizmo._dragged(handles)
+    assert np.allclose(folder.by.value, (0.5, 0, 0), atol=2e-2)
+    assert np.allclose(folder.turn.value, (0, 0, 90), atol=1e-2)
+    folder.change(browsers.event(), "Move")
+    moved = session.splats.means[the_room.ball].mean(0)
+    assert np.allclose(moved - the_room.splats.means[the_room.ball].mean(0), (0.5, 0, 0), atol=0.03)
+    assert tuple(folder.by.value) == (0, 0, 0)
+    assert np.allclose(np.array(folder._gizmo._handles.position) / ratio, (0.5, 0, 2.5), atol=0.03)
+    session.select(torch.zeros_like(the_room.ball))
+    assert folder._gizmo._handles is None
 
 
 @pytest.mark.skipif(OLD, reason="keys came with viser 1.1")
