@@ -192,11 +192,12 @@ def splat_holes(case: Case, splats: GaussianSplats, removed: torch.Tensor) -> di
     sized = TrainingViews(case.test.views, case.max_size)
     views = [HealView(view.name, sized.camera(i), sized.target(i).image) for i, view in enumerate(case.test.views)]
     dry = heal_views(splats, removed, views, load_depth_inpainter("nearest"), load_image_inpainter("exemplar"), dry_run=True)
-    holes = {}
-    for state, view in zip(dry.states, case.test.views, strict=True):
-        pixels = state.object_pixels.cpu().float()[None, None]
+    shown, holes = {state.name: state.object_pixels.cpu() for state in dry.states}, {}
+    for place, view in enumerate(case.test.views):
+        nothing = torch.zeros(views[place].camera.height, views[place].camera.width)
+        pixels = shown.get(view.name, nothing).float()[None, None]
         native = torch.nn.functional.interpolate(pixels, size=(view.camera.height, view.camera.width), mode="nearest")
-        holes[state.name] = native[0, 0].numpy() > 0.5
+        holes[view.name] = native[0, 0].numpy() > 0.5
     return holes
 
 

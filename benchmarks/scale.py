@@ -1,6 +1,8 @@
-"""Completion of depth against the size of the picture: processor seconds and peak memory of the whole command.
+"""Completion of depth against the size of the picture, and heal against the number of photos.
 
-    python -m benchmarks.scale [--sizes 640x480 1280x960 2000x1500 4000x3000] [--record]
+    python -m benchmarks.scale [--only completion|heal] [--sizes 640x480 1280x960 ...] [--photos 50 100 ...] [--record]
+
+Heal is measured in ``heal_growth.py``. Completion: processor seconds and peak memory of the whole command.
 
 A room of planes and spheres, rendered from formulas at every size, so that all sizes show the same view. What is measured is
 ``scene-depth complete`` in a process of its own, on one thread: reading photo (JPEG) and depth (16-bit PNG), the solver, and
@@ -17,11 +19,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
 import tyro
 from numpy.typing import NDArray
 
+from benchmarks.heal_growth import HEIGHT, WIDTH, growth_lines
 from benchmarks.results import machine, table, write_section
 from scene_depth.io.depth_images import read_depth, write_depth
 from scene_depth.io.images import write_image
@@ -46,6 +51,8 @@ class Completed:
 def main(
     sizes: tuple[str, ...] = ("640x480", "1280x960", "2000x1500", "4000x3000"),
     kinds: tuple[str, ...] = KINDS,
+    photos: tuple[int, ...] = (50, 100, 200, 400),
+    only: Literal["completion", "heal"] | None = None,
     record: bool = False,
 ) -> None:
     """Measures all sizes.
@@ -53,8 +60,26 @@ def main(
     Args:
         sizes: Sizes of the picture.
         kinds: What is known of the depth: "hole", "... % points", "... lines".
-        record: Rewrite this benchmark's section of RESULTS.md.
+        photos: Numbers of photos of a heal.
+        only: One of the two.
+        record: Rewrite the sections of RESULTS.md of what was measured.
     """
+    if only != "heal":
+        completion(sizes, kinds, record)
+    if only != "completion":
+        threads = torch.get_num_threads()
+        about = (
+            f"A heal of a fixed hole in photos of {WIDTH}x{HEIGHT}, processor seconds, {threads} threads; {machine()}. "
+            "`python -m benchmarks.scale --only heal --record`"
+        )
+        lines = [about, "", *growth_lines(photos)]
+        print("\n".join(lines))
+        if record:
+            write_section("scale of heal", lines)
+
+
+def completion(sizes: tuple[str, ...], kinds: tuple[str, ...], record: bool) -> None:
+    """Measures the completion of depth."""
     rows = []
     for size in sizes:
         width, height = (int(side) for side in size.split("x"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -171,3 +172,23 @@ def concatenate_splats(parts: Iterable[GaussianSplats]) -> GaussianSplats:
     }
     comments = tuple(dict.fromkeys(line for part in parts for line in part.comments))
     return GaussianSplats(**joined, extra=extra, antialiased=parts[0].antialiased, comments=comments)
+
+
+def changed_splats(old: GaussianSplats, new: GaussianSplats) -> GaussianSplats | None:
+    """The splats of two scenes that only one of them has; None if those that both have are not in the same order in both.
+
+    Equal are splats whose parameters have the same bits. Scenes of different kinds, as of another SH degree, have none in common.
+    """
+    if (old.antialiased, old.device, old.sh.shape[1]) != (new.antialiased, new.device, new.sh.shape[1]):
+        return None
+    rows = [
+        torch.cat([getattr(splats, name).float().reshape(len(splats), -1) for name in PARAMETERS], dim=1).cpu().numpy()
+        for splats in (old.detach(), new.detach())
+    ]
+    bits = [np.ascontiguousarray(each).view(np.int32) for each in rows]
+    factors = np.random.default_rng(0).integers(-(2**62), 2**62, bits[0].shape[1])
+    keys = [(each * factors).sum(axis=1) for each in bits]  # two splats with one key are told apart below
+    shared = np.isin(keys[0], keys[1]), np.isin(keys[1], keys[0])
+    if not np.array_equal(bits[0][shared[0]], bits[1][shared[1]]):
+        return None
+    return concatenate_splats([old.select(torch.from_numpy(~shared[0])), new.select(torch.from_numpy(~shared[1]))])

@@ -17,7 +17,7 @@ from scene_depth.errors import InputError
 from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.spherical_harmonics import rotate_sh, sh_basis, sh_rotation
 from scene_depth.splat_transforms import euler_rotation, similarity_matrix, transform_splats
-from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.splats import GaussianSplats, changed_splats, concatenate_splats
 
 
 def random_splats(count: int, degree: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> GaussianSplats:
@@ -220,3 +220,23 @@ def test_concatenating_raises_the_degree_and_fills_extra_values() -> None:
     assert torch.equal(joined.sh[:2, :4], low.sh)
     assert not joined.sh[:2, 4:].any()
     assert joined.extra["label"].tolist() == [0, 0, 0, 1, 2]
+
+
+def test_changed_splats_are_those_that_one_scene_has_alone() -> None:
+    scene, other = (random_splats(30, seed=seed, dtype=torch.float32) for seed in (0, 1))
+    removed = torch.arange(30) % 7 == 3
+    edited = concatenate_splats([scene.select(~removed), other.select(slice(0, 4))])
+    for old, new, first, second in ((scene, edited, removed, slice(26, 30)), (edited, scene, slice(26, 30), removed)):
+        changed = changed_splats(old, new)
+        assert changed is not None
+        assert changed.sha256() == concatenate_splats([old.select(first), new.select(second)]).sha256()
+    same = changed_splats(scene, scene.map(lambda values: values.clone()))
+    assert same is not None
+    assert len(same) == 0
+    moved = replace(scene, means=torch.where(removed[:, None], scene.means + 1e-6, scene.means))
+    changed = changed_splats(scene, moved)
+    assert changed is not None
+    assert len(changed) == 2 * int(removed.sum())
+    assert changed_splats(scene, scene.select(torch.arange(30).flip(0))) is None  # blending of equal depth goes by order
+    assert changed_splats(scene, scene.with_sh_degree(1)) is None
+    assert changed_splats(scene, replace(scene, antialiased=True)) is None

@@ -6,6 +6,7 @@ colour at the border of a hole nor supervision for new splats before it looks as
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,16 +41,28 @@ class Exposure:
     matched: bool
 
 
-def match_exposure(hole: Hole) -> tuple[Hole, dict[str, Exposure]]:
-    """The photos of all views, and their edited pictures, in the exposure of the splats.
+def match_exposure(
+    hole: Hole, known: Mapping[str, Exposure] | None = None, before: Hole | None = None
+) -> tuple[Hole, dict[str, Exposure]]:
+    """The photos of the views that show the object, and their edited pictures, in the exposure of the splats.
+
+    Args:
+        hole: A deletion.
+        known: What was found of views that are matched already.
+        before: A smaller deletion, in which the other views did not show what is removed; they are compared as they were then.
 
     Returns:
         The hole with views whose pictures look as the splats do beside the object
         What was found of each view, by name
     """
-    found = {state.name: find_exposure(state.view.rgb, state) for state in hole.states}
-    states = tuple(replace(state, view=_matched(state, found[state.name])) for state in hole.states)
-    return replace(hole, states=states), found
+    found, states = dict(known or {}), []
+    for state in hole.states:
+        if state.name not in found:
+            shown = state if before is None else before.state_of(state.view)
+            found[state.name] = find_exposure(state.view.rgb, shown)
+            state = replace(state, view=_matched(shown, found[state.name]))
+        states.append(state)
+    return replace(hole, states=tuple(states)), found
 
 
 def find_exposure(picture: Tensor, state: ViewState) -> Exposure:
@@ -99,13 +112,14 @@ def _observe(shown: NDArray[np.float32], wanted: NDArray[np.float32], usable: ND
     """Median log ratio in each square that is at least half usable  # [cells]"""
     lit = usable & (shown > DARKEST) & (shown < BRIGHTEST) & (wanted > DARKEST) & (wanted < BRIGHTEST)
     height, width = (size // CELL * CELL for size in lit.shape)
-    ratio = np.full(lit.shape, np.nan)
+    ratio = np.full(lit.shape, np.nan, dtype=np.float32)
     ratio[lit] = np.log(wanted[lit]) - np.log(shown[lit])
     cells = ratio[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL).swapaxes(1, 2).reshape(-1, CELL * CELL)
-    cells = cells[np.isfinite(cells).mean(axis=1) >= 0.5]
-    cells, count = np.sort(cells, axis=1), np.isfinite(cells).sum(axis=1)  # unusable ones stand last
+    count = np.isfinite(cells).sum(axis=1)
+    enough = 2 * count >= CELL * CELL
+    cells, count = np.sort(cells[enough], axis=1), count[enough]  # unusable ones stand last
     middle = [np.take_along_axis(cells, place[:, None], axis=1)[:, 0] for place in ((count - 1) // 2, count // 2)]
-    medians: NDArray[np.float64] = 0.5 * (middle[0] + middle[1])
+    medians: NDArray[np.float64] = 0.5 * (middle[0].astype(np.float64) + middle[1])
     return medians
 
 

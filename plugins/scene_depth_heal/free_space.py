@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.cameras import Cameras
 from scene_depth.geometry.visibility import sight
-from scene_depth_heal.hole import ViewState, as_array
+from scene_depth_heal.hole import Hole, as_array
 
 LOOK_THROUGH = 2  # views that must look through a point: one alone may be wrong in its pose or its depth
 LEAST_TOLERANCE, MOST_TOLERANCE = 0.05, 0.15  # of the depth by which a point must stand before the surface
@@ -32,14 +31,11 @@ class FreeSpace:
     """What the views of a scene look through after a deletion.
 
     Attributes:
-        states: The views.
-        surfaces: z-depth of the surfaces that stay and that photos have shown, 0 where nothing is known: beside the object
-            what the view saw, behind it what another view saw there  # [H, W] each
+        hole: The deletion, and all views.
         tolerance: Relative depth by which a point must stand before a surface to be told from it.
     """
 
-    states: tuple[ViewState, ...]
-    surfaces: tuple[Tensor, ...]
+    hole: Hole
     tolerance: float
 
     def looks_through(self, points: Tensor) -> Tensor:
@@ -50,10 +46,11 @@ class FreeSpace:
         """
         through = torch.zeros(len(points), dtype=torch.int64, device=points.device)
         on_it = torch.zeros_like(through)
-        for state, surface in zip(self.states, self.surfaces, strict=True):
-            found = sight(points, state.camera, surface, None, self.tolerance)
-            through += found.floating
-            on_it += found.seen
+        for place in self.hole.witnesses(points):
+            if self.hole.can_tell(place, points):
+                found = sight(points, self.hole.views[place].camera, self.hole.surface(place), None, self.tolerance)
+                through += found.floating
+                on_it += found.seen
         return (through >= LOOK_THROUGH) & (through > on_it)
 
     def behind(self, depth: NDArray[Any], hole: NDArray[np.bool_], camera: Cameras) -> NDArray[Any]:
@@ -90,27 +87,27 @@ class FreeSpace:
         return result
 
 
-def free_space_of(states: Sequence[ViewState]) -> FreeSpace:
+def free_space_of(hole: Hole) -> FreeSpace:
     """What the views look through; the tolerance is taken from how far their depth differs on surfaces that two of them show.
 
     Rough poses and thick surfaces leave more room than exact ones.
     """
-    shown = [torch.where(state.object_pixels, 0.0, state.depth_before) for state in states]
-    neighbours = list(zip(range(len(states)), range(1, len(states)), strict=False))
-    found = [_differences(states[i], shown[i], states[j], shown[j]) for i, j in neighbours[:: len(states) // COMPARED + 1]]
+    count = len(hole.views)
+    neighbours = list(zip(range(count), range(1, count), strict=False))[:: count // COMPARED + 1]
+    found = [_differences(hole.views[i].camera, hole.surface(i), hole.views[j].camera, hole.surface(j)) for i, j in neighbours]
     differences = torch.cat([*found, torch.zeros(0)])
     spread = SPREADS * MAD_TO_SIGMA * float(differences.abs().median()) if len(differences) else 0.0
-    return FreeSpace(tuple(states), tuple(shown), float(np.clip(spread, LEAST_TOLERANCE, MOST_TOLERANCE)))
+    return FreeSpace(hole, float(np.clip(spread, LEAST_TOLERANCE, MOST_TOLERANCE)))
 
 
-def _differences(first: ViewState, depth: Tensor, second: ViewState, other: Tensor) -> Tensor:
+def _differences(first: Cameras, depth: Tensor, second: Cameras, other: Tensor) -> Tensor:
     """Relative differences of two views' depth on surfaces that both show, at some pixels of the first  # [P]"""
     valid = (depth > 0).nonzero()
     chosen = valid[:: len(valid) // PROBES + 1]
-    points = first.camera.unproject(depth[None])[0].to(depth.device)[chosen[:, 0], chosen[:, 1]]
-    pixels, z = (values[0].to(depth.device) for values in second.camera.project(points))
+    points = first.unproject(depth[None])[0].to(depth.device)[chosen[:, 0], chosen[:, 1]]
+    pixels, z = (values[0].to(depth.device) for values in second.project(points))
     column, row = pixels.floor().long().unbind(-1)
-    inside = (z > 0) & (column >= 0) & (row >= 0) & (column < second.camera.width) & (row < second.camera.height)
+    inside = (z > 0) & (column >= 0) & (row >= 0) & (column < second.width) & (row < second.height)
     met = other[row[inside], column[inside]]
     relative = (met / z[inside] - 1)[met > 0]
     return relative[relative.abs() < MOST_TOLERANCE].float().cpu()  # beyond that they see different surfaces

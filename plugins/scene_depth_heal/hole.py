@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,26 +15,26 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.geometry.membrane import solve_membrane
+from scene_depth.geometry.view_graph import ViewGraph
 from scene_depth.geometry.visibility import sight
-from scene_depth.rendering import Region, Render, blending_weights_by_mask, render
+from scene_depth.rendering import Region, Render, render
 from scene_depth.rendering.bounds import (
     bounding_region,
+    common_region,
     footprint_bounds,
-    region_around,
+    footprint_reach,
     render_region,
     touching_splats,
     window_of,
 )
 from scene_depth.spherical_harmonics import C0
-from scene_depth.splats import GaussianSplats
+from scene_depth.splats import GaussianSplats, changed_splats
+from scene_depth_heal.strays import unsupported_splats
 
 SHARE_OF_OBJECT = 0.1  # blending weight of the removed splats from which a pixel shows the object
 OPAQUE = 0.8  # alpha from which what remains counts as a surface
 TOLERANCE = 0.03  # relative depth difference between views on one surface: rendered depth of fitted splats varies that much
-WITNESSES = 2  # photos beside the object that must show a splat: one alone says nothing of its depth
-SHARE_SHOWN = 0.2  # of what the hole will show of a splat, that those photos must show
-FAINT = 0.05  # pixels of blending weight up to which a splat does no harm in the hole
-GOLDEN = (math.sqrt(5) - 1) / 2
+DRAWING_BYTES = 1 << 29  # memory for what views show of a scene, kept in case it is asked for again
 UNSEEN_COLOR = (1.0, 0.0, 1.0)
 
 
@@ -170,6 +170,60 @@ class ViewState:
         return as_array(torch.where(self.unseen[..., None], self.rgb_after.new_tensor(UNSEEN_COLOR), self.rgb_after))
 
 
+class Drawings:
+    """What views show of a scene before a deletion, drawn when it is asked for and kept in a bound of memory.
+
+    Args:
+        limit_bytes: Memory of what is kept; beyond it, what was not asked for longest is drawn again when it is needed.
+    """
+
+    def __init__(self, limit_bytes: int = DRAWING_BYTES):
+        self._limit = limit_bytes
+        self._splats: GaussianSplats | None = None
+        self._kept: dict[int, _Drawing] = {}  # by the camera, the last one asked for last
+
+    def follow(self, splats: GaussianSplats) -> None:
+        """Makes it the drawings of another scene; of one that shares splats with the last, only what differs is drawn anew."""
+        changed = None if self._splats is None else changed_splats(self._splats, splats)
+        self._kept = {} if changed is None else {key: drawing.without(changed) for key, drawing in self._kept.items()}
+        self._splats = splats
+
+    def of(self, camera: Cameras) -> tuple[Tensor, Tensor]:
+        """Colour, and z-depth where it is opaque, of a view  # [H, W, 3], [H, W]"""
+        assert self._splats is not None, "follow() says of which scene"
+        drawing = self._kept.pop(id(camera), None)
+        if drawing is None:
+            image = render(self._splats, camera)
+            drawing = _Drawing(camera, image.rgb[0].clamp(0, 1), opaque_depth(image))
+        elif drawing.stale is not None:
+            drawing = _Drawing(camera, *_with_region(self._splats, camera, drawing.stale, drawing.rgb, drawing.depth))
+        self._kept[id(camera)] = drawing
+        total = sum(each.rgb.nbytes + each.depth.nbytes for each in self._kept.values())
+        for key in list(self._kept)[:-1]:
+            if total <= self._limit:
+                break
+            oldest = self._kept.pop(key)
+            total -= oldest.rgb.nbytes + oldest.depth.nbytes
+        return drawing.rgb, drawing.depth
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What one view shows, and the part of it that has changed since."""
+
+    camera: Cameras
+    rgb: Tensor
+    depth: Tensor
+    stale: Region | None = None
+
+    def without(self, changed: GaussianSplats) -> _Drawing:
+        """The drawing with what some splats reach, which came or went, to be drawn anew."""
+        region, old = bounding_region(footprint_bounds(changed, self.camera), self.camera), self.stale
+        if region is not None and old is not None:
+            region = min(region[0], old[0]), min(region[1], old[1]), max(region[2], old[2]), max(region[3], old[3])
+        return replace(self, stale=region or old)
+
+
 @dataclass(frozen=True)
 class Hole:
     """A deletion and what it leaves.
@@ -178,51 +232,113 @@ class Hole:
         splats: The scene with the object.
         removed: The deleted splats  # [N] bool
         kept: All others; they stay as they are.
-        states: What each view shows before and after, in the order of the views.
+        states: What each view that shows the object shows before and after, in the order of the views.
+        views: All views, also those that do not show the object: they may have seen what is behind it.
+        drawings: What the views show of the scene with the object.
     """
 
     splats: GaussianSplats
     removed: Tensor
     kept: GaussianSplats
     states: tuple[ViewState, ...]
+    views: tuple[HealView, ...] = ()
+    drawings: Drawings = field(default_factory=Drawings)
+
+    @cached_property
+    def graph(self) -> ViewGraph:
+        """Which views may see a part of space."""
+        return ViewGraph([view.camera for view in self.views])
+
+    @cached_property
+    def by_name(self) -> dict[str, ViewState]:
+        """The states by the names of their views."""
+        return {state.name: state for state in self.states}
+
+    def before(self, place: int) -> tuple[Tensor, Tensor | None]:
+        """z-depth of one of all views with the object, and where the object stands in it, if it does  # [H, W], [H, W] bool"""
+        view = self.views[place]
+        state = self.by_name.get(view.name)
+        return (self.drawings.of(view.camera)[1], None) if state is None else (state.depth_before, state.object_pixels)
+
+    @cached_property
+    def _beside(self) -> dict[str, Tensor]:
+        return {state.name: torch.where(state.object_pixels, 0.0, state.depth_before) for state in self.states}
+
+    def surface(self, place: int) -> Tensor:
+        """z-depth of the surfaces that stay and that one of all views has shown beside the object, 0 elsewhere  # [H, W]"""
+        beside = self._beside.get(self.views[place].name)
+        return self.before(place)[0] if beside is None else beside
+
+    def witnesses(self, points: Tensor) -> list[int]:
+        """Places of the views whose pictures may hold some of the points, those first that show the object and so are drawn."""
+        return sorted(self.graph.views_holding(points), key=lambda place: self.views[place].name not in self.by_name)
+
+    def can_tell(self, place: int, points: Tensor) -> bool:
+        """Whether one of all views is worth asking of points: it is drawn, or its picture holds some, be they hidden or not."""
+        view = self.views[place]
+        if view.name in self.by_name:
+            return True
+        pixels, z = view.camera.project(points)
+        size = pixels.new_tensor([view.camera.width, view.camera.height])
+        return bool(((z[0] > 0) & (pixels[0] >= 0).all(1) & (pixels[0] < size).all(1)).any())
+
+    def state_of(self, view: HealView) -> ViewState:
+        """What a view that does not show the object shows before and after."""
+        rgb, depth = self.drawings.of(view.camera)
+        nothing = torch.zeros_like(depth, dtype=torch.bool)
+        after = _redrawn(self.kept, self.splats.select(self.removed), view.camera, rgb, depth)
+        return ViewState(view, depth, *after, object_pixels=nothing, unseen=nothing)
 
 
-@dataclass(frozen=True)
-class _Drawing:
-    """One view of the scene with the object, and where the chosen splats show in it."""
-
-    rgb: Tensor
-    depth: Tensor
-    shows: Tensor
-
-
-def find_hole(splats: GaussianSplats, selected: Tensor, views: Sequence[HealView], *, widen: int = 2) -> Hole:
+def find_hole(
+    splats: GaussianSplats, selected: Tensor, views: Sequence[HealView], *, widen: int = 2, drawings: Drawings | None = None
+) -> Hole:
     """Deletes the selected splats, and those that no photo supports, and finds what is unseen; see ``open_hole``."""
-    drawings = [_draw(splats, selected, view) for view in views]
-    cameras, shows = [view.camera for view in views], [drawing.shows for drawing in drawings]
-    unsupported = unsupported_splats(splats, selected, cameras, shows)
+    shows, cameras = _shown(splats, selected, views), [view.camera for view in views]
+    unsupported = unsupported_splats(splats, selected, cameras, [shows.get(place) for place in range(len(views))])
     for vicinity in {view.vicinity for view in views if view.vicinity is not None}:
         unsupported &= vicinity.holds(splats.means)
     if unsupported.any():
         selected = selected | unsupported
-        drawings = [replace(drawing, shows=_shows(splats, selected, view)) for drawing, view in zip(drawings, views, strict=True)]
-    return _open(splats, selected, views, drawings, widen)
+        shows = _shown(splats, selected, views)
+    return _open(splats, selected, views, shows, widen, drawings)
 
 
-def open_hole(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], *, widen: int = 2) -> Hole:
-    """Draws every view before and after the deletion and finds what is truly unseen.
+def open_hole(
+    splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], *, widen: int = 2, drawings: Drawings | None = None
+) -> Hole:
+    """Draws the views that show the object before and after the deletion and finds what is truly unseen.
 
     A pixel of the object is seen if what remains shows an opaque surface there, and another view sees that very point
     past the object. All other pixels of the object are unseen: nothing is there, or only what the fit left behind an
-    object that it never had to explain.
+    object that it never had to explain. A view that does not show the object is drawn if it is the one to tell.
 
     Args:
         splats: The scene with the object.
         removed: The splats to delete  # [N] bool
         views: The views; their object masks, if there are any, add to where the splats show.
         widen: Pixels by which the object's pixels are widened.
+        drawings: What was drawn of a scene before, which may be another one.
     """
-    return _open(splats, removed, views, [_draw(splats, removed, view) for view in views], widen)
+    return _open(splats, removed, views, _shown(splats, removed, views), widen, drawings)
+
+
+def _open(
+    splats: GaussianSplats,
+    removed: Tensor,
+    views: Sequence[HealView],
+    shown: dict[int, Tensor],
+    widen: int,
+    drawings: Drawings | None,
+) -> Hole:
+    drawings = Drawings() if drawings is None else drawings
+    drawings.follow(splats)
+    kept, gone, states = splats.select(~removed), splats.select(removed), []
+    for place, shows in shown.items():
+        rgb, depth = drawings.of(views[place].camera)
+        after = _redrawn(kept, gone, views[place].camera, rgb, depth)
+        states.append(ViewState(views[place], depth, *after, object_pixels=dilate(shows, widen), unseen=shows))
+    return _with_unseen(Hole(splats, removed, kept, tuple(states), tuple(views), drawings))
 
 
 def widen_hole(hole: Hole, more: Tensor, *, widen: int = 2) -> Hole:
@@ -234,37 +350,26 @@ def widen_hole(hole: Hole, more: Tensor, *, widen: int = 2) -> Hole:
         widen: Pixels by which the object's pixels are widened.
     """
     removed = hole.removed | more
-    kept, states = hole.splats.select(~removed), []
-    for state in hole.states:
-        rgb, depth = _redrawn(kept, hole.splats.select(more), state.camera, state.rgb_after, state.depth_after)
-        shows = _shows(hole.splats, removed, state.view)
+    kept, gone, states = hole.splats.select(~removed), hole.splats.select(more), []
+    for place, shows in _shown(hole.splats, removed, hole.views).items():
+        state = hole.by_name.get(hole.views[place].name) or hole.state_of(hole.views[place])
+        rgb, depth = _redrawn(kept, gone, state.camera, state.rgb_after, state.depth_after)
         states.append(replace(state, rgb_after=rgb, depth_after=depth, object_pixels=dilate(shows, widen)))
-    return Hole(hole.splats, removed, kept, _with_unseen(states))
+    return _with_unseen(replace(hole, removed=removed, kept=kept, states=tuple(states)))
 
 
-def _open(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView], drawings: Sequence[_Drawing], widen: int) -> Hole:
-    kept, gone = splats.select(~removed), splats.select(removed)
-    states = []
-    for view, drawing in zip(views, drawings, strict=True):
-        rgb, depth = _redrawn(kept, gone, view.camera, drawing.rgb, drawing.depth)
-        pixels = dilate(drawing.shows, widen)
-        states.append(ViewState(view, drawing.depth, rgb, depth, object_pixels=pixels, unseen=drawing.shows))
-    return Hole(splats, removed, kept, _with_unseen(states))
-
-
-def _with_unseen(states: Sequence[ViewState]) -> tuple[ViewState, ...]:
-    return tuple(replace(state, unseen=find_unseen(state, states)) for state in states)
-
-
-def _draw(splats: GaussianSplats, removed: Tensor, view: HealView) -> _Drawing:
-    image = render(splats, view.camera)
-    return _Drawing(image.rgb[0].clamp(0, 1), opaque_depth(image), _shows(splats, removed, view))
-
-
-def _shows(splats: GaussianSplats, removed: Tensor, view: HealView) -> Tensor:
-    """Where the removed splats, or the view's mask, show  # [H, W] bool"""
-    shows = weight_of(splats, removed, view.camera) > SHARE_OF_OBJECT
-    return shows if view.mask is None else shows | view.mask.to(shows.device)
+def _shown(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView]) -> dict[int, Tensor]:
+    """Where the removed splats, or the view's mask, show, for each view in which they do, by its place  # [H, W] bool each"""
+    gone, found = splats.select(removed), {}
+    near = set(ViewGraph([view.camera for view in views]).views_holding(gone.means, footprint_reach(gone)))
+    for place, view in enumerate(views):
+        if place not in near and view.mask is None:
+            continue
+        shows = weight_of(splats, removed, view.camera) > SHARE_OF_OBJECT
+        shows = shows if view.mask is None else shows | view.mask.to(shows.device)
+        if shows.any():
+            found[place] = shows
+    return found
 
 
 def _redrawn(kept: GaussianSplats, gone: GaussianSplats, camera: Cameras, rgb: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
@@ -277,74 +382,55 @@ def _redrawn(kept: GaussianSplats, gone: GaussianSplats, camera: Cameras, rgb: T
         rgb, depth: What it showed before  # [H, W, 3], [H, W]
     """
     region = bounding_region(footprint_bounds(gone, camera), camera)
-    if region is None:
-        return rgb, depth
-    image = render_region(kept, camera, region)
+    return (rgb, depth) if region is None else _with_region(kept, camera, region, rgb, depth)
+
+
+def _with_region(splats: GaussianSplats, camera: Cameras, region: Region, rgb: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Colour and depth of a view with a part of it drawn anew."""
+    image = render_region(splats, camera, region)
     rgb, depth, (rows, columns) = rgb.clone(), depth.clone(), window_of(region)
     rgb[rows, columns], depth[rows, columns] = image.rgb[0].clamp(0, 1), opaque_depth(image)
     return rgb, depth
 
 
-def unsupported_splats(splats: GaussianSplats, removed: Tensor, cameras: Sequence[Cameras], blocked: Sequence[Tensor]) -> Tensor:
-    """Splats that the hole brings to light and that the photos have hardly shown.
+def _with_unseen(hole: Hole) -> Hole:
+    """The hole with the pixels of the object behind which no other view sees the remaining surface.
 
-    A fit has no reason to give the inside of an object, or the air close behind it, any particular colour. Such splats
-    would float in the hole and hide the surface that is to be repaired, so they go with the object.
-
-    Args:
-        splats: The scene with the object.
-        removed: The object  # [N] bool
-        cameras: One camera a photo.
-        blocked: Where the object hides the scene in each photo  # [H, W] bool each
-
-    Returns:
-        Splats besides the object's  # [N] bool
+    The points of all views are asked together, first of the views that show the object, which are drawn, and then of those
+    others whose pictures hold some that nobody saw yet.
     """
-    index = (~removed).nonzero()[:, 0]
-    kept = splats.with_sh_degree(0).select(index)
-    in_hole = torch.zeros(len(kept), device=splats.device)
-    for camera, hidden in zip(cameras, blocked, strict=True):
-        if (region := region_around(hidden)) is not None:
-            in_hole = torch.maximum(in_hole, _weights_in(kept, camera, hidden, region))
-    waiting = (in_hole > FAINT).nonzero()[:, 0]  # until enough photos have shown them
-    witnesses = torch.zeros(len(kept), dtype=torch.int64, device=splats.device)
-    for place in spread_order(len(cameras)):
-        camera = cameras[place]
-        region = bounding_region(footprint_bounds(kept.select(waiting), camera), camera)
-        if region is not None:
-            beside = _weights_in(kept, camera, ~blocked[place], region)
-            witnesses[waiting] += (beside >= SHARE_SHOWN * in_hole)[waiting]
-            waiting = waiting[witnesses[waiting] < WITNESSES]
-    found = torch.zeros(len(splats), dtype=torch.bool, device=splats.device)
-    found[index[waiting]] = True
-    return found
+    if not hole.states:
+        return hole
+    candidates = [state.object_pixels & (state.depth_after > 0) for state in hole.states]
+    parts, device = list[Tensor](), hole.states[0].depth_after.device
+    for state, pixels in zip(hole.states, candidates, strict=True):
+        parts.append(state.camera.unproject(state.depth_after[None])[0].to(device)[pixels])
+    points, counts = torch.cat(parts), [len(part) for part in parts]
+    place_of = {view.name: place for place, view in enumerate(hole.views)}
+    owners = torch.tensor([place_of[state.name] for state in hole.states], device=device)
+    owners = owners.repeat_interleave(torch.tensor(counts, device=device))
+    near = [state.view.vicinity for state in hole.states]
+    beyond = [torch.zeros(len(p), dtype=torch.bool) if v is None else ~v.holds(p) for v, p in zip(near, parts, strict=True)]
+    seen = torch.cat([part.to(device) for part in beyond])
+    left = (~seen).nonzero()[:, 0]  # points that nobody saw yet
+    for place in hole.witnesses(points[left]):
+        if len(left) and hole.can_tell(place, points[left]):
+            now = sight(points[left], hole.views[place].camera, *hole.before(place), TOLERANCE).seen & (owners[left] != place)
+            seen[left[now]] = True
+            left = left[~now]
+    states = []
+    for state, pixels, was_seen in zip(hole.states, candidates, torch.split(seen, counts), strict=True):
+        states.append(replace(state, unseen=_unseen_pixels(state, pixels, was_seen)))
+    return replace(hole, states=tuple(states))
 
 
-def _weights_in(splats: GaussianSplats, camera: Cameras, mask: Tensor, region: Region) -> Tensor:
-    """Blending weight of each splat in those pixels of a mask that lie in a part of the picture  # [N]"""
-    near, sums = touching_splats(footprint_bounds(splats, camera), region), torch.zeros(len(splats), device=splats.device)
-    sums[near] = blending_weights_by_mask(splats.select(near), camera, mask[window_of(region)][None], region=region)[0]
-    return sums
-
-
-def find_unseen(state: ViewState, states: Sequence[ViewState]) -> Tensor:
-    """Pixels of the object behind which no other view sees the remaining surface  # [H, W] bool"""
+def _unseen_pixels(state: ViewState, candidates: Tensor, seen: Tensor) -> Tensor:
+    """The unseen pixels of a view, from which of the candidates, those with a surface, another view saw  # [H, W] bool"""
     unseen = state.object_pixels.clone()
     if state.view.alpha is not None:
         unseen &= ~continues_empty(state, state.view.alpha)
-    candidates = state.object_pixels & (state.depth_after > 0)
     if not candidates.any():
         return unseen
-    points = state.camera.unproject(state.depth_after[None])[0].to(candidates.device)[candidates]
-    seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    if state.view.vicinity is not None:
-        seen |= ~state.view.vicinity.holds(points)
-    left = (~seen).nonzero()[:, 0]  # points that nobody saw yet
-    for other in (states[place] for place in spread_order(len(states))):
-        if other is not state and len(left):
-            now = sight(points[left], other.camera, other.depth_before, other.object_pixels, TOLERANCE).seen
-            seen[left[now]] = True
-            left = left[~now]
     unseen[candidates] = ~seen
     if state.view.vicinity is not None:  # lines of faint pixels on a surface that stays are no holes
         return dilate(~dilate(~unseen, 1), 1)
@@ -362,27 +448,35 @@ def continues_empty(state: ViewState, alpha: Tensor) -> Tensor:
     return empty & state.object_pixels & (state.depth_after == 0)
 
 
-def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats) -> ViewState:
+def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats, new: GaussianSplats) -> ViewState:
     """A view with what is known of it by now.
 
     Args:
         state: What it shows before and after the deletion.
         unseen: What is still to be invented in it  # [H, W] bool
         scene: The kept splats and those that were made so far.
+        new: Those that were made so far.
     """
-    now = render(scene, state.camera)
-    return replace(state, unseen=unseen, rgb_after=now.rgb[0].clamp(0, 1), depth_after=opaque_depth(now))
+    rgb, depth = _redrawn(scene, new, state.camera, state.rgb_after, state.depth_after)
+    return replace(state, unseen=unseen, rgb_after=rgb, depth_after=depth)
 
 
-def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Tensor:
-    """Blending weight of the chosen splats in every pixel, 0 to 1; only where they reach is drawn  # [H, W]"""
+def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras, within: Region | None = None) -> Tensor:
+    """Blending weight of the chosen splats in every pixel, 0 to 1; only where they reach is drawn  # [H, W]
+
+    Args:
+        splats: The scene.
+        chosen: Some of its splats  # [N] bool
+        camera: One camera.
+        within: The part of the picture that is wanted; by default all of it.
+    """
     weight, chosen = torch.zeros(camera.height, camera.width, device=splats.device), chosen.to(splats.device)
     bounds = footprint_bounds(splats, camera)
-    region = bounding_region(bounds[chosen], camera)
+    region = common_region(bounding_region(bounds[chosen], camera), within or (0, 0, camera.width, camera.height))
     if region is not None:
         near = touching_splats(bounds, region)
         sh = torch.where(chosen[near][:, None, None], 0.5 / C0, -0.5 / C0).expand(-1, 1, 3).to(splats.sh)
-        seen = replace(splats.with_sh_degree(0).select(near).detach(), sh=sh.contiguous())  # white on black
+        seen = replace(splats.select(near).with_sh_degree(0).detach(), sh=sh.contiguous())  # white on black
         weight[window_of(region)] = render(seen, camera, region=region).rgb[0, ..., 0]
     return weight
 
@@ -392,11 +486,6 @@ def render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Re
     white, black = 0.5 / C0, -0.5 / C0
     sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
     return render(replace(splats.detach(), sh=sh.contiguous()), camera)
-
-
-def spread_order(count: int) -> list[int]:
-    """Places in an order in which neighbours stand far apart, as views that lie near each other show much the same."""
-    return sorted(range(count), key=lambda place: place * GOLDEN % 1)
 
 
 def opaque_depth(image: Render) -> Tensor:

@@ -27,7 +27,7 @@ class MeasuredDepth:
 
     Attributes:
         used: Whether it counts in the fills.
-        views: Views that have some.
+        views: Views that show the object and have some.
         median: Median of measured over rendered depth; None where too little is known of both.
         spread: Robust standard deviation of their relative difference.
         problem: Why it is not used, or None.
@@ -41,7 +41,7 @@ class MeasuredDepth:
 
 
 def check_measured(hole: Hole) -> MeasuredDepth | None:
-    """Compares the measured depth of all views with the rendered one beside the object; None where no view has any."""
+    """Compares measured with rendered depth beside the object, in the views that show it; None where none of these has any."""
     states = [state for state in hole.states if state.view.depth is not None]
     if not states:
         return None

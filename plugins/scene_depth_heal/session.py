@@ -16,14 +16,12 @@ from torch import Tensor
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
-from scene_depth.geometry.visibility import sight
 from scene_depth.io.splat_files import write_splats
-from scene_depth.rendering import render
 from scene_depth.splat_transforms import transform_splats
 from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
 from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED, UNDO_BYTES, Deleted, History, Step
-from scene_depth_heal.hole import TOLERANCE, HealView
+from scene_depth_heal.hole import Drawings, HealView
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.picking import Mode, combine
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers
@@ -65,6 +63,7 @@ class EditSession:
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._inpainters: dict[tuple[Any, ...], Any] = {}
+        self._drawings = Drawings()  # of the scene that was healed last
 
     @property
     def splats(self) -> GaussianSplats:
@@ -300,7 +299,8 @@ class EditSession:
                 on_progress(now)
                 return not self._stop.is_set()
 
-            run = partial(heal_views, views=views) if views else partial(heal_alone, max_size=self._max_size)
+            alone = partial(heal_alone, max_size=self._max_size)
+            run = partial(heal_views, views=views, drawings=self._drawings) if views else alone
             result = run(
                 hole.base,
                 hole.removed,
@@ -309,11 +309,11 @@ class EditSession:
                 config=config,
                 on_progress=watched,
             )
-            repainted = _repainted(views, result) if views and result.report.finished else views
+            repainted = self._repainted(views, result) if views and result.report.finished else views
             with self.lock:
                 self.preview = None
                 if result.report.finished:
-                    marks = torch.cat([marks[~result.removed.cpu()], INVENTED * _invented(result).to(torch.uint8)])
+                    marks = torch.cat([marks[~result.removed.cpu()], INVENTED * result.invented.cpu().to(torch.uint8)])
                     label = "heal" if removed is None else "repair"
                     none = _none(result.splats)
                     self._push(label, splats=result.splats, selection=none, views=repainted, hole=None, marks=marks)
@@ -389,6 +389,17 @@ class EditSession:
         removed[~hole.removed] = chosen
         return Deleted(hole.base, removed)
 
+    def _repainted(self, views: Sequence[HealView], result: HealResult) -> tuple[HealView, ...]:
+        """The photos with the healed object replaced, so that the next heal does not bring it back."""
+        self._drawings.follow(result.splats)
+        gone, changed = {state.name: state.object_pixels[..., None].cpu() for state in result.states}, []
+        for view in views:
+            if view.name in gone:
+                now = self._drawings.of(view.camera)[0].cpu()
+                view = replace(view, rgb=torch.where(gone[view.name], now, view.rgb))
+            changed.append(view)
+        return tuple(changed)
+
     def _free(self) -> Tensor:
         """Splats that may be selected  # [N] bool"""
         return (self.history.present.marks & (HIDDEN | LOCKED)) == 0
@@ -435,25 +446,3 @@ def _with_rows(splats: GaussianSplats, rows: Tensor, part: GaussianSplats) -> Ga
     changed: dict[str, Any] = {name: put(getattr(splats, name), getattr(part, name)) for name in PARAMETERS}
     extra = {name: put(values, part.extra[name]) for name, values in splats.extra.items()}
     return replace(splats, **changed, extra=extra)
-
-
-def _invented(result: HealResult) -> Tensor:
-    """Which of the new splats lie where no view has seen anything  # [new] bool"""
-    points = result.splats.means[len(result.splats) - result.new :].cpu()
-    seen = torch.zeros(len(points), dtype=torch.bool)
-    for state in result.states:
-        seen |= sight(points, state.camera.to("cpu"), state.depth_before.cpu(), None, TOLERANCE).seen
-    return ~seen
-
-
-def _repainted(views: Sequence[HealView], result: HealResult) -> tuple[HealView, ...]:
-    """The photos with the healed object replaced, so that the next heal does not bring it back."""
-    changed = []
-    for view, state in zip(views, result.states, strict=True):
-        gone = state.object_pixels[..., None].cpu()
-        if gone.any():
-            with torch.no_grad():
-                now = render(result.splats, view.camera).rgb[0].clamp(0, 1).cpu()
-            view = replace(view, rgb=torch.where(gone, now, view.rgb))
-        changed.append(view)
-    return tuple(changed)

@@ -42,7 +42,7 @@ class Shadow:
 
 def take_shadow(
     hole: Hole,
-    index: int,
+    name: str,
     region: Region,
     reference: ViewState,
     prediction: DepthPrediction,
@@ -55,7 +55,7 @@ def take_shadow(
 
     Args:
         hole: The deletion.
-        index: Place of the view among the hole's states.
+        name: Name of the view.
         region: The part of that view that is filled.
         reference: That part before anything is filled.
         prediction: Its completed depth.
@@ -70,19 +70,19 @@ def take_shadow(
     if shadow is None:
         return None
     darkened = torch.zeros_like(hole.removed)
-    darkened[~hole.removed] = _ask_witness(hole, index, shadow, depth_inpainter, seed)
+    darkened[~hole.removed] = _ask_witness(hole, hole.by_name[name], shadow, depth_inpainter, seed)
     if not darkened.any() or (darkened | hole.removed).all():
         return None
     wider = widen_hole(hole, darkened, widen=widen)
-    resurface = wider.states[index].part(region).hole & ~reference.hole & (reference.depth_after > 0)
+    resurface = wider.by_name[name].part(region).hole & ~reference.hole & (reference.depth_after > 0)
     return wider, replace(shadow, view=replace(shadow.view, resurface=resurface))
 
 
-def _ask_witness(hole: Hole, index: int, shadow: Shadow, depth_inpainter: DepthInpainter, seed: int) -> Tensor:
+def _ask_witness(hole: Hole, first: ViewState, shadow: Shadow, depth_inpainter: DepthInpainter, seed: int) -> Tensor:
     """Those of the kept splats in a view's shadow that another view does not contradict  # [N] bool"""
     shadowed = shadowed_splats(hole.kept, shadow)
     found = hole.kept.select(shadowed)
-    witness = find_witness(found, hole.states[index], hole.states) if len(found) else None
+    witness = find_witness(found, first, hole.states) if len(found) else None
     if witness is not None:
         part = witness.part(region_to_fill(witness))
         other = find_shadow(part, fill_depth(part, depth_inpainter, seed=seed), seed=seed)

@@ -14,6 +14,8 @@ from torch import Tensor
 from scene_depth.color.protocol import ImageInpainter
 from scene_depth.depth.protocol import DepthInpainter, SeamReport
 from scene_depth.errors import InputError
+from scene_depth.geometry.visibility import sight
+from scene_depth.rendering.bounds import bounding_region, common_region, footprint_bounds, region_around, window_of
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
@@ -21,7 +23,19 @@ from scene_depth_heal.edit import ChangeReport
 from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposure
 from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats, region_to_fill
 from scene_depth_heal.free_space import free_space_of
-from scene_depth_heal.hole import HealView, Hole, ViewState, as_array, filled_so_far, find_hole, picture_of, share_of, weight_of
+from scene_depth_heal.hole import (
+    TOLERANCE,
+    Drawings,
+    HealView,
+    Hole,
+    ViewState,
+    as_array,
+    filled_so_far,
+    find_hole,
+    picture_of,
+    share_of,
+    weight_of,
+)
 from scene_depth_heal.measured_depth import MeasuredDepth, check_measured, describe_measured, with_measured
 from scene_depth_heal.refine import refine, views_to_fit
 from scene_depth_heal.selection import check_selection
@@ -94,7 +108,8 @@ class HealReport(ChangeReport):
         unseen_after: The same at the end: what no reference filled.
         unseen_share_of_hole: Share of all object pixels of all views that are truly unseen, before anything is invented.
         references: The fills, in order.
-        exposure: How the photo of each view differs from the splats in exposure, by view name; it is matched before it is used.
+        exposure: How the photo of each view that shows the object differs from the splats in exposure, by view name; it is
+            matched before it is used.
         measured_depth: How the depth of the scene's sensor relates to the splats; None where it has none.
         likeness: Of renders and photos outside the object, at most 1; None where nothing was compared.
         virtual_views: What stood in for photos; None where there are photos.
@@ -128,8 +143,9 @@ class HealResult(Shown):
         new: How many of them are new.
         removed: Which of the given splats went: the object, its strays and its shadow  # [N] bool
         fills: The filled references.
-        states: Every view before and after the deletion.
+        states: Every view that shows what was removed, before and after the deletion.
         report: What was done.
+        invented: Which of the new splats lie where no view has seen anything  # [new] bool
 
     Example:
         >>> import scene_depth as sd
@@ -144,6 +160,7 @@ class HealResult(Shown):
     fills: tuple[Filled, ...]
     states: tuple[ViewState, ...]
     report: HealReport
+    invented: Tensor
 
     def __repr__(self) -> str:
         report = self.report
@@ -173,6 +190,7 @@ def heal_views(
     *,
     on_progress: OnProgress | None = None,
     dry_run: bool = False,
+    drawings: Drawings | None = None,
 ) -> HealResult:
     """Removes splats and repairs the hole that they leave.
 
@@ -185,6 +203,7 @@ def heal_views(
         config: Parameters.
         on_progress: Called between steps; False stops, and the result holds what is done so far.
         dry_run: Only delete, and report what is unseen.
+        drawings: What the views showed in an earlier heal, to draw only what has changed since.
 
     Raises:
         InputError: If the selection is empty or everything, there is no view, a named reference is not there, or no view
@@ -200,7 +219,7 @@ def heal_views(
     new: GaussianSplats | None = None
     with work.stage("hole"):
         with work.part("find"):
-            hole = find_hole(splats, removed, views, widen=config.widen)
+            hole = find_hole(splats, removed, views, widen=config.widen, drawings=drawings)
         _report_hole(report, hole)
         with work.part("exposure and sensor"):
             hole, report.exposure = match_exposure(hole)
@@ -210,18 +229,21 @@ def heal_views(
         work.report(Progress("hole", 1, 1, message, snapshot=partial(_join, hole.kept, None)))
     if not dry_run and not work.stopped:
         with work.stage("fill"):
-            unseen, scene, free = [state.unseen for state in hole.states], hole.kept, free_space_of(hole.states)
+            unseen, scene, free = _unseen_of(hole), hole.kept, free_space_of(hole)
             waiting, limit = _waiting_views(views, config)
             seeks_shadow = config.shadow
             while waiting and len(fills) < limit and not work.stopped:
-                index = waiting[0] if config.references else max(waiting, key=lambda i: share_of(unseen[i]))
-                waiting.remove(index)
-                seeks_shadow = seeks_shadow and views[index].painted is None and bool(unseen[index].any())
-                if not seeks_shadow and share_of(unseen[index]) < config.enough:
+                name = waiting[0] if config.references else max(waiting, key=lambda name: _share(unseen, name))
+                waiting.remove(name)
+                if name not in unseen:
                     continue
-                reference = hole.states[index]
-                if fills:
-                    reference = filled_so_far(reference, unseen[index], scene)
+                seeks_shadow = seeks_shadow and hole.by_name[name].view.painted is None and bool(unseen[name].any())
+                if not seeks_shadow and _share(unseen, name) < config.enough:
+                    continue
+                reference = hole.by_name[name]
+                made = _new_splats(hole, fills)
+                if made is not None:
+                    reference = filled_so_far(reference, unseen[name], scene, made)
                 region = region_to_fill(reference)
                 reference = with_measured(reference, report.measured_depth).part(region)
                 with work.part("depth"):
@@ -229,21 +251,23 @@ def heal_views(
                 if seeks_shadow:
                     seeks_shadow, options = False, {"widen": config.widen, "seed": config.seed}
                     with work.part("shadow"):
-                        taken = take_shadow(hole, index, region, reference, prediction, depth_inpainter, **options)
+                        taken = take_shadow(hole, name, region, reference, prediction, depth_inpainter, **options)
                     if taken is not None:
-                        _report_shadow(report, hole, *taken)
-                        hole, reference = taken[0], taken[1].view
-                        unseen, free = [state.unseen for state in hole.states], free_space_of(hole.states)
-                    if share_of(unseen[index]) < config.enough:
+                        _report_shadow(report, hole, name, *taken)
+                        (hole, report.exposure), reference = match_exposure(taken[0], report.exposure, hole), taken[1].view
+                        unseen, free = _unseen_of(hole), free_space_of(hole)
+                    if _share(unseen, name) < config.enough:
                         continue
                 with work.part("color"):
                     rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
                 fills.append(make_splats(reference, prediction, rgb))
                 report.references.append(_report_of(fills[-1]))
-                scene = _join(hole.kept, _new_splats(hole, fills))
+                scene, newest = _join(hole.kept, _new_splats(hole, fills)), fills[-1].splats.to(hole.kept.device)
                 with work.part("covered"):
-                    unseen = [_uncovered(scene, len(hole.kept), state) for state in hole.states]
-                report.unseen_after = {view.name: share_of(left) for view, left in zip(views, unseen, strict=True)}
+                    unseen = {
+                        state.name: _uncovered(scene, len(hole.kept), newest, state, unseen[state.name]) for state in hole.states
+                    }
+                report.unseen_after = {view.name: _share(unseen, view.name) for view in views}
                 message = f"{len(fills[-1].splats)} splats from {reference.name}"
                 work.report(Progress("fill", len(fills), limit, message, snapshot=partial(_join, scene, None)))
         new = _new_splats(hole, fills)
@@ -256,7 +280,8 @@ def heal_views(
                 new = new.select(~is_floating)
     healed = _join(hole.kept, new)
     report.close(healed, hole.kept, work)
-    return HealResult(healed, report.new_splats, hole.removed, tuple(fills), hole.states, report)
+    invented = _invented(healed.means[len(hole.kept) :], hole)
+    return HealResult(healed, report.new_splats, hole.removed, tuple(fills), hole.states, report, invented)
 
 
 def heal_alone(
@@ -287,7 +312,8 @@ def heal_alone(
         report = HealReport(removed_splats=0, parameters=config, seconds=work.seconds, virtual_views=found)
         report.frozen_sha256_before = splats.sha256()
         report.close(splats, splats, work)
-        return HealResult(splats, 0, torch.zeros_like(removed), (), (), report)
+        none = torch.zeros_like(removed)
+        return HealResult(splats, 0, none, (), (), report, none[:0])
     inpainters = depth_inpainter, image_inpainter
     result = heal_views(splats, removed, views, *inpainters, config, on_progress=on_progress, dry_run=dry_run)
     report = result.report
@@ -306,12 +332,21 @@ def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> No
             raise InputError("references", repr(name), f"names of views: {', '.join(sorted(names)[:5])}, …")
 
 
-def _waiting_views(views: Sequence[HealView], config: HealConfig) -> tuple[list[int], int]:
-    """Places of the views that may be filled from, and how many of them at most."""
+def _waiting_views(views: Sequence[HealView], config: HealConfig) -> tuple[list[str], int]:
+    """Names of the views that may be filled from, and how many of them at most."""
     if not config.references:
-        return list(range(len(views))), config.most_references
-    place = {view.name: index for index, view in enumerate(views)}
-    return [place[name] for name in config.references], len(config.references)
+        return [view.name for view in views], config.most_references
+    return list(config.references), len(config.references)
+
+
+def _unseen_of(hole: Hole) -> dict[str, Tensor]:
+    """The unseen pixels of the views that show the object, by name."""
+    return {state.name: state.unseen for state in hole.states}
+
+
+def _share(masks: Mapping[str, Tensor], name: str) -> float:
+    """Share of a picture that the mask of this name covers; 0 where there is none."""
+    return share_of(masks[name]) if name in masks else 0.0
 
 
 def _report_hole(report: HealReport, hole: Hole) -> None:
@@ -319,15 +354,15 @@ def _report_hole(report: HealReport, hole: Hole) -> None:
     if showing == 0:
         raise InputError("selection", "splats that show in no view", "an object that at least one view shows")
     report.stray_splats = int(hole.removed.sum()) - report.removed_splats
-    report.unseen_before = {state.name: state.unseen_share for state in hole.states}
+    report.unseen_before = {view.name: _share(_unseen_of(hole), view.name) for view in hole.views}
     report.unseen_after = dict(report.unseen_before)
     report.unseen_share_of_hole = sum(int(state.unseen.sum()) for state in hole.states) / showing
     report.frozen_sha256_before = hole.kept.sha256()
 
 
-def _report_shadow(report: HealReport, before: Hole, after: Hole, shadow: Shadow) -> None:
+def _report_shadow(report: HealReport, before: Hole, name: str, after: Hole, shadow: Shadow) -> None:
     report.shadow_splats = int(after.removed.sum()) - int(before.removed.sum())
-    report.shadow_share_of_picture = int(shadow.pixels.sum()) / after.states[0].unseen.numel()
+    report.shadow_share_of_picture = int(shadow.pixels.sum()) / after.by_name[name].unseen.numel()
     report.shadow_shade, report.frozen_sha256_before = shadow.shade, after.kept.sha256()
 
 
@@ -336,12 +371,33 @@ def _report_of(filled: Filled) -> ReferenceReport:
     return ReferenceReport(filled.view.name, invented, len(filled.splats), prediction.seam, prediction.details)
 
 
-def _uncovered(scene: GaussianSplats, kept: int, state: ViewState) -> Tensor:
-    """Unseen pixels that the new splats, those after the kept ones, do not cover yet  # [H, W] bool"""
-    if not state.unseen.any():
-        return state.unseen
+def _uncovered(scene: GaussianSplats, kept: int, newest: GaussianSplats, state: ViewState, left: Tensor) -> Tensor:
+    """Unseen pixels that the new splats do not cover yet  # [H, W] bool
+
+    Args:
+        scene: The kept splats, then all new ones.
+        kept: How many are kept.
+        newest: Those of the last reference: only where they reach has anything changed.
+        state: A view.
+        left: What was not covered before the last reference  # [H, W] bool
+    """
+    camera = state.camera
+    region = common_region(region_around(state.unseen), bounding_region(footprint_bounds(newest, camera), camera))
+    if region is None:
+        return left
     chosen = torch.arange(len(scene), device=scene.device) >= kept
-    return state.unseen & (weight_of(scene, chosen, state.camera) < COVERED)
+    left, window = left.clone(), window_of(region)
+    left[window] = state.unseen[window] & (weight_of(scene, chosen, camera, region)[window] < COVERED)
+    return left
+
+
+def _invented(points: Tensor, hole: Hole) -> Tensor:
+    """Which of the points lie on no surface that a view showed before the deletion  # [P, 3] -> [P] bool"""
+    seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    for place in hole.witnesses(points) if len(points) else ():
+        if not seen.all() and hole.can_tell(place, points[~seen]):
+            seen[~seen] = sight(points[~seen], hole.views[place].camera, hole.before(place)[0], None, TOLERANCE).seen
+    return ~seen
 
 
 def _new_splats(hole: Hole, fills: Sequence[Filled]) -> GaussianSplats | None:

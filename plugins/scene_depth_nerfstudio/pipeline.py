@@ -102,8 +102,8 @@ class ScenePipeline(VanillaPipeline):
         states = {state.name: state for state in result.states}
         dataset = self.datamanager.train_dataset
         for index, name in enumerate(dataset.metadata[NAMES]):
-            cached, state = self.datamanager.cached_train[index], states[name]
-            if not state.object_pixels.any():
+            cached, state = self.datamanager.cached_train[index], states.get(name)
+            if state is None:
                 continue
             camera = dataset.cameras[index : index + 1].to(self.device)
             was_training = self.model.training

@@ -14,6 +14,7 @@ from scene_depth.splats import GaussianSplats
 BLUR = 0.3  # px^2, of every footprint
 LEAST_ALPHA = 1 / 255  # below which a splat is skipped
 BEYOND = 0.15  # of the picture's size, beyond which the slope of a footprint stays constant
+WIDER = 3.0  # footprint beyond the border, of the ellipsoid's outline
 ROUNDING = 1.0  # px, and the same share of a footprint's reach, against float32
 
 
@@ -48,6 +49,16 @@ def footprint_bounds(splats: GaussianSplats, camera: Cameras, *, near: float = 0
     return torch.where(drawn[:, None], bounds, bounds.new_tensor([1.0, 1.0, -1.0, -1.0]) * math.inf)
 
 
+def footprint_reach(splats: GaussianSplats) -> Tensor:
+    """Radii of balls around splats that hold all that any view draws of them, but for its blur of some pixels  # [N]
+
+    Beyond the picture's border the slope of a footprint stays constant, which makes it wider than the ellipsoid's outline: by
+    less than ``WIDER`` for pictures of up to 160 degrees.
+    """
+    opacity, scale = splats.opacities.detach(), splats.log_scales.detach().amax(dim=1).exp()
+    return WIDER * torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0)) * scale
+
+
 def touching_splats(bounds: Tensor, region: Region) -> Tensor:
     """Splats whose bounds reach a part of the picture  # [N] bool"""
     left, top, right, bottom = region
@@ -70,6 +81,15 @@ def region_around(mask: Tensor) -> Region | None:
     """The smallest part of the picture that holds all pixels of a mask; None if there are none  # [H, W] bool"""
     rows, columns = (mask.any(dim=axis).nonzero()[:, 0].tolist() for axis in (1, 0))
     return (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if rows else None
+
+
+def common_region(first: Region | None, second: Region | None) -> Region | None:
+    """The part of the picture that two regions have in common; None if there is none."""
+    if first is None or second is None:
+        return None
+    left, top = (max(first[i], second[i]) for i in (0, 1))
+    right, bottom = (min(first[i], second[i]) for i in (2, 3))
+    return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def window_of(region: Region) -> tuple[slice, slice]:

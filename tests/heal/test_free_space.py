@@ -7,7 +7,7 @@ import pytest
 import torch
 from room_scene import Room, cameras_on_an_arc, room
 from scene_depth_heal.free_space import LEAST_TOLERANCE, MOST_TOLERANCE, FreeSpace, free_space_of
-from scene_depth_heal.hole import HealView, ViewState
+from scene_depth_heal.hole import HealView, Hole, ViewState
 from scene_depth_heal.workflow import HealConfig, heal_views
 
 from scene_depth.cameras import Cameras
@@ -23,7 +23,7 @@ def wall_depth(camera: Cameras) -> torch.Tensor:
     return ((WALL - camera.centers[0, 2]) / rays[..., 2]).float()
 
 
-def states(noise: float = 0.0) -> list[ViewState]:
+def hole_in(noise: float = 0.0) -> Hole:
     """Six views of the wall; a square in the middle of each was an object's, and nothing is known in it."""
     made, rng = [], np.random.default_rng(0)
     for index, camera in enumerate(cameras_on_an_arc()):
@@ -33,12 +33,13 @@ def states(noise: float = 0.0) -> list[ViewState]:
         rgb = torch.full((camera.height, camera.width, 3), 0.5)
         view = HealView(f"{index}.png", camera, rgb)
         made.append(ViewState(view, depth, rgb, torch.where(hidden, 0.0, depth), hidden, hidden))
-    return made
+    splats = room().splats
+    return Hole(splats, splats.means[:, 0] < 0, splats, tuple(made), tuple(state.view for state in made))
 
 
 def test_what_two_views_look_through_moves_to_their_surface_and_the_rest_keeps_its_bits() -> None:
-    views = states()
-    free = free_space_of(views)
+    deletion = hole_in()
+    views, free = deletion.views, free_space_of(deletion)
     assert free.tolerance == LEAST_TOLERANCE
     truth = wall_depth(views[0].camera).numpy()
     hole = np.zeros(truth.shape, dtype=bool)
@@ -54,17 +55,18 @@ def test_what_two_views_look_through_moves_to_their_surface_and_the_rest_keeps_i
 
 
 def test_a_surface_behind_what_is_seen_and_one_on_it_stay() -> None:
-    views = states()
-    truth = wall_depth(views[0].camera).numpy()
+    deletion = hole_in()
+    camera = deletion.views[0].camera
+    truth = wall_depth(camera).numpy()
     hole = np.ones(truth.shape, dtype=bool)
     for factor in (0.97, 1.0, 1.5):
-        assert (free_space_of(views).behind(factor * truth, hole, views[0].camera) == factor * truth).all()
+        assert (free_space_of(deletion).behind(factor * truth, hole, camera) == factor * truth).all()
 
 
 def test_rough_poses_leave_more_room() -> None:
-    rough = free_space_of(states(noise=0.04)).tolerance
+    rough = free_space_of(hole_in(noise=0.04)).tolerance
     assert LEAST_TOLERANCE < rough <= MOST_TOLERANCE
-    assert isinstance(free_space_of(states(0.4)), FreeSpace)
+    assert isinstance(free_space_of(hole_in(0.4)), FreeSpace)
 
 
 @pytest.fixture(scope="module")

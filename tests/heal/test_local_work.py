@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from room_scene import Room, room
+from room_scene import Room, room, wall
 from scene_depth_heal.hole import (
-    FAINT,
     SHARE_OF_OBJECT,
-    SHARE_SHOWN,
+    TOLERANCE,
+    Drawings,
     HealView,
     dilate,
     find_hole,
     opaque_depth,
     open_hole,
-    unsupported_splats,
     weight_of,
     widen_hole,
+    without_rims,
 )
 from scene_depth_heal.refine import has_settled
+from scene_depth_heal.session import EditSession
+from scene_depth_heal.strays import FAINT, SHARE_SHOWN, unsupported_splats
+from scene_depth_heal.workflow import HealConfig, heal_views
 from torch import Tensor
 
-from scene_depth.cameras import Cameras
-from scene_depth.rendering import blending_weights, render
+from scene_depth.cameras import Cameras, look_at
+from scene_depth.color.registry import load_image_inpainter
+from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.geometry.visibility import sight
+from scene_depth.rendering import Render, blending_weights, render
 from scene_depth.splats import GaussianSplats, concatenate_splats
 
 
@@ -88,6 +95,129 @@ def test_a_wider_hole_is_that_of_one_deletion(scene: Room, views: list[HealView]
     for one, other in zip(wider.states, at_once.states, strict=True):
         for name in ("depth_before", "rgb_after", "depth_after", "object_pixels", "unseen"):
             assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def views_all_around(scene: Room) -> tuple[GaussianSplats, Tensor, list[HealView]]:
+    """The ball before a whole wall; four views of it, two of what is behind it alone, and two that look away.
+
+    What is behind the ball shows in the two views from between it and the wall, and is supported by them alone.
+    """
+    splats = concatenate_splats([wall(with_hole=False), scene.splats.select(scene.ball)])
+    removed = torch.arange(len(splats)) >= len(splats) - int(scene.ball.sum())
+    K, up = scene.cameras[0].K, torch.tensor([0.0, -1.0, 0.0], dtype=torch.float64)
+    cameras = list(scene.cameras[:4])
+    behind = ((0.1, 0, 3.2), (0, 0, 4)), ((-0.1, 0.1, 3.1), (0, 0, 4))
+    away = ((0, 0, -2), (0.2, 0, -9)), ((0, 9, 0), (0, 12, 1))
+    for position, target in (behind[0], away[0], behind[1], away[1]):
+        pose = look_at(torch.tensor(position, dtype=torch.float64), torch.tensor(target, dtype=torch.float64), up)
+        cameras.insert(len(cameras) // 2, Cameras(pose[None], K, scene.cameras[0].width, scene.cameras[0].height))
+    views = [HealView(str(place), camera, render(splats, camera).rgb[0].clamp(0, 1)) for place, camera in enumerate(cameras)]
+    return splats, removed, views
+
+
+def draw_everything(splats: GaussianSplats, removed: Tensor, views: list[HealView]) -> list[dict[str, Tensor]]:
+    """What every view shows before and after, and what is unseen in it, by drawing all and asking each view of each."""
+    kept, found = splats.select(~removed), []
+    for view in views:
+        before, after = render(splats, view.camera), render(kept, view.camera)
+        pixels = dilate(weight_in_whole_picture(splats, removed, view.camera) > SHARE_OF_OBJECT, 2)
+        maps = {"depth_before": opaque_depth(before), "depth_after": opaque_depth(after), "rgb_after": after.rgb[0].clamp(0, 1)}
+        found.append({**maps, "object_pixels": pixels})
+    for place, maps in enumerate(found):
+        known = maps["object_pixels"] & (maps["depth_after"] > 0)
+        points = views[place].camera.unproject(maps["depth_after"][None])[0][known]
+        seen = torch.zeros(len(points), dtype=torch.bool)
+        for other, view in enumerate(views):
+            if other != place:
+                seen |= sight(points, view.camera, found[other]["depth_before"], found[other]["object_pixels"], TOLERANCE).seen
+        maps["unseen"] = maps["object_pixels"].clone()
+        maps["unseen"][known] = ~seen
+        maps["unseen"] = without_rims(maps["unseen"])
+    return found
+
+
+def test_views_that_do_not_show_the_object_are_drawn_only_to_tell_what_is_behind_it(
+    scene: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splats, removed, views = views_all_around(scene)
+    drawn = list[Cameras]()
+
+    def spy(s: GaussianSplats, c: Cameras, **options: Any) -> Render:
+        drawn.extend([] if options else [c])  # whole pictures
+        return render(s, c, **options)
+
+    monkeypatch.setattr("scene_depth_heal.hole.render", spy)
+    hole = open_hole(splats, removed, views)
+    assert [state.name for state in hole.states] == ["0", "1", "6", "7"]
+    assert {view.name for view in views if any(view.camera is camera for camera in drawn)} == {"0", "1", "4", "5", "6", "7"}
+    assert len(drawn) == 6
+    with_strays = find_hole(splats, removed, views)  # of what only one of the two views shows
+    assert int(with_strays.removed.sum()) > int(removed.sum())
+    for found in (hole, with_strays):
+        expected = draw_everything(splats, found.removed, views)
+        for view, maps in zip(views, expected, strict=True):
+            state = found.by_name.get(view.name)
+            assert (state is not None) == bool(maps["object_pixels"].any())
+            state = state or found.state_of(view)
+            for name, values in maps.items():
+                assert torch.equal(getattr(state, name), values), (view.name, name)
+        unseen, hidden = (sum(int(maps[name].sum()) for maps in expected) for name in ("unseen", "object_pixels"))
+        assert 0 < unseen < 0.7 * hidden
+
+
+def test_drawings_of_an_edited_scene_are_those_of_a_new_one(scene: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    splats, removed, views = views_all_around(scene)
+    new = scene.splats.select(scene.ball).select(slice(0, 50))
+    edited = concatenate_splats([splats.select(~removed), replace(new, means=new.means + torch.tensor([0.4, 0.0, 0.0]))])
+    drawings, regions = Drawings(), list[object]()
+
+    def spy(s: GaussianSplats, c: Cameras, **options: Any) -> Render:
+        regions.append(options.get("region"))
+        return render(s, c, **options)
+
+    monkeypatch.setattr("scene_depth_heal.hole.render", spy)
+    for scene_now in (splats, edited, splats, edited):
+        drawings.follow(scene_now)
+        for view in views:
+            image = render(scene_now, view.camera)
+            assert all(map(torch.equal, drawings.of(view.camera), (image.rgb[0].clamp(0, 1), opaque_depth(image))))
+    assert len(regions) == len(views)  # whole pictures are drawn once; parts of them go through render_region
+    small = Drawings(limit_bytes=2 * views[0].rgb.nbytes)
+    small.follow(splats)
+    for view in [*views, views[-1]]:
+        small.of(view.camera)
+    assert len(regions) == 2 * len(views)  # the last one is kept, and few beside it
+    small.of(views[0].camera)
+    assert len(regions) == 2 * len(views) + 1
+
+
+def test_a_session_draws_only_what_a_stroke_has_changed(
+    scene: Room, views: list[HealView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list[Cameras]()
+
+    def spy(s: GaussianSplats, c: Cameras, **options: Any) -> Render:
+        whole.extend([] if options else [c])
+        return render(s, c, **options)
+
+    monkeypatch.setattr("scene_depth_heal.hole.render", spy)
+    session, quick = EditSession(scene.splats, views[::2]), HealConfig(steps=0, most_references=1, shadow=False)
+    counts = list[int]()
+    for side in (-1, 1, -1):  # a stroke over either half, undone after the second, and the second half in another way
+        removed = session.splats.means[:, 2] < 2.9
+        removed &= side * session.splats.means[:, 0] > (0.05 if len(counts) == 2 else 0)
+        base, photos = session.splats, session.views
+        result = session.heal("harmonic", "membrane", quick, lambda now: None, removed=removed)
+        counts.append(len(whole))
+        alone = heal_views(base, removed, photos, load_depth_inpainter("harmonic"), load_image_inpainter("membrane"), quick)
+        assert alone.splats.sha256() == result.splats.sha256() == session.splats.sha256()
+        assert alone.report.unseen_before == result.report.unseen_before
+        assert torch.equal(alone.invented, result.invented)
+        whole.clear()
+        if len(counts) == 2:
+            session.undo()
+            session.undo()
+    assert counts == [len(views[::2]), 0, 0]
 
 
 def test_a_fit_has_settled_when_a_round_wins_hardly_anything() -> None:
