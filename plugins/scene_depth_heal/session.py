@@ -291,6 +291,7 @@ class EditSession:
             raise InputError("heal", "another heal that is still running", "one at a time")
         try:
             self._stop.clear()
+            self._notify()  # pages say that a heal runs
             hole, views, marks = self._healable(removed)
             depth_inpainter = self._loaded(inpainter, load_depth_inpainter, inpainter_options or {})
             image_inpainter = self._loaded(color, load_image_inpainter, color_options or {})

@@ -182,7 +182,7 @@ def describe_heal(result: HealResult, before: GaussianSplats) -> str:
     """
     report = result.report
     counts = f"{report.removed_splats:,} splats out, {report.new_splats:,} new, {sum(report.seconds.values()):.1f} s."
-    invented = f"{report.unseen_share_of_hole:.0%} of the hole was never seen and is invented"
+    invented = f"{100 * report.unseen_share_of_hole:.0f} % of the hole was never seen and is invented"
     if report.virtual_views is not None:
         return f"{counts} {invented}; {report.virtual_views.count} virtual views stood in for photos."
     drawn: list[Tensor] = []

@@ -28,6 +28,7 @@ from scene_depth_heal.selection import Box, Sphere, read_region, write_region
 from scene_depth_heal.session import EditSession
 
 from scene_depth.cameras import camera_from_fov, look_at
+from scene_depth.splats import GaussianSplats
 
 OLD = version("viser").startswith("0.")
 OF_THE_PAGE = ("test_viewer_server.py", "test_viewer_safety.py", "test_viewer_browser.py")
@@ -106,6 +107,16 @@ class Person:
             self.closes_notices()
             act()
             self.page.wait_for_timeout(1500)
+
+    def waits(self, done: Callable[[], bool]) -> None:
+        """Waits for what the program does."""
+        ends = time.monotonic() + PATIENCE / 1000
+        while not done():
+            assert time.monotonic() < ends
+            self.page.wait_for_timeout(100)
+
+    def opens_folder(self, label: str) -> None:
+        self.page.get_by_text(label, exact=True).filter(visible=True).first.click()
 
     def types(self, label: str, text: str) -> None:
         field = self.field(label)
@@ -261,6 +272,86 @@ def test_rectangle_flood_and_a_photo(page, serve: Callable, session: EditSession
         person.tries(lambda: page.keyboard.press("Control+z"), lambda: session.history.labels[-1] == "flood")
         page.keyboard.press("b")
         person.tries(lambda: None, lambda: viewer.tools.tool.value == "Brush")
+
+
+@pytest.mark.slow
+def test_repair_brush_clone_stamp_object_and_move(
+    page, serve: Callable, session: EditSession, the_room: Room, tmp_path: Path
+) -> None:
+    person, viewer, labels = Person(page), serve(session), session.history
+    ball, exported = the_room.splats.means[the_room.ball], tmp_path / "edited.ply"
+    person.opens(viewer.address)
+    person.sees(red)
+    view = next(iter(viewer.clients.values()))
+
+    def place(point: tuple[float, float, float]) -> tuple[float, float]:
+        screen = view.camera()
+        column, row = screen.project(screen.K.new_tensor([point]))[0][0, 0].tolist()
+        return column / screen.width, row / screen.height
+
+    def repairs(percent: str, point: tuple[float, float, float]) -> GaussianSplats:
+        strokes = labels.labels.count("repair") + 1
+        person.types("Brush", percent)
+        person.tries(lambda: person.clicks(place(point)), lambda: session.busy or labels.labels.count("repair") == strokes)
+        person.waits(lambda: not session.busy)
+        person.reads("was never seen")
+        return session.splats
+
+    def goes_back_to(splats: GaussianSplats) -> None:
+        person.presses("Undo")
+        person.waits(lambda: session.splats is splats)
+
+    def picks(mode: str, x: float) -> None:
+        picked = labels.labels.count("object") + 1
+        person.chooses("Mode", mode)
+        person.tries(lambda: person.clicks(place((x, 0.0, 2.1))), lambda: labels.labels.count("object") == picked)
+
+    person.turns_to("Edit")
+    person.types("Steps", "5")
+    person.turns_to("Select")
+    person.chooses("Tool", "Repair brush")
+    nibbled = repairs("4", (-0.2, 0.0, 2.1))
+    repairs("24", (0.0, 0.0, 2.05))
+    assert labels.labels == ["open", "repair", "repair"]
+    person.sees(lambda color: min(color[0], color[2]) > 2 * color[1], place((0.0, 0.0, 2.05)))  # invented behind the ball
+    goes_back_to(nibbled)
+    goes_back_to(session.original)
+    person.sees(red)
+
+    person.chooses("Tool", "Clone stamp")
+    person.types("Brush", "4")
+    person.tries(lambda: person.clicks(place((-1.4, -0.6, 4))), lambda: page.get_by_text("This is copied").count() > 0)
+    person.tries(lambda: person.clicks(place((-1.4, 0.6, 4))), lambda: labels.labels[-1] == "clone")
+    copies = session.splats.means[-3:]
+    assert (copies - torch.tensor([-1.4, 0.6, 4.0])).norm(dim=1).max() < 0.4
+
+    person.chooses("Tool", "Object")
+    picks("Set", 0.0)
+    picks("Add", -0.2)
+    picks("Add", 0.2)
+    is_ball = torch.cdist(session.splats.means, ball).amin(dim=1) < 0.01
+    assert (session.selection & is_ball).sum() / (session.selection | is_ball).sum() > 0.9
+
+    person.turns_to("Edit")
+    person.opens_folder("Move")
+    person.types("By", "0.5")
+    chosen, before = session.selection, session.splats.means
+    person.presses("Move")
+    person.has_done("move")
+    moved = session.splats.means
+    assert torch.allclose(moved[chosen], before[chosen] + torch.tensor([0.5, 0.0, 0.0]), atol=1e-3)
+    assert torch.equal(moved[~chosen], before[~chosen])
+    person.sees(lambda color: color[2] > 0.5 and color[1] > 0.4, place((0.5, 0.0, 2.05)))  # there, and still selected
+    person.sees(lambda color: not red(color) and color[2] < 0.5, place((-0.2, 0.0, 2.1)))
+    if not OLD:
+        person.tries(lambda: page.keyboard.press("Control+z"), lambda: labels.labels[-1] == "object")
+        person.tries(lambda: page.keyboard.press("Control+y"), lambda: labels.labels[-1] == "move")
+    person.types("File", exported.name)
+    person.presses("Save")
+    person.reads("Saved")
+    vertices = PlyData.read(str(exported))["vertex"]
+    for number, name in enumerate("xyz"):
+        assert np.array_equal(vertices[name], moved[:, number].numpy())
 
 
 @pytest.mark.slow
