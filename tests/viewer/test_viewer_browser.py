@@ -82,9 +82,8 @@ class Person:
         self.page.get_by_role("button", name="Reset view").wait_for()
 
     def closes_notices(self) -> None:
-        """viser says that WebGL runs in software, in a notice that lies over the scene and takes what is clicked there."""
-        for button in self.page.locator(".mantine-Notification-closeButton").all():
-            button.click()
+        """Notices lie over the scene and take what is clicked there. They also go by themselves, while one reaches for them."""
+        self.page.locator(".mantine-Notification-closeButton").evaluate_all("all => all.forEach(button => button.click())")
 
     def turns_to(self, tab: str) -> None:
         self.page.get_by_role("tab", name=tab).click()

@@ -150,7 +150,7 @@ def test_the_repair_brush_takes_away_and_repairs_in_one_step(
     assert asked == [40]
     assert session.history.labels == ["open", "repair"]
     assert len(browsers.notices) == 1
-    assert re.search(r"out, [\d,]+ new, [\d.]+ s\. \d+ % of the hole was never seen .* 6 photos .* dB before", browsers.notices[0])
+    assert re.search(r"out, [\d,]+ new, [\d.]+ s\. \d+ % of the hole was never seen .* 6 photos .* before", browsers.notices[0])
     assert session.past(before_heal=True) is session.original
     assert len(session.splats) != len(the_room.splats)
     assert session.undo()
