@@ -347,7 +347,7 @@ def test_repair_brush_clone_stamp_object_and_move(
         person.tries(lambda: page.keyboard.press("Control+y"), lambda: labels.labels[-1] == "move")
     person.types("File", exported.name)
     person.presses("Save")
-    person.reads("Saved")
+    person.waits(exported.is_file)
     vertices = PlyData.read(str(exported))["vertex"]
     for number, name in enumerate("xyz"):
         assert np.array_equal(vertices[name], moved[:, number].numpy())
