@@ -154,6 +154,20 @@ class Cameras:
             raise InputError("depth", f"shape {tuple(depth.shape)}", f"({len(self)}, {self.height}, {self.width})")
         return self.centers[:, None, None] + depth.to(self.K)[..., None] * self.ray_directions()
 
+    def unproject_pixels(self, pixels: Tensor, depth: Tensor) -> Tensor:
+        """World points of some pixels, the same for all cameras: the inverse of ``project``.
+
+        Args:
+            pixels: Pixels (x, y)  # [N, 2]
+            depth: Their z-depth in scene units  # [N]
+
+        Returns:
+            Points  # [C, N, 3]
+        """
+        focal, center = torch.stack([self.K[:, 0, 0], self.K[:, 1, 1]], dim=-1)[:, None], self.K[:, None, :2, 2]
+        rays = torch.nn.functional.pad((pixels.to(self.K) - center) / focal, (0, 1), value=1.0)
+        return self.centers[:, None] + depth.to(self.K)[:, None] * (rays @ self.camera_to_world[:, :3, :3].transpose(1, 2))
+
 
 def concatenate_cameras(batches: Sequence[Cameras]) -> Cameras:
     """One batch of all cameras.

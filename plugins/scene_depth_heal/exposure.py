@@ -76,8 +76,8 @@ def find_exposure(picture: Tensor, state: ViewState) -> Exposure:
         state: What the splats show of its view.
     """
     usable = as_array((state.depth_after > 0) & ~state.object_pixels)
-    shown, wanted = as_array(picture), as_array(state.rgb_after)
-    observed = [_observe(shown[..., channel], wanted[..., channel], usable) for channel in range(3)]
+    shown, wanted = (np.ascontiguousarray(as_array(image).transpose(2, 0, 1)) for image in (picture, state.rgb_after))
+    observed = [_observe(shown[channel], wanted[channel], usable) for channel in range(3)]
     gains, errors = zip(*(_median(cells) for cells in observed), strict=True)
     differs = [abs(np.log(gain)) > max(CERTAIN * error, VISIBLE) for gain, error in zip(gains, errors, strict=True)]
     return Exposure((gains[0], gains[1], gains[2]), (errors[0], errors[1], errors[2]), any(differs))
@@ -112,8 +112,8 @@ def _observe(shown: NDArray[np.float32], wanted: NDArray[np.float32], usable: ND
     """Median log ratio in each square that is at least half usable  # [cells]"""
     lit = usable & (shown > DARKEST) & (shown < BRIGHTEST) & (wanted > DARKEST) & (wanted < BRIGHTEST)
     height, width = (size // CELL * CELL for size in lit.shape)
-    ratio = np.full(lit.shape, np.nan, dtype=np.float32)
-    ratio[lit] = np.log(wanted[lit]) - np.log(shown[lit])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(lit, np.log(wanted) - np.log(shown), np.float32(np.nan))
     cells = ratio[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL).swapaxes(1, 2).reshape(-1, CELL * CELL)
     count = np.isfinite(cells).sum(axis=1)
     enough = 2 * count >= CELL * CELL

@@ -19,10 +19,11 @@ from scene_depth.geometry.view_graph import ViewGraph
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Region, Render, render
 from scene_depth.rendering.bounds import (
+    Footprints,
     bounding_region,
     common_region,
     footprint_bounds,
-    footprint_reach,
+    footprints_of,
     render_region,
     touching_splats,
     window_of,
@@ -196,7 +197,7 @@ class Drawings:
             image = render(self._splats, camera)
             drawing = _Drawing(camera, image.rgb[0].clamp(0, 1), opaque_depth(image))
         elif drawing.stale is not None:
-            drawing = _Drawing(camera, *_with_region(self._splats, camera, drawing.stale, drawing.rgb, drawing.depth))
+            drawing = _Drawing(camera, *_with_region(self._splats, None, camera, drawing.stale, drawing.rgb, drawing.depth))
         self._kept[id(camera)] = drawing
         total = sum(each.rgb.nbytes + each.depth.nbytes for each in self._kept.values())
         for key in list(self._kept)[:-1]:
@@ -286,7 +287,8 @@ class Hole:
         """What a view that does not show the object shows before and after."""
         rgb, depth = self.drawings.of(view.camera)
         nothing = torch.zeros_like(depth, dtype=torch.bool)
-        after = _redrawn(self.kept, self.splats.select(self.removed), view.camera, rgb, depth)
+        gone = footprints_of(self.splats.select(self.removed))
+        after = _redrawn(self.kept, footprints_of(self.kept), gone, view.camera, rgb, depth)
         return ViewState(view, depth, *after, object_pixels=nothing, unseen=nothing)
 
 
@@ -294,14 +296,15 @@ def find_hole(
     splats: GaussianSplats, selected: Tensor, views: Sequence[HealView], *, widen: int = 2, drawings: Drawings | None = None
 ) -> Hole:
     """Deletes the selected splats, and those that no photo supports, and finds what is unseen; see ``open_hole``."""
-    shows, cameras = _shown(splats, selected, views), [view.camera for view in views]
-    unsupported = unsupported_splats(splats, selected, cameras, [shows.get(place) for place in range(len(views))])
+    prints, cameras = footprints_of(splats), [view.camera for view in views]
+    shows = _shown(splats, prints, selected, views)
+    unsupported = unsupported_splats(splats, selected, cameras, [shows.get(place) for place in range(len(views))], prints)
     for vicinity in {view.vicinity for view in views if view.vicinity is not None}:
         unsupported &= vicinity.holds(splats.means)
     if unsupported.any():
         selected = selected | unsupported
-        shows = _shown(splats, selected, views)
-    return _open(splats, selected, views, shows, widen, drawings)
+        shows = _shown(splats, prints, selected, views)
+    return _open(splats, prints, selected, views, shows, widen, drawings)
 
 
 def open_hole(
@@ -320,11 +323,13 @@ def open_hole(
         widen: Pixels by which the object's pixels are widened.
         drawings: What was drawn of a scene before, which may be another one.
     """
-    return _open(splats, removed, views, _shown(splats, removed, views), widen, drawings)
+    prints = footprints_of(splats)
+    return _open(splats, prints, removed, views, _shown(splats, prints, removed, views), widen, drawings)
 
 
 def _open(
     splats: GaussianSplats,
+    prints: Footprints,
     removed: Tensor,
     views: Sequence[HealView],
     shown: dict[int, Tensor],
@@ -333,10 +338,10 @@ def _open(
 ) -> Hole:
     drawings = Drawings() if drawings is None else drawings
     drawings.follow(splats)
-    kept, gone, states = splats.select(~removed), splats.select(removed), []
+    kept, after_prints, gone, states = splats.select(~removed), prints.select(~removed), prints.select(removed), []
     for place, shows in shown.items():
         rgb, depth = drawings.of(views[place].camera)
-        after = _redrawn(kept, gone, views[place].camera, rgb, depth)
+        after = _redrawn(kept, after_prints, gone, views[place].camera, rgb, depth)
         states.append(ViewState(views[place], depth, *after, object_pixels=dilate(shows, widen), unseen=shows))
     return _with_unseen(Hole(splats, removed, kept, tuple(states), tuple(views), drawings))
 
@@ -349,45 +354,50 @@ def widen_hole(hole: Hole, more: Tensor, *, widen: int = 2) -> Hole:
         more: Splats that go too  # [N] bool
         widen: Pixels by which the object's pixels are widened.
     """
-    removed = hole.removed | more
-    kept, gone, states = hole.splats.select(~removed), hole.splats.select(more), []
-    for place, shows in _shown(hole.splats, removed, hole.views).items():
+    removed, prints, states = hole.removed | more, footprints_of(hole.splats), []
+    kept, after_prints, gone = hole.splats.select(~removed), prints.select(~removed), prints.select(more)
+    for place, shows in _shown(hole.splats, prints, removed, hole.views).items():
         state = hole.by_name.get(hole.views[place].name) or hole.state_of(hole.views[place])
-        rgb, depth = _redrawn(kept, gone, state.camera, state.rgb_after, state.depth_after)
+        rgb, depth = _redrawn(kept, after_prints, gone, state.camera, state.rgb_after, state.depth_after)
         states.append(replace(state, rgb_after=rgb, depth_after=depth, object_pixels=dilate(shows, widen)))
     return _with_unseen(replace(hole, removed=removed, kept=kept, states=tuple(states)))
 
 
-def _shown(splats: GaussianSplats, removed: Tensor, views: Sequence[HealView]) -> dict[int, Tensor]:
+def _shown(splats: GaussianSplats, prints: Footprints, removed: Tensor, views: Sequence[HealView]) -> dict[int, Tensor]:
     """Where the removed splats, or the view's mask, show, for each view in which they do, by its place  # [H, W] bool each"""
-    gone, found = splats.select(removed), {}
-    near = set(ViewGraph([view.camera for view in views]).views_holding(gone.means, footprint_reach(gone)))
+    gone, found = prints.select(removed), {}
+    near = set(ViewGraph([view.camera for view in views]).views_holding(gone.means, gone.radii))
     for place, view in enumerate(views):
         if place not in near and view.mask is None:
             continue
-        shows = weight_of(splats, removed, view.camera) > SHARE_OF_OBJECT
+        shows = weight_of(splats, removed, view.camera, footprints=prints) > SHARE_OF_OBJECT
         shows = shows if view.mask is None else shows | view.mask.to(shows.device)
         if shows.any():
             found[place] = shows
     return found
 
 
-def _redrawn(kept: GaussianSplats, gone: GaussianSplats, camera: Cameras, rgb: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+def _redrawn(
+    kept: GaussianSplats, prints: Footprints, gone: Footprints, camera: Cameras, rgb: Tensor, depth: Tensor
+) -> tuple[Tensor, Tensor]:
     """Colour and depth of a view after a deletion: drawn anew where splats that are gone reached, and as before elsewhere.
 
     Args:
         kept: The splats that are left.
-        gone: Those that were there before.
+        prints: Their footprints.
+        gone: Those of the splats that were there before.
         camera: Of the view.
         rgb, depth: What it showed before  # [H, W, 3], [H, W]
     """
-    region = bounding_region(footprint_bounds(gone, camera), camera)
-    return (rgb, depth) if region is None else _with_region(kept, camera, region, rgb, depth)
+    region = bounding_region(gone.bounds(camera), camera)
+    return (rgb, depth) if region is None else _with_region(kept, prints, camera, region, rgb, depth)
 
 
-def _with_region(splats: GaussianSplats, camera: Cameras, region: Region, rgb: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+def _with_region(
+    splats: GaussianSplats, prints: Footprints | None, camera: Cameras, region: Region, rgb: Tensor, depth: Tensor
+) -> tuple[Tensor, Tensor]:
     """Colour and depth of a view with a part of it drawn anew."""
-    image = render_region(splats, camera, region)
+    image = render_region(splats, camera, region, prints)
     rgb, depth, (rows, columns) = rgb.clone(), depth.clone(), window_of(region)
     rgb[rows, columns], depth[rows, columns] = image.rgb[0].clamp(0, 1), opaque_depth(image)
     return rgb, depth
@@ -404,7 +414,9 @@ def _with_unseen(hole: Hole) -> Hole:
     candidates = [state.object_pixels & (state.depth_after > 0) for state in hole.states]
     parts, device = list[Tensor](), hole.states[0].depth_after.device
     for state, pixels in zip(hole.states, candidates, strict=True):
-        parts.append(state.camera.unproject(state.depth_after[None])[0].to(device)[pixels])
+        row, column = pixels.nonzero(as_tuple=True)
+        places = torch.stack([column, row], dim=1) + 0.5
+        parts.append(state.camera.unproject_pixels(places, state.depth_after[pixels])[0].to(device))
     points, counts = torch.cat(parts), [len(part) for part in parts]
     place_of = {view.name: place for place, view in enumerate(hole.views)}
     owners = torch.tensor([place_of[state.name] for state in hole.states], device=device)
@@ -412,12 +424,15 @@ def _with_unseen(hole: Hole) -> Hole:
     near = [state.view.vicinity for state in hole.states]
     beyond = [torch.zeros(len(p), dtype=torch.bool) if v is None else ~v.holds(p) for v, p in zip(near, parts, strict=True)]
     seen = torch.cat([part.to(device) for part in beyond])
-    left = (~seen).nonzero()[:, 0]  # points that nobody saw yet
-    for place in hole.witnesses(points[left]):
-        if len(left) and hole.can_tell(place, points[left]):
-            now = sight(points[left], hole.views[place].camera, *hole.before(place), TOLERANCE).seen & (owners[left] != place)
-            seen[left[now]] = True
-            left = left[~now]
+    left = (~seen).nonzero()[:, 0]
+    waiting = points[left]  # those that nobody saw yet
+    for place in hole.witnesses(waiting):
+        if len(left) and hole.can_tell(place, waiting):
+            now = sight(waiting, hole.views[place].camera, *hole.before(place), TOLERANCE).seen & (owners[left] != place)
+            if now.any():
+                seen[left[now]] = True
+                left = left[~now]
+                waiting = points[left]
     states = []
     for state, pixels, was_seen in zip(hole.states, candidates, torch.split(seen, counts), strict=True):
         states.append(replace(state, unseen=_unseen_pixels(state, pixels, was_seen)))
@@ -457,11 +472,18 @@ def filled_so_far(state: ViewState, unseen: Tensor, scene: GaussianSplats, new: 
         scene: The kept splats and those that were made so far.
         new: Those that were made so far.
     """
-    rgb, depth = _redrawn(scene, new, state.camera, state.rgb_after, state.depth_after)
+    prints, gone = footprints_of(scene), footprints_of(new)
+    rgb, depth = _redrawn(scene, prints, gone, state.camera, state.rgb_after, state.depth_after)
     return replace(state, unseen=unseen, rgb_after=rgb, depth_after=depth)
 
 
-def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras, within: Region | None = None) -> Tensor:
+def weight_of(
+    splats: GaussianSplats,
+    chosen: Tensor,
+    camera: Cameras,
+    within: Region | None = None,
+    footprints: Footprints | None = None,
+) -> Tensor:
     """Blending weight of the chosen splats in every pixel, 0 to 1; only where they reach is drawn  # [H, W]
 
     Args:
@@ -469,14 +491,16 @@ def weight_of(splats: GaussianSplats, chosen: Tensor, camera: Cameras, within: R
         chosen: Some of its splats  # [N] bool
         camera: One camera.
         within: The part of the picture that is wanted; by default all of it.
+        footprints: Of the splats, if they are known.
     """
     weight, chosen = torch.zeros(camera.height, camera.width, device=splats.device), chosen.to(splats.device)
-    bounds = footprint_bounds(splats, camera)
+    bounds = (footprints or footprints_of(splats)).bounds(camera)
     region = common_region(bounding_region(bounds[chosen], camera), within or (0, 0, camera.width, camera.height))
     if region is not None:
         near = touching_splats(bounds, region)
         sh = torch.where(chosen[near][:, None, None], 0.5 / C0, -0.5 / C0).expand(-1, 1, 3).to(splats.sh)
-        seen = replace(splats.select(near).with_sh_degree(0).detach(), sh=sh.contiguous())  # white on black
+        plain = replace(splats.detach(), sh=splats.sh[:, :1])
+        seen = replace(plain.select(near), sh=sh.contiguous())  # white on black
         weight[window_of(region)] = render(seen, camera, region=region).rgb[0, ..., 0]
     return weight
 
@@ -510,10 +534,13 @@ def share_of(mask: Tensor) -> float:
 
 def dilate(mask: Tensor, pixels: int) -> Tensor:
     """The mask widened by a square of the given radius  # [H, W] bool"""
-    if pixels == 0:
-        return mask
-    size = 2 * pixels + 1
-    return torch.nn.functional.max_pool2d(mask[None, None].float(), size, stride=1, padding=pixels)[0, 0] > 0
+    for axis in (0, 1):
+        size, wider = mask.shape[axis], mask.clone()
+        for step in range(1, min(pixels, size - 1) + 1):
+            wider.narrow(axis, step, size - step).logical_or_(mask.narrow(axis, 0, size - step))
+            wider.narrow(axis, 0, size - step).logical_or_(mask.narrow(axis, step, size - step))
+        mask = wider
+    return mask
 
 
 def without_rims(mask: Tensor) -> Tensor:

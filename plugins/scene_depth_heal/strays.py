@@ -11,9 +11,9 @@ from scene_depth.cameras import Cameras
 from scene_depth.geometry.view_graph import ViewGraph
 from scene_depth.rendering import Region, blending_weights_by_mask
 from scene_depth.rendering.bounds import (
+    Footprints,
     bounding_region,
-    footprint_bounds,
-    footprint_reach,
+    footprints_of,
     region_around,
     touching_splats,
     window_of,
@@ -26,7 +26,11 @@ FAINT = 0.05  # pixels of blending weight up to which a splat does no harm in th
 
 
 def unsupported_splats(
-    splats: GaussianSplats, removed: Tensor, cameras: Sequence[Cameras], blocked: Sequence[Tensor | None]
+    splats: GaussianSplats,
+    removed: Tensor,
+    cameras: Sequence[Cameras],
+    blocked: Sequence[Tensor | None],
+    footprints: Footprints | None = None,
 ) -> Tensor:
     """Splats that the hole brings to light and that the photos have hardly shown.
 
@@ -38,25 +42,25 @@ def unsupported_splats(
         removed: The object  # [N] bool
         cameras: One camera a photo.
         blocked: Where the object hides the scene in each photo; None where it hides nothing  # [H, W] bool each
+        footprints: Of the splats, if they are known.
 
     Returns:
         Splats besides the object's  # [N] bool
     """
     index = (~removed).nonzero()[:, 0]
-    kept = splats.with_sh_degree(0).select(index)
+    kept, prints = splats.with_sh_degree(0).select(index), (footprints or footprints_of(splats)).select(index)
     in_hole = torch.zeros(len(kept), device=splats.device)
     for camera, hidden in zip(cameras, blocked, strict=True):
         if hidden is not None and (region := region_around(hidden)) is not None:
-            in_hole = torch.maximum(in_hole, _weights_in(kept, camera, hidden, region))
+            in_hole = torch.maximum(in_hole, _weights_in(kept, prints, camera, hidden, region))
     waiting = (in_hole > FAINT).nonzero()[:, 0]  # until enough photos have shown them
     witnesses = torch.zeros(len(kept), dtype=torch.int64, device=splats.device)
-    open_ones = kept.select(waiting)
-    for place in ViewGraph(cameras).views_holding(open_ones.means, footprint_reach(open_ones)):
+    for place in ViewGraph(cameras).views_holding(prints.means[waiting], prints.radii[waiting]):
         camera, hidden = cameras[place], blocked[place]
-        region = bounding_region(footprint_bounds(kept.select(waiting), camera), camera)
+        region = bounding_region(prints.select(waiting).bounds(camera), camera)
         if region is not None:
             free = torch.ones(camera.height, camera.width, device=splats.device) if hidden is None else ~hidden
-            beside = _weights_in(kept, camera, free, region)
+            beside = _weights_in(kept, prints, camera, free, region)
             witnesses[waiting] += (beside >= SHARE_SHOWN * in_hole)[waiting]
             waiting = waiting[witnesses[waiting] < WITNESSES]
             if not len(waiting):
@@ -66,8 +70,8 @@ def unsupported_splats(
     return found
 
 
-def _weights_in(splats: GaussianSplats, camera: Cameras, mask: Tensor, region: Region) -> Tensor:
+def _weights_in(splats: GaussianSplats, prints: Footprints, camera: Cameras, mask: Tensor, region: Region) -> Tensor:
     """Blending weight of each splat in those pixels of a mask that lie in a part of the picture  # [N]"""
-    near, sums = touching_splats(footprint_bounds(splats, camera), region), torch.zeros(len(splats), device=splats.device)
+    near, sums = touching_splats(prints.bounds(camera), region), torch.zeros(len(splats), device=splats.device)
     sums[near] = blending_weights_by_mask(splats.select(near), camera, mask[window_of(region)][None], region=region)[0]
     return sums

@@ -15,7 +15,7 @@ from scene_depth.color.protocol import ImageInpainter
 from scene_depth.depth.protocol import DepthInpainter, SeamReport
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
-from scene_depth.rendering.bounds import bounding_region, common_region, footprint_bounds, region_around, window_of
+from scene_depth.rendering.bounds import bounding_region, common_region, footprints_of, region_around, window_of
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
@@ -262,11 +262,9 @@ def heal_views(
                     rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
                 fills.append(make_splats(reference, prediction, rgb))
                 report.references.append(_report_of(fills[-1]))
-                scene, newest = _join(hole.kept, _new_splats(hole, fills)), fills[-1].splats.to(hole.kept.device)
+                scene = _join(hole.kept, _new_splats(hole, fills))
                 with work.part("covered"):
-                    unseen = {
-                        state.name: _uncovered(scene, len(hole.kept), newest, state, unseen[state.name]) for state in hole.states
-                    }
+                    unseen = _still_unseen(hole, scene, len(fills[-1].splats), unseen)
                 report.unseen_after = {view.name: _share(unseen, view.name) for view in views}
                 message = f"{len(fills[-1].splats)} splats from {reference.name}"
                 work.report(Progress("fill", len(fills), limit, message, snapshot=partial(_join, scene, None)))
@@ -371,24 +369,26 @@ def _report_of(filled: Filled) -> ReferenceReport:
     return ReferenceReport(filled.view.name, invented, len(filled.splats), prediction.seam, prediction.details)
 
 
-def _uncovered(scene: GaussianSplats, kept: int, newest: GaussianSplats, state: ViewState, left: Tensor) -> Tensor:
-    """Unseen pixels that the new splats do not cover yet  # [H, W] bool
+def _still_unseen(hole: Hole, scene: GaussianSplats, newest: int, before: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The unseen pixels that the new splats do not cover yet, of all views that show the object.
 
     Args:
+        hole: The deletion.
         scene: The kept splats, then all new ones.
-        kept: How many are kept.
-        newest: Those of the last reference: only where they reach has anything changed.
-        state: A view.
-        left: What was not covered before the last reference  # [H, W] bool
+        newest: How many of these are of the last reference: only where they reach has anything changed.
+        before: What was not covered before it  # [H, W] bool each
     """
-    camera = state.camera
-    region = common_region(region_around(state.unseen), bounding_region(footprint_bounds(newest, camera), camera))
-    if region is None:
-        return left
-    chosen = torch.arange(len(scene), device=scene.device) >= kept
-    left, window = left.clone(), window_of(region)
-    left[window] = state.unseen[window] & (weight_of(scene, chosen, camera, region)[window] < COVERED)
-    return left
+    prints, count = footprints_of(scene), len(scene)
+    last, chosen = (torch.arange(count, device=scene.device) >= first for first in (count - newest, len(hole.kept)))
+    unseen, last_prints = dict(before), prints.select(last)
+    for state in hole.states:
+        region = common_region(region_around(state.unseen), bounding_region(last_prints.bounds(state.camera), state.camera))
+        if region is not None:
+            left, window = unseen[state.name].clone(), window_of(region)
+            weight = weight_of(scene, chosen, state.camera, region, prints)
+            left[window] = state.unseen[window] & (weight[window] < COVERED)
+            unseen[state.name] = left
+    return unseen
 
 
 def _invented(points: Tensor, hole: Hole) -> Tensor:

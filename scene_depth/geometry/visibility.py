@@ -48,18 +48,21 @@ def sight(points: Tensor, camera: Cameras, depth: Tensor, blocked: Tensor | None
     pixels, z = camera.project(points)
     pixels, z = pixels[0], z[0]
     inside = (z > 0) & (pixels >= 0).all(1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
-    chosen = inside.nonzero()[:, 0]
+    chosen, hidden = inside.nonzero()[:, 0], torch.zeros_like(inside)
     pixels, z = pixels[chosen], z[chosen]
+    if blocked is not None:
+        stands_before = blocked.to(z.device).reshape(-1)[pixels[:, 1].long() * camera.width + pixels[:, 0].long()]
+        hidden[chosen] = stands_before
+        free = (~stands_before).nonzero()[:, 0]
+        chosen, pixels, z = chosen[free], pixels[free], z[free]
     surface = _closest_of_four(depth.to(z.device), pixels, z)
     known = surface > 0
-    if blocked is not None:
-        hidden = blocked.to(z.device).reshape(-1)[pixels[:, 1].long() * camera.width + pixels[:, 0].long()]
-    else:
-        hidden = torch.zeros_like(known)
     difference = (z - surface) / z.clamp_min(1e-12)
-    seen = known & ~hidden & (difference.abs() <= tolerance)
-    found = (seen, hidden | (known & (difference > tolerance)), known & ~hidden & (difference < -tolerance))
-    return Sighting(*(torch.zeros_like(inside).index_put_((chosen,), part).to(points.device) for part in found))
+    seen, occluded, floating = torch.zeros_like(inside), hidden, torch.zeros_like(inside)
+    seen[chosen] = known & (difference.abs() <= tolerance)
+    occluded[chosen] = known & (difference > tolerance)
+    floating[chosen] = known & (difference < -tolerance)
+    return Sighting(*(part.to(points.device) for part in (seen, occluded, floating)))
 
 
 def count_sightings(

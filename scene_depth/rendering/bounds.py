@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,6 +19,62 @@ WIDER = 3.0  # footprint beyond the border, of the ellipsoid's outline
 ROUNDING = 1.0  # px, and the same share of a footprint's reach, against float32
 
 
+@dataclass(frozen=True)
+class Footprints:
+    """What of the footprints of splats is the same in every view, for bounds in many.
+
+    Attributes:
+        means: Centres, in scene units  # [N, 3]
+        scale: Largest standard deviation, in scene units  # [N]
+        reach: Standard deviations from which a splat is not drawn, or a little more  # [N]
+        drawn: Whether it is opaque enough to be drawn anywhere  # [N] bool
+    """
+
+    means: Tensor
+    scale: Tensor
+    reach: Tensor
+    drawn: Tensor
+
+    def select(self, which: Tensor) -> Footprints:
+        """Those of the chosen splats; see ``GaussianSplats.select``."""
+        index = which.nonzero()[:, 0] if which.dtype == torch.bool else which
+        return Footprints(*(values.index_select(0, index) for values in (self.means, self.scale, self.reach, self.drawn)))
+
+    @property
+    def radii(self) -> Tensor:
+        """Radii of balls that hold all that any view draws of the splats, but for its blur of some pixels  # [N]
+
+        Beyond the picture's border the slope of a footprint stays constant, which makes it wider than the ellipsoid's outline: by
+        less than ``WIDER`` for pictures of up to 160 degrees.
+        """
+        return WIDER * self.reach * self.scale
+
+    def bounds(self, camera: Cameras, *, near: float = 0.01) -> Tensor:
+        """Boxes around the footprints in a view; see ``footprint_bounds``  # [N, 4]"""
+        rotation = camera.camera_to_world[0, :3, :3].to(self.means)
+        x, y, z = (rotation.T @ (self.means - camera.centers[0].to(self.means)).T).contiguous()
+        K, inverse_z, bounds = camera.K[0].tolist(), 1 / z.clamp_min(near), self.means.new_empty(4, len(z))
+        squared = (self.scale * inverse_z) ** 2
+        for axis, offset, size in ((0, x, camera.width), (1, y, camera.height)):
+            focal, center, slope = K[axis][axis], K[axis][2], offset * inverse_z
+            low, high = (-center - BEYOND * size) / focal, (size - center + BEYOND * size) / focal
+            deviation = (squared * focal**2).mul_(slope.clamp(low, high).square_().add_(1)).add_(BLUR).sqrt_()
+            radius, pixel = deviation.mul_(self.reach).add_(ROUNDING), slope.mul_(focal).add_(center)
+            torch.sub(pixel, radius, out=bounds[axis])
+            torch.add(pixel, radius, out=bounds[axis + 2])
+        hidden = ~(self.drawn & (z > near * (1 - 1e-4)))
+        bounds[:2, hidden], bounds[2:, hidden] = math.inf, -math.inf
+        return bounds.T
+
+
+def footprints_of(splats: GaussianSplats) -> Footprints:
+    """What of the footprints is the same in every view."""
+    opacity, longest = splats.opacities.detach().float(), splats.log_scales.detach().float().unbind(-1)
+    scale = torch.maximum(torch.maximum(longest[0], longest[1]), longest[2]).exp()
+    reach = torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0)) * (1 + ROUNDING / 100)
+    return Footprints(splats.means.detach().float(), scale, reach, opacity >= LEAST_ALPHA * (1 - 1e-4))
+
+
 def footprint_bounds(splats: GaussianSplats, camera: Cameras, *, near: float = 0.01) -> Tensor:
     """Boxes around the footprints of splats in a view, never smaller than what ``render`` draws.
 
@@ -31,32 +88,7 @@ def footprint_bounds(splats: GaussianSplats, camera: Cameras, *, near: float = 0
     Returns:
         Left, top, right, bottom in pixels; left > right for splats that are not drawn  # [N, 4]
     """
-    means, rotation = splats.means.detach().float(), camera.camera_to_world[0, :3, :3].to(splats.device, torch.float32)
-    x, y, z = ((means - camera.centers[0].to(means)) @ rotation).unbind(-1)
-    opacity, longest = splats.opacities.detach(), splats.log_scales.detach().unbind(-1)
-    scale = torch.maximum(torch.maximum(longest[0], longest[1]), longest[2]).exp()
-    reach = torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0)) * (1 + ROUNDING / 100)
-    K, inverse_z, boxes = camera.K[0].to(means), 1 / z.clamp_min(near), []
-    for axis, offset, size in ((0, x, camera.width), (1, y, camera.height)):
-        focal, center, slope = float(K[axis, axis]), float(K[axis, 2]), offset * inverse_z
-        low, high = (-center - BEYOND * size) / focal, (size - center + BEYOND * size) / focal
-        deviation = torch.sqrt((focal * scale * inverse_z) ** 2 * (1 + slope.clamp(low, high) ** 2) + BLUR)
-        radius, pixel = reach * deviation + ROUNDING, focal * slope + center
-        boxes.append((pixel - radius, pixel + radius))
-    (left, right), (top, bottom) = boxes
-    bounds = torch.stack([left, top, right, bottom], dim=-1)
-    drawn = (z > near * (1 - 1e-4)) & (opacity >= LEAST_ALPHA * (1 - 1e-4))
-    return torch.where(drawn[:, None], bounds, bounds.new_tensor([1.0, 1.0, -1.0, -1.0]) * math.inf)
-
-
-def footprint_reach(splats: GaussianSplats) -> Tensor:
-    """Radii of balls around splats that hold all that any view draws of them, but for its blur of some pixels  # [N]
-
-    Beyond the picture's border the slope of a footprint stays constant, which makes it wider than the ellipsoid's outline: by
-    less than ``WIDER`` for pictures of up to 160 degrees.
-    """
-    opacity, scale = splats.opacities.detach(), splats.log_scales.detach().amax(dim=1).exp()
-    return WIDER * torch.sqrt(2 * (opacity / LEAST_ALPHA).log().clamp_min(0)) * scale
+    return footprints_of(splats).bounds(camera, near=near)
 
 
 def touching_splats(bounds: Tensor, region: Region) -> Tensor:
@@ -98,6 +130,14 @@ def window_of(region: Region) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-def render_region(splats: GaussianSplats, camera: Cameras, region: Region) -> Render:
-    """A part of a picture: as ``render`` draws it, from the splats alone that may touch it; radii are those of these."""
-    return render(splats.select(touching_splats(footprint_bounds(splats, camera), region)), camera, region=region)
+def render_region(splats: GaussianSplats, camera: Cameras, region: Region, footprints: Footprints | None = None) -> Render:
+    """A part of a picture: as ``render`` draws it, from the splats alone that may touch it; radii are those of these.
+
+    Args:
+        splats: The splats.
+        camera: One camera.
+        region: The part.
+        footprints: Of the splats, if they are known.
+    """
+    bounds = (footprints_of(splats) if footprints is None else footprints).bounds(camera)
+    return render(splats.select(touching_splats(bounds, region)), camera, region=region)
