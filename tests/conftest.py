@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # products of matrices round alike on every processor
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test goes to the network
+settings.register_profile("any machine")
+settings.load_profile("any machine")
 
 
 def shared_root() -> Path:

@@ -39,7 +39,7 @@ def test_world_to_camera_is_the_inverse() -> None:
     torch.testing.assert_close(batch.centers, batch.camera_to_world[:, :3, 3])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000))
 def test_unprojected_depth_projects_to_the_pixel_centres(seed: int) -> None:
     batch = cameras(2, seed)

@@ -75,7 +75,7 @@ def test_the_basis_is_orthonormal_on_the_sphere() -> None:
 
 
 @given(seeds, degrees, similarities())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_colours_turn_with_the_splats(seed: int, degree: int, matrix: Tensor) -> None:
     splats = random_splats(20, degree, seed)
     turned = transform_splats(splats, matrix)
@@ -85,7 +85,7 @@ def test_colours_turn_with_the_splats(seed: int, degree: int, matrix: Tensor) ->
 
 
 @given(seeds, similarities())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_gaussians_follow_the_transform(seed: int, matrix: Tensor) -> None:
     splats = random_splats(20, 0, seed)
     moved = transform_splats(splats, matrix)
@@ -95,7 +95,7 @@ def test_gaussians_follow_the_transform(seed: int, matrix: Tensor) -> None:
 
 
 @given(seeds, degrees, similarities())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_inverse_transform_brings_them_back(seed: int, degree: int, matrix: Tensor) -> None:
     splats = random_splats(20, degree, seed)
     back = transform_splats(transform_splats(splats, matrix), torch.linalg.inv(matrix))
@@ -106,7 +106,7 @@ def test_the_inverse_transform_brings_them_back(seed: int, degree: int, matrix: 
 
 
 @given(seeds, similarities(), similarities())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_two_transforms_are_their_product(seed: int, first: Tensor, second: Tensor) -> None:
     splats = random_splats(10, 3, seed)
     one_by_one, at_once = transform_splats(transform_splats(splats, first), second), transform_splats(splats, second @ first)
@@ -188,7 +188,7 @@ def test_a_matrix_with_six_digits_is_taken_as_the_rotation_that_it_means() -> No
 
 
 @given(seeds, st.integers(0, 30), degrees)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_select_and_concatenate_undo_each_other(seed: int, count: int, degree: int) -> None:
     splats = random_splats(count, degree, seed, torch.float32)
     mask = torch.rand(count, generator=torch.Generator().manual_seed(seed)) < 0.5

@@ -30,7 +30,7 @@ from scene_depth_viewer.pictures import (
     side_by_side,
     to_bytes,
 )
-from scene_depth_viewer.viser_versions import remove_tree
+from scene_depth_viewer.viser_versions import remove_tree, sent_together
 
 AT_PHOTO = 1e-3  # distance from a photo's place, in radii of the scene, at which a browser still stands there
 FRUSTUM_COLOR = (60, 120, 200)
@@ -213,7 +213,7 @@ class ClientView:
         pose, page = self._frame.pose(camera), self.client.camera
         forward = camera.camera_to_world[0, :3, 2].cpu().double().numpy()
         position = np.asarray(pose.position)
-        with self.client.atomic():
+        with sent_together(self.client):
             page.position = position
             page.look_at = position + forward * distance * self._frame.ratio
             page.wxyz = np.asarray(pose.wxyz)

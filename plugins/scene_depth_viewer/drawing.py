@@ -18,7 +18,7 @@ from scene_depth.rotations import quaternions_to_matrices
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.camera_path import Key
 from scene_depth_viewer.page_frame import PageFrame
-from scene_depth_viewer.viser_versions import add_line, add_splats, change_splats
+from scene_depth_viewer.viser_versions import add_line, add_splats, change_splats, sent_together
 
 LARGEST_SIGMA = 200.0  # page units; its square still is a float16, in which viser sends covariances
 LEAST_OPACITY = 1 / 255
@@ -97,7 +97,7 @@ class Drawing:
             self._splats.visible = self._visible
             return
         former, self._drawn = self._splats, self._drawn + 1
-        with self._server.atomic():
+        with sent_together(self._server):
             self._splats = add_splats(self._scene, f"/splats{self._drawn}", *arrays, visible=self._visible)
             if former is not None:
                 former.remove()

@@ -158,6 +158,22 @@ def stop_server(server: viser.ViserServer) -> None:
         server.stop()
 
 
+@contextlib.contextmanager
+def sent_together(sender: viser.ViserServer | viser.ClientHandle) -> Iterator[None]:
+    """All that is sent to the page meanwhile is applied there at once.
+
+    An error is raised after viser's own block has ended: 0.2.7 would keep its lock, and no page would hear of anything again.
+    """
+    failure: BaseException | None = None
+    with sender.atomic():
+        try:
+            yield
+        except BaseException as error:
+            failure = error
+    if failure is not None:
+        raise failure
+
+
 def is_gone(server: viser.ViserServer, client: viser.ClientHandle) -> bool:
     """Whether a browser has left; if it did so before the callback of its coming ran, no callback of its leaving follows."""
     if not OLD:

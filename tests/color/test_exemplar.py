@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_picture() -> None:
     assert not np.array_equal(first, other)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 1000), st.integers(1, 40))
 def test_known_pixels_come_back_bit_for_bit(seed: int, radius: int) -> None:
     rng = np.random.default_rng(seed)

@@ -90,7 +90,7 @@ def test_the_labels_avoid_what_is_not_known() -> None:
     assert (impossible[30:60, 45:80] == -1).all()
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(st.integers(0, 1000), st.integers(1, 30), st.integers(1, 30))
 def test_only_the_hole_changes_and_stays_among_known_values(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)

@@ -33,7 +33,7 @@ def simulated(depth, space, scale, shift):
 
 @pytest.mark.parametrize("space", SPACES)
 @given(seed=st.integers(0, 10**6), scale=st.floats(0.05, 20), shift=st.floats(-3, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_exact_predictions_are_found_exactly(space, seed, scale, shift):
     depth, known = a_scene(seed), random_share(SHAPE, seed, 0.05)
     prediction = simulated(depth, space, scale, shift)

@@ -86,7 +86,7 @@ def check_result(result, depth, known, expected_type):
     st.booleans(),
     st.sampled_from([None, True, False]),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_known_depth_is_exact_to_the_bit(inpainter, mask, dtype, height, width, seed, with_picture, harmonize):
     rgb, depth = a_frame((height, width), dtype, seed)
     usable = np.isfinite(depth.astype(float)) & (depth > 0)
@@ -149,7 +149,7 @@ def test_constant_depth_stays_constant(inpainter):
 
 @pytest.mark.parametrize("inpainter", INPAINTERS)
 @given(power=st.integers(-30, 30), seed=st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_unit_does_not_matter(inpainter, power, seed):
     """Powers of two, which change no digit: random depth is rough, and a robust solver may take another turn for one."""
     rng = np.random.default_rng(seed)

@@ -69,7 +69,7 @@ def test_masks_do_not_depend_on_numpys_global_state(name):
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from(HOLES))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_hole_masks_leave_something_known_and_something_unknown(height, width, seed, mask):
     known = mask((height, width), seed)
     assert known.shape == (height, width)

@@ -63,7 +63,7 @@ def test_same_bits_on_any_number_of_threads():
 
 
 @given(power=st.integers(-20, 20))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_depth_in_another_unit_gives_the_same_picture_in_that_unit(power):
     depth, rgb = two_boxes(36, 48)
     known = np.random.default_rng(3).random(depth.shape) < 0.1

@@ -25,7 +25,7 @@ DIRECTIONS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # left, right, top, bottom
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10**6), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_neighbours_are_those_of_a_walk(height: int, width: int, seed: int, own: bool) -> None:
     rng = np.random.default_rng(seed)
     known = rng.random((height, width)) < rng.random()
@@ -61,7 +61,7 @@ def test_means_of_neighbours_on_a_line() -> None:
 
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_softening_is_the_mean_of_a_square(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(height, width)).astype(np.float32)
@@ -111,7 +111,7 @@ def test_the_kernel_computes_what_torch_computes(threads: int) -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_result_lies_between_the_candidates_whatever_the_weights(seed: int) -> None:
     gate, _ = random_gate(seed=seed)
     rng = np.random.default_rng(seed)

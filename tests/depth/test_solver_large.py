@@ -61,7 +61,7 @@ def test_how_often_a_picture_is_halved(size, resolution, count):
     assert halvings(*size, resolution) == count
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     st.integers(33, 90), st.integers(33, 110), st.integers(0, 10_000), st.sampled_from(["points", "hole", "lines"]), st.booleans()
 )

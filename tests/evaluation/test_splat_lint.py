@@ -181,7 +181,7 @@ def test_a_giant_is_measured_by_the_scene_and_not_by_a_few_strays() -> None:
 
 
 @given(scale=st.floats(1e-3, 1e3), angles=st.tuples(*[st.floats(-180, 180)] * 3), move=st.tuples(*[st.floats(-5, 5)] * 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_findings_do_not_depend_on_frame_and_unit(scale, angles, move) -> None:
     splats = with_values(sound(), "log_scales", BAD, 6.0, 0)
     splats = with_values(splats, "logit_opacities", torch.tensor([10, 11]), -4.0)
@@ -313,7 +313,7 @@ def test_few_splats(count: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_is_wrong_the_repair_is_clean(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     splats = sound(300, seed=seed % 1000)

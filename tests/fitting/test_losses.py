@@ -39,7 +39,7 @@ def loss_and_gradient(rendered: Tensor, target: Tensor, **options: object) -> tu
     return loss.item(), gradient
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

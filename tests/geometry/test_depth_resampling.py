@@ -16,13 +16,11 @@ DEPTHS = hnp.arrays(
 )
 
 
-@settings(deadline=None)
 @given(depth=DEPTHS)
 def test_the_same_size_changes_nothing(depth: np.ndarray) -> None:
     np.testing.assert_array_equal(resize_sparse_depth(depth, depth.shape[1], depth.shape[0]), depth)
 
 
-@settings(deadline=None)
 @given(depth=DEPTHS, factor=st.integers(2, 4))
 def test_whole_factors(depth: np.ndarray, factor: int) -> None:
     height, width = depth.shape
@@ -37,7 +35,7 @@ def test_whole_factors(depth: np.ndarray, factor: int) -> None:
         np.testing.assert_array_equal(smaller, np.where(np.isinf(nearest), 0, nearest))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(depth=DEPTHS, width=st.integers(1, 12), height=st.integers(1, 12))
 def test_values_are_never_mixed(depth: np.ndarray, width: int, height: int) -> None:
     resized = resize_sparse_depth(depth, width, height)

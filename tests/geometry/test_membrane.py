@@ -30,7 +30,7 @@ def dense_solution(right, down, values, fixed):
 
 
 @given(st.integers(1, 17), st.integers(2, 19), st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_against_a_dense_solve(height, width, seed):
     rng = np.random.default_rng(seed)
     right, down = np.exp(rng.normal(0, 1.5, (2, height, width)))
@@ -52,7 +52,7 @@ def test_reproduces_discrete_harmonic_functions():
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_maximum_principle(seed):
     rng = np.random.default_rng(seed)
     values, fixed = rng.normal(size=(40, 33)), rng.random((40, 33)) < 0.05

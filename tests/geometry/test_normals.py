@@ -30,7 +30,7 @@ def plane_depth(camera, normal, offset):
 
 
 @given(st.floats(-0.8, 0.8), st.floats(-0.8, 0.8), st.floats(0.1, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_planes_are_exact(a, b, distance):
     camera = a_camera()
     normal = np.array([a, b, -1.0]) / math.sqrt(a * a + b * b + 1)

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", FLOAT_FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(depth=hnp.arrays(np.float32, SHAPES, elements=ANY_FLOAT))
 def test_float_formats_keep_every_bit(name: str, folder: Path, depth: np.ndarray) -> None:
     path = file_for(folder, name)
@@ -54,7 +54,7 @@ def test_float_formats_keep_every_bit(name: str, folder: Path, depth: np.ndarray
 
 
 @pytest.mark.parametrize("name", INTEGER_FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_integer_formats_round_to_a_step_and_keep_what_is_known(name: str, folder: Path, data: st.DataObject) -> None:
     entry = DEPTH_FORMATS[name]

@@ -96,7 +96,7 @@ def test_every_measured_row_of_a_loader_is_met(shared: Shared, loader: str) -> N
     st.lists(st.tuples(st.integers(64, 5000), st.integers(64, 5000)), min_size=1, max_size=4),
     st.sampled_from([name for name, rule in RULES.items() if rule.targets]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_picture_lies_on_its_photo_and_its_sizes_tell_the_rule(photos: list[tuple[int, int]], name: str) -> None:
     rule = RULES[name]
     try:

@@ -14,7 +14,7 @@ from scene_depth.errors import InputError
 from scene_depth.io.images import ResizedImage, check_image_size, image_size, read_image, read_mask, write_image, write_mask
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(pixels=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6).map(lambda shape: (*shape, 3))))
 def test_png_keeps_eight_bits(pixels: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("é") / "a b.png"

@@ -44,7 +44,7 @@ def test_projection_and_its_inverse_are_colmaps(name: str) -> None:
     np.testing.assert_allclose(ours, theirs.cam_from_img(pixels), atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(DISTORTING), x=st.floats(0, WIDTH), y=st.floats(0, HEIGHT))
 def test_unprojecting_and_projecting_gives_the_pixel_back(name: str, x: float, y: float) -> None:
     points, converged = camera(name).unproject(np.array([[x, y]]))

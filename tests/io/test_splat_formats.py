@@ -63,7 +63,7 @@ samples = st.builds(random_splats, st.integers(1, 600), st.integers(0, 3), st.in
 
 class TestSpz:
     @given(splats=samples, version=st.sampled_from([2, 3, 4]), antialiased=st.booleans())
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_round_trip_within_half_a_step(self, tmp_path_factory, splats, version, antialiased) -> None:
         path = tmp_path_factory.mktemp("spz") / "a.spz"
         splats = replace(splats, antialiased=antialiased)
@@ -279,7 +279,7 @@ class TestSpz:
 
 class TestCompressedPly:
     @given(splats=samples, antialiased=st.booleans())
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_round_trip_within_half_a_step(self, tmp_path_factory, splats, antialiased) -> None:
         path = tmp_path_factory.mktemp("packed") / "a.compressed.ply"
         splats = replace(splats, antialiased=antialiased, comments=("by a test",))
@@ -407,7 +407,7 @@ def matched_by_box(source: GaussianSplats, packed: GaussianSplats) -> GaussianSp
 
 class TestSplat:
     @given(splats=samples)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_round_trip_within_half_a_step(self, tmp_path_factory, splats) -> None:
         path = tmp_path_factory.mktemp("splat") / "a.splat"
         write_splat(path, splats)

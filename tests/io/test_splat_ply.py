@@ -93,7 +93,7 @@ def test_real_files_read_as_another_library_reads_them(shared: Shared, name: str
     comments=st.lists(st.text("abcäöü 012:", min_size=1).map(lambda s: " ".join(s.split())).filter(bool), max_size=3),
     kinds=st.lists(st.sampled_from(EXTRA_TYPES), max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bits_survive(tmp_path_factory, count, degree, seed, antialiased, comments, kinds) -> None:
     path = tmp_path_factory.mktemp("ply") / "splats.ply"
     generator = np.random.default_rng(seed)

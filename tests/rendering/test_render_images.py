@@ -97,7 +97,7 @@ def test_antialiasing_keeps_the_light_of_a_small_splat() -> None:
     assert torch.equal(render(flagged, cameras).alpha, render(splat, cameras, antialiased=True).alpha)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 60), st.integers(0, 3), st.booleans())
 def test_any_image_size_and_number_of_splats(width: int, height: int, count: int, degree: int, antialiased: bool) -> None:
     """Against the formulas, written densely: every pixel that no threshold decides, and every gradient through those."""

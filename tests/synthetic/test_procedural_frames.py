@@ -151,7 +151,7 @@ def test_direct_light_follows_the_inverse_square_and_the_cosine() -> None:
 
 
 @given(st.floats(-500, 500), st.floats(-500, 500), st.floats(0, 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_exact_functions_are_close_to_the_library(x: float, y: float, level: float) -> None:
     np.testing.assert_allclose(sincos.py_func(x), (np.sin(x), np.cos(x)), atol=1e-13)
     angle = arctan2.py_func(y, x)

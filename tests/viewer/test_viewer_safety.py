@@ -393,7 +393,7 @@ def test_names_of_files(tmp_path: Path) -> None:
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=9)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # a busy machine is no fault of the values
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the values
 @given(VALUES | st.lists(VALUES, max_size=3))
 def test_rules_take_what_they_say(value: object) -> None:
     real = isinstance(value, int | float) and not isinstance(value, bool)
@@ -404,7 +404,7 @@ def test_rules_take_what_they_say(value: object) -> None:
     assert text(value) == (isinstance(value, str) and (not value or value.isprintable()) and len(value) <= 2000)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_door(raw: bytes) -> None:
     assert not Door(decode_message).admits(raw)

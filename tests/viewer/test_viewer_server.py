@@ -26,7 +26,7 @@ viser = pytest.importorskip("viser", reason="viser is not installed")
 
 from scene_depth_viewer import drawing  # noqa: E402
 from scene_depth_viewer.client_view import ClientView, ViewSettings  # noqa: E402
-from scene_depth_viewer.viser_versions import OLD  # noqa: E402
+from scene_depth_viewer.viser_versions import OLD, sent_together  # noqa: E402
 
 
 @pytest.fixture
@@ -289,3 +289,17 @@ def test_the_newest_request_wins_and_errors_do_not_end_the_work() -> None:
     worker.stop()
     worker.submit(5)
     assert worker.wait(1)  # nothing is left to do
+
+
+def test_an_error_while_much_is_sent_at_once_does_not_keep_later_messages(serve: Callable, session: EditSession) -> None:
+    server = serve(session).server
+    with pytest.raises(ValueError, match="in the middle"), sent_together(server):
+        raise ValueError("in the middle")
+    done = threading.Event()
+
+    def send() -> None:
+        with sent_together(server):
+            done.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    assert done.wait(10)

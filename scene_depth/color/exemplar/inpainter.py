@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,8 @@ from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
 from scene_depth.geometry.normals import normals_from_depth
-from scene_depth.geometry.planes import around, planes_of
+from scene_depth.geometry.planes import Plane, around, planes_of
+from scene_depth.kernels import thread_count
 
 RIM_STEP = 1.35  # step of a finished pattern over the rim, in those between known neighbours, up to which it is right
 RIM_WIDTH = 6  # pixels around the hole whose own steps are the measure
@@ -89,16 +92,25 @@ class ExemplarInpainter:
     ) -> Picture:
         filled, rest = rgb.copy(), hole.copy()
         if depth is not None and camera is not None:
-            for plane in planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera)):
-                view = straight_view(plane, rgb, known, hole, camera)
-                wanted = plane.pixels & hole & np.isfinite(view.rows)
-                same = plane.pixels & known & np.isfinite(view.rows)
-                if view.known.any() and wanted.any() and same.sum() >= EXAMPLES * wanted.sum():
-                    pattern = _with_pattern(rgb, view, wanted, same, seed)
-                    kept = _without_steps(pattern, wanted, same & measured, measured, self.rim_step)
+            planes = planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera))
+            on_plane = functools.partial(self._on_plane, rgb, hole, known, measured, camera, seed)
+            with ThreadPoolExecutor(thread_count()) as pool:
+                for kept, pattern in pool.map(on_plane, planes):
                     filled[kept] = pattern[kept]
                     rest &= ~kept
         return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
+
+    def _on_plane(
+        self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, camera: Cameras, seed: int, plane: Plane
+    ) -> tuple[Mask, Picture]:
+        """The pixels whose colours the pattern of a plane gives, and those colours  # [H, W], [H, W, 3]"""
+        view = straight_view(plane, rgb, known, hole, camera)
+        wanted = plane.pixels & hole & np.isfinite(view.rows)
+        same = plane.pixels & known & np.isfinite(view.rows)
+        if not view.known.any() or not wanted.any() or same.sum() < EXAMPLES * wanted.sum():
+            return np.zeros_like(hole), rgb
+        pattern = _with_pattern(rgb, view, wanted, same, seed)
+        return _without_steps(pattern, wanted, same & measured, measured, self.rim_step), pattern
 
     def _in_picture(
         self,

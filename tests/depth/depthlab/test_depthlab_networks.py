@@ -176,7 +176,7 @@ def test_strength_leaves_out_the_first_steps(model):
         time_steps(model.schedule, 4, "trailing", 0.2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(0.05, 0.95))
 def test_linear_fills_agree_inside_the_hull(seed, share):
     """On a plane every triangulation gives the plane, so that ties of the triangulation do not matter."""
