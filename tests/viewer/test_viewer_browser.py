@@ -404,6 +404,7 @@ def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # of all these tests once more
 def test_the_page_with_the_viser_that_nerfstudio_pins(tmp_path: Path) -> None:
     folder, here = nerfstudio_folder(), Path(__file__).parent
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
