@@ -22,7 +22,8 @@ from scene_depth.scene import Scene, View
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
-from scene_depth_heal.hole import OPAQUE, as_array, dilate, picture_of, share_of, weight_of
+from scene_depth_heal.drawings import OPAQUE
+from scene_depth_heal.hole import as_array, dilate, picture_of, share_of, weight_of
 
 if TYPE_CHECKING:
     from scene_depth_heal.placement import Placement

@@ -22,20 +22,17 @@ from scene_depth.rendering.bounds import (
     Footprints,
     bounding_region,
     common_region,
-    footprint_bounds,
     footprints_of,
-    render_region,
     touching_splats,
     window_of,
 )
 from scene_depth.spherical_harmonics import C0
-from scene_depth.splats import GaussianSplats, changed_splats
+from scene_depth.splats import GaussianSplats
+from scene_depth_heal.drawings import Drawings, draw_region
 from scene_depth_heal.strays import unsupported_splats
 
 SHARE_OF_OBJECT = 0.1  # blending weight of the removed splats from which a pixel shows the object
-OPAQUE = 0.8  # alpha from which what remains counts as a surface
 TOLERANCE = 0.03  # relative depth difference between views on one surface: rendered depth of fitted splats varies that much
-DRAWING_BYTES = 1 << 29  # memory for what views show of a scene, kept in case it is asked for again
 UNSEEN_COLOR = (1.0, 0.0, 1.0)
 
 
@@ -169,60 +166,6 @@ class ViewState:
     def marked(self) -> NDArray[np.float32]:
         """The view after the deletion with its unseen pixels marked  # [H, W, 3]"""
         return as_array(torch.where(self.unseen[..., None], self.rgb_after.new_tensor(UNSEEN_COLOR), self.rgb_after))
-
-
-class Drawings:
-    """What views show of a scene before a deletion, drawn when it is asked for and kept in a bound of memory.
-
-    Args:
-        limit_bytes: Memory of what is kept; beyond it, what was not asked for longest is drawn again when it is needed.
-    """
-
-    def __init__(self, limit_bytes: int = DRAWING_BYTES):
-        self._limit = limit_bytes
-        self._splats: GaussianSplats | None = None
-        self._kept: dict[int, _Drawing] = {}  # by the camera, the last one asked for last
-
-    def follow(self, splats: GaussianSplats) -> None:
-        """Makes it the drawings of another scene; of one that shares splats with the last, only what differs is drawn anew."""
-        changed = None if self._splats is None else changed_splats(self._splats, splats)
-        self._kept = {} if changed is None else {key: drawing.without(changed) for key, drawing in self._kept.items()}
-        self._splats = splats
-
-    def of(self, camera: Cameras) -> tuple[Tensor, Tensor]:
-        """Colour, and z-depth where it is opaque, of a view  # [H, W, 3], [H, W]"""
-        assert self._splats is not None, "follow() says of which scene"
-        drawing = self._kept.pop(id(camera), None)
-        if drawing is None:
-            image = render(self._splats, camera)
-            drawing = _Drawing(camera, image.rgb[0].clamp(0, 1), opaque_depth(image))
-        elif drawing.stale is not None:
-            drawing = _Drawing(camera, *_with_region(self._splats, None, camera, drawing.stale, drawing.rgb, drawing.depth))
-        self._kept[id(camera)] = drawing
-        total = sum(each.rgb.nbytes + each.depth.nbytes for each in self._kept.values())
-        for key in list(self._kept)[:-1]:
-            if total <= self._limit:
-                break
-            oldest = self._kept.pop(key)
-            total -= oldest.rgb.nbytes + oldest.depth.nbytes
-        return drawing.rgb, drawing.depth
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """What one view shows, and the part of it that has changed since."""
-
-    camera: Cameras
-    rgb: Tensor
-    depth: Tensor
-    stale: Region | None = None
-
-    def without(self, changed: GaussianSplats) -> _Drawing:
-        """The drawing with what some splats reach, which came or went, to be drawn anew."""
-        region, old = bounding_region(footprint_bounds(changed, self.camera), self.camera), self.stale
-        if region is not None and old is not None:
-            region = min(region[0], old[0]), min(region[1], old[1]), max(region[2], old[2]), max(region[3], old[3])
-        return replace(self, stale=region or old)
 
 
 @dataclass(frozen=True)
@@ -390,17 +333,7 @@ def _redrawn(
         rgb, depth: What it showed before  # [H, W, 3], [H, W]
     """
     region = bounding_region(gone.bounds(camera), camera)
-    return (rgb, depth) if region is None else _with_region(kept, prints, camera, region, rgb, depth)
-
-
-def _with_region(
-    splats: GaussianSplats, prints: Footprints | None, camera: Cameras, region: Region, rgb: Tensor, depth: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Colour and depth of a view with a part of it drawn anew."""
-    image = render_region(splats, camera, region, prints)
-    rgb, depth, (rows, columns) = rgb.clone(), depth.clone(), window_of(region)
-    rgb[rows, columns], depth[rows, columns] = image.rgb[0].clamp(0, 1), opaque_depth(image)
-    return rgb, depth
+    return (rgb, depth) if region is None else draw_region(kept, prints, camera, region, rgb, depth)
 
 
 def _with_unseen(hole: Hole) -> Hole:
@@ -510,11 +443,6 @@ def render_weight(splats: GaussianSplats, chosen: Tensor, camera: Cameras) -> Re
     white, black = 0.5 / C0, -0.5 / C0
     sh = torch.where(chosen.to(splats.device)[:, None, None], white, black).expand(len(splats), 1, 3).to(splats.sh)
     return render(replace(splats.detach(), sh=sh.contiguous()), camera)
-
-
-def opaque_depth(image: Render) -> Tensor:
-    """z-depth where alpha makes it a surface, 0 elsewhere  # [H, W]"""
-    return torch.where(image.alpha[0] >= OPAQUE, image.depth[0], 0.0)
 
 
 def picture_of(splats: GaussianSplats, camera: Cameras) -> NDArray[np.float32]:

@@ -32,6 +32,7 @@ from scene_depth.rendering import render
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
+from scene_depth_heal.drawings import opaque_depth
 from scene_depth_heal.edit import (
     DOMINATES,
     EditConfig,
@@ -43,7 +44,7 @@ from scene_depth_heal.edit import (
     new_weight,
 )
 from scene_depth_heal.fill import known_depth
-from scene_depth_heal.hole import as_array, dilate, opaque_depth, picture_of, share_of
+from scene_depth_heal.hole import as_array, dilate, picture_of, share_of
 from scene_depth_heal.inputs import check_image_size, resized, resized_mask, view_named
 from scene_depth_heal.refine import refine, window_around
 

@@ -23,8 +23,9 @@ from scene_depth.scene import View
 from scene_depth.splat_transforms import similarity_matrix, transform_splats
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress
+from scene_depth_heal.drawings import OPAQUE
 from scene_depth_heal.edit import EditReport, EditResult, EditRun, PlacedPart, in_the_way
-from scene_depth_heal.hole import OPAQUE, as_array
+from scene_depth_heal.hole import as_array
 from scene_depth_heal.inputs import view_named
 
 OUTSIDE = 3.0  # radii of the scene, from its middle, beyond which a point is not in it

@@ -20,8 +20,9 @@ from scene_depth.io.splat_files import write_splats
 from scene_depth.splat_transforms import transform_splats
 from scene_depth.splats import PARAMETERS, GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
+from scene_depth_heal.drawings import Drawings
 from scene_depth_heal.history import HIDDEN, INVENTED, LOCKED, UNDO_BYTES, Deleted, History, Step
-from scene_depth_heal.hole import Drawings, HealView
+from scene_depth_heal.hole import HealView
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.picking import Mode, combine
 from scene_depth_heal.selection import check_selection, grow, select_by_masks, shrink, without_leftovers

@@ -16,9 +16,10 @@ from scene_depth.rendering import blending_weights, render
 from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress
+from scene_depth_heal.drawings import opaque_depth
 from scene_depth_heal.edit import EditConfig, EditReport, EditResult, EditRun, RetexturedPart
 from scene_depth_heal.free_space import LOOK_THROUGH
-from scene_depth_heal.hole import TOLERANCE, as_array, dilate, opaque_depth, weight_of
+from scene_depth_heal.hole import TOLERANCE, as_array, dilate, weight_of
 from scene_depth_heal.painted import PaintedView
 from scene_depth_heal.refine import refine, window_around
 

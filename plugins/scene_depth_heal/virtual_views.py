@@ -25,7 +25,8 @@ from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.rendering import render
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress, Work
-from scene_depth_heal.hole import HealView, Vicinity, as_array, dilate, opaque_depth, render_weight
+from scene_depth_heal.drawings import opaque_depth
+from scene_depth_heal.hole import HealView, Vicinity, as_array, dilate, render_weight
 
 MOST_VIEWS = 12
 DIRECTIONS = 80  # candidates all around, 23 degrees apart

@@ -19,13 +19,13 @@ from scene_depth.rendering.bounds import bounding_region, common_region, footpri
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
+from scene_depth_heal.drawings import Drawings
 from scene_depth_heal.edit import ChangeReport
 from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposure
 from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats, region_to_fill
 from scene_depth_heal.free_space import free_space_of
 from scene_depth_heal.hole import (
     TOLERANCE,
-    Drawings,
     HealView,
     Hole,
     ViewState,

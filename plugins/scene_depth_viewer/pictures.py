@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scene_depth_heal.hole import TOLERANCE, as_array, opaque_depth
+from scene_depth_heal.drawings import opaque_depth
+from scene_depth_heal.hole import TOLERANCE, as_array
 from torch import Tensor
 
 from scene_depth.cameras import Cameras

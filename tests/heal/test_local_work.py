@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 import torch
 from room_scene import Room, room, wall
+from scene_depth_heal.drawings import Drawings, opaque_depth
 from scene_depth_heal.hole import (
     SHARE_OF_OBJECT,
     TOLERANCE,
-    Drawings,
     HealView,
     dilate,
     find_hole,
-    opaque_depth,
     open_hole,
     weight_of,
     widen_hole,
@@ -146,7 +145,7 @@ def test_views_that_do_not_show_the_object_are_drawn_only_to_tell_what_is_behind
         drawn.extend([] if options else [c])  # whole pictures
         return render(s, c, **options)
 
-    monkeypatch.setattr("scene_depth_heal.hole.render", spy)
+    monkeypatch.setattr("scene_depth_heal.drawings.render", spy)
     hole = open_hole(splats, removed, views)
     assert [state.name for state in hole.states] == ["0", "1", "6", "7"]
     assert {view.name for view in views if any(view.camera is camera for camera in drawn)} == {"0", "1", "4", "5", "6", "7"}
@@ -175,7 +174,7 @@ def test_drawings_of_an_edited_scene_are_those_of_a_new_one(scene: Room, monkeyp
         regions.append(options.get("region"))
         return render(s, c, **options)
 
-    monkeypatch.setattr("scene_depth_heal.hole.render", spy)
+    monkeypatch.setattr("scene_depth_heal.drawings.render", spy)
     for scene_now in (splats, edited, splats, edited):
         drawings.follow(scene_now)
         for view in views:
@@ -200,7 +199,7 @@ def test_a_session_draws_only_what_a_stroke_has_changed(
         whole.extend([] if options else [c])
         return render(s, c, **options)
 
-    monkeypatch.setattr("scene_depth_heal.hole.render", spy)
+    monkeypatch.setattr("scene_depth_heal.drawings.render", spy)
     session, quick = EditSession(scene.splats, views[::2]), HealConfig(steps=0, most_references=1, shadow=False)
     counts = list[int]()
     for side in (-1, 1, -1):  # a stroke over either half, undone after the second, and the second half in another way

@@ -53,8 +53,11 @@ def session(the_room: Room) -> EditSession:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator:
-    """A page of a browser; it leaves a picture of its end, and nothing may have gone wrong in it."""
+def page(serve: Callable, tmp_path: Path) -> Iterator:
+    """A page of a browser; it leaves a picture of its end, and nothing may have gone wrong in it.
+
+    It goes before what served it, which it would miss.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     browser_path = next((found for found in map(shutil.which, BROWSERS) if found), None)
     if browser_path is None:

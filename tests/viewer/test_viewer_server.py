@@ -254,6 +254,23 @@ def test_a_late_word_from_before_a_jump_does_not_lose_the_photo(view, the_room: 
     assert view.view.photo == 4
 
 
+def test_a_word_of_the_browser_while_it_is_placed_does_not_lead_it_elsewhere(view, the_room: Room) -> None:
+    class Interrupted(SimpleNamespace):
+        words = 2
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "look_at" and self.words:
+                vars(self).update(words=self.words - 1, position=np.array([5.0, 5, 5]), look_at=np.zeros(3))
+
+    view.browser.camera = Interrupted(**vars(view.browser.camera))
+    view.view.jump(the_room.cameras[4])
+    assert view.browser.camera.words == 0
+    assert np.allclose(view.browser.camera.position, view.frame.pose(the_room.cameras[4]).position)
+    assert np.allclose(view.view.camera().centers.numpy(), the_room.cameras[4].centers.numpy(), atol=1e-5)
+    settle(view)
+
+
 def test_frusta_hide_where_the_browser_stands(view, the_room: Room) -> None:
     assert len(view.browser.frusta) == len(the_room.cameras)
     view.view.jump(the_room.cameras[1])
