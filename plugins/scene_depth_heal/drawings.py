@@ -42,7 +42,7 @@ class Drawings:
             image = render(self._splats, camera)
             drawing = _Drawing(camera, image.rgb[0].clamp(0, 1), opaque_depth(image))
         elif drawing.stale is not None:
-            drawing = _Drawing(camera, *draw_region(self._splats, None, camera, drawing.stale, drawing.rgb, drawing.depth))
+            drawing = _Drawing(camera, *redraw_region(self._splats, None, camera, drawing.stale, drawing.rgb, drawing.depth))
         self._kept[id(camera)] = drawing
         total = sum(each.rgb.nbytes + each.depth.nbytes for each in self._kept.values())
         for key in list(self._kept)[:-1]:
@@ -70,7 +70,7 @@ class _Drawing:
         return replace(self, stale=region or old)
 
 
-def draw_region(
+def redraw_region(
     splats: GaussianSplats, prints: Footprints | None, camera: Cameras, region: Region, rgb: Tensor, depth: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Colour and depth of a view with a part of it drawn anew."""

@@ -28,7 +28,7 @@ from scene_depth.rendering.bounds import (
 )
 from scene_depth.spherical_harmonics import C0
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.drawings import Drawings, draw_region
+from scene_depth_heal.drawings import Drawings, redraw_region
 from scene_depth_heal.strays import unsupported_splats
 
 SHARE_OF_OBJECT = 0.1  # blending weight of the removed splats from which a pixel shows the object
@@ -333,7 +333,7 @@ def _redrawn(
         rgb, depth: What it showed before  # [H, W, 3], [H, W]
     """
     region = bounding_region(gone.bounds(camera), camera)
-    return (rgb, depth) if region is None else draw_region(kept, prints, camera, region, rgb, depth)
+    return (rgb, depth) if region is None else redraw_region(kept, prints, camera, region, rgb, depth)
 
 
 def _with_unseen(hole: Hole) -> Hole:

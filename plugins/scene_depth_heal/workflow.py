@@ -206,8 +206,8 @@ def heal_views(
         drawings: What the views showed in an earlier heal, to draw only what has changed since.
 
     Raises:
-        InputError: If the selection is empty or everything, there is no view, a named reference is not there, or no view
-            shows the object.
+        InputError: If the selection is empty or everything, there is no view, two have one name, a named reference is not
+            there, or no view shows the object.
     """
     config = config or HealConfig()
     _check(removed, views, config)
@@ -325,6 +325,9 @@ def _check(removed: Tensor, views: Sequence[HealView], config: HealConfig) -> No
     if not views:
         raise InputError("views", "none", "one or more posed photos of the scene")
     names = {view.name for view in views}
+    if len(names) < len(views):
+        twice = next(view.name for view in views if sum(other.name == view.name for other in views) > 1)
+        raise InputError("views", f"two named {twice!r}", "a name of its own for each")
     for name in config.references:
         if name not in names:
             raise InputError("references", repr(name), f"names of views: {', '.join(sorted(names)[:5])}, …")

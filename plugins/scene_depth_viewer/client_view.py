@@ -33,7 +33,7 @@ from scene_depth_viewer.pictures import (
 from scene_depth_viewer.viser_versions import remove_tree, sent_together
 
 AT_PHOTO = 1e-3  # distance from a photo's place, in radii of the scene, at which a browser still stands there
-PLACINGS = 10  # a browser says where it stands at most some ten times a second, and placing it takes far less
+PLACINGS = 10  # words of a browser come milliseconds apart, and placing it takes far less
 FRUSTUM_COLOR = (60, 120, 200)
 FRUSTUM_DEPTH = 3.0  # about how deep viser draws a frustum, in its scale
 FRUSTUM_BALL = 0.3  # radius of the ball at a frustum's tip, in its scale

@@ -130,6 +130,8 @@ def test_bad_input_is_named(scene: Room) -> None:
         heal_views(scene.splats, scene.ball, views, nearest, ExemplarInpainter(), HealConfig(references=("x.png",)))
     with pytest.raises(InputError, match="views: none"):
         heal_views(scene.splats, scene.ball, [], nearest, ExemplarInpainter())
+    with pytest.raises(InputError, match=f"two named '{views[1].name}'"):
+        heal_views(scene.splats, scene.ball, [*views, views[1]], nearest, ExemplarInpainter())
     with pytest.raises(InputError, match=r"masks\[0\]: size"):
         select_by_masks(scene.splats, scene.cameras[:1], [torch.zeros(3, 3, dtype=torch.bool)])
 
