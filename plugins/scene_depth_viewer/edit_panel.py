@@ -76,16 +76,16 @@ class InpainterFields:
             return self._list.value, {o.name: field.value for o, field in self._made if field.value != o.default}
 
     def _changed(self, event: Any = None) -> None:
-        name, given = split_options(self._list.value)
-        entry = self._entries.get(name)
-        with self._lock, self._folder:
+        with self._lock, self._folder:  # the list is read in here: whoever comes last shows the newest choice
+            name, given = split_options(self._list.value)
+            entry = self._entries.get(name)
             for _, field in self._made:
                 self._controls.remove(field)
             options = [option for option in (entry.options if entry else ()) if option.name not in given]
             fields = [(option, _option_field(self._controls, option)) for option in options]
             self._made = [(option, field) for option, field in fields if field is not None]
             self._folder.visible = bool(self._made)
-        self._note.content = "" if entry is None else self._problem(entry, bool(given))
+            self._note.content = "" if entry is None else self._problem(entry, bool(given))
 
     def _problem(self, entry: Entry, is_given: bool) -> str:
         if entry.problem is not None:

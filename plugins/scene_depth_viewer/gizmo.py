@@ -34,9 +34,14 @@ class Gizmo:
         self._outline: Any = None
         self._lock = threading.Lock()
 
-    def show(self, region: Region | None) -> None:
-        """Draws the handles at a region, in place of those before; None takes them away."""
+    def show(self, place: Callable[[], Region | None]) -> None:
+        """Draws the handles at a region, in place of those before; None takes them away.
+
+        Args:
+            place: Gives the region. It is asked when its turn comes, so that what is drawn last is the newest.
+        """
         with self._lock:
+            region = place()
             if self._handles is not None:
                 remove_tree(self._handles, self._outline)
             self._handles = self._outline = None

@@ -45,14 +45,7 @@ class MoveFolder:
 
     def draw(self, event: Any = None) -> None:
         """Draws the gizmo anew where the numbers put the selection."""
-        self._drawn = self._page.session.history.present
-        if not self.shown.value or not bool(self._drawn.selection.any()):
-            self._gizmo.show(None)
-            return
-        middle, size = self._bulk()
-        size = float(self.size.value) * np.maximum(size, max(THINNEST * float(size.max()), 1e-9))
-        quat = matrices_to_quaternions(euler_rotation(*self.turn.value))
-        self._gizmo.show(Box(as_vector(middle + self.by.value), as_vector(size), tuple(quat.tolist())))
+        self._gizmo.show(self._place)
 
     def change(self, event: Any, what: str) -> None:
         """Moves the selection, or a copy of it, as the numbers say, which are then those of no move."""
@@ -71,6 +64,15 @@ class MoveFolder:
             session.mark(HIDDEN if what == "Hide" else LOCKED, what.lower())
         else:
             session.unmark(HIDDEN if what == "Show all" else LOCKED, what.lower())
+
+    def _place(self) -> Box | None:
+        self._drawn = self._page.session.history.present
+        if not self.shown.value or not bool(self._drawn.selection.any()):
+            return None
+        middle, size = self._bulk()
+        size = float(self.size.value) * np.maximum(size, max(THINNEST * float(size.max()), 1e-9))
+        quat = matrices_to_quaternions(euler_rotation(*self.turn.value))
+        return Box(as_vector(middle + self.by.value), as_vector(size), tuple(quat.tolist()))
 
     def _bulk(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Middle and size of the selection, in scene units  # [3], [3]"""

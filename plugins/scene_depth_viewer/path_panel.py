@@ -37,6 +37,7 @@ class PathPanel:
     def __init__(self, page: Page):
         self._page, self._path = page, CameraPath()
         self._playing, self._rendering, self._stop = threading.Event(), threading.Lock(), threading.Event()
+        self._changing = threading.Lock()  # acts come in threads of their own: what is shown last has to be the newest
         controls, folder = page.controls, page.folder.path
         self.text = controls.gui.add_markdown(self._summary())
         controls.buttons("Keys", ["Add", "Drop", "Clear"], self._edit, "Add takes this view; drop, the last key")
@@ -57,14 +58,17 @@ class PathPanel:
             controls.buttons("Path", ["Save", "Load"], self._keep)
 
     def _edit(self, event: Any, what: str) -> None:
-        keys = self._path.keys
-        if what == "Add":
-            self._path.keys = [*keys, key_of(self._page.view_of(event).camera())]
-        else:
-            self._path.keys = keys[:-1] if what == "Drop" else []
-        self._changed()
+        new = key_of(self._page.view_of(event).camera()) if what == "Add" else None
+        with self._changing:
+            keys = self._path.keys
+            self._path.keys = [*keys, new] if new else keys[:-1] if what == "Drop" else []
+            self._show()
 
-    def _changed(self, event: Any = None) -> None:
+    def _changed(self, event: Any) -> None:
+        with self._changing:
+            self._show()
+
+    def _show(self) -> None:
         self._path.seconds, self._path.fps = float(self.seconds.value), float(self.fps.value)
         self._path.closed = self.closed.value
         frames = self._path.frames() if len(self._path.keys) > 1 else []
@@ -123,6 +127,8 @@ class PathPanel:
             path, size = replace(self._path), (int(self.width.value), int(self.height.value))
             self._page.write(event, file, lambda: write_path(file, path, *size))
             return
-        self._path = read_path(file)
-        self.seconds.value, self.fps.value, self.closed.value = self._path.seconds, self._path.fps, self._path.closed
-        self._changed()
+        path = read_path(file)
+        with self._changing:
+            self._path = path
+            self.seconds.value, self.fps.value, self.closed.value = path.seconds, path.fps, path.closed
+            self._show()

@@ -96,7 +96,7 @@ class RegionFolder:
 
     def draw(self, event: Any = None) -> None:
         """Draws gizmo and outline anew."""
-        self._gizmo.show(None if self.shape.value == "Hidden" else self.region())
+        self._gizmo.show(lambda: None if self.shape.value == "Hidden" else self.region())
 
     def select(self, event: Any) -> None:
         """Selects the splats in the region."""

@@ -95,7 +95,10 @@ class Person:
         self.page.get_by_role("button", name=button, exact=True).filter(visible=True).click()
 
     def reads(self, text: str, patience: int = PATIENCE) -> None:
-        self.page.get_by_text(text).filter(visible=True).first.wait_for(timeout=patience)
+        try:
+            self.page.get_by_text(text).filter(visible=True).first.wait_for(timeout=patience)
+        except Exception as error:
+            raise AssertionError(f"{text!r} is not in {self.page.locator('body').inner_text()!r}") from error
 
     def has_done(self, act: str) -> None:
         """Waits until the status names the act as the last one."""

@@ -6,6 +6,7 @@ import base64
 import math
 import re
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ viser = pytest.importorskip("viser", reason="viser is not installed")
 
 from scene_depth_viewer import drawing  # noqa: E402
 from scene_depth_viewer.client_view import ClientView, ViewSettings  # noqa: E402
+from scene_depth_viewer.path_panel import PathPanel  # noqa: E402
 from scene_depth_viewer.viser_versions import OLD, sent_together  # noqa: E402
 
 
@@ -320,3 +322,30 @@ def test_an_error_while_much_is_sent_at_once_does_not_keep_later_messages(serve:
 
     threading.Thread(target=send, daemon=True).start()
     assert done.wait(10)
+
+
+def test_acts_that_come_together_leave_the_newest_on_the_page(
+    serve: Callable, session: EditSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each act has a thread of its own: one that was slow must not show what was true before the other."""
+    page = serve(session)
+    panel = PathPanel(page)
+    view = SimpleNamespace(camera=lambda: page.start)
+    monkeypatch.setattr(page, "view_of", lambda event: view)
+    panel._edit(None, "Add")
+    slow, draw = threading.Event(), page.drawing.draw_path
+
+    def draw_path(keys, frames) -> None:
+        if not slow.is_set():
+            slow.set()
+            time.sleep(0.5)
+        draw(keys, frames)
+
+    monkeypatch.setattr(page.drawing, "draw_path", draw_path)
+    adding = threading.Thread(target=panel._edit, args=(None, "Add"))
+    adding.start()
+    assert slow.wait(10)
+    panel.seconds.value = 0.5
+    panel._changed(None)
+    adding.join()
+    assert panel.text.content == "**2** keys, 13 frames, 0.5 s"
