@@ -194,11 +194,12 @@ def draw_adjoint(
     streaming = not accumulate and splats.sh.nbytes > _CACHE and gradients.splats.sh.ctypes.data % 64 == 0
     camera_sums = np.empty((chunks, CAMERA_SUMS), np.float32)
     out = gradients.splats
+    absolute = gradients.absolute_means2d
     run_tasks(
         project_adjoint, chunks, splats.count, splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh,
         splats.bands, options.sh_degree, camera, options.antialiased, accumulate, streaming, frame.flags, frame.slots, sums,
         out.means, out.quats, out.log_scales, out.logits, out.sh,
-        gradients.means2d, gradients.absolute_means2d, camera_sums,
+        gradients.means2d, np.empty(0, np.float32) if absolute is None else absolute, camera_sums,
     )  # fmt: skip
     totals = camera_sums.sum(axis=0, dtype=np.float64)
     return totals[:9].reshape(3, 3), -totals[9:]

@@ -183,7 +183,7 @@ def project_adjoint(
         sums: What ``blend_adjoint`` wrote.
         grad_means, grad_quats, grad_scales, grad_logits, grad_sh: Gradients of the parameters, flat; written or added to.
         grad_means2d: Gradient by the projected means in 1/px, flat, with room for a multiple of 16 splats; written.
-        absolute_means2d: Sums over pixels of its absolute value, likewise; or None.
+        absolute_means2d: Sums over pixels of its absolute value, likewise; or empty.
         camera_sums: Gradient by the camera, a row a chunk; written  # [chunks, 12]
     """
     groups = (count + 15) // 16
@@ -208,7 +208,7 @@ def project_adjoint(
             if not any_lane(visible):
                 for lane in range(32):
                     grad_means2d[2 * first + lane] = _0
-                    if absolute_means2d is not None:
+                    if len(absolute_means2d):
                         absolute_means2d[2 * first + lane] = _0
                 if not accumulate:
                     _write_zeros(grad_means, 3 * first, 3 * amount)
@@ -333,7 +333,7 @@ def project_adjoint(
             by_logit = total[layout.SUM] / (1.0 + exp(load(logits_, 0)))
             by_logit = select(visible, by_logit, _0)
             store_columns2(grad_means2d, 2 * first, (select(visible, by_x, _0), select(visible, by_y, _0)))
-            if absolute_means2d is not None:
+            if len(absolute_means2d):
                 absolutes = (_TWO_LN2 * total[layout.SUM_ABSOLUTE_X], _TWO_LN2 * total[layout.SUM_ABSOLUTE_Y])
                 store_columns2(absolute_means2d, 2 * first, absolutes)
             if accumulate:
