@@ -107,7 +107,7 @@ def _option_field(controls: Controls, option: Option) -> Any:
 
 
 class HealFolder:
-    """Runs heals beside the page, with progress, previews and cancel."""
+    """Runs heals beside the page, with progress and previews."""
 
     def __init__(self, page: Page):
         self._page, self._next_preview = page, 0.0
@@ -122,7 +122,6 @@ class HealFolder:
             controls.button("Confirm", lambda event: page.session.unmark(INVENTED, "confirm"), hint=hint)
             self.bar = controls.gui.add_progress_bar(0.0, visible=False, animated=True)
             self.text = controls.gui.add_markdown("" if page.session.photos else WITHOUT_PHOTOS)
-            self.stop = controls.button("Cancel", lambda event: page.session.cancel(), visible=False)
 
     def begin(self, event: Any, removed: Tensor | None = None) -> None:
         """Begins a heal of what is selected or was deleted, or of what a brush passed over  # [N] bool"""
@@ -155,7 +154,7 @@ class HealFolder:
             self._show(False)
 
     def _show(self, running: bool) -> None:
-        self.bar.visible = self.stop.visible = running
+        self.bar.visible = running
         self.start.disabled = running
         self.bar.value = 0.0
 

@@ -24,8 +24,8 @@ HELP = """
 **Move**: drag turns, right drag shifts, the wheel goes nearer; W A S D and Q E fly, arrows turn. With a tool of *Select*
 chosen, the mouse points.
 
-**Keys**: Ctrl-Z undo, Ctrl-Y redo, Delete removes the selection, H hides it, B takes the brush, Esc puts the tool away (with
-viser 1.1 or later).
+**Keys**: Ctrl-Z undo, Ctrl-Y redo, Delete removes the selection, H hides it, B takes the brush, Esc ends a heal or puts the
+tool away (with viser 1.1 or later).
 
 **Colours**: blue is selected, magenta was invented and waits for *Confirm*.
 """
@@ -62,10 +62,13 @@ def _add_status(page: Page) -> None:
     session = page.session
     text = page.server.gui.add_markdown(_status(page))
 
+    page.controls.buttons("History", ["Undo", "Redo"], lambda event, what: _step(session, what))
+    cancel = page.controls.button("Cancel", lambda event: session.cancel(), visible=False, hint="Ends the heal that runs")
+
     def refresh() -> None:
         text.content = _status(page)
+        cancel.visible = session.busy
 
-    page.controls.buttons("History", ["Undo", "Redo"], lambda event, what: _step(session, what))
     session.listen(refresh)
 
 
@@ -94,12 +97,20 @@ def _add_keys(page: Page, tools: ScreenTools) -> None:
         ("Undo", "Z", "cmd/ctrl", lambda event: _step(session, "Undo")),
         ("Redo", "Y", "cmd/ctrl", lambda event: _step(session, "Redo")),
         ("Delete the selection", "delete", None, lambda event: session.delete()),
-        ("Put the tool away", "escape", None, lambda event: tools.choose("Off")),
+        ("Cancel", "escape", None, lambda event: _cancel(page, tools)),
         ("Hide the selection", "H", None, lambda event: session.mark(HIDDEN, "hide")),
         ("Brush", "B", None, lambda event: tools.choose(BRUSH)),
     ]
     for label, key, modifier, act in keys:
         add_key(page.server.gui, label, key, modifier, page.guarded(act))
+
+
+def _cancel(page: Page, tools: ScreenTools) -> None:
+    """Ends the heal that runs, or else puts the tool away."""
+    if page.session.busy:
+        page.session.cancel()
+    else:
+        tools.choose("Off")
 
 
 def _step(session: EditSession, what: str) -> None:

@@ -20,7 +20,7 @@ from scene_depth.splats import concatenate_splats
 
 pytest.importorskip("viser", reason="viser is not installed")
 
-from scene_depth_viewer import screen_tools
+from scene_depth_viewer import screen_tools, viewer
 from scene_depth_viewer.move_panel import MoveFolder
 from scene_depth_viewer.viser_versions import OLD
 
@@ -169,6 +169,39 @@ def test_the_clone_stamp_copies_from_one_click_to_another(browsers: Browsers, se
     assert torch.cdist(copies, wall).amin(dim=1).max() < 0.2
     session.undo()
     assert session.splats.sha256() == the_room.splats.sha256()
+
+
+def test_escape_ends_a_heal_that_runs_and_else_puts_the_tool_away(
+    browse: Callable, session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: dict[str, Callable] = {}
+    monkeypatch.setattr(viewer, "add_key", lambda gui, label, key, modifier, act: keys.__setitem__(key, act))
+    browsers, started, plain, seen = browse(session), threading.Event(), session.heal, []
+    session.select(the_room.ball)
+    before = session.splats
+
+    def heal(inpainter, color, config, on_progress, *rest):
+        def tell(now) -> None:
+            if not started.is_set():
+                started.set()
+                while not session._stop.is_set():
+                    time.sleep(0.02)
+            on_progress(now)
+
+        seen.append(plain("nearest", color, config, tell, *rest))
+        return seen[0]
+
+    monkeypatch.setattr(session, "heal", heal)
+    browsers.viewer.tools.choose("Brush")
+    browsers.viewer.repair(browsers.event())
+    assert started.wait(60)
+    keys["escape"](browsers.event())
+    browsers.heals()
+    assert not seen[0].report.finished
+    assert session.splats is before
+    assert browsers.viewer.tools.tool.value == "Brush"
+    keys["escape"](browsers.event())
+    assert browsers.viewer.tools.tool.value == "Off"
 
 
 def test_a_page_that_closes_while_a_heal_runs_leaves_the_scene_as_it_was(
