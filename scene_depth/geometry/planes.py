@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, median_filter, uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from scene_depth.cameras import Cameras
+from scene_depth.geometry.median import median_of_25
 from scene_depth.geometry.normals import normals_from_depth
+from scene_depth.kernels import EXACT, kernel
 
 Doubles = NDArray[np.float64]
 
 OFF_PLANE = 0.02  # distance from a plane, relative to the depth, up to which a point lies on it
 ALIGNED = 0.6  # cosine between the smoothed local normal and the plane's from which it does
 WELL_ALIGNED = 0.97  # the same for the pixels that the plane is fitted to, which keeps creases out
-MEDIAN = 5  # pixels of the median that takes the noise of rendered depth away, which is largest where there is a pattern
+MEDIAN = 5  # pixels of the median and of the vote that take away the noise of rendered depth, largest where there is a pattern
 NORMAL_SPREAD = 4.0  # standard deviation, in pixels, of the smoothing of normals
 TRIALS = 200  # planes proposed for each that is accepted
 VOTERS = 1500  # pixels of the hole that a proposal is judged by
@@ -63,7 +65,7 @@ def planes_of(
     rng = np.random.default_rng([seed, 11])
     measured = camera_points(depth, camera)
     smooth = _smooth_normals(normals_from_depth(depth, camera) if normals is None else normals)
-    points = camera_points(median_filter(depth, MEDIAN), camera)
+    points = camera_points(median_of_25(depth), camera)
     free = (depth > 0) & (np.linalg.norm(smooth, axis=-1) > 0.5)
     found: list[Plane] = []
     near_hole, wide = around(hole), _window(hole, MEDIAN)
@@ -73,12 +75,12 @@ def planes_of(
             break
         chosen = candidates[rng.integers(len(candidates), size=TRIALS)]
         voters = candidates[rng.integers(len(candidates), size=min(len(candidates), VOTERS))]
-        at, facing = points[tuple(voters.T)], smooth[tuple(voters.T)]
-        inside = [_on_plane(at, facing, *_through(points, smooth, place)).sum() for place in chosen]
+        at, facing = points[tuple(voters.T)][None], smooth[tuple(voters.T)][None]
+        voting = np.ones((1, len(voters)), bool)
+        inside = [_on_plane(at, facing, voting, *_through(points, smooth, place)).sum() for place in chosen]
         normal, offset = _through(points, smooth, chosen[int(np.argmax(inside))])
         for window in (wide, wide, ...):  # the fit looks at what is near the hole, the last round at the whole picture
-            pixels = free[window].copy()
-            pixels[pixels] = _on_plane(points[window][pixels], smooth[window][pixels], normal, offset)
+            pixels = _on_plane(points[window], smooth[window], free[window], normal, offset)
             pixels = free[window] & (uniform_filter(pixels.astype(np.float32), MEDIAN) > 0.5)
             near = pixels & near_hole[window]
             if near.sum() < LEAST_HOLE:
@@ -127,10 +129,22 @@ def _through(points: Doubles, normals: Doubles, place: NDArray[np.intp]) -> tupl
     return normal, float(normal @ points[place[0], place[1]])
 
 
-def _on_plane(points: Doubles, normals: Doubles, normal: Doubles, offset: float) -> NDArray[np.bool_]:
-    close = np.abs(points @ normal - offset) < OFF_PLANE * points[:, 2]
-    aligned: NDArray[np.bool_] = normals @ normal > ALIGNED
-    return close & aligned
+def _on_plane(points: Doubles, normals: Doubles, free: NDArray[np.bool_], normal: Doubles, offset: float) -> NDArray[np.bool_]:
+    """Which free pixels lie close to a plane and face as it does  # [H, W] bool"""
+    found = np.empty(free.shape, bool)
+    _mark_plane(points, normals, free, normal, offset, found)
+    return found
+
+
+@kernel(EXACT)
+def _mark_plane(points, normals, free, normal, offset, found):
+    for y in range(free.shape[0]):
+        for x in range(free.shape[1]):
+            distance, facing = -offset, 0.0
+            for axis in range(3):
+                distance += points[y, x, axis] * normal[axis]
+                facing += normals[y, x, axis] * normal[axis]
+            found[y, x] = free[y, x] & (abs(distance) < OFF_PLANE * points[y, x, 2]) & (facing > ALIGNED)
 
 
 def fitted_plane(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, map_coordinates, median_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, gaussian_filter, label, map_coordinates
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.cameras import Cameras
@@ -18,6 +18,7 @@ from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refin
 from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
+from scene_depth.geometry.median import median_of_25
 from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import Plane, around, planes_of
 from scene_depth.kernels import thread_count
@@ -27,7 +28,6 @@ RIM_WIDTH = 6  # pixels around the hole whose own steps are the measure
 LEAST_STEP = 0.004  # of colours, what 8-bit pictures and noise make
 EXAMPLES = 3.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
 LEAST_RIM = 8  # pairs of pixels over the rim that can judge a pattern
-DEPTH_MEDIAN = 5  # pixels of the median that takes the noise of completed depth away before it cuts colours apart
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
 MOST_GAIN = 2.0
 FINE = 2.0  # pixels of the blur above which a picture has no detail
@@ -123,7 +123,7 @@ class ExemplarInpainter:
     ) -> Picture:
         normals: Picture | None = None
         if depth is not None:
-            depth = median_filter(depth, DEPTH_MEDIAN)
+            depth = median_of_25(depth)  # its noise would cut colours apart
             normals = None if camera is None else normals_from_depth(depth, camera)
         guided = normals is not None
         smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera, normals))
@@ -183,17 +183,18 @@ def _without_steps(pattern: Picture, filled: Mask, same: Mask, known: Mask, most
         The parts that are kept. Parts that hardly touch known pixels of their plane cannot be judged and are not among them: on
         real frames with completed depth, nine in ten of them are planes that are not there  # [H, W]
     """
-    parts, count = label(filled)
+    parts, _ = label(filled)
     kept, on_plane = np.zeros_like(filled), _mean_step(pattern, same)
-    for number in range(1, count + 1):
-        part = parts == number
-        over_rim = _steps(pattern, part, same)
+    for number, box in enumerate(find_objects(parts), start=1):
+        window = tuple(slice(max(0, side.start - RIM_WIDTH - 1), side.stop + RIM_WIDTH + 1) for side in box)
+        part, colours = parts[window] == number, pattern[window]
+        over_rim = _steps(colours, part, same[window])
         if len(over_rim) < LEAST_RIM:
             continue
-        near = binary_dilation(part, iterations=RIM_WIDTH) & known
+        near = binary_dilation(part, iterations=RIM_WIDTH) & known[window]
         # What lies around the hole may be rendered, and smoother than the photo beside it.
-        usual = max(_mean_step(pattern, near), on_plane)
-        kept |= part & bool(over_rim.mean() < most * (usual + LEAST_STEP))
+        usual = max(_mean_step(colours, near), on_plane)
+        kept[window] |= part & bool(over_rim.mean() < most * (usual + LEAST_STEP))
     return kept
 
 

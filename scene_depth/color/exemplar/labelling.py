@@ -13,6 +13,7 @@ FORBIDDEN = np.float32(1e3)  # cost of a copy from where nothing is known; every
 SEAM = 1e-3  # cost of any change of offset, so that equal copies stay whole
 BORDER = 3.0  # standard deviation, in cells, of the surroundings by which an offset is judged at the border
 BORDER_WEIGHT = 30.0  # of that judgement beside one seam
+GAUSSIAN_REACH = 4.0  # standard deviations after which scipy ends a Gaussian
 LIGHT = 0.3  # weight of an even difference in brightness there beside one in pattern
 ROUNDS = 15
 
@@ -36,20 +37,26 @@ def label_offsets(values: Array, known: Mask, hole: Mask, offsets: Places) -> Pl
     nodes = np.argwhere(hole)
     index = np.full(hole.shape, -1, dtype=np.int64)
     index[hole] = np.arange(len(nodes))
+    if not len(nodes):
+        return index
     copies, unary = [], []
+    reach = int(GAUSSIAN_REACH * BORDER + 0.5)
+    rows, columns = (slice(max(0, side.min() - reach), side.max() + reach + 1) for side in nodes.T)
+    here, near, inside = values[rows, columns], known[rows, columns], hole[rows, columns]  # what bears on the hole
+    surroundings = gaussian_filter(near.astype(np.float32), BORDER)
     for offset in offsets:
-        there, can = shifted(values, offset, 0), shifted(known, offset, False)
-        both = known & can
-        difference = np.where(both[..., None], values - there, 0)
+        there, can = shifted(values, offset, 0)[rows, columns], shifted(known, offset, False)[rows, columns]
+        both = near & can
+        difference = np.where(both[..., None], here - there, 0)
         share = gaussian_filter(both.astype(np.float32), BORDER)
         squared = gaussian_filter((difference**2).sum(axis=-1), BORDER)
         brightness = gaussian_filter(difference.mean(axis=-1), BORDER)
         even = 3 * brightness**2 / np.maximum(share, 1e-3)  # what of the difference is one of light alone
         cost = BORDER_WEIGHT * np.maximum(squared - (1 - LIGHT) * even, 0)
         # Where an offset leads out of the picture from the surroundings, it is not better for being unknown there.
-        cost += BORDER_WEIGHT * np.maximum(gaussian_filter(known.astype(np.float32), BORDER) - share, 0) * 0.02
-        copies.append(there[hole])
-        unary.append(np.where(can, cost, FORBIDDEN)[hole])
+        cost += BORDER_WEIGHT * np.maximum(surroundings - share, 0) * 0.02
+        copies.append(there[inside])
+        unary.append(np.where(can, cost, FORBIDDEN)[inside])
     colours = np.ascontiguousarray(np.stack(copies, axis=1), dtype=np.float32)  # [N, K, 3]
     costs = np.ascontiguousarray(np.stack(unary, axis=1), dtype=np.float32)
     possible = costs.min(axis=1) < FORBIDDEN

@@ -158,9 +158,11 @@ def _serving(offsets: Places, known: Mask, hole: Mask, count: int) -> Places:
     rows, columns = (np.arange(-(size // step) * step, size, step) for size in known.shape)
     candidates = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     candidates = candidates[np.argsort(np.abs(candidates).sum(axis=1), kind="stable")]
+    beyond = np.pad(known, [(size, size) for size in known.shape]).ravel()  # so that every step from a cell stays inside
+    moves = candidates @ (3 * known.shape[1], 1)
     while len(chosen) < count and (hole & ~served).any():
-        left = thinned(np.argwhere(hole & ~served), 300)
-        gains = np.array([known_at(known, left + step).sum() for step in candidates])
+        left = (thinned(np.argwhere(hole & ~served), 300) + known.shape) @ (3 * known.shape[1], 1)
+        gains = np.count_nonzero(beyond[moves[:, None] + left], axis=1)
         if gains.max() == 0:
             break
         chosen.append(candidates[int(gains.argmax())])
@@ -170,9 +172,9 @@ def _serving(offsets: Places, known: Mask, hole: Mask, count: int) -> Places:
 
 def known_at(known: Mask, places: Places) -> Mask:
     """Whether places lie in the grid and are known there  # [..., 2] -> [...]"""
-    inside: Mask = np.asarray(((places >= 0) & (places < known.shape)).all(axis=-1))
-    safe = np.where(inside[..., None], places, 0)
-    return inside & known[safe[..., 0], safe[..., 1]]
+    rows, columns = places[..., 0], places[..., 1]
+    inside: Mask = (rows >= 0) & (rows < known.shape[0]) & (columns >= 0) & (columns < known.shape[1])
+    return inside & known[np.where(inside, rows, 0), np.where(inside, columns, 0)]
 
 
 def shifted(values: NDArray[T], offset: Places, outside: object) -> NDArray[T]:
