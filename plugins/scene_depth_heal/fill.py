@@ -235,8 +235,14 @@ def robust_plane(plane: Plane, points: NDArray[np.float64]) -> tuple[NDArray[np.
 
 def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The picture with a membrane in the hole  # [H, W, 3]"""
-    from scene_depth.color.exemplar.base import base_layer, surface_weights
+    from scene_depth.color.exemplar.base import SMOOTHING_STEPS, base_layer, surface_weights
 
     clean = np.where(hole[..., None], np.float32(0), rgb)
-    smooth = base_layer(clean, hole, surface_weights(hole.shape, None, None))
-    return np.where(hole[..., None], np.clip(smooth, 0, 1), clean).astype(np.float32)
+    places = np.argwhere(hole)
+    if not len(places):
+        return clean
+    reach = SMOOTHING_STEPS + 2  # beyond which nothing bears on the hole
+    near = tuple(slice(max(0, side.min() - reach), side.max() + reach + 1) for side in places.T)
+    smooth = base_layer(clean[near], hole[near], surface_weights(hole[near].shape, None, None))
+    clean[near] = np.where(hole[near][..., None], np.clip(smooth, 0, 1), clean[near])
+    return clean

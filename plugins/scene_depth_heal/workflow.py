@@ -385,11 +385,11 @@ def _still_unseen(hole: Hole, scene: GaussianSplats, newest: int, before: Mappin
     last, chosen = (torch.arange(count, device=scene.device) >= first for first in (count - newest, len(hole.kept)))
     unseen, last_prints = dict(before), prints.select(last)
     for state in hole.states:
-        region = common_region(region_around(state.unseen), bounding_region(last_prints.bounds(state.camera), state.camera))
+        left = unseen[state.name]
+        region = common_region(region_around(left), bounding_region(last_prints.bounds(state.camera), state.camera))
         if region is not None:
-            left, window = unseen[state.name].clone(), window_of(region)
-            weight = weight_of(scene, chosen, state.camera, region, prints)
-            left[window] = state.unseen[window] & (weight[window] < COVERED)
+            left, window = left.clone(), window_of(region)
+            left[window] &= weight_of(scene, chosen, state.camera, region, prints)[window] < COVERED
             unseen[state.name] = left
     return unseen
 

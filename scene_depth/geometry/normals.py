@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.kernels import EXACT, inlined, kernel, run_rows
 
-BAND_PIXELS = 1 << 20  # of the rows that are worked on at a time, so that memory stays small
 CREASE = 0.01  # relative change of the slope per pixel beyond which a pixel takes the smoother of its two sides
 
 
@@ -39,43 +39,42 @@ def normals_from_depth(
     valid = usable if valid is None else valid & usable
     if not valid.any():
         return np.zeros((height, width, 3), dtype=np.float32)
-    middle = np.median(depth[valid])
+    middle = float(np.median(depth[valid]))
     K = camera.K[0].double().cpu().numpy()
+    depth = np.ascontiguousarray(depth, np.float32 if depth.dtype == np.float32 else np.float64)
     normals = np.empty((height, width, 3), dtype=np.float32)
-    rows = max(BAND_PIXELS // width, 1)
-    for top in range(0, height, rows):
-        bottom, first = min(top + rows, height), max(top - 1, 0)
-        around = slice(first, bottom + 1)
-        found = _normals(depth[around], valid[around], middle, K, first)
-        normals[top:bottom] = found[top - first : bottom - first]
+    valid = np.ascontiguousarray(valid)
+    run_rows(_normal_rows, 0, height, width, depth, valid, middle, K[0, 0], K[1, 1], K[0, 2], K[1, 2], normals)
     return normals
 
 
-def _normals(
-    depth: NDArray[np.floating], valid: NDArray[np.bool_], middle: np.floating, K: NDArray[np.float64], first: int
-) -> NDArray[np.float32]:
-    """Normals of rows from the row ``first`` on, with inverse depth relative to ``middle``."""
-    u = np.zeros(depth.shape)
-    u[valid] = middle / depth[valid].astype(np.float64)
-    slope_x = _slope(u, valid)
-    slope_y = _slope(u.T, valid.T).T
-    x = np.arange(depth.shape[1]) + 0.5 - K[0, 2]
-    y = np.arange(first, first + len(depth))[:, None] + 0.5 - K[1, 2]
-    normals = np.stack([-K[0, 0] * slope_x, -K[1, 1] * slope_y, x * slope_x + y * slope_y - u], axis=-1)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return np.where(valid[..., None], normals / np.maximum(length, 1e-30), 0.0).astype(np.float32)
+@kernel(EXACT)
+def _normal_rows(first, end, depth, valid, middle, fx, fy, cx, cy, normals):
+    """Normals of some rows, with inverse depth relative to ``middle``."""
+    width = depth.shape[1]
+    for y in range(first, end):
+        for x in range(width):
+            if not valid[y, x]:
+                normals[y, x] = 0
+                continue
+            u = middle / np.float64(depth[y, x])
+            slope_x = _slope(depth, valid, middle, u, y, x - 1, y, x + 1)
+            slope_y = _slope(depth, valid, middle, u, y - 1, x, y + 1, x)
+            a, b = -fx * slope_x, -fy * slope_y
+            c = (x + 0.5 - cx) * slope_x + (y + 0.5 - cy) * slope_y - u
+            length = max(np.sqrt(a * a + b * b + c * c), 1e-30)
+            normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = a / length, b / length, c / length
 
 
-def _slope(u: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Derivative along the columns' direction; one-sided where one side is missing or much steeper, 0 where both are."""
-    step = np.diff(u, axis=1)
-    usable = valid[:, 1:] & valid[:, :-1]
-    forward, backward = np.zeros_like(u), np.zeros_like(u)
-    forward[:, :-1], backward[:, 1:] = step, step
-    has_forward, has_backward = np.zeros_like(valid), np.zeros_like(valid)
-    has_forward[:, :-1], has_backward[:, 1:] = usable, usable
-    both = has_forward & has_backward
-    flatter = np.where(np.abs(forward) <= np.abs(backward), forward, backward)
-    smooth = np.abs(forward - backward) <= CREASE * u
-    two_sided = np.where(smooth, 0.5 * (forward + backward), flatter)
-    return np.where(both, two_sided, np.where(has_forward, forward, np.where(has_backward, backward, 0.0)))
+@inlined(EXACT)
+def _slope(depth, valid, middle, u, back_y, back_x, ahead_y, ahead_x):
+    """Change of inverse depth per pixel; one-sided where one side is missing or much steeper, 0 where both are missing."""
+    has_back = back_y >= 0 and back_x >= 0 and valid[back_y, back_x]
+    has_ahead = ahead_y < depth.shape[0] and ahead_x < depth.shape[1] and valid[ahead_y, ahead_x]
+    backward = u - middle / np.float64(depth[back_y, back_x]) if has_back else 0.0
+    forward = middle / np.float64(depth[ahead_y, ahead_x]) - u if has_ahead else 0.0
+    if has_back and has_ahead:
+        if abs(forward - backward) <= CREASE * u:
+            return 0.5 * (forward + backward)
+        return forward if abs(forward) <= abs(backward) else backward
+    return forward if has_ahead else backward

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from scene_depth.cameras import Cameras
+from scene_depth.kernels import run_rows
+from scene_depth.rendering.cpu.footprints import bound_rows
 from scene_depth.rendering.rasterization import Region, Render, render
 from scene_depth.splats import GaussianSplats
 
@@ -51,6 +54,8 @@ class Footprints:
 
     def bounds(self, camera: Cameras, *, near: float = 0.01) -> Tensor:
         """Boxes around the footprints in a view; see ``footprint_bounds``  # [N, 4]"""
+        if self.means.device.type == "cpu":
+            return self._bounds_on_cpu(camera, near)
         rotation = camera.camera_to_world[0, :3, :3].to(self.means)
         x, y, z = (rotation.T @ (self.means - camera.centers[0].to(self.means)).T).contiguous()
         K, inverse_z, bounds = camera.K[0].tolist(), 1 / z.clamp_min(near), self.means.new_empty(4, len(z))
@@ -64,6 +69,17 @@ class Footprints:
             torch.add(pixel, radius, out=bounds[axis + 2])
         hidden = ~(self.drawn & (z > near * (1 - 1e-4)))
         bounds[:2, hidden], bounds[2:, hidden] = math.inf, -math.inf
+        return bounds.T
+
+    def _bounds_on_cpu(self, camera: Cameras, near: float) -> Tensor:
+        pose, K, f = camera.camera_to_world[0].float().cpu().numpy(), camera.K[0].float().cpu().numpy(), np.float32
+        lens = np.array([[K[0, 0], K[0, 2]], [K[1, 1], K[1, 2]]])
+        size, bounds = np.array([camera.width, camera.height], np.float32), self.means.new_empty(4, len(self.means))
+        prints = (values.contiguous().numpy() for values in (self.means, self.scale, self.reach, self.drawn))
+        run_rows(
+            bound_rows, 0, len(self.means), 1, pose[:3, :3].copy(), pose[:3, 3].copy(), *prints, lens, size,
+            f(BEYOND), f(BLUR), f(ROUNDING), f(near), f(near * (1 - 1e-4)), bounds.numpy(),
+        )  # fmt: skip
         return bounds.T
 
 

@@ -79,19 +79,27 @@ def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
 @kernel(EXACT)
 def _diffuse(values, right, down, steps):
     height, width, channels = values.shape
-    current = values.copy()
+    now, then = np.empty((channels, height, width)), np.empty((channels, height, width))
+    for c in range(channels):
+        now[c] = values[:, :, c]
     for _ in range(steps):
-        following = current.copy()
-        for y in range(height):
-            for x in range(width):
-                for c in range(channels):
-                    if x + 1 < width:
-                        flow = 0.2 * right[y, x] * (current[y, x + 1, c] - current[y, x, c])
-                        following[y, x, c] += flow
-                        following[y, x + 1, c] -= flow
-                    if y + 1 < height:
-                        flow = 0.2 * down[y, x] * (current[y + 1, x, c] - current[y, x, c])
-                        following[y, x, c] += flow
-                        following[y + 1, x, c] -= flow
-        current = following
-    return current
+        for c in range(channels):
+            for y in range(height):
+                here, out = now[c, y], then[c, y]
+                for x in range(width):
+                    out[x] = here[x]
+                if y > 0:
+                    for x in range(width):
+                        out[x] -= 0.2 * down[y - 1, x] * (here[x] - now[c, y - 1, x])
+                for x in range(1, width):
+                    out[x] -= 0.2 * right[y, x - 1] * (here[x] - here[x - 1])
+                for x in range(width - 1):
+                    out[x] += 0.2 * right[y, x] * (here[x + 1] - here[x])
+                if y + 1 < height:
+                    for x in range(width):
+                        out[x] += 0.2 * down[y, x] * (now[c, y + 1, x] - here[x])
+        now, then = then, now
+    found = np.empty(values.shape)
+    for c in range(channels):
+        found[:, :, c] = now[c]
+    return found
