@@ -136,7 +136,7 @@ def measure_gsply(python: Path, folder: Path, splats: GaussianSplats, repeats: i
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(values.numpy()))
     command = [str(python), "-c", OF_GSPLY, str(folder), str(repeats)]
-    seconds = json_module.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    seconds = json_module.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     size = {name: (folder / f"gsply.{name}").stat().st_size / 1e6 for name in seconds}
     return [{"file": f"{name} by gsply", "megabytes": size[name], "write_s": w, "read_s": r} for name, (w, r) in seconds.items()]
 
