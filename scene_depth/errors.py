@@ -46,6 +46,12 @@ class InputError(ValueError):
         return f"{name}{_link(name, self.found)}{found}{expected}" + (f". Try: {self.hint}" if self.hint else "")
 
 
+def disk_error_line(error: OSError) -> str:
+    """What the system says of a file or a disk, in one line with the file where it is known."""
+    place = f"{one_line(error.filename)}: " if error.filename else ""
+    return f"{place}{error.strerror or one_line(error)}"
+
+
 def _link(name: str, found: object) -> str:
     """What stands between a field and what was found: "is" before values and before "a", "an" and "not", else a colon."""
     if not isinstance(found, str) or VALUE.fullmatch(found):

@@ -80,30 +80,31 @@ def demo(
     if not headless:
         _check_viewer()
     started = time.perf_counter()
-    folder = claim_folder(output, "demo", (SPLATS, HEALED, MEASURES, PICTURE, scene), overwrite=overwrite).path
+    folder = claim_folder(output, "demo", (SPLATS, HEALED, MEASURES, PICTURE), overwrite=overwrite)
     say_first(f"three heals of the sample scene {scene}, a minute or more each on a CPU, and their measures")
-    with watch_progress("demo") as on_progress:
-        samples = _sample(scene, folder, on_progress)
-        train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
-        before = _splats(train, splats_beside(samples), folder / SPLATS, on_progress)
-        results = _heals(before, train, on_progress)
-    healed = results[HEAL]
-    write_splats(folder / HEALED, healed.splats)
-    holes = find_holes(truth, samples / "masks")
-    measures = {name: mean_scores(evaluate_scene(result.splats, truth, holes)) for name, result in results.items()}
-    report = DemoReport(scene, time.perf_counter() - started, measures, healed.report)
-    state = healed.most_unseen
-    pictures = [picture_of(before, state.camera), state.marked(), picture_of(healed.splats, state.camera)]
-    write_image(folder / PICTURE, np.concatenate(pictures, axis=1))
-    report.save(folder / MEASURES)
+    with folder.stage() as stage:
+        with watch_progress("demo") as on_progress:
+            samples = _sample(scene, folder.path, on_progress)
+            train, truth = read_scene(samples, split="train"), read_scene(samples / "removed", split="test")
+            before = _splats(train, splats_beside(samples), stage.path / SPLATS, on_progress)
+            results = _heals(before, train, on_progress)
+        healed = results[HEAL]
+        write_splats(stage.path / HEALED, healed.splats)
+        holes = find_holes(truth, samples / "masks")
+        measures = {name: mean_scores(evaluate_scene(result.splats, truth, holes)) for name, result in results.items()}
+        report = DemoReport(scene, time.perf_counter() - started, measures, healed.report)
+        state = healed.most_unseen
+        pictures = [picture_of(before, state.camera), state.marked(), picture_of(healed.splats, state.camera)]
+        write_image(stage.path / PICTURE, np.concatenate(pictures, axis=1))
+        report.save(stage.path / MEASURES)
     if json:
         print_json(report)
     else:
-        _print(report, folder)
+        _print(report, folder.path)
     if not headless:
         from scene_depth_viewer.cli import view
 
-        view(samples, folder / SPLATS, folder / HEALED, port=port)
+        view(samples, folder.path / SPLATS, folder.path / HEALED, port=port)
 
 
 def _check_viewer() -> None:

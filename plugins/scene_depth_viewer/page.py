@@ -16,7 +16,7 @@ import viser
 from scene_depth_heal.session import EditSession
 from torch import Tensor
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, disk_error_line
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.client_view import ClientView, ViewSettings
 from scene_depth_viewer.door import LARGEST, Door, ExportFolder, Rule, number, numbers, one_of, pressed, text, yes_or_no
@@ -257,6 +257,8 @@ class Page:
         """Shows an error on the page of a browser, or of all."""
         if isinstance(error, InputError):
             title, body = error.field, f"{error.sentence}."
+        elif isinstance(error, OSError):  # of the disk, not of the program
+            title, body = "file", f"{disk_error_line(error)}."
         else:
             log.error("the viewer failed", exc_info=error)
             title, body = type(error).__name__, str(error) or "no further message"

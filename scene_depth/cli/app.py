@@ -26,7 +26,7 @@ from typing import Any
 import tyro
 
 from scene_depth.cli.progress import sigterm_is_interrupt
-from scene_depth.errors import InputError, one_line
+from scene_depth.errors import InputError, disk_error_line, one_line
 from scene_depth.io.claims import Limits, reading_limits
 from scene_depth.io.scene_notes import LOGGER
 
@@ -105,8 +105,7 @@ def _run(call: Callable[[], Any]) -> int:
         except BrokenPipeError:
             return _end_reading()
         except OSError as error:
-            place = f"{one_line(error.filename)}: " if error.filename else ""
-            return _fail(f"{place}{error.strerror or one_line(error)}")
+            return _fail(disk_error_line(error))
         except MemoryError as error:
             return _fail(f"out of memory ({one_line(error) or 'a smaller picture or fewer splats need less'})")
         except (RecursionError, OverflowError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import itertools
 import json
@@ -13,7 +14,8 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +64,7 @@ class Runner:
     def warm(self, arguments: Sequence[object]) -> int:
         """Runs the program in the process itself, so that what it imports and compiles is in the forks; gives its exit code."""
         self._pipe.send(([str(argument) for argument in arguments], None))
-        code: int = self._answer()
+        code: int = self._answer(None)
         return code
 
     def run(
@@ -78,8 +80,8 @@ class Runner:
         self._process.terminate()
         self._process.join()
 
-    def _answer(self) -> Any:
-        assert self._pipe.poll(300), "the forked program did not end"
+    def _answer(self, seconds: float | None = 300) -> Any:
+        assert self._pipe.poll(seconds), "the forked program did not end"
         return self._pipe.recv()
 
 
@@ -133,6 +135,41 @@ def run(arguments: Sequence[str], root: Path, how: How, at: int, *, file_size: i
         text, events = words.read(), number.read()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return Ended(code, text, int(events or at))
+
+
+_watchers: list[Callable[[str, tuple[Any, ...]], None]] = []
+
+
+@contextmanager
+def changes_in(root: Path, how: How = "nothing", at: int = -1) -> Iterator[Iterator[int]]:
+    """Counts the changes of a folder that this process makes, in all its threads; for more see ``run``.
+
+    Gives the counter, whose next number is how many there were.
+    """
+    count = itertools.count()
+    _install_watch()
+    _watchers.append(lambda event, values: _count(event, values, str(root), how, at, count))
+    try:
+        yield count
+    finally:
+        _watchers.clear()
+
+
+@functools.cache
+def _install_watch() -> None:
+    """Once, since a hook stays as long as the process."""
+    sys.addaudithook(lambda event, values: [watch(event, values) for watch in _watchers] and None)
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Lets no file of this process grow beyond a size in bytes: a disk that is full in the middle of a file."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 def _count(event: str, values: tuple[Any, ...], root: str, how: How, at: int, count: itertools.count[int]) -> None:
