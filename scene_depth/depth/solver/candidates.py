@@ -43,44 +43,49 @@ class Candidates:
 
     Attributes:
         values: Log of relative inverse depth, in the order of ``CANDIDATES``  # [K, H, W]
-        features: In the order of ``FEATURES``, of about size 1  # [F, H, W]
+        features: In the order of ``FEATURES``, of about size 1; 0 where there is no choice  # [F, H, W]
     """
 
     values: NDArray[np.float32]
     features: NDArray[np.float32]
 
 
-def find_candidates(problem: Problem, solution: Solution) -> Candidates:
+def find_candidates(problem: Problem, solution: Solution, wanted: Mask | None = None) -> Candidates:
     """The energy's two passes, the nearest known pixel along colours and straight, and means of those in four directions.
 
     Args:
         problem: What is known.
         solution: The minimum of the energy.
+        wanted: Pixels that there is a choice at; elsewhere all but the first candidate are 0; by default everywhere  # [H, W]
     """
     known = problem.known
+    at = np.ones_like(known) if wanted is None else wanted
     straight = problem.values.ravel()[problem.nearest]
     around = find_neighbours(problem.values, known)
     radius = SOFT * problem.distance
-    soft = (soften(np.log(plane), radius) for plane in (straight, around.across(straight), around.mean(straight)))
-    values = np.stack([*(np.log(plane) for plane in (solution.values, solution.first, solution.nearest)), *soft])
-    apart = np.clip(values[1:] - values[0], -LARGEST, LARGEST)
+    soft = (soften(np.log(plane), radius)[at] for plane in (straight, around.across(straight), around.mean(straight)))
+    energy = np.log(solution.values)
+    chosen = np.stack([energy[at], *(np.log(plane[at]) for plane in (solution.first, solution.nearest)), *soft])
+    apart = np.clip(chosen[1:] - chosen[0], -LARGEST, LARGEST)
     rough, rough_view = _roughness(problem)
-    flat_guide = problem.guide.reshape(len(problem.guide), -1)
+    guide, flat_guide = problem.guide[:, at], problem.guide.reshape(len(problem.guide), -1)
     own = (
-        np.log(np.maximum(problem.distance, 1)) / 3,
-        np.log1p(solution.paths.cost) / 4,
-        around.found / 4,
-        np.log(_slope(values[0]) + 1e-5) / 4,
-        np.log(np.clip(around.gap, 1, 2000)) / 4,
-        np.log(ndimage.uniform_filter(known.astype(np.float32), DENSITY_SIDE) + 1e-3) / 4,
-        5 * _distance_of_colors(problem.guide, flat_guide[:, problem.nearest]),
-        5 * _distance_of_colors(problem.guide, flat_guide[:, solution.paths.source]),
-        np.log(rough + LEAST) / 3,
-        np.full(known.shape, np.log(rough_view + LEAST) / 3),
-        np.full(known.shape, np.log(max(known.shape) / MIDDLE_SIDE)),
+        np.log(np.maximum(problem.distance[at], 1)) / 3,
+        np.log1p(solution.paths.cost[at]) / 4,
+        around.found[at] / 4,
+        np.log(_slope(energy)[at] + 1e-5) / 4,
+        np.log(np.clip(around.gap[at], 1, 2000)) / 4,
+        np.log(ndimage.uniform_filter(known.astype(np.float32), DENSITY_SIDE)[at] + 1e-3) / 4,
+        5 * _distance_of_colors(guide, flat_guide[:, problem.nearest[at]]),
+        5 * _distance_of_colors(guide, flat_guide[:, solution.paths.source[at]]),
+        np.log(rough[at] + LEAST) / 3,
+        np.full(guide.shape[1], np.log(rough_view + LEAST) / 3),
+        np.full(guide.shape[1], np.log(max(known.shape) / MIDDLE_SIDE)),
     )
-    features = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
-    return Candidates(values.astype(np.float32), features.astype(np.float32))
+    values, features = (np.zeros((len(names), *known.shape), dtype=np.float32) for names in (CANDIDATES, FEATURES))
+    values[0], values[1:, at] = energy, chosen[1:]
+    features[:, at] = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
+    return Candidates(values, features)
 
 
 def _roughness(problem: Problem) -> tuple[Array, float]:

@@ -139,7 +139,7 @@ class SolverInpainter(DepthModel):
         solution = self._minimize(problem, self.data, self.energies)
         if self._gate is None:
             return solution
-        candidates = find_candidates(problem, solution)
+        candidates = find_candidates(problem, solution, ~problem.known)
         mixed, expected = self._gate.mix(candidates, problem.known, self.threads)
         energy = candidates.values[0]
         change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
