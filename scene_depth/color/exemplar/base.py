@@ -16,6 +16,9 @@ PLANE_TOLERANCE = 0.01  # distance of a neighbour from the local plane, relative
 NORMAL_TOLERANCE = 0.1  # 1 - cos of the angle between neighbouring normals that halves it
 LEAST_WEIGHT = 0.03  # keeps every pixel tied to the border of the hole, and a wrong crease from cutting off the right one
 SMOOTHING_STEPS = 15  # explicit diffusion steps of 0.2: a blur of about two and a half pixels
+RIM_STEPS = (
+    2  # those before the rim is continued: one pixel, so that it meets the fill, and what is left of an object there counts less
+)
 
 Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -52,7 +55,7 @@ def _weights_along(axis: int, depth: Array, points: NDArray[np.float64], normals
 
 
 def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
-    """Smoothed colour where it is known, and its harmonic continuation inside the hole.
+    """Smoothed colour where it is known, and inside the hole the harmonic continuation of the rim, which is hardly smoothed.
 
     Args:
         rgb: sRGB  # [H, W, 3]
@@ -65,13 +68,14 @@ def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
     right, down = weights
     known_right = right * ~hole * ~np.roll(hole, -1, 1)
     known_down = down * ~hole * ~np.roll(hole, -1, 0)
-    smooth = _diffuse(rgb.astype(np.float64), known_right, known_down, SMOOTHING_STEPS)
+    rim = _diffuse(rgb.astype(np.float64), known_right, known_down, RIM_STEPS)
+    smooth = _diffuse(rim, known_right, known_down, SMOOTHING_STEPS - RIM_STEPS)
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     if len(rows):  # beyond the next pixel nothing bears on the hole
         near = slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
-        part = smooth[near]
+        part, inside = smooth[near], hole[near]
         for c in range(3):
-            part[..., c] = solve_membrane(right[near], down[near], part[..., c], ~hole[near]).values
+            part[inside, c] = solve_membrane(right[near], down[near], rim[near][..., c], ~inside).values[inside]
     filled: Picture = smooth.astype(np.float32)
     return filled
 

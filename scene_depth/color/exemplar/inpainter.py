@@ -12,7 +12,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects,
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.cameras import Cameras
-from scene_depth.color.exemplar.base import base_layer, surface_weights
+from scene_depth.color.exemplar.base import Weights, base_layer, surface_weights
 from scene_depth.color.exemplar.labelling import label_offsets
 from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refined_offsets
 from scene_depth.color.exemplar.shadows import shadow_gain
@@ -31,9 +31,19 @@ LEAST_RIM = 8  # pairs of pixels over the rim that can judge a pattern
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
 MOST_GAIN = 2.0
 FINE = 2.0  # pixels of the blur above which a picture has no detail
+NEAR = 6.0  # pixels from the rim within which the base follows what is known there, and copied detail gives way to it
 
 OFFSETS = 40  # translations that the hole is copied by, at most
 MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
+
+
+@dataclass(frozen=True)
+class _Surfaces:
+    """What the depth says: it without its noise, which would cut colours apart, its normals, and the weights of edges."""
+
+    depth: Array | None
+    normals: Picture | None
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class ExemplarInpainter:
     for that of what was there, and neither continued nor copied. A pattern stays only where it meets the known pixels of
     its plane without a step: two surfaces that lie in one plane by accident are not one surface. Everything else is filled
     in the picture: a smooth base is continued as a membrane whose edges are cut at depth jumps and creases, and texture is
-    copied onto it from patches that match by texture, base colour, surface normal and depth.
+    copied onto it from patches that match by texture, base colour, surface normal and depth, less of it next to the rim.
 
     Attributes:
         base_weight: Weight of the base colour in the distance of patches in the picture; texture has 1.
@@ -90,7 +100,7 @@ class ExemplarInpainter:
     def _in_window(
         self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, depth: Array | None, camera: Cameras | None, seed: int
     ) -> Picture:
-        filled, rest = rgb.copy(), hole.copy()
+        filled, rest, surfaces = rgb.copy(), hole.copy(), _surfaces(hole, depth, camera)
         if depth is not None and camera is not None:
             planes = planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera))
             on_plane = functools.partial(self._on_plane, rgb, hole, known, measured, camera, seed)
@@ -98,7 +108,7 @@ class ExemplarInpainter:
                 for kept, pattern in pool.map(on_plane, planes):
                     filled[kept] = pattern[kept]
                     rest &= ~kept
-        return self._in_picture(filled, rest, known, depth, camera, seed) if rest.any() else filled
+        return self._in_picture(filled, rest, known, surfaces, seed) if rest.any() else filled
 
     def _on_plane(
         self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, camera: Cameras, seed: int, plane: Plane
@@ -112,35 +122,26 @@ class ExemplarInpainter:
         pattern = _with_pattern(rgb, view, wanted, same, seed)
         return _without_steps(pattern, wanted, same & measured, measured, self.rim_step), pattern
 
-    def _in_picture(
-        self,
-        rgb: Picture,
-        hole: Mask,
-        known: Mask,
-        depth: Array | None,
-        camera: Cameras | None,
-        seed: int,
-    ) -> Picture:
-        normals: Picture | None = None
-        if depth is not None:
-            depth = median_of_25(depth)  # its noise would cut colours apart
-            normals = None if camera is None else normals_from_depth(depth, camera)
-        guided = normals is not None
-        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surface_weights(hole.shape, depth, camera, normals))
+    def _in_picture(self, rgb: Picture, hole: Mask, known: Mask, surfaces: _Surfaces, seed: int) -> Picture:
+        guided = surfaces.normals is not None
+        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surfaces.weights)
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
         base = smooth if guided else np.zeros_like(smooth)
         texture = np.where(hole[..., None], smooth - base, rgb - base).astype(np.float32)
-        guides = self._guides(base, depth, normals)
+        guides = self._guides(base, surfaces)
         copied = fill_texture(texture, hole, known, guides, iterations=self.iterations, seed=seed)
-        return base + (_with_detail(copied, hole, known, self.detail) if guided else copied)
+        if not guided:
+            return base + copied
+        share = np.sqrt(1 - np.exp(-2 / NEAR * distance_transform_edt(hole)))
+        return base + (_with_detail(copied, hole, known, self.detail) * np.where(hole, share, 1)[..., None]).astype(np.float32)
 
-    def _guides(self, base: Picture, depth: Array | None, normals: Picture | None) -> Picture:
+    def _guides(self, base: Picture, surfaces: _Surfaces) -> Picture:
         """What patches are compared by besides texture, already weighted  # [H, W, G]"""
         guides: list[Array] = [self.base_weight * base]
-        if depth is not None:
-            guides.append(self.depth_weight * np.log(np.maximum(depth, 1e-6))[..., None])
-            if normals is not None:
-                guides.append(self.normal_weight * normals)
+        if surfaces.depth is not None:
+            guides.append(self.depth_weight * np.log(np.maximum(surfaces.depth, 1e-6))[..., None])
+        if surfaces.normals is not None:
+            guides.append(self.normal_weight * surfaces.normals)
         return np.concatenate(guides, axis=-1).astype(np.float32)
 
 
@@ -158,6 +159,12 @@ class MembraneInpainter:
         weights = surface_weights(hole[window].shape, None, None)
         filled[window] = np.where(hole[window][..., None], base_layer(filled[window], hole[window], weights), filled[window])
         return filled
+
+
+def _surfaces(hole: Mask, depth: Array | None, camera: Cameras | None) -> _Surfaces:
+    clean = None if depth is None else median_of_25(depth)
+    normals = None if clean is None or camera is None else normals_from_depth(clean, camera)
+    return _Surfaces(clean, normals, surface_weights(hole.shape, clean, camera, normals))
 
 
 def window_around(hole: Mask, known: Mask) -> tuple[slice, slice]:
