@@ -139,9 +139,8 @@ def fill_color(
         return np.where(hole[..., None], as_array(painted), rgb)
     known = np.where(hole[..., None], np.float32(0), rgb)
     retouched = None if reference.resurface is None else as_array(reference.resurface)
-    return inpaint_image(
-        image_inpainter, known, hole, depth=prediction.depth, camera=reference.camera, retouched=retouched, seed=seed
-    )
+    camera, depth = reference.camera, prediction.depth
+    return inpaint_image(image_inpainter, known, hole, depth=depth, camera=camera, retouched=retouched, soft_rim=True, seed=seed)
 
 
 def make_splats(reference: ViewState, prediction: DepthPrediction, rgb: NDArray[np.float32]) -> Filled:
@@ -243,6 +242,6 @@ def smooth_guess(rgb: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[n
         return clean
     reach = SMOOTHING_STEPS + 2  # beyond which nothing bears on the hole
     near = tuple(slice(max(0, side.min() - reach), side.max() + reach + 1) for side in places.T)
-    smooth = base_layer(clean[near], hole[near], surface_weights(hole[near].shape, None, None))
+    smooth = base_layer(clean[near], hole[near], surface_weights(hole[near].shape, None, None), soft_rim=True)
     clean[near] = np.where(hole[near][..., None], np.clip(smooth, 0, 1), clean[near])
     return clean

@@ -58,6 +58,7 @@ def inpaint_image(
     camera: Cameras | None = None,
     source: Mask | None = None,
     retouched: Mask | None = None,
+    soft_rim: bool = False,
     seed: int = 0,
     prompt: str | None = None,
 ) -> NDArray[np.float32]:
@@ -67,6 +68,8 @@ def inpaint_image(
         inpainter: Any ImageInpainter, or a plain function ``f(rgb, hole) -> rgb``; of the keyword arguments it gets those that it
             names.
         rgb, hole, depth, camera, source, retouched, seed: See ImageInpainter.
+        soft_rim: Whether something of a removed object may be left in the known pixels next to the hole, for inpainters that name
+            such an argument.
         prompt: What should be in this hole, for inpainters that name such an argument; None leaves it to them.
 
     Raises:
@@ -78,7 +81,8 @@ def inpaint_image(
         return rgb
     if hole.all() or (source is not None and not (source & ~hole).any()):
         raise InputError("hole", "the whole picture, or no pixel left as an example", "a hole with something known around it")
-    guides: dict[str, Any] = {"depth": depth, "camera": camera, "source": source, "retouched": retouched, "seed": seed}
+    guides: dict[str, Any] = {"depth": depth, "camera": camera, "source": source, "retouched": retouched, "soft_rim": soft_rim}
+    guides["seed"] = seed
     guides |= {} if prompt is None else {"prompt": prompt}
     filled = inpainter(rgb, hole, **_named(inpainter, guides))
     filled = np.asarray(filled, dtype=np.float32)

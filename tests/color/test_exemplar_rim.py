@@ -89,3 +89,13 @@ def test_an_inpainter_gets_the_arguments_that_it_names() -> None:
 
     filled = inpaint_image(by_depth, rgb, hole, depth=depth, camera=camera(), seed=3)
     assert (filled[hole] == 0.5).all()
+
+
+def test_what_is_left_of_an_object_at_the_rim_counts_less_where_that_is_said() -> None:
+    hole = np.zeros((64, 64), bool)
+    hole[20:44, 20:44] = True
+    rgb = np.full((64, 64, 3), 0.4, np.float32)
+    rgb[19:45, 19:45] = 0.8  # a fringe of one pixel
+    filled = {soft: inpaint_image(MembraneInpainter(), rgb, hole, soft_rim=soft)[32, 32, 0] for soft in (False, True)}
+    assert filled[False] > 0.55
+    assert filled[True] < filled[False] - 0.05

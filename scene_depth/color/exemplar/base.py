@@ -54,13 +54,15 @@ def _weights_along(axis: int, depth: Array, points: NDArray[np.float64], normals
     return np.maximum(weights, LEAST_WEIGHT)
 
 
-def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
-    """Smoothed colour where it is known, and inside the hole the harmonic continuation of the rim, which is hardly smoothed.
+def base_layer(rgb: Picture, hole: Mask, weights: Weights, *, soft_rim: bool = False) -> Picture:
+    """Smoothed colour where it is known, and inside the hole the harmonic continuation of the rim.
 
     Args:
         rgb: sRGB  # [H, W, 3]
         hole: True = to be filled  # [H, W]
         weights: Edge weights of ``surface_weights``.
+        soft_rim: Whether something of a removed object may be left at the rim, which is smoothed as all else then, and hardly if
+            not, so that the fill meets it.
 
     Returns:
         Base colour everywhere  # [H, W, 3]
@@ -73,9 +75,9 @@ def base_layer(rgb: Picture, hole: Mask, weights: Weights) -> Picture:
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     if len(rows):  # beyond the next pixel nothing bears on the hole
         near = slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
-        part, inside = smooth[near], hole[near]
+        part, inside, continued = smooth[near], hole[near], smooth if soft_rim else rim
         for c in range(3):
-            part[inside, c] = solve_membrane(right[near], down[near], rim[near][..., c], ~inside).values[inside]
+            part[inside, c] = solve_membrane(right[near], down[near], continued[near][..., c], ~inside).values[inside]
     filled: Picture = smooth.astype(np.float32)
     return filled
 

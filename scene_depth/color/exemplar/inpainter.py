@@ -83,9 +83,10 @@ class ExemplarInpainter:
         camera: Cameras | None = None,
         source: Mask | None = None,
         retouched: Mask | None = None,
+        soft_rim: bool = False,
         seed: int = 0,
     ) -> Picture:
-        """Fills one picture; arguments as for every ImageInpainter."""
+        """Fills one picture; arguments as for every ImageInpainter, and ``soft_rim`` as for ``inpaint_image``."""
         known = ~hole if source is None else ~hole & source
         measured = known if retouched is None else known & ~retouched
         filled = np.where(hole[..., None], np.float32(0), rgb)
@@ -94,11 +95,21 @@ class ExemplarInpainter:
         if camera is not None:
             rows, columns = window
             camera = camera.cropped(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        filled[window] = self._in_window(filled[window], hole[window], known[window], measured[window], near, camera, seed)
+        filled[window] = self._in_window(
+            filled[window], hole[window], known[window], measured[window], near, camera, seed, soft_rim
+        )
         return filled
 
     def _in_window(
-        self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, depth: Array | None, camera: Cameras | None, seed: int
+        self,
+        rgb: Picture,
+        hole: Mask,
+        known: Mask,
+        measured: Mask,
+        depth: Array | None,
+        camera: Cameras | None,
+        seed: int,
+        soft_rim: bool,
     ) -> Picture:
         filled, rest, surfaces = rgb.copy(), hole.copy(), _surfaces(hole, depth, camera)
         if depth is not None and camera is not None:
@@ -108,7 +119,7 @@ class ExemplarInpainter:
                 for kept, pattern in pool.map(on_plane, planes):
                     filled[kept] = pattern[kept]
                     rest &= ~kept
-        return self._in_picture(filled, rest, known, surfaces, seed) if rest.any() else filled
+        return self._in_picture(filled, rest, known, surfaces, seed, soft_rim) if rest.any() else filled
 
     def _on_plane(
         self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, camera: Cameras, seed: int, plane: Plane
@@ -122,9 +133,9 @@ class ExemplarInpainter:
         pattern = _with_pattern(rgb, view, wanted, same, seed)
         return _without_steps(pattern, wanted, same & measured, measured, self.rim_step), pattern
 
-    def _in_picture(self, rgb: Picture, hole: Mask, known: Mask, surfaces: _Surfaces, seed: int) -> Picture:
+    def _in_picture(self, rgb: Picture, hole: Mask, known: Mask, surfaces: _Surfaces, seed: int, soft_rim: bool) -> Picture:
         guided = surfaces.normals is not None
-        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surfaces.weights)
+        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surfaces.weights, soft_rim=soft_rim)
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
         base = smooth if guided else np.zeros_like(smooth)
         texture = np.where(hole[..., None], smooth - base, rgb - base).astype(np.float32)
@@ -152,12 +163,13 @@ class MembraneInpainter:
     The known colours are blurred by two and a half pixels before, so that noise at the rim is not drawn into the hole.
     """
 
-    def __call__(self, rgb: Picture, hole: Mask, **_: object) -> Picture:
-        """Fills one picture; of the arguments of an ImageInpainter, only these two count."""
+    def __call__(self, rgb: Picture, hole: Mask, *, soft_rim: bool = False, **_: object) -> Picture:
+        """Fills one picture; of the arguments of ``inpaint_image``, only these count."""
         filled = np.where(hole[..., None], np.float32(0), rgb)
         window = window_around(hole, ~hole)
         weights = surface_weights(hole[window].shape, None, None)
-        filled[window] = np.where(hole[window][..., None], base_layer(filled[window], hole[window], weights), filled[window])
+        smooth = base_layer(filled[window], hole[window], weights, soft_rim=soft_rim)
+        filled[window] = np.where(hole[window][..., None], smooth, filled[window])
         return filled
 
 
