@@ -111,7 +111,7 @@ class ExemplarInpainter:
         seed: int,
         soft_rim: bool,
     ) -> Picture:
-        filled, rest, surfaces = rgb.copy(), hole.copy(), _surfaces(hole, depth, camera)
+        filled, rest = rgb.copy(), hole.copy()
         if depth is not None and camera is not None:
             planes = planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera))
             on_plane = functools.partial(self._on_plane, rgb, hole, known, measured, camera, seed)
@@ -119,7 +119,7 @@ class ExemplarInpainter:
                 for kept, pattern in pool.map(on_plane, planes):
                     filled[kept] = pattern[kept]
                     rest &= ~kept
-        return self._in_picture(filled, rest, known, surfaces, seed, soft_rim) if rest.any() else filled
+        return self._in_picture(filled, rest, known, _surfaces(hole, depth, camera), seed, soft_rim) if rest.any() else filled
 
     def _on_plane(
         self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, camera: Cameras, seed: int, plane: Plane
@@ -160,7 +160,8 @@ class ExemplarInpainter:
 class MembraneInpainter:
     """The smooth continuation of the colours around the hole: no detail, but never a wrong one, in a tenth of the time.
 
-    The known colours are blurred by two and a half pixels before, so that noise at the rim is not drawn into the hole.
+    The known colours are blurred by a pixel before, so that the fill meets its rim; by two and a half where the rim may hold
+    something of a removed object (``soft_rim`` of ``inpaint_image``), which would be drawn into the hole.
     """
 
     def __call__(self, rgb: Picture, hole: Mask, *, soft_rim: bool = False, **_: object) -> Picture:
