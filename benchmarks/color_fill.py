@@ -4,7 +4,7 @@
 
 DATA is a folder of frames (default: ``data`` in the folder named by SCENE_DEPTH_SHARED, or ``../shared/data``). Each frame with
 dense depth gets holes of 2.5 to 12 % of the picture; depth in the hole is completed by the embedded solver and put on planes, as
-heal does it, or is the true one (``--truth``). "Patterns everywhere" is the exemplar without the test at the rim.
+heal does it, or is the true one (``--truth``). "Patterns everywhere" is the exemplar without the test beside the hole.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _by(inpainter: Any) -> Fill:
 
 METHODS: dict[str, Fill] = {
     "exemplar": _by(ExemplarInpainter()),
-    "patterns everywhere": _by(ExemplarInpainter(rim_step=np.inf)),
-    "no patterns": _by(ExemplarInpainter(rim_step=0)),
+    "patterns everywhere": _by(ExemplarInpainter(pattern_error=np.inf)),
+    "no patterns": _by(ExemplarInpainter(pattern_error=0)),
     "membrane": _by(MembraneInpainter()),
     "Telea": _by_opencv("telea"),
     "Navier-Stokes": _by_opencv("ns"),

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scene_depth.color.exemplar.inpainter import continue_pattern
 from scene_depth.color.exemplar.labelling import label_offsets
 from scene_depth.color.exemplar.offsets import dominant_offsets, refined_offsets, shifted
+from scene_depth.color.exemplar.pattern import continue_pattern
 
 HEIGHT, WIDTH = 90, 130
 

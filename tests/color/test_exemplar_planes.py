@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar import inpainter
-from scene_depth.color.exemplar.inpainter import ExemplarInpainter, smooth_shade
+from scene_depth.color.exemplar.inpainter import ExemplarInpainter
+from scene_depth.color.exemplar.pattern import smooth_shade
 from scene_depth.color.exemplar.straight_view import straight_view
 from scene_depth.color.exemplar.texture import fill_texture, spread_inwards
 from scene_depth.geometry.planes import Plane, camera_points, planes_of

@@ -1,4 +1,4 @@
-"""A pattern stays where it meets the rim of the hole, and nowhere else."""
+"""A pattern stays where it predicts what lies beside the hole, and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter, MembraneInpainter
@@ -42,8 +43,8 @@ def test_the_white_board_stays_white_beside_a_brown_one_in_its_plane(seed: int) 
     assert np.abs(filled[hole].mean(0) - WHITE).max() < 0.02
 
 
-def test_stripes_that_meet_the_rim_go_on() -> None:
-    """The same test at the rim must not reject what is right: the stripes of the brown board, which no membrane continues."""
+def test_stripes_that_predict_what_lies_beside_the_hole_go_on() -> None:
+    """The same test must not reject what is right: the stripes of the brown board, which no membrane continues."""
     rgb, depth = two_boards()
     hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
     hole[45:75, 100:135] = True
@@ -53,6 +54,33 @@ def test_stripes_that_meet_the_rim_go_on() -> None:
         for inpainter in (ExemplarInpainter(), MembraneInpainter())
     ]
     assert errors[0] < 0.2 * errors[1]
+
+
+def test_what_repeats_nowhere_is_not_copied() -> None:
+    """Blots say nothing of each other: a plane of them is known in full, and no copy of it is better than a smooth fill."""
+    rng = np.random.default_rng(7)
+    blots = gaussian_filter(rng.normal(size=(HEIGHT, WIDTH, 3)), (5, 5, 0))
+    rgb = np.clip(0.5 + 0.15 * blots / blots.std(), 0, 1).astype(np.float32)
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[45:75, 60:100] = True
+    shown, depth = np.where(hole[..., None], np.float32(0), rgb), np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    filled, never, always = (
+        ExemplarInpainter(pattern_error=most)(shown, hole, depth=depth, camera=camera()) for most in (0.6, 0, np.inf)
+    )
+    assert (filled == never).all()
+    assert ((filled - rgb)[hole] ** 2).mean() < ((always - rgb)[hole] ** 2).mean()
+
+
+@pytest.mark.parametrize("soft_rim", [False, True])
+def test_tiles_go_on_in_step_and_known_pixels_come_back(soft_rim: bool) -> None:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    rgb = np.where(((y // 9 + x // 9) % 2)[..., None], np.float32([0.8, 0.7, 0.6]), np.float32([0.2, 0.3, 0.3]))
+    hole = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    hole[45:75, 60:100] = True
+    depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    filled = ExemplarInpainter()(np.where(hole[..., None], 0, rgb), hole, depth=depth, camera=camera(), soft_rim=soft_rim)
+    assert (filled[~hole] == rgb[~hole]).all()
+    assert np.abs(filled - rgb)[hole].mean() < 0.06
 
 
 def test_the_membrane_is_smooth_and_keeps_known_pixels() -> None:
