@@ -8,10 +8,10 @@ Without a name all cases run, and not ``speed``, which wants quiet cores and is 
 fits are kept in out/heal_benchmark/fits, so that only the first run of a case is slow; ``--fresh`` fits again. Strips of
 pictures and all measures go to out/heal_benchmark: in rows the two views with most to repair (before, hole with its
 unseen part marked, nearest depth, heal, truth) and the two worst held-out views (before, deleted, nearest depth, heal,
-truth or photo). The peers are in ``heal_peers``. ``--seeds N`` heals with the seeds 0 to N - 1 and gives mean and spread.
-``--quick`` takes small pictures and few steps, to see that everything runs. ``--record`` writes the
-section "Heal" of RESULTS.md (``--without-photos`` a section of its own) and, for the sample scenes, its pictures; those of
-other scenes are not ours to show.
+truth or photo). The peers are in ``heal_peers``, what bounds a heal in ``heal_bounds``. ``--seeds N`` heals with the seeds
+0 to N - 1 and gives mean and spread. ``--quick`` takes small pictures and few steps, to see that everything runs.
+``--record`` writes the section "Heal" of RESULTS.md (``--without-photos`` a section of its own) and, for the sample scenes,
+its pictures; those of other scenes are not ours to show.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.selection import select
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
 
+from benchmarks.heal_bounds import Truth, bounded_heals
 from benchmarks.heal_cases import CASES, OUTPUT, SAMPLES, Case, fitted
 from benchmarks.heal_peers import LOCAL, ONE_REFERENCE, fill_from_one_reference, fill_locally
 from benchmarks.heal_speed import measure_speed, speed_lines
@@ -101,6 +102,8 @@ def run_case(case: Case, *, fresh: bool, steps: int | None, seeds: int = 1) -> d
     peers, peer_seconds = _peers(splats, removed, views)
     every = {BEFORE: splats, DELETE_ONLY: results[DELETE_ONLY].splats, **peers, NEAREST: results[NEAREST].splats}
     every[HEAL] = results[HEAL].splats
+    if case.truth is not None:
+        every |= bounded_heals(splats, removed, views, config, Truth(case.truth, case.max_size))
     scored: dict[str, list[SceneScore]] = {}
     for way, edited in every.items():
         before = None if way == BEFORE else splats

@@ -31,7 +31,7 @@ from scene_depth.cameras import camera_from_fov, look_at
 from scene_depth.splats import GaussianSplats
 
 OLD = version("viser").startswith("0.")
-OF_THE_PAGE = ("test_viewer_server.py", "test_viewer_safety.py", "test_viewer_browser.py")
+OF_THE_PAGE = ("test_viewer_server.py", "test_viewer_safety.py", "test_viewer_browser.py", "test_viewer_full_disk.py")
 WITH_THE_OTHER = "import sys, pytest, viser; assert viser.__file__.startswith(sys.argv[1]); sys.exit(pytest.main(sys.argv[2:]))"
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

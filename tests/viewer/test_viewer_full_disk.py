@@ -25,7 +25,7 @@ from scene_depth_viewer import opening
 from scene_depth_viewer.page import Controls
 from scene_depth_viewer.viewer import Viewer
 
-FILES = {"room-edited.ply", "region.json", "camera_path.json", "path.gif"}
+FILES = {"room-edited.ply", "region.json", "camera_path.json"}
 
 
 class Browser:
@@ -64,9 +64,9 @@ class Acts:
         self.clicks[label](SimpleNamespace(client_id=0, client=self.browser), *what)
         return self.browser.notices[before:]
 
-    def save_all(self, replace: bool) -> list[list[tuple[str, str, str | None]]]:
+    def save_all(self, video: str, replace: bool) -> list[list[tuple[str, str, str | None]]]:
         """Writes every kind of file that the page writes."""
-        told = []
+        told, self.fields["Video file"].value = [], video
         for label, *what in (("Save",), ("Region", "Save"), ("Path", "Save"), ("Render video",)):
             notices = self.press(label, *what)
             told.append(notices or (self.press("Replace") if replace else []))
@@ -107,7 +107,6 @@ def view(session: EditSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.setattr(viewer, "view_of", lambda event: SimpleNamespace(camera=lambda: viewer.start))
             for label, value in {"Width": 32, "Height": 24, "Seconds": 0.1, "Frames/s": 20.0, "Steps": 2, "Photos": 1}.items():
                 acts.fields[label].value = value
-            acts.fields["Video file"].value = "path.gif"
             for _ in range(2):
                 acts.press("Keys", "Add")
             act(viewer, acts)
@@ -126,20 +125,20 @@ def view(session: EditSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
-@pytest.mark.parametrize("size", [None, 30])
+@pytest.mark.parametrize(("size", "video"), [(None, "path.gif"), (30, "path.gif"), (30, "path.mp4")])
 def test_files_on_a_full_disk(
-    view: Callable, session: EditSession, tmp_path: Path, size: int | None, capfd: pytest.CaptureFixture[str]
+    view: Callable, session: EditSession, tmp_path: Path, size: int | None, video: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def act(viewer: Viewer, acts: Acts) -> None:
         with full(tmp_path, size):
-            told = acts.save_all(replace=False)
+            told = acts.save_all(video, replace=False)
         assert contents(tmp_path) in ({}, {"exports": ""})
-        told = [*told, *acts.save_all(replace=False)]
+        told = [*told, *acts.save_all(video, replace=False)]
         assert [color for ((_, _, color),) in told[:4]] == ["red"] * 4, told
         there = contents(tmp_path)
-        assert set(there) == {f"exports/{name}" for name in FILES}
+        assert set(there) == {f"exports/{name}" for name in FILES | {video}}
         with full(tmp_path, size):
-            again = acts.save_all(replace=True)
+            again = acts.save_all(video, replace=True)
         reason = "No space left on device" if size is None else "File too large"
         assert all(len(notices) == 1 and reason in notices[0][1] and notices[0][2] == "red" for notices in (*told[:4], *again))
         assert contents(tmp_path) == there
