@@ -26,7 +26,7 @@ from scene_depth.depth.depthfm.inference import predict_log_depth, sample
 from scene_depth.depth.depthfm.ldm import unet_config
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm, set_attention
 from scene_depth.depth.latent.packages import diffusers_class
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.evaluation.depth_rows import PeakMemory
 
 HPARAMS: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,9 @@ class TrueColors:
 
     truth: Truth
 
-    def __call__(self, rgb: Picture, hole: Mask, *, camera: Cameras) -> Picture:
+    def __call__(self, rgb: Picture, hole: Mask, *, camera: Cameras | None = None, **_: Any) -> Picture:
         """The true picture."""
+        assert camera is not None
         return self.truth.cropped("rgb", camera).astype(np.float32)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.errors import InputError
 from scene_depth.evaluation.monocular_scores import MonocularScores, monocular_scores
 

@@ -40,7 +40,7 @@ from scene_depth.depth.checks import check_input
 from scene_depth.depth.classical import NearestInpainter
 from scene_depth.depth.masks import mask_seed
 from scene_depth.depth.model import DepthModel, PlainFunction, complete_view
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.depth.seam import measure_seam
 from scene_depth.depth.solver import SolverInpainter

@@ -25,7 +25,7 @@ from scene_depth.cameras import Cameras, camera_from_fov
 from scene_depth.depth.aligned_prior import LucidDreamer, ScaleAndShift, Text2Room
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel, ExactInpainter
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.evaluation.depth_protocols import simulated_metric_depth

@@ -27,7 +27,7 @@ from scene_depth.depth.depthfm.encoding import depth_range
 from scene_depth.depth.depthfm.inference import predict_log_depth
 from scene_depth.depth.depthfm.network import load_depthfm
 from scene_depth.depth.masks import known_mask
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.evaluation.depth_metrics import depth_errors
 from scene_depth.training import depthfm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,25 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
         assert not package.startswith("scene_depth_"), f"{relative} imports the plugin {package}"
         if package == "scene_depth" and rest and rest[0] != room:
             assert FLOORS[rest[0]] < FLOORS[room], f"{relative} ({room}) may not import {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for types and inside functions count, too; the lazy faces of packages, which only hand names on, do not."""
+    files = {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for root, folder in ((ROOT, CORE), (ROOT / "plugins", ROOT / "plugins"))
+        for path in folder.rglob("*.py")
+        if "lazy_names(__name__" not in path.read_text(encoding="utf-8")
+    }
+
+    def imported(path: Path) -> set[str]:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        of = [(node.module or "", alias.name) for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+        return plain | {f"{package}.{name}" if f"{package}.{name}" in files else package for package, name in of}
+
+    graph = {module: imported(path) & files.keys() - {module} for module, path in files.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 def packages() -> list[str]:

@@ -13,7 +13,8 @@ from scene_depth import registry
 from scene_depth.color.registry import IMAGE_INPAINTERS, load_image_inpainter
 from scene_depth.datasets.streams import FRAME_STREAMS
 from scene_depth.depth.inpaint import inpaint_depth
-from scene_depth.depth.monocular import MONOCULAR_MODELS, load_monocular_model, predict
+from scene_depth.depth.monocular import MONOCULAR_MODELS, load_monocular_model
+from scene_depth.depth.prior import predict
 from scene_depth.depth.registry import DEPTH_INPAINTERS, load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.registry import Option, Registry, load_object

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from scene_depth_heal.edit import EditConfig, EditReport, EditResult
     from scene_depth_heal.hole import HealView
     from scene_depth_heal.picking import Stroke
-    from scene_depth_heal.placement import Placement, SurfacePoint
+    from scene_depth_heal.place import Placement
+    from scene_depth_heal.placement import SurfacePoint
     from scene_depth_heal.selection import Box, Sphere
     from scene_depth_heal.shipped import find_sample
     from scene_depth_heal.stamp import clone
@@ -46,7 +47,8 @@ _MODULES = {
     "edit": ("EditConfig", "EditReport", "EditResult"),
     "hole": ("HealView",),
     "picking": ("Stroke",),
-    "placement": ("Placement", "SurfacePoint"),
+    "place": ("Placement",),
+    "placement": ("SurfacePoint",),
     "selection": ("Box", "Sphere"),
     "shipped": ("find_sample",),
     "stamp": ("clone",),

@@ -26,7 +26,8 @@ from scene_depth_heal.inputs import load_views, photos_beside, posed_views
 from scene_depth_heal.masks import fit_masks
 from scene_depth_heal.painted import insert_painted, read_painted
 from scene_depth_heal.picking import Stroke
-from scene_depth_heal.placement import Placement, insert_splats
+from scene_depth_heal.place import Placement
+from scene_depth_heal.placement import insert_splats
 from scene_depth_heal.selection import Box, Drawn, Region, SelectionSource, Sphere, read_region
 from scene_depth_heal.selection import select as select_splats
 from scene_depth_heal.texture import retexture as retexture_views

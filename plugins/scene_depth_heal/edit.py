@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,9 +24,7 @@ from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.drawings import OPAQUE
 from scene_depth_heal.hole import as_array, dilate, picture_of, share_of, weight_of
-
-if TYPE_CHECKING:
-    from scene_depth_heal.placement import Placement
+from scene_depth_heal.place import Placement
 
 RAISES = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03)  # of the depth; fitted surfaces are up to some percent thick
 DOMINATES = 0.5  # blending weight of new splats from which a pixel shows them

@@ -28,7 +28,8 @@ from scene_depth.work import OnProgress
 from scene_depth_heal.edit import EditConfig, EditFiles, EditResult
 from scene_depth_heal.inputs import SPLATS, DepthSource, SceneSource, check_finite, posed_views, view_named
 from scene_depth_heal.painted import PaintedFiles, Upright, insert_painted, read_depth_image, read_painted
-from scene_depth_heal.placement import Place, Placement, insert_splats, scene_up
+from scene_depth_heal.place import Place, Placement
+from scene_depth_heal.placement import insert_splats, scene_up
 from scene_depth_heal.selection import inside_region, parse_region
 from scene_depth_heal.texture import retexture as retexture_surface
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,29 +28,52 @@ from nerfstudio.viewer.viewer_elements import (
     ViewerText,
     ViewerVec3,
 )
+from scene_depth_heal.hole import HealView
 from scene_depth_heal.picking import flood, in_rectangle
 from scene_depth_heal.selection import Box
 from scene_depth_heal.session import EditSession
-from scene_depth_heal.workflow import HealConfig
+from scene_depth_heal.workflow import HealConfig, HealResult
 
 from scene_depth.errors import InputError
 from scene_depth.io.splat_files import write_splats
 from scene_depth.splat_transforms import transform_splats
 from scene_depth.splats import PARAMETERS, GaussianSplats
 from scene_depth.work import Progress
-from scene_depth_nerfstudio.model import to_cameras
-
-if TYPE_CHECKING:
-    from scene_depth_nerfstudio.pipeline import ScenePipeline
+from scene_depth_nerfstudio.model import SceneSplatModel, to_cameras
+from scene_depth_nerfstudio.scene_data import SceneDataParser
 
 PICKED = 512  # pixels of the longer side of the view that a rectangle is looked up in
 CLICK, RECTANGLE = "Select by click", "Select by rectangle"
 
 
+class HealSettings(Protocol):
+    """How heals of the page are made."""
+
+    inpainter: str
+    color: str
+    heal_steps: int
+
+
+class Edited(Protocol):
+    """The pipeline whose splats are edited, as far as the editor asks it."""
+
+    config: HealSettings
+
+    @property
+    def model(self) -> SceneSplatModel: ...
+
+    @property
+    def parser(self) -> SceneDataParser: ...
+
+    def views_for_heals(self) -> list[HealView]: ...
+
+    def show_in_photos(self, result: HealResult) -> None: ...
+
+
 class SceneEditor(torch.nn.Module):
     """The elements, by attributes whose names give their order; a module, since nerfstudio looks for elements in these alone."""
 
-    def __init__(self, pipeline: ScenePipeline):
+    def __init__(self, pipeline: Edited):
         super().__init__()
         self._held = (pipeline,)  # in a tuple, so that it does not become a part of its own part
         self._session: EditSession | None = None
@@ -78,7 +101,7 @@ class SceneEditor(torch.nn.Module):
         self.q_save = ViewerButton("Save as .ply", cb_hook=self._hook(self._save))
 
     @property
-    def _pipeline(self) -> ScenePipeline:
+    def _pipeline(self) -> Edited:
         return self._held[0]
 
     def session(self) -> EditSession:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from scene_depth.cameras import Cameras, camera_from_fov
-from scene_depth.depth.monocular import load_prior, model_name, predict
+from scene_depth.depth.monocular import load_prior
+from scene_depth.depth.prior import model_name, predict
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.scene import View

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
-from scene_depth.depth.monocular import load_prior, model_name, predict
+from scene_depth.depth.monocular import load_prior
+from scene_depth.depth.prior import model_name, predict
 from scene_depth.errors import InputError
 from scene_depth.io.depth_images import read_depth
 from scene_depth.io.intrinsics_files import read_intrinsics

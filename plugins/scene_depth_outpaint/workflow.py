@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scene_depth.cameras import Cameras
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter, inpainter_name, parameters_of
-from scene_depth.depth.monocular import Prior, model_name, with_prior
+from scene_depth.depth.monocular import with_prior
+from scene_depth.depth.prior import Prior, model_name
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.io.json_reports import JsonReport, plain, versions

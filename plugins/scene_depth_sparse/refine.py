@@ -13,7 +13,8 @@ from scene_depth.arrays import Array, Picture
 from scene_depth.cameras import Cameras
 from scene_depth.depth.depthlab import DepthLabInpainter
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, load_monocular_model, model_name, predict
+from scene_depth.depth.monocular import load_monocular_model
+from scene_depth.depth.prior import MonocularMap, MonocularModel, model_name, predict
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.scattered import nearest_fill

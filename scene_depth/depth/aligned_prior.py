@@ -18,7 +18,7 @@ from scene_depth.arrays import Array, Mask
 from scene_depth.depth.alignment import Fit, Space, apply_fit, fit_globally
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
-from scene_depth.depth.monocular import MonocularMap, Prior, check_fit, read_prior
+from scene_depth.depth.prior import MonocularMap, Prior, check_fit, read_prior
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 

@@ -23,8 +23,9 @@ from scene_depth.depth.completion_files import STORED_FORMAT, FrameFiles, frame_
 from scene_depth.depth.completion_report import CompletedFrame, CompletionReport, join_reports, part_path, process_share
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, check_takes_prior, load_prior, predict, with_prior
+from scene_depth.depth.monocular import check_takes_prior, load_prior, with_prior
 from scene_depth.depth.preview import preview
+from scene_depth.depth.prior import MonocularMap, MonocularModel, predict
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError

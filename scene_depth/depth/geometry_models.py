@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.checkpoints import DEPTH_ANYTHING_3, MOGE, find_cached
 from scene_depth.depth.latent.devices import choose_device
-from scene_depth.depth.monocular import MonocularMap
 from scene_depth.depth.monocular_models import fetch_weights
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.errors import InputError, first_line
 
 

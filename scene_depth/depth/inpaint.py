@@ -10,7 +10,8 @@ from scene_depth.cameras import Cameras
 from scene_depth.depth.alignment import Fit
 from scene_depth.depth.checks import check_input
 from scene_depth.depth.model import PlainFunction, complete_view
-from scene_depth.depth.monocular import Prior, with_prior
+from scene_depth.depth.monocular import with_prior
+from scene_depth.depth.prior import Prior
 from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.work import OnProgress, Work

@@ -21,7 +21,8 @@ from scene_depth.depth.checkpoints import DEPTH_ANYTHING, MARIGOLD, find_cached,
 from scene_depth.depth.checks import check_least
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
-from scene_depth.depth.monocular import BackEnd, MonocularInpainter, MonocularMap
+from scene_depth.depth.monocular import BackEnd, MonocularInpainter
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError, first_line
 from scene_depth.geometry.depth_resampling import resize_sparse_depth

@@ -23,7 +23,8 @@ from scene_depth.datasets.frames.frame import FrameSource
 from scene_depth.datasets.frames.resize import limited_frame
 from scene_depth.depth.masks import mask_seed
 from scene_depth.depth.model import ExactInpainter
-from scene_depth.depth.monocular import BackEnd, MonocularMap, PriorInpainter
+from scene_depth.depth.monocular import BackEnd, PriorInpainter
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_protocols import DepthCase, PriorKind, check_mask, check_protocol, make_case

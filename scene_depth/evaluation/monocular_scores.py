@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_fit import DepthFit, fit_depth
 from scene_depth.evaluation.depth_metrics import (

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from scene_depth.datasets.frames import DepthFrame, FrameSource
 from scene_depth.datasets.frames.frame import FileFrame
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, load_monocular_model, predict
+from scene_depth.depth.monocular import load_monocular_model
+from scene_depth.depth.prior import MonocularMap, MonocularModel, predict
 from scene_depth.errors import InputError
 from scene_depth.io.atomic import atomic_path, check_writable, clear_strays
 from scene_depth.io.depth_images import read_depth

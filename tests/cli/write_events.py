@@ -190,7 +190,7 @@ def _count(event: str, values: tuple[Any, ...], root: str, how: How, at: int, co
 
 
 def contents(folder: Path, *, hidden: bool = True) -> dict[str, str]:
-    """Relative path -> hash of every file, but for times and what was done before; "" for an empty folder."""
+    """Relative path -> hash of every file, but for times, memory and what was done before; "" for an empty folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -207,7 +207,11 @@ def _bits(path: Path) -> bytes:
     if path.suffix == ".pt":
         return _plain(torch.load(path, weights_only=True)).encode()
     data = path.read_bytes()
-    return re.sub(rb'"(\w*seconds|resumed)": ([-+.e\d]+|{[^}]*})', b"", data) if path.suffix in (".json", ".jsonl") else data
+    return (
+        re.sub(rb'"(\w*seconds|peak_memory_mb|resumed)": ([-+.e\d]+|{[^}]*})', b"", data)
+        if path.suffix in (".json", ".jsonl")
+        else data
+    )
 
 
 def _plain(value: Any) -> str:

@@ -10,7 +10,8 @@ from scene_depth.cameras import Cameras, camera_from_fov
 from scene_depth.depth.aligned_prior import LucidDreamer, ScaleAndShift, Text2Room, adam_scale
 from scene_depth.depth.alignment import fit_globally
 from scene_depth.depth.inpaint import inpaint_depth
-from scene_depth.depth.monocular import MonocularInpainter, MonocularMap, with_prior
+from scene_depth.depth.monocular import MonocularInpainter, with_prior
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.solver.prior_error import estimate_prior_error
 from scene_depth.errors import InputError

@@ -11,8 +11,9 @@ import torch
 from scene_depth.cli.app import main
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.masks import rectangle
-from scene_depth.depth.monocular import MonocularInpainter, MonocularMap, load_monocular_model, predict
+from scene_depth.depth.monocular import MonocularInpainter, load_monocular_model
 from scene_depth.depth.monocular_models import _as_prompt
+from scene_depth.depth.prior import MonocularMap, predict
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.depth.scattered import nearest_fill
 from scene_depth.errors import InputError

@@ -10,7 +10,8 @@ import pytest
 import torch
 from floor_scene import FLOOR_Y, UP, blob, cameras, floor
 from room_scene import cameras_on_an_arc, wall
-from scene_depth_heal.placement import Placement, extent_along, insert_splats, place
+from scene_depth_heal.place import Placement
+from scene_depth_heal.placement import extent_along, insert_splats, place
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError

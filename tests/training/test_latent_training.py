@@ -23,7 +23,7 @@ from scene_depth.depth.depthfm.network import load_depthfm
 from scene_depth.depth.depthlab.networks import DepthLabModel
 from scene_depth.depth.depthlab.schedule import Flow, ddim_step
 from scene_depth.depth.latent.vae import encode, load_vae
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.training import depthfm, depthlab, vae

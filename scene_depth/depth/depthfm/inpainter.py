@@ -16,7 +16,8 @@ from scene_depth.depth.depthfm.inference import LogDepth, metric_depth, predict_
 from scene_depth.depth.depthfm.network import AttentionVariant, DepthFM, found_parts, load_depthfm
 from scene_depth.depth.depthfm.video import fitted_frame, measure_flicker
 from scene_depth.depth.latent.model_input import PictureModel, check_model_input
-from scene_depth.depth.monocular import BACK_ENDS, BackEnd, MonocularMap, PriorInpainter
+from scene_depth.depth.monocular import BACK_ENDS, BackEnd, PriorInpainter
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.errors import InputError
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scene_depth.arrays import Array, Mask
 from scene_depth.depth.alignment import GlobalFit, fit_globally
-from scene_depth.depth.monocular import MonocularMap, MonocularModel, predict
+from scene_depth.depth.prior import MonocularMap, MonocularModel, predict
 from scene_depth.errors import InputError
 
 SAMPLES = 10000  # pixels of the previous frame, and as many of known depth

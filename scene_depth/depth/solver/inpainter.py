@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scene_depth.depth.alignment import Fit, Space, apply_fit, fit_globally
 from scene_depth.depth.checks import InpaintingInput
 from scene_depth.depth.model import DepthModel
-from scene_depth.depth.monocular import Prior, check_fit, read_prior
+from scene_depth.depth.prior import Prior, check_fit, read_prior
 from scene_depth.depth.protocol import LAPLACE, DepthPrediction
 from scene_depth.depth.scan_fill import cover_scan, scan_shines_through
 from scene_depth.depth.solver.candidates import find_candidates, soften

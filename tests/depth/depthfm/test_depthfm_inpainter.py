@@ -14,7 +14,8 @@ from scene_depth.depth.depthfm.encoding import ConditionEncoding
 from scene_depth.depth.depthfm.inference import predict_log_depth
 from scene_depth.depth.depthfm.network import completion_model
 from scene_depth.depth.masks import half_image, random_share
-from scene_depth.depth.monocular import load_monocular_model, predict
+from scene_depth.depth.monocular import load_monocular_model
+from scene_depth.depth.prior import predict
 from scene_depth.depth.protocol import DepthInpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError

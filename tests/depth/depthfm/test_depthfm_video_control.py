@@ -8,7 +8,7 @@ import pytest
 from scene_depth.depth.depthfm import DepthFMModel
 from scene_depth.depth.depthfm.inference import LogDepth, relative_depth
 from scene_depth.depth.depthfm.video import VideoFrame, fitted_frame, measure_flicker, video_depth
-from scene_depth.depth.monocular import MonocularMap
+from scene_depth.depth.prior import MonocularMap
 from scene_depth.errors import InputError
 from scene_depth.geometry.control_image import control_image
 
