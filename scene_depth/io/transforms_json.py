@@ -61,6 +61,7 @@ from scene_depth.scene import PointCloud, Scene, View
 PERSPECTIVE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 FISHEYE_MODELS = {"OPENCV_FISHEYE": "OPENCV_FISHEYE", "FISHEYE624": "RAD_TAN_THIN_PRISM_FISHEYE"}
 DEFAULT_DEPTH_UNIT = 0.001
+LONGEST_NAME = 255  # bytes of the name of a file
 DEPTH_KEYS = ("depth_file_path", "depth_path")
 LENS_FIELDS = {"fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov", "camera_model"}
 LENS_FIELDS |= {"is_fisheye", "distortion_params", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2"}
@@ -328,7 +329,8 @@ def _used_frames(
 def _photo(finder: PhotoFinder, name: PurePosixPath) -> Path | None:
     """A photo by its path; the synthetic NeRF scenes leave its ending away."""
     path = finder.folder / name
-    if name.suffix.lower() not in IMAGE_SUFFIXES and not path.is_file():
+    can_end = _longest_name(name.parts) + max(map(len, IMAGE_SUFFIXES)) <= LONGEST_NAME
+    if can_end and name.suffix.lower() not in IMAGE_SUFFIXES and not path.is_file():
         endings = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
         found = next((candidate for candidate in endings if candidate.is_file()), None)
         if found is not None:
@@ -373,6 +375,11 @@ def _camera_to_world(frame: Json, file: Path, field: str) -> NDArray[np.float64]
     return np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]]) @ OPENGL_AXES
 
 
+def _longest_name(parts: Sequence[str]) -> int:
+    """Bytes of the longest name in a path."""
+    return max((len(part.encode("utf-8", "surrogatepass")) for part in parts), default=0)
+
+
 def _side_file(frame: Json, key: str, file: Path, field: str, finder: PhotoFinder | None = None) -> Path | None:
     value = frame.get(key)
     if value is None:
@@ -380,7 +387,14 @@ def _side_file(frame: Json, key: str, file: Path, field: str, finder: PhotoFinde
     if not isinstance(value, str) or not value:
         raise InputError(f"{field}: {key}", repr(value), "a file name", file=file)
     found = None if finder is None else finder.find(value)
-    return found or file.parent / value.replace("\\", "/")
+    if found is not None:
+        return found
+    parts = value.replace("\\", "/").split("/")
+    if (longest := _longest_name(parts)) > LONGEST_NAME:
+        raise InputError(
+            f"{field}: {key}", f"a name of {longest} bytes", f"at most {LONGEST_NAME}, which a file can have", file=file
+        )
+    return file.parent.joinpath(*parts)
 
 
 def _points(meta: Json, file: Path, applied_scale: float, finder: PhotoFinder, names: dict[str, str]) -> PointCloud | None:

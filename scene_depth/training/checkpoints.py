@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.io.torch_files import BROKEN, read_torch, write_torch
@@ -30,6 +32,8 @@ class Checkpoint:
         updates: Updates of the average.
         best: Best score so far, or None.
         seconds: Wall time of all runs so far.
+        summed: Losses since the last line of the log, summed over steps, of the first process.
+        counted: Number of those steps.
     """
 
     step: int
@@ -40,6 +44,8 @@ class Checkpoint:
     updates: int
     best: float | None
     seconds: float
+    summed: dict[str, Tensor] = field(default_factory=dict)
+    counted: int = 0
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

@@ -75,6 +75,8 @@ class _Run:
     seconds_before: float = 0.0
     between_steps: bool = True  # False while weights, optimiser and average are being changed
     started: float = field(default_factory=time.perf_counter)
+    summed: dict[str, Tensor] = field(default_factory=dict)  # losses since the last line of the log
+    counted: int = 0
     last_losses: dict[str, float] = field(default_factory=dict)
     last_measures: dict[str, float] = field(default_factory=dict)
 
@@ -188,6 +190,8 @@ def _begun(
     run = _Run(objective, config, values, folder, accelerator, accelerator.prepare_model(model), optimizer, average)
     if before is not None:
         run.step, run.best, run.seconds_before = before.step, before.best, before.seconds
+        run.summed = {name: value.to(accelerator.device) for name, value in before.summed.items()}
+        run.counted = before.counted
         run.last_losses, run.last_measures = last_values(folder, run.step)
     return run
 
@@ -205,21 +209,19 @@ def _optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim
 def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     """Runs the steps that are left; gives whether all were done."""
     config = run.config
-    sums: dict[str, Tensor] = {}
-    count, stopped = 0, False
+    stopped = False
     saved_at = run.step if run.step == 0 or (run.folder / WEIGHTS).exists() else -1
     try:
         if run.step == 0 and config.validate_every:
             _validate(run)
+        if run.counted and run.step % config.log_every == 0:  # stopped between this step and its line
+            _logged(run)
         source = _batches(run)
         while run.step < config.steps and not stopped:
-            for name, value in _step(run, source).items():
-                sums[name] = sums[name] + value if name in sums else value
-            count += 1
+            _step(run, source)
             losses: dict[str, float] = {}
             if run.step % config.log_every == 0 or run.step == config.steps:
-                losses = _logged(run, sums, count)
-                sums, count = {}, 0
+                losses = _logged(run)
             now = Progress("train", run.step, config.steps, measures=losses)
             stopped = _any(run, on_progress is not None and on_progress(now) is False)
             if _due(config.validate_every, run.step, config.steps) and not stopped:
@@ -284,8 +286,8 @@ class _Listed(Sampler[list[int]]):
         return (config.steps - start) * config.accumulation
 
 
-def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """One optimiser step; gives the mean losses of this process."""
+def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> None:
+    """One optimiser step; adds the mean losses of this process to those that the next line of the log is about."""
     config, accelerator = run.config, run.accelerator
     rank, device = accelerator.process_index, accelerator.device
     factor = config.rate_factor(run.step)
@@ -312,15 +314,18 @@ def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
     run.optimizer.zero_grad(set_to_none=True)
     if run.average is not None:
         run.average.update(run.bare)
+    for name, value in means.items():
+        run.summed[name] = run.summed[name] + value if name in run.summed else value
+    run.counted += 1
     run.step += 1
     run.between_steps = True
-    return means
 
 
-def _logged(run: _Run, sums: dict[str, Tensor], count: int) -> dict[str, float]:
-    """Mean losses over steps and processes, checked and written."""
-    names = sorted(sums)
-    values = run.accelerator.reduce(torch.stack([sums[name] for name in names]), reduction="mean") / count
+def _logged(run: _Run) -> dict[str, float]:
+    """Mean losses over steps and processes since the line before, checked and written."""
+    names = sorted(run.summed)
+    values = run.accelerator.reduce(torch.stack([run.summed[name] for name in names]), reduction="mean") / run.counted
+    run.summed, run.counted = {}, 0
     losses = dict(zip(names, values.tolist(), strict=True))
     if not math.isfinite(losses["loss"]):
         found = f"{losses['loss']} by step {run.step}"
@@ -365,6 +370,8 @@ def _write(run: _Run) -> None:
         updates=0 if average is None else average.updates,
         best=run.best,
         seconds=run.seconds,
+        summed=run.summed,
+        counted=run.counted,
     )
     run.objective.save(run.result, run.folder / WEIGHTS)
     save_checkpoint(run.folder, checkpoint)  # last: who goes on from it has its weights, or makes them again

@@ -14,6 +14,7 @@ import torch
 from nerfstudio_parser import Parsed, parse_with_nerfstudio
 from scene_samples import sample_scene
 
+from scene_depth.errors import InputError
 from scene_depth.io.posed_views import OPENGL_AXES
 from scene_depth.io.transforms_json import read_transforms
 from scene_depth.io.transforms_json_output import write_transforms
@@ -104,3 +105,14 @@ def test_applied_scale_and_points(parse: Callable[..., Parsed], tmp_path: Path) 
         np.testing.assert_allclose(outputs.depths[index], view.depth(), rtol=1e-6)
         ours = (view.camera.camera_to_world[0].numpy() @ OPENGL_AXES)[:3]
         np.testing.assert_allclose(outputs.camera_to_worlds[index], ours, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("field", ["file_path", "depth_file_path", "mask_path"])
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path, field: str) -> None:
+    write_transforms(tmp_path / "scene", sample_scene(tmp_path))
+    file = tmp_path / "scene" / "transforms.json"
+    content = json.loads(file.read_text())
+    content["frames"][0][field] = "images/" + "{" * 300
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"name of 300 bytes|No such file|no such file|{{{{"):
+        read_transforms(file)

@@ -56,6 +56,28 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path: Path) ->
     assert resumed.measures == whole.measures
 
 
+@pytest.mark.parametrize("last", [5, 6])
+def test_a_line_of_several_steps_is_of_all_of_them_after_a_stop_too(tmp_path: Path, last: int, monkeypatch) -> None:
+    """A stop between two lines, and one between a step and its line."""
+    config = toy_config(steps=12, log_every=3)
+    train(ToyObjective(), config, tmp_path / "whole")
+    line, waiting = loop._logged, [last == 6]
+
+    def interrupted(run):
+        if run.step == 6 and waiting and waiting.pop():
+            raise KeyboardInterrupt
+        return line(run)
+
+    monkeypatch.setattr(loop, "_logged", interrupted)
+    try:
+        train(ToyObjective(), config, tmp_path / "parts", on_progress=lambda now: now.done < last)
+    except KeyboardInterrupt:
+        assert last == 6
+    assert load_checkpoint(tmp_path / "parts").step == last
+    train(ToyObjective(), config, tmp_path / "parts", resume=True)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+
+
 def test_lines_after_the_checkpoint_are_dropped_on_resuming(tmp_path: Path) -> None:
     config = toy_config(checkpoint_every=4)
 
