@@ -20,7 +20,7 @@ from scene_depth.io.atomic import check_writable
 from scene_depth.io.json_reports import plain
 from scene_depth.training.checkpoints import CHECKPOINT, Checkpoint, check_same, load_checkpoint, save_checkpoint
 from scene_depth.training.config import TrainConfig, write_config
-from scene_depth.training.log import REPORT, TrainingLog, TrainingReport, last_values
+from scene_depth.training.log import REPORT, TrainingLog, TrainingReport, last_values, read_log
 from scene_depth.training.objective import Objective, Validation, derived_seed
 from scene_depth.work import OnProgress, Progress
 
@@ -214,8 +214,11 @@ def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     try:
         if run.step == 0 and config.validate_every:
             _validate(run)
-        if run.counted and run.step % config.log_every == 0:  # stopped between this step and its line
-            _logged(run)
+        if run.counted and run.step % config.log_every == 0:  # stopped between this step and its line, or just after that
+            if any(line.get("step") == run.step and "loss" in line for line in read_log(run.folder)):
+                run.summed, run.counted = {}, 0
+            else:
+                _logged(run)
         source = _batches(run)
         while run.step < config.steps and not stopped:
             _step(run, source)
@@ -325,7 +328,6 @@ def _logged(run: _Run) -> dict[str, float]:
     """Mean losses over steps and processes since the line before, checked and written."""
     names = sorted(run.summed)
     values = run.accelerator.reduce(torch.stack([run.summed[name] for name in names]), reduction="mean") / run.counted
-    run.summed, run.counted = {}, 0
     losses = dict(zip(names, values.tolist(), strict=True))
     if not math.isfinite(losses["loss"]):
         found = f"{losses['loss']} by step {run.step}"
@@ -334,6 +336,7 @@ def _logged(run: _Run) -> dict[str, float]:
     if run.log is not None:
         run.log.losses(run.step, {**losses, "learning_rate": rate, "seconds": round(run.seconds, 3)})
     run.last_losses = losses
+    run.summed, run.counted = {}, 0  # once the line is written: a training that stops before writes it when it goes on
     return losses
 
 
