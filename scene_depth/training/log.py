@@ -76,10 +76,10 @@ class TrainingLog:
 
     def validation(self, step: int, found: Validation) -> None:
         """One line of validation, and its pictures in ``validation/``."""
-        self._line({"step": step, "validation": found.measures})
         for name, picture in found.pictures.items():
             file = re.sub(r"[^\w.-]+", "_", name)
             write_image(self.folder / PICTURES / f"step_{step:07d}_{file}.png", picture)
+        self._line({"step": step, "validation": found.measures})  # last: a training that goes on looks for it
         if self.events is not None:
             for name, value in found.measures.items():
                 self.events.add_scalar(f"validation/{name}", value, step)

@@ -214,11 +214,7 @@ def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     try:
         if run.step == 0 and config.validate_every:
             _validate(run)
-        if run.counted and run.step % config.log_every == 0:  # stopped between this step and its line, or just after that
-            if any(line.get("step") == run.step and "loss" in line for line in read_log(run.folder)):
-                run.summed, run.counted = {}, 0
-            else:
-                _logged(run)
+        _catch_up(run)
         source = _batches(run)
         while run.step < config.steps and not stopped:
             _step(run, source)
@@ -287,6 +283,19 @@ class _Listed(Sampler[list[int]]):
     def __len__(self) -> int:
         config, start, _, _ = self.arguments
         return (config.steps - start) * config.accumulation
+
+
+def _catch_up(run: _Run) -> None:
+    """Writes what a training that goes on was stopped before: the line of its last step, and the validation."""
+    lines = [line for line in read_log(run.folder) if run.step and line.get("step") == run.step]
+    if run.counted and run.step % run.config.log_every == 0:
+        if any("loss" in line for line in lines):
+            run.summed, run.counted = {}, 0
+        else:
+            _logged(run)
+    validated = any("validation" in line for line in lines)
+    if run.step and _due(run.config.validate_every, run.step, run.config.steps) and not validated:
+        _validate(run)
 
 
 def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> None:
