@@ -54,7 +54,7 @@ class HealSettings(Protocol):
     heal_steps: int
 
 
-class Edited(Protocol):
+class EditedPipeline(Protocol):
     """The pipeline whose splats are edited, as far as the editor asks it."""
 
     config: HealSettings
@@ -73,7 +73,7 @@ class Edited(Protocol):
 class SceneEditor(torch.nn.Module):
     """The elements, by attributes whose names give their order; a module, since nerfstudio looks for elements in these alone."""
 
-    def __init__(self, pipeline: Edited):
+    def __init__(self, pipeline: EditedPipeline):
         super().__init__()
         self._held = (pipeline,)  # in a tuple, so that it does not become a part of its own part
         self._session: EditSession | None = None
@@ -101,7 +101,7 @@ class SceneEditor(torch.nn.Module):
         self.q_save = ViewerButton("Save as .ply", cb_hook=self._hook(self._save))
 
     @property
-    def _pipeline(self) -> Edited:
+    def _pipeline(self) -> EditedPipeline:
         return self._held[0]
 
     def session(self) -> EditSession:

@@ -214,12 +214,13 @@ def _all_steps(run: _Run, on_progress: OnProgress | None) -> bool:
     try:
         if run.step == 0 and config.validate_every:
             _validate(run)
-        _catch_up(run)
+        if _catch_up(run):
+            saved_at = -1
         source = _batches(run)
         while run.step < config.steps and not stopped:
             _step(run, source)
             losses: dict[str, float] = {}
-            if run.step % config.log_every == 0 or run.step == config.steps:
+            if _due(config.log_every, run.step, config.steps):
                 losses = _logged(run)
             now = Progress("train", run.step, config.steps, measures=losses)
             stopped = _any(run, on_progress is not None and on_progress(now) is False)
@@ -285,17 +286,23 @@ class _Listed(Sampler[list[int]]):
         return (config.steps - start) * config.accumulation
 
 
-def _catch_up(run: _Run) -> None:
-    """Writes what a training that goes on was stopped before: the line of its last step, and the validation."""
+def _catch_up(run: _Run) -> bool:
+    """Writes what a training that goes on was stopped before: the line of its last step, and the validation.
+
+    Returns:
+        Whether that changed what its checkpoint holds.
+    """
+    config, before = run.config, (run.counted, run.best)
     lines = [line for line in read_log(run.folder) if run.step and line.get("step") == run.step]
-    if run.counted and run.step % run.config.log_every == 0:
+    if run.counted and _due(config.log_every, run.step, config.steps):
         if any("loss" in line for line in lines):
             run.summed, run.counted = {}, 0
         else:
             _logged(run)
     validated = any("validation" in line for line in lines)
-    if run.step and _due(run.config.validate_every, run.step, run.config.steps) and not validated:
+    if run.step and _due(config.validate_every, run.step, config.steps) and not validated:
         _validate(run)
+    return (run.counted, run.best) != before
 
 
 def _step(run: _Run, source: Iterator[dict[str, Tensor]]) -> None:
@@ -355,13 +362,13 @@ def _validate(run: _Run) -> None:
         run.result.eval()
         with torch.no_grad():
             found: Validation = run.objective.validate(run.result, run.config.pictures)
-        if run.log is not None:
-            run.log.validation(run.step, found)
-        run.last_measures = found.measures
         if found.score is not None and math.isfinite(found.score) and (run.best is None or found.score < run.best):
-            run.best = found.score
             if run.step:
                 run.objective.save(run.result, run.folder / BEST)
+            run.best = found.score
+        run.last_measures = found.measures
+        if run.log is not None:
+            run.log.validation(run.step, found)  # last: a training that goes on takes the validation for done by its line
     run.accelerator.wait_for_everyone()
 
 

@@ -14,7 +14,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import Weights, base_layer, surface_weights
 from scene_depth.color.exemplar.pattern import (
     continue_pattern,
-    may_judge,
+    held_out_ring,
     plane_texture,
     predict,
     seen_in_picture,
@@ -113,7 +113,7 @@ class ExemplarInpainter:
         lit, rest = rgb.copy(), hole.copy()
         if depth is not None and camera is not None:
             planes = planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera))
-            on_plane = functools.partial(self._on_plane, rgb, hole, known, measured, camera, seed, soft_rim)
+            on_plane = functools.partial(self._on_plane, rgb, hole, known, held_out_ring(measured, hole), camera, seed, soft_rim)
             with ThreadPoolExecutor(thread_count()) as pool:
                 for pixels, colors in pool.map(on_plane, planes):
                     lit[pixels] = colors
@@ -122,7 +122,7 @@ class ExemplarInpainter:
         return np.where(hole[..., None], filled, rgb)
 
     def _on_plane(
-        self, rgb: Picture, hole: Mask, known: Mask, measured: Mask, camera: Cameras, seed: int, soft_rim: bool, plane: Plane
+        self, rgb: Picture, hole: Mask, known: Mask, held_out: Mask, camera: Cameras, seed: int, soft_rim: bool, plane: Plane
     ) -> tuple[Mask, Picture]:
         """Pixels of a plane, those of the hole that its pattern fills and the known ones, without shadow  # [H, W], [P, 3]"""
         view = straight_view(plane, rgb, known, hole, camera)
@@ -136,7 +136,7 @@ class ExemplarInpainter:
         prediction = predict(surface.texture, view.known, view.hole)
         if prediction is None:
             return same, lit[same]
-        kept = prediction.right_parts(view, wanted, may_judge(same & measured, hole), self.pattern_error)
+        kept = prediction.accepted_parts(view, wanted, same & held_out, self.pattern_error)
         if kept.any():
             # At a soft rim what is left of an object would choose the translations.
             finish = prediction.mended if soft_rim else continue_pattern

@@ -16,8 +16,8 @@ from scene_depth.color.exemplar.straight_view import StraightView
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
 
 RING = 4  # cells around the hole that are hidden, so that what a pattern says of them is a prediction
-TAINTED = 2.0  # pixels from the hole nearer than which a known one may show something of what was removed, and judges nothing
-LEAST_JUDGES = 12  # pixels beside a part of the hole that can judge the pattern in it
+TAINTED = 2.0  # pixels from the hole nearer than which a known one may show something of what was removed, and is not held out
+LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern can be judged
 NOISE = 0.005  # of colours, which nothing predicts: where nothing else is to be seen, a pattern is as right as can be
 OFFSETS = 40  # translations that the hole is copied by, at most
 MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
@@ -39,7 +39,7 @@ class Prediction:
     error: Array
     smooth_error: Array
 
-    def right_parts(self, view: StraightView, filled: Mask, judges: Mask, most: float) -> Mask:
+    def accepted_parts(self, view: StraightView, filled: Mask, held_out: Mask, most: float) -> Mask:
         """The connected parts of what a plane fills beside which its pattern is right where a smooth continuation is wrong.
 
         Two surfaces that lie in one plane by accident, and planes that are there only because completed depth says so, have
@@ -48,11 +48,11 @@ class Prediction:
         Args:
             view: The plane seen straight on.
             filled: Pixels of the hole on the plane  # [H, W]
-            judges: Known pixels of the plane that may judge  # [H, W]
+            held_out: Known pixels of the plane in the ring; see ``held_out_ring``  # [H, W]
             most: Squared error of the pattern, in that of the smooth continuation, up to which a part is kept.
 
         Returns:
-            The parts that are kept; not those beside which fewer than ``LEAST_JUDGES`` pixels judge  # [H, W] bool
+            The parts that are kept; not those beside fewer than ``LEAST_HELD_OUT`` held-out pixels  # [H, W] bool
         """
         parts, _ = label(filled)
         kept = np.zeros_like(filled)
@@ -60,10 +60,10 @@ class Prediction:
             window = tuple(slice(max(0, side.start - RING - 1), side.stop + RING + 1) for side in box)
             part = parts[window] == number
             beside = np.zeros_like(filled)
-            beside[window] = judges[window] & binary_dilation(part, iterations=RING + 1)
+            beside[window] = held_out[window] & binary_dilation(part, iterations=RING + 1)
             count = np.count_nonzero(beside)
             pattern, smooth = (float(seen_in_picture(of, view, beside).sum()) for of in (self.error, self.smooth_error))
-            kept[window] |= part & (count >= LEAST_JUDGES) & (pattern < most * smooth + 3 * count * NOISE**2)
+            kept[window] |= part & (count >= LEAST_HELD_OUT) & (pattern < most * smooth + 3 * count * NOISE**2)
         return kept
 
     def mended(self, texture: Picture, known: Mask, hole: Mask, *, seed: int = 0) -> Picture:
@@ -105,7 +105,7 @@ def seen_in_picture(values: Array, view: StraightView, pixels: Mask) -> Array:
     return np.asarray(map_coordinates(values, [view.rows[pixels], view.columns[pixels]], order=1, mode="nearest"))
 
 
-def may_judge(known: Mask, hole: Mask) -> Mask:
+def held_out_ring(known: Mask, hole: Mask) -> Mask:
     """Known pixels beside the hole, but those next to it  # [H, W] bool"""
     distance = distance_transform_edt(~hole)
     near: Mask = (distance >= TAINTED) & (distance < RING + 1)
