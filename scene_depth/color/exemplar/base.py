@@ -14,13 +14,9 @@ from scene_depth.kernels import EXACT, kernel
 
 PLANE_TOLERANCE = 0.01  # distance of a neighbour from the local plane, relative to the depth, that halves an edge's weight
 NORMAL_TOLERANCE = 0.1  # 1 - cos of the angle between neighbouring normals that halves it
-LEAST_WEIGHT = (
-    0.2  # keeps every pixel tied to the border of the hole, and a wrong crease of completed depth from cutting off the right one
-)
+LEAST_WEIGHT = 0.2  # ties every pixel to the rim of its hole: a wrong crease of completed depth must not cut off the right one
 SMOOTHING_STEPS = 15  # explicit diffusion steps of 0.2: a blur of about two and a half pixels
-RIM_STEPS = (
-    2  # those before the rim is continued: one pixel, so that it meets the fill, and what is left of an object there counts less
-)
+RIM_STEPS = 2  # of those, the ones before the rim is continued: a blur of one pixel, so that the fill meets what is known
 
 Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
 
