@@ -1,8 +1,9 @@
 """nerfstudio's commands on our methods, and what depth supervision is worth.
 
 ``python -m benchmarks.nerfstudio commands`` runs the real commands one after the other on the sample scene, ``viewer`` clicks
-the editor in nerfstudio's viewer in a browser, ``depth`` measures. nerfstudio is taken from ``SCENE_DEPTH_NERFSTUDIO``, a folder
-that it was installed into with what it pins, or from ``.venv/nerfstudio``.
+every button of the editor in nerfstudio's viewer in a browser, ``depth`` measures. In an environment with nerfstudio they are
+its ``ns-*`` scripts; elsewhere it is taken from ``SCENE_DEPTH_NERFSTUDIO``, a folder that it was installed into with what it
+pins, or from ``.venv/nerfstudio``.
 """
 
 from __future__ import annotations
@@ -27,19 +28,34 @@ SCENES = ("redwood_livingroom", "hololens_office")
 TRAINED, HELD_OUT, STEPS, SIZE = 8, 8, 400, 200
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
-PLACES = {"Select by click": [(505, 430)], "Select by rectangle": [(380, 300), (560, 560)]}
-"""Where the mouse goes in the scene after a button, in pixels of the page, which begins at the sample's table."""
-PRESSED = {
-    "Select by click": "select by click:",
-    "Select by rectangle": "select by rectangle:",
-    "Select by box": "select by box:",
-    "Grow": "grow:",
-    "Delete": "delete:",
-    "Undo": "grow:",
-    "Heal": "healed:",
-    "Save as .ply": "written:",
-}
+PLACES = {"Select by click": [(310, 780)], "Select by rectangle": [(225, 440), (470, 990)]}
+"""Where the mouse goes in the scene after a button, in pixels of the page, which begins at the sample's vase."""
+PRESSED = (
+    ("Select by box", "select by box:"),
+    ("Grow", "grow:"),
+    ("Shrink", "shrink:"),
+    ("Undo", "grow:"),
+    ("Redo", "shrink:"),
+    ("Select by rectangle", "select by rectangle:"),
+    ("Select by click", "select by click:"),
+    ("Delete", "delete:"),
+    ("Undo", "select by click:"),
+    ("Redo", "delete:"),
+    ("Heal", "heal: "),
+    ("Cancel heal", "heal: cancelled"),
+    ("Heal", "healed:"),
+    ("Undo", "delete:"),
+    ("Redo", "heal:"),
+    ("Save as .ply", "written:"),
+)
 """Buttons in the order in which they are clicked, and how the status then begins."""
+SCRIPTS = {
+    "train": "ns-train",
+    "eval": "ns-eval",
+    "render": "ns-render",
+    "exporter": "ns-export",
+    "viewer.run_viewer": "ns-viewer",
+}
 WAYS: dict[str, dict[str, Any]] = {
     "none, from random points": {"depth_weight": 0.0, "random_init": True, "num_random": 20_000},
     "points alone": {"depth_weight": 0.0},
@@ -63,7 +79,10 @@ def nerfstudio_environment() -> dict[str, str]:
 
 
 def command(module: str, *arguments: object) -> list[str]:
-    """A command of nerfstudio, by the module that its entry point names."""
+    """A command of nerfstudio: its script beside this Python, or the module that its entry point names."""
+    script = Path(sys.executable).with_name(SCRIPTS[module])
+    if script.is_file():
+        return [str(script), *map(str, arguments)]
     return [sys.executable, "-c", f"from nerfstudio.scripts.{module} import entrypoint; entrypoint()", *map(str, arguments)]
 
 
@@ -195,7 +214,7 @@ def click_in_the_viewer(folder: Path) -> list[str]:
 
 
 def click_elements(address: str, folder: Path) -> list[str]:
-    """What the status says after each button of the editor on a page; a picture of its end is left in the folder."""
+    """What the status says after each button of the editor on a page; pictures of the page are left in the folder."""
     from playwright.sync_api import Error, sync_playwright
 
     browser_path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -232,13 +251,12 @@ def click_elements(address: str, folder: Path) -> list[str]:
                 text = next((value for value in values if ": " in value), "")
             said.append(f"{name}: {text}")
             print(said[-1], flush=True)
+            page.wait_for_timeout(3000)
+            page.screenshot(path=folder / f"{len(said):02} {name}.png")
 
-        try:
-            page.get_by_role("button", name="Select by box", exact=True).first.wait_for()
-            for name, expected in PRESSED.items():
-                presses(name, expected)
-        finally:
-            page.screenshot(path=folder / "viewer.png")
+        page.get_by_role("button", name="Select by box", exact=True).first.wait_for()
+        for name, expected in PRESSED:
+            presses(name, expected)
     return said
 
 
@@ -265,14 +283,14 @@ def _write_run(folder: Path) -> None:
     config.data = config.pipeline.datamanager.data = TABLE
     parser = config.pipeline.datamanager.dataparser
     parser.data = TABLE
-    parser.max_size, parser.orientation_method, parser.center_method, parser.auto_scale_poses = 160, "none", "none", False
+    parser.max_size, parser.center_method = 160, "focus"  # a new page looks at the origin
     config.pipeline.heal_max_size, config.pipeline.heal_steps = 160, 20
     config.output_dir, config.experiment_name, config.timestamp = folder / "outputs", "table", "clicked"
     config.vis = "viewer"
     config.save_config()
-    outputs = parser.setup().get_dataparser_outputs("train")
-    outputs.save_dataparser_transform(config.get_base_dir() / "dataparser_transforms.json")
-    splats = transform_splats(sd.read_splats(TABLE / "splats.spz"), torch.eye(4, dtype=torch.float64))
+    parsing = parser.setup()
+    parsing.get_dataparser_outputs("train").save_dataparser_transform(config.get_base_dir() / "dataparser_transforms.json")
+    splats = transform_splats(sd.read_splats(TABLE / "splats.spz"), parsing.photos_to_run)
     values = {
         "means": splats.means, "scales": splats.log_scales, "quats": splats.quats, "features_dc": splats.sh[:, 0],
         "features_rest": splats.sh[:, 1:], "opacities": splats.logit_opacities[:, None],

@@ -9,7 +9,7 @@ FOCS 2006). Large planes that the clicks lie before, such as floors and walls, e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.picking import FAINT, hit, screen_ray
+from scene_depth_heal.picking import FAINT, Mode, hit, screen_ray
 
 Doubles = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -72,6 +72,33 @@ class Click:
         size = (self.camera.width, self.camera.height)
         if not all(0 <= place <= most for place, most in zip(self.pixel, size, strict=True)):
             raise InputError("click.pixel", self.pixel, f"a place in the picture, 0 to {size[0]} and 0 to {size[1]}")
+
+
+class ClickSeries:
+    """The clicks of a person: each counts with the ones before, until one sets the selection anew or something else changes it.
+
+    Attributes:
+        led_to: The selection that they led to, which the caller sets.
+    """
+
+    def __init__(self) -> None:
+        self._clicks: list[Click] = []
+        self.led_to: Tensor | None = None
+
+    def add(self, click: Click, mode: Mode, selection: Tensor) -> tuple[list[Click], Mode]:
+        """The clicks that count now, and what the object that they show does to the selection.
+
+        Args:
+            click: The new one; whether it belongs to the object is the mode's to say.
+            mode: What the person has chosen.
+            selection: The present one, the same tensor as ``led_to`` where nothing else has changed it.
+        """
+        goes_on = mode in ("add", "remove") and selection is self.led_to
+        clicks = [*(self._clicks if goes_on else []), replace(click, belongs=mode != "remove")]
+        if not any(each.belongs for each in clicks):
+            return [replace(click, belongs=True)], mode
+        self._clicks = clicks
+        return clicks, "set" if goes_on else mode
 
 
 def select_by_clicks(splats: GaussianSplats, clicks: Sequence[Click]) -> Tensor:

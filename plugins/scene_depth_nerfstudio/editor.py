@@ -28,12 +28,14 @@ from nerfstudio.viewer.viewer_elements import (
     ViewerText,
     ViewerVec3,
 )
+from scene_depth_heal.clicks import Click, ClickSeries, select_by_clicks
 from scene_depth_heal.hole import HealView
-from scene_depth_heal.picking import flood, in_rectangle
+from scene_depth_heal.picking import in_rectangle
 from scene_depth_heal.selection import Box
 from scene_depth_heal.session import EditSession
 from scene_depth_heal.workflow import HealConfig, HealResult
 
+from scene_depth.cameras import camera_from_fov, look_at
 from scene_depth.errors import InputError
 from scene_depth.io.splat_files import write_splats
 from scene_depth.splat_transforms import transform_splats
@@ -78,6 +80,7 @@ class SceneEditor(torch.nn.Module):
         self._held = (pipeline,)  # in a tuple, so that it does not become a part of its own part
         self._session: EditSession | None = None
         self._heal: threading.Thread | None = None
+        self._clicks = ClickSeries()
         self.control = ViewerControl()
         self.a_status = ViewerText("Status", "nothing selected", disabled=True)
         self.b_mode = ViewerDropdown("Selection", "set", ["set", "add", "remove", "intersect"])
@@ -155,8 +158,10 @@ class SceneEditor(torch.nn.Module):
     def _pick(self, event: ViewerClick | ViewerRectSelect) -> None:
         session = self.session()
         if isinstance(event, ViewerClick):
-            origin, direction = (torch.tensor(values, dtype=torch.float64) for values in (event.origin, event.direction))
-            self._select(flood(session.splats, origin, torch.nn.functional.normalize(direction, dim=0)), "select by click")
+            clicks, mode = self._clicks.add(clicked(event), self.b_mode.value, session.selection)
+            session.select_by(lambda splats: select_by_clicks(splats, clicks), mode, "select by click")
+            self._clicks.led_to = session.selection
+            self._show()
             return
         clients = list(self.control.viser_server.get_clients().values())
         aspect = float(clients[0].camera.aspect) if clients else 1.0
@@ -286,6 +291,13 @@ class SceneEditor(torch.nn.Module):
         viewer = self._viewer()
         if viewer is not None:
             viewer._trigger_rerender()
+
+
+def clicked(event: ViewerClick) -> Click:
+    """A click on nerfstudio's page, which tells its ray, as one in the middle of a camera that looks along it."""
+    origin, direction = (torch.tensor(values, dtype=torch.float64) for values in (event.origin, event.direction))
+    up = torch.eye(3, dtype=torch.float64)[direction.abs().argmin()]
+    return Click(camera_from_fov(look_at(origin, origin + direction, up), 1.0, 2, 2), (1, 1))
 
 
 def photos_frame(splats: GaussianSplats, photos_to_run: torch.Tensor) -> GaussianSplats:

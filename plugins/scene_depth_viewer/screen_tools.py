@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scene_depth_heal.clicks import Click, select_by_clicks
+from scene_depth_heal.clicks import Click, ClickSeries, select_by_clicks
 from scene_depth_heal.picking import Mode, Place, Stroke, flood, hit, in_mask, in_polygon, in_rectangle, of_color, screen_ray
 from scene_depth_heal.placement import SurfacePoint, surface_at
 from scene_depth_heal.stamp import stamp
@@ -38,7 +38,7 @@ class ScreenTools:
         self._page, controls = page, page.controls
         self._started: tuple[int, Cameras] | None = None  # the browser that is at work on what follows, and its camera
         self._corners: list[Place] = []
-        self._clicks: tuple[list[Click], Tensor | None] = ([], None)  # and the selection that they led to
+        self._clicks = ClickSeries()
         self._sources: dict[int, SurfacePoint] = {}  # of the stamp, by browser
         self._mode = controls.dropdown("Mode", list(MODES), "Set", hint="What a tool does to the selection")
         with controls.folder("Screen"):
@@ -56,7 +56,7 @@ class ScreenTools:
     def arm(self, event: Any = None) -> None:
         """Lets the mouse do what the chosen tool says; what was begun with another one is dropped."""
         scene, name = self._page.server.scene, self.tool.value
-        self._started, self._corners, self._clicks, self._sources = None, [], ([], None), {}
+        self._started, self._corners, self._clicks, self._sources = None, [], ClickSeries(), {}
         stop_pointer(scene)
         tools: dict[str, Callable[[Any, Place], None]] = {
             OBJECT: self._object, BRUSH: self._brush, POLYGON: self._polygon, "Flood": self._flood, "Colour": self._color,
@@ -124,18 +124,12 @@ class ScreenTools:
         self._select(lambda splats: in_polygon(splats, camera, corners[:-1], front_only=self.front.value), "polygon")
 
     def _object(self, event: Any, place: Place) -> None:
-        """Each click counts with the ones before, until one sets the selection anew or something else has changed it."""
-        camera, mode = self._camera(event), self.mode()
-        click = Click(camera, (place[0] * camera.width, place[1] * camera.height), belongs=mode != "remove")
-        before, selection = self._clicks
-        goes_on = mode in ("add", "remove") and selection is self._page.session.selection
-        clicks = [*before, click] if goes_on else [click]
-        if not any(each.belongs for each in clicks):
-            alone = [Click(camera, click.pixel)]
-            self._select(lambda splats: select_by_clicks(splats, alone), "object")
-            return
-        self._select(lambda splats: select_by_clicks(splats, clicks), "object", "set" if goes_on else mode)
-        self._clicks = clicks, self._page.session.selection
+        """Selects what the clicks show."""
+        camera, session = self._camera(event), self._page.session
+        click = Click(camera, (place[0] * camera.width, place[1] * camera.height))
+        clicks, mode = self._clicks.add(click, self.mode(), session.selection)
+        self._select(lambda splats: select_by_clicks(splats, clicks), "object", mode)
+        self._clicks.led_to = session.selection
 
     def _repair(self, event: Any, place: Place) -> None:
         stroke = self._stroke(event, place)

@@ -298,10 +298,29 @@ def edit(folder: Path, trainer: Any) -> dict[str, Any]:
     pose = camera.camera_to_worlds[0]
     editor._pick(ViewerClick(tuple(pose[:, 3].tolist()), tuple((-pose[:, 2]).tolist()), (0.5, 0.5)))
     facts["clicked"] = 0 if model.marked is None else int(model.marked.sum())
+    facts["clicked_vase"] = click_on_the_vase(pipeline.parser.photos_to_run)
     written = editor.save(folder / "edited.ply")
     facts["saved"] = len(sd.read_splats(written))
     facts["saved_like_the_run"] = float((sd.read_splats(written).means - sd.read_splats(trainer.base_dir).means).abs().max())
     return facts
+
+
+def click_on_the_vase(photos_to_run: torch.Tensor) -> float:
+    """Overlap of what a click on nerfstudio's page selects with what one on a photo does."""
+    from nerfstudio.viewer.viewer_elements import ViewerClick
+    from scene_depth_heal.clicks import select_by_clicks
+    from scene_depth_nerfstudio.editor import clicked
+
+    import scene_depth as sd
+    from scene_depth.splat_transforms import transform_splats
+
+    camera, splats = sd.read_scene(TABLE).views[0].camera, sd.read_splats(TABLE / "splats.spz")
+    vase = sd.select(splats, sd.Click(camera, (156, 130)))
+    ends = torch.stack([camera.centers[0].double(), torch.tensor([0.0, 0.0, 0.9], dtype=torch.float64)])
+    origin, target = ends @ photos_to_run[:3, :3].T + photos_to_run[:3, 3]
+    event = ViewerClick(tuple(origin.tolist()), tuple((target - origin).tolist()), (0.5, 0.5))
+    found = select_by_clicks(transform_splats(splats, photos_to_run), [clicked(event)])
+    return float((found & vase).sum() / (found | vase).sum())
 
 
 if __name__ == "__main__":

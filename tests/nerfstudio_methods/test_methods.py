@@ -123,5 +123,6 @@ def test_the_editor_in_the_viewer(facts: dict[str, Any]) -> None:
     assert found["deleted"] == found["before"] - found["grown"]
     assert found["undone"] == found["before"]
     assert found["clicked"] > 0
+    assert found["clicked_vase"] > 0.95, "the click of a page shows the same object as one in a photo"
     assert found["saved"] == found["before"]
     assert found["saved_like_the_run"] < 1e-5

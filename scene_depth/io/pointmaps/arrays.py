@@ -198,13 +198,20 @@ def _read_stacked(path: Path, headers: Headers, layout: Layout) -> StoredRun:
         array = numbers(path, key)
         return array[..., 0] if array.ndim == 4 and array.shape[-1] == 1 else array
 
+    def read_plane(key: str) -> NDArray[Any] | None:
+        """An array with one number a pixel."""
+        array = read(key, *size)
+        if array is not None and array.ndim != 3:
+            raise InputError(key, f"shape {array.shape}", f"({count}, {height}, {width}), a number a pixel", file=path)
+        return array
+
     points_key = next((key for key in layout.points if key in headers), "")
     count, height, width = headers[layout.depth or points_key][0][:3]
     size = height, width
     poses = read(layout.poses[0])
     assert poses is not None
-    depth, points, Ks = read(layout.depth, *size), read(points_key, *size), read(layout.intrinsics)
-    confidence, mask, images = read(layout.confidence, *size), read(layout.mask, *size), read(layout.images, *size)
+    depth, points, Ks = read_plane(layout.depth), read(points_key, *size), read(layout.intrinsics)
+    confidence, mask, images = read_plane(layout.confidence), read_plane(layout.mask), read(layout.images, *size)
     names = read_names(path, headers, count)
     views = []
     for index in range(count):
