@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.device_time import PeakDeviceMemory, wait_for_device
 from benchmarks.monocular_sweep import ENSEMBLES, STEPS, sweep, sweep_table
 from benchmarks.results import machine, write_section
 from scene_depth.datasets.frames import find_frames
@@ -27,7 +28,6 @@ from scene_depth.depth.depthfm.ldm import unet_config
 from scene_depth.depth.depthfm.network import DepthFM, load_depthfm, set_attention
 from scene_depth.depth.latent.packages import diffusers_class
 from scene_depth.depth.prior import MonocularMap
-from scene_depth.evaluation.depth_rows import PeakMemory
 
 HPARAMS: dict[str, Any] = {
     "image_size": 32,
@@ -53,13 +53,13 @@ VAE: dict[str, Any] = {
 MEMBERS = 4
 
 
-def random_model(seed: int = 0) -> DepthFM:
-    """DepthFM at full size with random weights, on the CPU in fp32."""
+def random_model(seed: int = 0, device: str = "cpu") -> DepthFM:
+    """DepthFM at full size with random weights, in fp32."""
     torch.manual_seed(seed)
     unet = diffusers_class("UNet2DConditionModel").from_config(unet_config(HPARAMS)).eval().requires_grad_(False)
     vae = diffusers_class("AutoencoderKL")(**VAE).eval().requires_grad_(False)
     set_attention(unet, "plain")
-    return DepthFM(unet, vae, torch.randn(1, 77, 1024), noising_step=400)
+    return DepthFM(unet.to(device), vae.to(device), torch.randn(1, 77, 1024).to(device), noising_step=400)
 
 
 @torch.no_grad()
@@ -67,9 +67,11 @@ def measured(call: Callable[[], object], repeats: int) -> tuple[float, float | N
     """Least wall seconds of some calls, and the most memory on top of what was in use, in MiB."""
     seconds, peaks = [], []
     for _ in range(repeats):
-        with PeakMemory() as peak:
+        with PeakDeviceMemory() as peak:
+            wait_for_device()
             started = time.perf_counter()
             call()
+            wait_for_device()
             seconds.append(time.perf_counter() - started)
         peaks.append(peak.megabytes)
     known = [value for value in peaks if value is not None]
@@ -78,8 +80,8 @@ def measured(call: Callable[[], object], repeats: int) -> tuple[float, float | N
 
 def time_table(model: DepthFM, height: int, width: int, repeats: int) -> list[str]:
     """Function evaluations, parts and whole predictions."""
-    latent = torch.randn(MEMBERS, 4, height // 8, width // 8)
-    image = torch.rand(1, 3, height, width) * 2 - 1
+    latent = torch.randn(MEMBERS, 4, height // 8, width // 8).to(model.device)
+    image = (torch.rand(1, 3, height, width) * 2 - 1).to(model.device)
     rows: dict[str, tuple[float, float | None]] = {}
 
     def row(name: str, call: Callable[[], object], times: int = repeats) -> None:
@@ -145,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     parser.add_argument("--members", type=int, nargs="+", default=ENSEMBLES)
     parser.add_argument("--resolution", type=int, default=512)
+    parser.add_argument("--device", default="cpu", help="of the first form")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args(arguments)
     if (options.weights is None) != (options.frames is None):
@@ -153,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(ablation(options)))
         return 0
     torch.set_num_threads(options.threads)
-    model = random_model()
+    model = random_model(device=options.device)
     parameters = sum(value.numel() for value in model.unet.parameters())
     size = f"{options.width}x{options.height}, latent {options.width // 8}x{options.height // 8}"
     lines = [

@@ -23,12 +23,12 @@ import torch
 from scene_depth_synthetic.procedural import generate_frame
 from torch import Tensor, nn
 
+from benchmarks.device_time import PeakDeviceMemory, wait_for_device
 from benchmarks.results import machine, write_section
 from scene_depth.depth.depthlab.features import SELF_ATTENTION, connect
 from scene_depth.depth.depthlab.networks import DualBranch, build_unets, predict_v, reference_features
 from scene_depth.depth.depthlab.preparation import fill_linear
 from scene_depth.depth.masks import strokes
-from scene_depth.evaluation.depth_rows import PeakMemory
 
 CONFIG = {
     "sample_size": 96,
@@ -88,7 +88,7 @@ class OfficialAttention:
         return replaced
 
 
-def full_size_networks(seed: int = 0) -> DualBranch:
+def full_size_networks(seed: int = 0, device: str = "cpu") -> DualBranch:
     """Both UNets with random weights of usual size, 1.73 thousand million parameters."""
     networks = build_unets(CONFIG, "meta")
     generator = torch.Generator().manual_seed(seed)
@@ -100,6 +100,7 @@ def full_size_networks(seed: int = 0) -> DualBranch:
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
             else:
                 nn.init.constant_(parameter, float(name.endswith("weight")))
+        unet.to(device)
     return networks
 
 
@@ -145,23 +146,25 @@ def our_steps(networks: DualBranch, rgb: Tensor, inputs: Tensor, context: Tensor
 
 def _measured(prepare: Callable[[], None], step: Callable[[], Tensor], repeats: int) -> Measured:
     """The first step is not timed: it fills caches, and here projects the stored features."""
-    with torch.inference_mode(), PeakMemory() as memory:
+    with torch.inference_mode(), PeakDeviceMemory() as memory:
         prepare()
         output = step()
         seconds = []
         for _ in range(repeats):
+            wait_for_device()
             started = time.perf_counter()
             output = step()
+            wait_for_device()
             seconds.append(time.perf_counter() - started)
     return Measured(min(seconds), memory.megabytes, output)
 
 
-def step_table(height: int, width: int, repeats: int) -> list[str]:
+def step_table(height: int, width: int, repeats: int, device: str = "cpu") -> list[str]:
     """A denoising step, official and ours."""
-    networks = full_size_networks()
+    networks = full_size_networks(device=device)
     generator = torch.Generator().manual_seed(1)
-    rgb, context = torch.randn(1, 4, height, width, generator=generator), torch.randn(1, 1, 1024, generator=generator)
-    inputs = torch.randn(1, 12, height, width, generator=generator)
+    shapes = ((1, 4, height, width), (1, 1, 1024), (1, 12, height, width))
+    rgb, context, inputs = (torch.randn(shape, generator=generator).to(device) for shape in shapes)
     official = official_steps(networks, rgb, inputs, context, repeats)
     ours = our_steps(networks, rgb, inputs, context, repeats)
     apart = float((official.output - ours.output).abs().max())
@@ -214,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=56, help="of the latent")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--record", action="store_true")
     chosen = parser.parse_args(arguments)
     if chosen.threads:
@@ -225,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "",
         *fill_table(),
         "",
-        *step_table(chosen.height, chosen.width, chosen.repeats),
+        *step_table(chosen.height, chosen.width, chosen.repeats, chosen.device),
     ]
     print("\n".join(lines))
     if chosen.record:
