@@ -4,7 +4,8 @@
 
 Each part is a command of its own, in the order of what matters most, with a limit of seconds, so that one that fails or hangs
 takes nothing from the others. Its seconds go to out/cuda/parts.jsonl as soon as it has ended, what it printed to a log
-beside it. Nothing is downloaded. Parts of nerfstudio run where ``ns-train`` is installed. ``--device cpu --quick`` shows on
+beside it. Nothing is downloaded. Parts of nerfstudio run where ``ns-train`` is installed; stock splatfacto asks the network for
+AlexNet if torch has not got it, and fails without either. ``--device cpu --quick`` shows on
 any machine that the commands are right. ``--record`` writes the section "CUDA" of RESULTS.md.
 """
 
