@@ -19,7 +19,7 @@ from scene_depth_heal.workflow import HealConfig, heal_views
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from scene_depth.arrays import MAD_TO_SIGMA
+from scene_depth.arrays import MAD_TO_SIGMA, Array
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.fitting.config import FitConfig
@@ -65,11 +65,11 @@ def fill_locally(splats: GaussianSplats, removed: Tensor) -> GaussianSplats:
     return concatenate_splats([kept, copied])
 
 
-def _robust_quadric(local: NDArray[np.float64]) -> NDArray[np.float64]:
+def _robust_quadric(local: NDArray[np.float64]) -> Array:
     """Coefficients of the height over the rim's own plane, by iteratively reweighted least squares  # [6]"""
     trust = np.ones(len(local))
     design, height = _terms(local[:, :2]), local[:, 2]
-    coefficients = np.zeros(6)
+    coefficients: Array = np.zeros(6)
     for _ in range(ROUNDS):
         weighted = design * trust[:, None]
         coefficients = np.linalg.lstsq(weighted.T @ design, weighted.T @ height, rcond=None)[0]

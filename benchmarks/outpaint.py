@@ -328,7 +328,8 @@ def _bar_lines(rows: Sequence[Row]) -> list[str]:
             own = [row for row in rows if row.angle == max(FIELDS) and row.error == error and row.group == group]
             found = [ratio(own, SOLVER, TWO_STEPS), ratio(own, SOLVER_OFF, TWO_STEPS_OFF), ratio(own, SOLVER, TWO_STEPS, "near")]
             dense = [row for row in own if row.method == SOLVER and row.true_jump is not None]
-            jump = np.mean([row.jump for row in dense]) / np.mean([row.true_jump for row in dense]) if dense else float("nan")
+            ours, true = (float(np.mean([getattr(row, kind) for row in dense] or [np.nan])) for kind in ("jump", "true_jump"))
+            jump = ours / true
             texts = ["{:.2f} ({:.2f} to {:.2f})".format(*each) for each in found]
             cells.append([f"{group}, {error:.0%}", *texts, f"{jump:.2f} ({len(dense)} frames)"])
     head = ["views, prior", *(f"{what}: {bar:g}" for what, bar in BARS), f"seam over the truth's: {SEAM_BAR:g}"]

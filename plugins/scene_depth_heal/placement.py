@@ -303,7 +303,7 @@ def seen_from_above(
     """
     level = surface_below(splats, surface.point, up, above, radius)
     ray = surface.point - eye
-    slope = 0.0 if level is None else float(level.normal @ ray) / np.linalg.norm(ray)
+    slope = 0.0 if level is None else float(level.normal @ ray) / float(np.linalg.norm(ray))
     if level is None or abs(slope) < STEEP:
         return surface
     part = float((level.point - eye) @ level.normal) / float(level.normal @ ray)

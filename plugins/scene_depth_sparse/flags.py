@@ -73,7 +73,7 @@ def find_shell(depth: Array) -> Mask:
     """Pixels at the largest depth of a view, if there are so many that it may be a shell instead of sky  # [H, W]"""
     known = depth > 0
     shell: Mask = known & (depth >= (1 - SHELL_DEPTH) * depth.max(initial=0))
-    return shell if shell.sum() >= SHELL_SHARE * max(1, known.sum()) else np.zeros_like(shell)
+    return shell if shell.sum() >= SHELL_SHARE * max(1, int(known.sum())) else np.zeros_like(shell)
 
 
 def measure_tolerance(views: Sequence[PosedDepth], usable: Sequence[Mask], pairs: Pairs) -> tuple[float, float]:

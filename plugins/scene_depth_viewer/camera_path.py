@@ -211,7 +211,7 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
 
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     with av.open(str(path), "w") as container:
-        stream = None
+        stream: Any = None  # a stream of video, whose codec the types of av do not tell
         for frame in frames:
             even = _even(frame)
             if stream is None:

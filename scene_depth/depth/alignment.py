@@ -217,7 +217,7 @@ def _bounded(values: Array, space: Space, known_depth: Array) -> NDArray[np.floa
 def _least_squares(x: Array, y: Array, weight: Array) -> tuple[float, float]:
     mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
     variance = np.average((x - mean_x) ** 2, weights=weight)
-    if variance <= 1e-20 * max(mean_x**2, 1e-30):
+    if variance <= 1e-20 * float(np.maximum(mean_x**2, 1e-30)):
         return float("nan"), float("nan")  # a constant prediction says nothing about its scale
     scale = np.average((x - mean_x) * (y - mean_y), weights=weight) / variance
     return float(scale), float(mean_y - scale * mean_x)

@@ -163,7 +163,8 @@ def _duplicates(m: SplatMeasures) -> Mask:
     """All but the first of splats whose parameters are equal to the bit."""
     rows = torch.cat([getattr(m.splats, name).reshape(len(m.splats), -1).float() for name in PARAMETERS], dim=1)
     words = rows.numpy().view(np.uint32)
-    odd = np.random.default_rng(0).integers(1 << 63, size=words.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    halves: NDArray[np.uint64] = np.random.default_rng(0).integers(1 << 63, size=(words.shape[1],), dtype=np.uint64)
+    odd = halves * np.uint64(2) + np.uint64(1)
     keys = np.zeros(len(words), np.uint64)
     for column, factor in enumerate(odd):
         keys = (keys ^ words[:, column]) * factor

@@ -63,7 +63,7 @@ def read_compressed_ply(path: str | os.PathLike[str]) -> GaussianSplats:
     means = _in_box(_unpack_11_10_11(vertices["packed_position"]), chunks, of, "", "xyz")
     log_scales = _in_box(_unpack_11_10_11(vertices["packed_scale"]), _with_bounded_sizes(chunks, header), of, "scale_", "xyz")
     color = vertices["packed_color"][:, None] >> np.array([24, 16, 8, 0], np.uint32) & np.uint32(255)
-    colors = color[:, :3] / np.float64(255)
+    colors: NDArray[np.floating[Any]] = color[:, :3] / np.float64(255)
     if "min_r" in header.element("chunk").names:
         colors = _in_box(colors, chunks, of, "", "rgb")
     names = header.element("sh").names if header.has("sh") else ()

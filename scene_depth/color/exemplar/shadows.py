@@ -112,14 +112,14 @@ def _log_gain(rgb: Picture, known: Mask, hole: Mask) -> NDArray[np.float64] | No
     return shadowed
 
 
-def _even_light(logs: Picture, judged: Places, sources: Places) -> NDArray[np.float64]:
+def _even_light(logs: Picture, judged: Places, sources: Places) -> Array:
     """Slope of the logarithm of light over the surface, from patches that match up to a factor  # [2], a cell"""
     described, mean = _described(logs, np.concatenate([judged, sources]), 0.0)
     match, cost = _matches(described[: len(judged)], described[len(judged) :], judged, sources, LEAST_STEP)
     trust = 1 / (1 + (cost / (np.median(cost) + 1e-9)) ** 2)
     step = (judged - sources[match]).astype(np.float64)
     difference = mean[: len(judged)] - mean[len(judged) :][match]
-    slope = np.zeros(2)
+    slope: Array = np.zeros(2)
     for _ in range(8):  # iteratively reweighted towards least absolute differences
         weight = trust / np.maximum(np.abs(difference - step @ slope), 0.02)
         slope = np.linalg.solve((step * weight[:, None]).T @ step + 1e-6 * np.eye(2), (step * weight[:, None]).T @ difference)

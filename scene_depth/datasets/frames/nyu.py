@@ -81,7 +81,8 @@ def _read_labeled(name: str, path: Path, index: int) -> DepthFrame:
     column-major, so the file holds pictures as [N, 3, W, H], depth and class labels as [N, W, H].
     """
     with _opened(path) as file:
-        rgb = np.asarray(file["images"][index], np.float32).transpose(2, 1, 0) / np.float32(255)
+        rgb = np.asarray(file["images"][index], np.float32).transpose(2, 1, 0)
+        rgb /= np.float32(255)
         truth = only_valid(np.asarray(file["depths"][index]).T)
         if "rawDepths" in file:
             raw = np.asarray(file["rawDepths"][index]).T

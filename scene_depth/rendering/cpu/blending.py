@@ -274,5 +274,5 @@ def blend(
         for block_y in range(blocks_across(height - top)):
             for block_x in range(blocks_across(width - left)):
                 x, y = left + BLOCK * block_x, top + BLOCK * block_y
-                block = 8 * block_y + block_x
-                _write_block(state, block, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median)
+                place = 8 * block_y + block_x
+                _write_block(state, place, x, y, width, height, background, rgb, alpha, depth, transmittance, stops, median)

@@ -34,16 +34,16 @@ def sort_by_depth(keys, count, sorted_keys, sorted_splats, other_keys, other_spl
             histogram[2, key >> np.uint32(2 * _DIGIT_BITS)] += 1
     from_keys, from_splats, to_keys, to_splats = sorted_keys, sorted_splats, other_keys, other_splats
     for digit in range(3):
-        place = 0
+        before = 0
         for value in range(_DIGITS):
             amount = histogram[digit, value]
-            histogram[digit, value] = place
-            place += amount
+            histogram[digit, value] = before
+            before += amount
         shift = np.uint32(digit * _DIGIT_BITS)
         for index in range(visible):
             key = from_keys[index]
-            value = np.uint64((key >> shift) & _DIGIT_MASK)
-            place = histogram[digit, value]
-            histogram[digit, value] = place + 1
+            bucket = np.uint64((key >> shift) & _DIGIT_MASK)
+            place = histogram[digit, bucket]
+            histogram[digit, bucket] = place + 1
             to_keys[place], to_splats[place] = key, from_splats[index]
         from_keys, from_splats, to_keys, to_splats = to_keys, to_splats, from_keys, from_splats
