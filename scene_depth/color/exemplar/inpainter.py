@@ -13,6 +13,8 @@ from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import Weights, base_layer, surface_weights
 from scene_depth.color.exemplar.pattern import (
+    PATTERN_ERROR,
+    accepted_parts,
     continue_pattern,
     held_out_ring,
     plane_texture,
@@ -26,7 +28,6 @@ from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import Plane, around, planes_of
 from scene_depth.kernels import thread_count
 
-PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
 EXAMPLES = 2.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
 DETAIL_WIDTH = 24  # pixels around the hole whose detail is the measure
@@ -51,8 +52,8 @@ class ExemplarInpainter:
     Where the depth says that the hole lies on planes, each plane is turned to be seen straight on and its texture is
     copied by translations in it, so that boards, tiles and weaves go on in step and in perspective (Huang et al. 2014,
     section 4, with planes from depth instead of vanishing points). A shadow on the plane that touches the hole is taken
-    for that of what was there, and neither continued nor copied. A pattern counts only where it predicts the pixels beside
-    the hole, which are hidden from it: two surfaces that lie in one plane by accident are not one surface. All else is filled
+    for that of what was there, and neither continued nor copied. A pattern counts only where it predicts known pixels that
+    are hidden from it: two surfaces that lie in one plane by accident are not one surface. All else is filled
     in the picture: a smooth base is continued as a membrane whose edges are cut at depth jumps and creases, and texture is
     copied onto it from patches that match by texture, base colour, surface normal and depth, less of it next to the rim.
 
@@ -62,7 +63,7 @@ class ExemplarInpainter:
         depth_weight: Weight of the logarithm of the depth, which keeps the scale of a pattern.
         iterations: Rounds of matching and voting at the coarsest level.
         pattern_error: Squared error of a pattern in the pixels beside the hole, in that of a smooth continuation, up to which
-            it is kept.
+            it is kept; beyond it, up to 1, it must be right where the hole would lie elsewhere on the plane. 0: no patterns.
         detail: Amplitude of the detail that is copied in the picture, relative to that of the known pixels around the hole.
     """
 
@@ -136,7 +137,7 @@ class ExemplarInpainter:
         prediction = predict(surface.texture, view.known, view.hole)
         if prediction is None:
             return same, lit[same]
-        kept = prediction.accepted_parts(view, wanted, same & held_out, self.pattern_error)
+        kept = accepted_parts(view, surface.texture, prediction, wanted, same & held_out, self.pattern_error)
         if kept.any():
             # At a soft rim what is left of an object would choose the translations.
             finish = prediction.mended if soft_rim else continue_pattern

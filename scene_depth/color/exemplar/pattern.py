@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label, map_coordinates
+from scipy.signal import fftconvolve
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.color.exemplar.labelling import label_offsets
@@ -18,53 +19,34 @@ from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved
 RING = 4  # cells around the hole that are hidden, so that what a pattern says of them is a prediction
 TAINTED = 2.0  # pixels from the hole nearer than which a known one may show something of what was removed, and is not held out
 LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern can be judged
+PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
+DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere on the plane
+ELSEWHERE = 2  # places at which the hole is hidden elsewhere
+LEAST_COVERED = 0.2  # share of the hole that must be known there
+COVERED = 0.3  # and of a part of it
 NOISE = 0.005  # of colours, which nothing predicts: where nothing else is to be seen, a pattern is as right as can be
 OFFSETS = 40  # translations that the hole is copied by, at most
 MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
+Shift = tuple[int, int]  # cells down and to the right
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the cells beyond a ring around the hole say of the ring and of the hole.
+    """What the cells that are left say of others that are hidden, and of the hole.
 
     Attributes:
-        texture: Ring and hole filled by translations  # [h, w, 3]
+        texture: Hidden cells and hole filled by translations  # [h, w, 3]
         sources: Rows and columns that each cell is copied from  # [h, w, 2]
-        error: Squared error in the ring, sum over the channels  # [h, w]
+        hidden: Known cells that were hidden  # [h, w]
+        error: Squared error in them, sum over the channels  # [h, w]
         smooth_error: That of a smooth continuation  # [h, w]
     """
 
     texture: Picture
     sources: Places
+    hidden: Mask
     error: Array
     smooth_error: Array
-
-    def accepted_parts(self, view: StraightView, filled: Mask, held_out: Mask, most: float) -> Mask:
-        """The connected parts of what a plane fills beside which its pattern is right where a smooth continuation is wrong.
-
-        Two surfaces that lie in one plane by accident, and planes that are there only because completed depth says so, have
-        patterns that say nothing of what is known beside the hole.
-
-        Args:
-            view: The plane seen straight on.
-            filled: Pixels of the hole on the plane  # [H, W]
-            held_out: Known pixels of the plane in the ring; see ``held_out_ring``  # [H, W]
-            most: Squared error of the pattern, in that of the smooth continuation, up to which a part is kept.
-
-        Returns:
-            The parts that are kept; not those beside fewer than ``LEAST_HELD_OUT`` held-out pixels  # [H, W] bool
-        """
-        parts, _ = label(filled)
-        kept = np.zeros_like(filled)
-        for number, box in enumerate(find_objects(parts), start=1):
-            window = tuple(slice(max(0, side.start - RING - 1), side.stop + RING + 1) for side in box)
-            part = parts[window] == number
-            beside = np.zeros_like(filled)
-            beside[window] = held_out[window] & binary_dilation(part, iterations=RING + 1)
-            count = np.count_nonzero(beside)
-            pattern, smooth = (float(seen_in_picture(of, view, beside).sum()) for of in (self.error, self.smooth_error))
-            kept[window] |= part & (count >= LEAST_HELD_OUT) & (pattern < most * smooth + 3 * count * NOISE**2)
-        return kept
 
     def mended(self, texture: Picture, known: Mask, hole: Mask, *, seed: int = 0) -> Picture:
         """The texture with the hole filled as predicted, its seams mended patch by patch; see ``continue_pattern``."""
@@ -123,15 +105,126 @@ def predict(texture: Picture, known: Mask, hole: Mask) -> Prediction | None:
     Returns:
         The prediction; None if nothing is known beyond the ring, or repeats there.
     """
-    ring = known & binary_dilation(hole, iterations=RING)
-    beyond = known & ~ring
-    found = _translated(texture, beyond, hole | ring) if beyond.any() else None
+    return _predicted(texture, known, hole, known & binary_dilation(hole, iterations=RING))
+
+
+def _predicted(texture: Picture, known: Mask, hole: Mask, hidden: Mask) -> Prediction | None:
+    left = known & ~hidden
+    found = _translated(texture, left, hole | hidden) if left.any() else None
     if found is None:
         return None
     filled, sources = found
-    smooth = spread_inwards(texture, beyond)
-    error, smooth_error = (np.where(ring, ((of - texture) ** 2).sum(axis=-1), 0) for of in (filled, smooth))
-    return Prediction(filled, sources, error, smooth_error)
+    smooth = spread_inwards(texture, left)
+    error, smooth_error = (np.where(hidden, ((of - texture) ** 2).sum(axis=-1), 0) for of in (filled, smooth))
+    return Prediction(filled, sources, hidden, error, smooth_error)
+
+
+def accepted_parts(
+    view: StraightView, texture: Picture, beside: Prediction, filled: Mask, held_out: Mask, most: float = PATTERN_ERROR
+) -> Mask:
+    """The connected parts of what a plane fills in which its pattern is right where a smooth continuation is wrong.
+
+    Two surfaces that lie in one plane by accident, and planes that are there only because completed depth says so, have
+    patterns that say nothing of what is known beside the hole. But so near to what is known a smooth continuation errs little.
+    A pattern that is no worse there is kept if it is right where the hole would lie elsewhere on the plane, which is then
+    hidden: as deep in it as in the hole, a smooth continuation knows nothing.
+
+    Args:
+        view: The plane seen straight on.
+        texture: Of its cells, without light and shadow  # [h, w, 3]
+        beside: From ``predict``.
+        filled: Pixels of the hole on the plane  # [H, W]
+        held_out: Known pixels of the plane in the ring; see ``held_out_ring``  # [H, W]
+        most: Squared error of the pattern beside the hole, in that of the smooth continuation, up to which a part is kept.
+
+    Returns:
+        The parts that are kept; not those beside fewer than ``LEAST_HELD_OUT`` held-out pixels  # [H, W] bool
+    """
+    parts, _ = label(filled)
+    kept = np.zeros_like(filled)
+    elsewhere: list[tuple[Shift, Prediction]] | None = None
+    for number, box in enumerate(find_objects(parts), start=1):
+        window = tuple(slice(max(0, side.start - RING - 1), side.stop + RING + 1) for side in box)
+        part = parts[window] == number
+        near = np.zeros_like(filled)
+        near[window] = held_out[window] & binary_dilation(part, iterations=RING + 1)
+        if np.count_nonzero(near) < LEAST_HELD_OUT:
+            continue
+        ratio = _ratio(*(seen_in_picture(of, view, near) for of in (beside.error, beside.smooth_error)))
+        if ratio >= most and most > 0 and ratio < 1:
+            if elsewhere is None:
+                elsewhere = _predicted_elsewhere(view, texture)
+            cells = _cells_of(view, parts == number)
+            ratio = most * _ratio_elsewhere(elsewhere, cells) / DEEP_ERROR
+        if ratio < most:
+            kept[window] |= part
+    return kept
+
+
+def _ratio(error: Array, smooth_error: Array) -> float:
+    """Error of a pattern in that of a smooth continuation, both as sure as noise lets them be."""
+    return float(error.sum()) / (float(smooth_error.sum()) + 3 * error.size * NOISE**2)
+
+
+def _predicted_elsewhere(view: StraightView, texture: Picture) -> list[tuple[Shift, Prediction]]:
+    """The plane's whole hole, moved to where most of it is known: what is left says of it there, with each move."""
+    found = []
+    for shift in _places_elsewhere(view.known, view.hole):
+        prediction = _predicted(texture, view.known, view.hole, view.known & _moved(view.hole, shift))
+        if prediction is not None:
+            found.append((shift, prediction))
+    return found
+
+
+def _ratio_elsewhere(elsewhere: list[tuple[Shift, Prediction]], cells: Mask) -> float:
+    """Geometric mean over the places at which enough of a part's cells are known; infinite if there are none."""
+    ratios = []
+    for shift, prediction in elsewhere:
+        there = _moved(cells, shift) & prediction.hidden
+        if there.sum() >= max(LEAST_HELD_OUT, COVERED * cells.sum()):
+            ratios.append(_ratio(prediction.error[there], prediction.smooth_error[there]))
+    return float(np.exp(np.mean(np.log(np.maximum(ratios, 1e-3))))) if ratios else np.inf
+
+
+def _places_elsewhere(known: Mask, hole: Mask) -> list[Shift]:
+    """Up to ``ELSEWHERE`` moves of the hole onto known cells, those of most cells first, near ones among equals, apart."""
+    height, width = hole.shape
+    covered = fftconvolve(known.astype(np.float64), hole[::-1, ::-1].astype(np.float64)) / max(1, int(hole.sum()))
+    down, right = np.indices(covered.shape)
+    down, right = down - (height - 1), right - (width - 1)
+    score = covered - 1e-3 * np.hypot(down, right) / max(height, width)
+    rows, columns = (np.ptp(np.flatnonzero(hole.any(axis=axis))) + 1 for axis in (1, 0))
+    found: list[Shift] = []
+    while len(found) < ELSEWHERE:
+        best = np.unravel_index(score.argmax(), score.shape)
+        if score[best] < LEAST_COVERED:
+            break
+        shift = int(down[best]), int(right[best])
+        found.append(shift)
+        score[(np.abs(down - shift[0]) < rows / 2) & (np.abs(right - shift[1]) < columns / 2)] = -1
+    return found
+
+
+def _moved(mask: Mask, shift: Shift) -> Mask:
+    """A mask moved down and to the right; what leaves the grid is gone  # [h, w]"""
+    moved = np.zeros_like(mask)
+    into, from_ = (
+        tuple(slice(max(0, sign * step), size + min(0, sign * step)) for step, size in zip(shift, mask.shape, strict=True))
+        for sign in (1, -1)
+    )
+    moved[into] = mask[from_]
+    return moved
+
+
+def _cells_of(view: StraightView, pixels: Mask) -> Mask:
+    """Cells of the hole that pixels of the picture show  # [h, w]"""
+    cells = np.zeros_like(view.hole)
+    rows, columns = (
+        np.clip(np.round(place[pixels]).astype(int), 0, size - 1)
+        for place, size in zip((view.rows, view.columns), cells.shape, strict=True)
+    )
+    cells[rows, columns] = True
+    return cells & view.hole
 
 
 def continue_pattern(texture: Picture, known: Mask, hole: Mask, *, seed: int = 0) -> Picture:
