@@ -63,7 +63,7 @@ class ExemplarInpainter:
         depth_weight: Weight of the logarithm of the depth, which keeps the scale of a pattern.
         iterations: Rounds of matching and voting at the coarsest level.
         pattern_error: Squared error of a pattern in the pixels beside the hole, in that of a smooth continuation, up to which
-            it is kept; beyond it, up to 1, it must be right where the hole would lie elsewhere on the plane. 0: no patterns.
+            it is kept; up to twice that, it must be right where the hole would lie elsewhere on the plane. 0: no patterns.
         detail: Amplitude of the detail that is copied in the picture, relative to that of the known pixels around the hole.
     """
 

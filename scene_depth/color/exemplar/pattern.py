@@ -20,13 +20,14 @@ RING = 4  # cells around the hole that are hidden, so that what a pattern says o
 TAINTED = 2.0  # pixels from the hole nearer than which a known one may show something of what was removed, and is not held out
 LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern can be judged
 PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
+UNDECIDED = 1.2  # the same, up to which it is asked elsewhere: where a pattern is right, noise still counts twice
 DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere on the plane
 ELSEWHERE = 2  # places at which the hole is hidden elsewhere
 LEAST_COVERED = 0.2  # share of the hole that must be known there
 COVERED = 0.3  # and of a part of it
 NOISE = 0.005  # of colours, which nothing predicts: where nothing else is to be seen, a pattern is as right as can be
 OFFSETS = 40  # translations that the hole is copied by, at most
-MOST_CELLS = 7000  # of the hole, at the scale at which the translations are chosen
+MOST_CELLS = 14_000  # of the hole, at the scale at which the translations are chosen
 Shift = tuple[int, int]  # cells down and to the right
 
 
@@ -126,7 +127,7 @@ def accepted_parts(
 
     Two surfaces that lie in one plane by accident, and planes that are there only because completed depth says so, have
     patterns that say nothing of what is known beside the hole. But so near to what is known a smooth continuation errs little.
-    A pattern that is no worse there is kept if it is right where the hole would lie elsewhere on the plane, which is then
+    A pattern that is hardly worse there is kept if it is right where the hole would lie elsewhere on the plane, which is then
     hidden: as deep in it as in the hole, a smooth continuation knows nothing.
 
     Args:
@@ -151,7 +152,7 @@ def accepted_parts(
         if np.count_nonzero(near) < LEAST_HELD_OUT:
             continue
         ratio = _ratio(*(seen_in_picture(of, view, near) for of in (beside.error, beside.smooth_error)))
-        if ratio >= most and most > 0 and ratio < 1:
+        if 0 < most <= ratio < UNDECIDED:
             if elsewhere is None:
                 elsewhere = _predicted_elsewhere(view, texture)
             cells = _cells_of(view, parts == number)
