@@ -109,7 +109,8 @@ def fill_nearest(values: Array, known: Mask, official: bool = False) -> Array:
     Args:
         values: Values, read where known  # [H, W]
         known: At least one True  # [H, W]
-        official: By a tree of all known pixels as the official code does it; differs at equal distances alone.
+        official: By a tree of all known pixels as the official code does it; differs at equal distances alone, where SciPy 1.18
+            takes other pixels than the versions before it.
     """
     if not official:
         return nearest_fill(values, known)
