@@ -22,6 +22,7 @@ LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern c
 PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
 UNDECIDED = 1.2  # the same, up to which it is asked elsewhere: where a pattern is right, noise still counts twice
 DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere on the plane
+LEAST_ASKED = 100  # pixels of a part that is worth it
 ELSEWHERE = 2  # places at which the hole is hidden elsewhere
 LEAST_COVERED = 0.2  # share of the hole that must be known there
 COVERED = 0.3  # and of a part of it
@@ -152,7 +153,7 @@ def accepted_parts(
         if np.count_nonzero(near) < LEAST_HELD_OUT:
             continue
         ratio = _ratio(*(seen_in_picture(of, view, near) for of in (beside.error, beside.smooth_error)))
-        if 0 < most <= ratio < UNDECIDED:
+        if 0 < most <= ratio < UNDECIDED and part.sum() >= LEAST_ASKED:
             if elsewhere is None:
                 elsewhere = _predicted_elsewhere(view, texture)
             cells = _cells_of(view, parts == number)
