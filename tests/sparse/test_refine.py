@@ -12,13 +12,15 @@ import torch
 from scene_depth_sparse import FLAG_NAMES, KnownDistance, RefinedPointmaps, known_cameras, refine_pointmaps
 from scene_depth_sparse.align import align_views
 from scene_depth_sparse.comparison import PosedDepth, compare_depth, find_neighbours
-from scene_depth_sparse.flags import find_border, find_edges
+from scene_depth_sparse.flags import ViewFlags, find_border, find_edges
+from scene_depth_sparse.mixing import Calibration, ViewInput, calibrate, refine_view
 
 import scene_depth as sd
 from benchmarks.sparse import measure_run
 from benchmarks.sparse_runs import LEVELS, SimulatedRun, simulate_run
 from scene_depth.cameras import Cameras
 from scene_depth.cli.app import main
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
 from scene_depth.io.scenes import read_scene
@@ -250,3 +252,35 @@ def test_the_command_says_what_is_wrong_in_one_line(
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
     assert "other.npz" in said[0]
+
+
+def corner_view(matched_width: int) -> ViewInput:
+    """A wall whose left part another view confirms, and an inpainter that goes astray to the right of it, 2 % a pixel."""
+    flags = np.full((60, 160), SINGLE, np.uint8)
+    flags[:, :matched_width] = MATCHED
+    found = ViewFlags(flags, (flags == MATCHED).astype(np.uint8), np.zeros(flags.shape, np.float32))
+
+    def astray(rgb: np.ndarray | None, depth: np.ndarray, known: np.ndarray) -> np.ndarray:
+        beyond = np.maximum(0, np.arange(160) - np.flatnonzero(known.any(axis=0)).max())
+        return (2 * np.exp(0.02 * beyond) * np.ones((60, 1))).astype(np.float32)
+
+    camera = Cameras(torch.eye(4)[None], torch.tensor([[[100.0, 0, 80], [0, 100, 30], [0, 0, 1]]]), 160, 60)
+    return ViewInput(np.full((60, 160), 2, np.float32), None, camera, found, load_depth_inpainter(astray))
+
+
+def test_an_inpainter_that_could_be_measured_beside_a_corner_alone_is_not_mixed_in() -> None:
+    """Near known depth any inpainter is right, so that hiding a little of it measures nothing of what lies far from it."""
+    narrow, wide = (calibrate([corner_view(width)], 0.01, True, 0) for width in (16, 110))
+    assert narrow.held_out == 0
+    assert wide.held_out > 0
+    assert narrow.weight < 0.05
+    refined = refine_view(corner_view(16), narrow, True, 0)
+    assert np.abs(np.log(refined.depth / 2)).mean() < 0.05
+
+
+def test_where_an_inpainter_goes_astray_in_one_view_its_weight_falls_there() -> None:
+    calibration = Calibration(matched=0.01, raw=0.03, inpainted=0.03, held_out=1000, disagreement=0.042)
+    assert calibration.weight_in(0.03) == calibration.weight == 0.5
+    assert calibration.weight_in(0.3) < 0.03
+    found = [calibration.weight_in(difference) for difference in np.linspace(0, 1, 50)]
+    assert found == sorted(found, reverse=True)
