@@ -261,6 +261,8 @@ def test_rectangle_flood_and_a_photo(page, serve: Callable, session: EditSession
     place = screen.project(the_room.cameras[4].centers.to(screen.K))[0][0, 0] / screen.K.new_tensor([screen.width, screen.height])
     person.tries(lambda: person.clicks(tuple(place.tolist())), lambda: view.photo == 4)
     person.sees(red)
+    there = the_room.cameras[4].camera_to_world.double()
+    person.waits(lambda: float((view.camera().camera_to_world.double() - there).abs().max()) < 0.01)  # the page has said so
 
     person.turns_to("Select")
     person.chooses("Tool", "Rectangle")
