@@ -13,7 +13,6 @@ from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import Weights, base_layer, surface_weights
 from scene_depth.color.exemplar.pattern import (
-    PATTERN_ERROR,
     accepted_parts,
     continue_pattern,
     held_out_ring,
@@ -28,6 +27,7 @@ from scene_depth.geometry.normals import normals_from_depth
 from scene_depth.geometry.planes import Plane, around, planes_of
 from scene_depth.kernels import thread_count
 
+PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
 EXAMPLES = 2.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
 DETAIL_WIDTH = 24  # pixels around the hole whose detail is the measure
@@ -63,7 +63,7 @@ class ExemplarInpainter:
         depth_weight: Weight of the logarithm of the depth, which keeps the scale of a pattern.
         iterations: Rounds of matching and voting at the coarsest level.
         pattern_error: Squared error of a pattern in the pixels beside the hole, in that of a smooth continuation, up to which
-            it is kept; up to twice that, it must be right where the hole would lie elsewhere on the plane. 0: no patterns.
+            it is kept; up to 1.2, it must be right where the hole would lie elsewhere on the plane. 0: no patterns.
         detail: Amplitude of the detail that is copied in the picture, relative to that of the known pixels around the hole.
     """
 

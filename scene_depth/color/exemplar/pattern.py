@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.color.exemplar.labelling import label_offsets
-from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refined_offsets
+from scene_depth.color.exemplar.offsets import dominant_offsets, known_at, refined_offsets, shifted
 from scene_depth.color.exemplar.shadows import shadow_gain
 from scene_depth.color.exemplar.straight_view import StraightView
 from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved, spread_inwards
@@ -19,9 +19,8 @@ from scene_depth.color.exemplar.texture import any_of_four, fill_texture, halved
 RING = 4  # cells around the hole that are hidden, so that what a pattern says of them is a prediction
 TAINTED = 2.0  # pixels from the hole nearer than which a known one may show something of what was removed, and is not held out
 LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern can be judged
-PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
-UNDECIDED = 1.2  # the same, up to which it is asked elsewhere: where a pattern is right, noise still counts twice
-DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere on the plane
+UNDECIDED = 1.2  # squared error beside the hole, in that of a smooth continuation, up to which a pattern is asked elsewhere
+DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere, up to which it is right
 LEAST_ASKED = 100  # pixels of a part that is worth it
 ELSEWHERE = 2  # places at which the hole is hidden elsewhere
 LEAST_COVERED = 0.2  # share of the hole that must be known there
@@ -29,7 +28,6 @@ COVERED = 0.3  # and of a part of it
 NOISE = 0.005  # of colours, which nothing predicts: where nothing else is to be seen, a pattern is as right as can be
 OFFSETS = 40  # translations that the hole is copied by, at most
 MOST_CELLS = 14_000  # of the hole, at the scale at which the translations are chosen
-Shift = tuple[int, int]  # cells down and to the right
 
 
 @dataclass(frozen=True)
@@ -121,9 +119,7 @@ def _predicted(texture: Picture, known: Mask, hole: Mask, hidden: Mask) -> Predi
     return Prediction(filled, sources, hidden, error, smooth_error)
 
 
-def accepted_parts(
-    view: StraightView, texture: Picture, beside: Prediction, filled: Mask, held_out: Mask, most: float = PATTERN_ERROR
-) -> Mask:
+def accepted_parts(view: StraightView, texture: Picture, beside: Prediction, filled: Mask, held_out: Mask, most: float) -> Mask:
     """The connected parts of what a plane fills in which its pattern is right where a smooth continuation is wrong.
 
     Two surfaces that lie in one plane by accident, and planes that are there only because completed depth says so, have
@@ -137,14 +133,15 @@ def accepted_parts(
         beside: From ``predict``.
         filled: Pixels of the hole on the plane  # [H, W]
         held_out: Known pixels of the plane in the ring; see ``held_out_ring``  # [H, W]
-        most: Squared error of the pattern beside the hole, in that of the smooth continuation, up to which a part is kept.
+        most: Squared error of the pattern beside the hole, in that of the smooth continuation, up to which a part is kept
+            without being asked elsewhere; 0 keeps none.
 
     Returns:
         The parts that are kept; not those beside fewer than ``LEAST_HELD_OUT`` held-out pixels  # [H, W] bool
     """
     parts, _ = label(filled)
     kept = np.zeros_like(filled)
-    elsewhere: list[tuple[Shift, Prediction]] | None = None
+    elsewhere: list[tuple[Places, Prediction]] | None = None
     for number, box in enumerate(find_objects(parts), start=1):
         window = tuple(slice(max(0, side.start - RING - 1), side.stop + RING + 1) for side in box)
         part = parts[window] == number
@@ -153,12 +150,12 @@ def accepted_parts(
         if np.count_nonzero(near) < LEAST_HELD_OUT:
             continue
         ratio = _ratio(*(seen_in_picture(of, view, near) for of in (beside.error, beside.smooth_error)))
-        if 0 < most <= ratio < UNDECIDED and part.sum() >= LEAST_ASKED:
+        right = ratio < most
+        if not right and most > 0 and ratio < UNDECIDED and part.sum() >= LEAST_ASKED:
             if elsewhere is None:
                 elsewhere = _predicted_elsewhere(view, texture)
-            cells = _cells_of(view, parts == number)
-            ratio = most * _ratio_elsewhere(elsewhere, cells) / DEEP_ERROR
-        if ratio < most:
+            right = _ratio_elsewhere(elsewhere, _cells_of(view, parts == number)) < DEEP_ERROR
+        if right:
             kept[window] |= part
     return kept
 
@@ -168,54 +165,43 @@ def _ratio(error: Array, smooth_error: Array) -> float:
     return float(error.sum()) / (float(smooth_error.sum()) + 3 * error.size * NOISE**2)
 
 
-def _predicted_elsewhere(view: StraightView, texture: Picture) -> list[tuple[Shift, Prediction]]:
+def _predicted_elsewhere(view: StraightView, texture: Picture) -> list[tuple[Places, Prediction]]:
     """The plane's whole hole, moved to where most of it is known: what is left says of it there, with each move."""
     found = []
     for shift in _places_elsewhere(view.known, view.hole):
-        prediction = _predicted(texture, view.known, view.hole, view.known & _moved(view.hole, shift))
+        prediction = _predicted(texture, view.known, view.hole, view.known & shifted(view.hole, -shift, False))
         if prediction is not None:
             found.append((shift, prediction))
     return found
 
 
-def _ratio_elsewhere(elsewhere: list[tuple[Shift, Prediction]], cells: Mask) -> float:
+def _ratio_elsewhere(elsewhere: list[tuple[Places, Prediction]], cells: Mask) -> float:
     """Geometric mean over the places at which enough of a part's cells are known; infinite if there are none."""
     ratios = []
     for shift, prediction in elsewhere:
-        there = _moved(cells, shift) & prediction.hidden
+        there = shifted(cells, -shift, False) & prediction.hidden
         if there.sum() >= max(LEAST_HELD_OUT, COVERED * cells.sum()):
             ratios.append(_ratio(prediction.error[there], prediction.smooth_error[there]))
     return float(np.exp(np.mean(np.log(np.maximum(ratios, 1e-3))))) if ratios else np.inf
 
 
-def _places_elsewhere(known: Mask, hole: Mask) -> list[Shift]:
-    """Up to ``ELSEWHERE`` moves of the hole onto known cells, those of most cells first, near ones among equals, apart."""
+def _places_elsewhere(known: Mask, hole: Mask) -> list[Places]:
+    """Rows and columns by which the hole comes to lie on known cells: up to ``ELSEWHERE`` moves, the best first  # [2] each"""
     height, width = hole.shape
     covered = fftconvolve(known.astype(np.float64), hole[::-1, ::-1].astype(np.float64)) / max(1, int(hole.sum()))
     down, right = np.indices(covered.shape)
     down, right = down - (height - 1), right - (width - 1)
     score = covered - 1e-3 * np.hypot(down, right) / max(height, width)
-    rows, columns = (np.ptp(np.flatnonzero(hole.any(axis=axis))) + 1 for axis in (1, 0))
-    found: list[Shift] = []
+    rows, columns = (np.ptp(np.flatnonzero(hole.any(axis=axis))) + 1 for axis in (1, 0))  # moves lie half of it apart
+    found: list[Places] = []
     while len(found) < ELSEWHERE:
         best = np.unravel_index(score.argmax(), score.shape)
         if score[best] < LEAST_COVERED:
             break
-        shift = int(down[best]), int(right[best])
+        shift = np.array([down[best], right[best]])
         found.append(shift)
         score[(np.abs(down - shift[0]) < rows / 2) & (np.abs(right - shift[1]) < columns / 2)] = -1
     return found
-
-
-def _moved(mask: Mask, shift: Shift) -> Mask:
-    """A mask moved down and to the right; what leaves the grid is gone  # [h, w]"""
-    moved = np.zeros_like(mask)
-    into, from_ = (
-        tuple(slice(max(0, sign * step), size + min(0, sign * step)) for step, size in zip(shift, mask.shape, strict=True))
-        for sign in (1, -1)
-    )
-    moved[into] = mask[from_]
-    return moved
 
 
 def _cells_of(view: StraightView, pixels: Mask) -> Mask:
