@@ -17,9 +17,9 @@ from scene_depth_sparse.flags import BORDER, CONTRADICTED, EDGE, MATCHED, SINGLE
 
 RAMP = 3.0  # pixels over which a correction grows from the border to matched depth, so that there is no step
 LEAST_HELD_OUT = 300  # pixels of matched depth that are hidden to measure an inpainter by
-LIKE = 0.25  # of the pixels that the view is alone with, which as many must be hidden: beside a matched corner all are near it
+LEAST_HELD_OUT_SHARE = 0.25  # and in those that the view is alone with: the few that a matched corner gives all lie near it
 SHARE = 0.5  # of the disagreement beyond what an inpainter was measured by that is its own: places seen by one view are harder
-ASTRAY = 2.0  # times what both were measured to differ by, from which a view's inpainted depth counts less
+OUTLYING = 2.0  # times what both were measured to differ by, from which a view's inpainted depth counts less
 LEAST_WEIGHT = 0.02  # of an inpainter, below which its depth is not mixed in
 SNAP = 80  # a pixel on an edge looks for its surface within this part of the longer side
 UNTOLD = 0.1  # relative standard deviation of an inpainter that tells none
@@ -95,7 +95,7 @@ class Calibration:
     @property
     def weight(self) -> float:
         """Of inpainted depth in the mean of both, by inverse variances."""
-        return self.raw**2 / (self.raw**2 + self.inpainted**2)
+        return self.weight_in(0.0)
 
     def weight_in(self, difference: float) -> float:
         """The weight in one view, less where both differ by far more than was measured: that is the inpainter's.
@@ -105,7 +105,7 @@ class Calibration:
         Args:
             difference: Mean absolute difference of the logarithms of both depths in the view.
         """
-        inpainted = max(self.inpainted**2, (MEAN_TO_SIGMA * difference / ASTRAY) ** 2 - self.raw**2)
+        inpainted = max(self.inpainted**2, (MEAN_TO_SIGMA * difference / OUTLYING) ** 2 - self.raw**2)
         return self.raw**2 / (self.raw**2 + inpainted)
 
 
@@ -126,7 +126,8 @@ def calibrate(views: list[ViewInput], matched: float, informed: bool, seed: int)
     for view in views if informed else ():
         known = view.found.flags == MATCHED
         hidden = max((mirrored(view.alone) & known for mirrored in MIRRORS), key=lambda mask: int(mask.sum()))
-        if hidden.sum() < max(LEAST_HELD_OUT, LIKE * view.alone.sum()) or (known & ~hidden).sum() < LEAST_HELD_OUT:
+        wanted = max(LEAST_HELD_OUT, LEAST_HELD_OUT_SHARE * view.alone.sum())
+        if hidden.sum() < wanted or (known & ~hidden).sum() < LEAST_HELD_OUT:
             continue
         predicted = inpaint_depth(view.inpainter, view.picture, view.depth, known & ~hidden, camera=view.camera, seed=seed).depth
         for errors, mask in ((hidden_errors, hidden), (disagreements, view.alone)):
