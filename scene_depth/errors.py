@@ -9,7 +9,7 @@ from os import PathLike
 LONGEST = 500
 """Characters of one value in a message."""
 VALUE = re.compile(r"""'[^']*'|"[^"]*"|[-+]?[\d.,]+(e[-+]?\d+)?( x [\d.,]+)*|None|True|False|nan|-?inf""", re.DOTALL)
-PLURAL = re.compile(r"[a-z]*[a-rt-z]s\b")
+PLURAL = re.compile(r"[a-z]*[a-rt-z]s\b(?!\[)")
 
 
 class InputError(ValueError):
@@ -58,7 +58,7 @@ def _link(name: str, found: object) -> str:
         return " are " if ", " in name else " is "
     if found.startswith(("could ", "holds ")):
         return " "
-    return (" are " if PLURAL.match(name) else " is ") if found.startswith(("a ", "an ", "not ")) else ": "
+    return (" are " if PLURAL.match(name.rpartition(": ")[2]) else " is ") if found.startswith(("a ", "an ", "not ")) else ": "
 
 
 def one_line(value: object) -> str:

@@ -17,6 +17,8 @@ from scene_depth.errors import InputError
         (InputError("near, far", [2, 1], "0 < near < far"), "near, far are [2, 1]; expected 0 < near < far"),
         (InputError("weights", "could not be fetched", "a folder"), "weights could not be fetched; expected a folder"),
         (InputError("weights", "not on this machine", "a folder"), "weights are not on this machine; expected a folder"),
+        (InputError("frames[0]: mask_path", "a number", "a name"), "frames[0]: mask_path is a number; expected a name"),
+        (InputError("frames[0]", "a number", "an object"), "frames[0] is a number; expected an object"),
         (InputError("output", "a folder", "a file"), "output is a folder; expected a file"),
         (InputError("masks", "none", "", hint="--masks DIR"), "masks: none. Try: --masks DIR"),
         (InputError("viser", "not installed", "", hint="pip install viser"), "viser is not installed. Try: pip install viser"),

@@ -107,12 +107,19 @@ def test_applied_scale_and_points(parse: Callable[..., Parsed], tmp_path: Path) 
         np.testing.assert_allclose(outputs.camera_to_worlds[index], ours, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("field", ["file_path", "depth_file_path", "mask_path"])
-def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path, field: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("file_path", r"\{{300}: path: No such file or directory"),
+        ("depth_file_path", "depth_file_path .* a name of 300 bytes; expected at most 255"),
+        ("mask_path", "mask_path .* a name of 300 bytes; expected at most 255"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path, field: str, said: str) -> None:
     write_transforms(tmp_path / "scene", sample_scene(tmp_path))
     file = tmp_path / "scene" / "transforms.json"
     content = json.loads(file.read_text())
     content["frames"][0][field] = "images/" + "{" * 300
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"name of 300 bytes|No such file|no such file|{{{{"):
+    with pytest.raises(InputError, match=said):
         read_transforms(file)
