@@ -158,7 +158,7 @@ class SceneEditor(torch.nn.Module):
     def _pick(self, event: ViewerClick | ViewerRectSelect) -> None:
         session = self.session()
         if isinstance(event, ViewerClick):
-            clicks, mode = self._clicks.add(clicked(event), self.b_mode.value, session.selection)
+            clicks, mode = self._clicks.add(to_click(event), self.b_mode.value, session.selection)
             session.select_by(lambda splats: select_by_clicks(splats, clicks), mode, "select by click")
             self._clicks.led_to = session.selection
             self._show()
@@ -293,7 +293,7 @@ class SceneEditor(torch.nn.Module):
             viewer._trigger_rerender()
 
 
-def clicked(event: ViewerClick) -> Click:
+def to_click(event: ViewerClick) -> Click:
     """A click on nerfstudio's page, which tells its ray, as one in the middle of a camera that looks along it."""
     origin, direction = (torch.tensor(values, dtype=torch.float64) for values in (event.origin, event.direction))
     up = torch.eye(3, dtype=torch.float64)[direction.abs().argmin()]

@@ -309,7 +309,7 @@ def click_on_the_vase(photos_to_run: torch.Tensor) -> float:
     """Overlap of what a click on nerfstudio's page selects with what one on a photo does."""
     from nerfstudio.viewer.viewer_elements import ViewerClick
     from scene_depth_heal.clicks import select_by_clicks
-    from scene_depth_nerfstudio.editor import clicked
+    from scene_depth_nerfstudio.editor import to_click
 
     import scene_depth as sd
     from scene_depth.splat_transforms import transform_splats
@@ -319,7 +319,7 @@ def click_on_the_vase(photos_to_run: torch.Tensor) -> float:
     ends = torch.stack([camera.centers[0].double(), torch.tensor([0.0, 0.0, 0.9], dtype=torch.float64)])
     origin, target = ends @ photos_to_run[:3, :3].T + photos_to_run[:3, 3]
     event = ViewerClick(tuple(origin.tolist()), tuple((target - origin).tolist()), (0.5, 0.5))
-    found = select_by_clicks(transform_splats(splats, photos_to_run), [clicked(event)])
+    found = select_by_clicks(transform_splats(splats, photos_to_run), [to_click(event)])
     return float((found & vase).sum() / (found | vase).sum())
 
 
