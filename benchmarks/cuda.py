@@ -4,16 +4,19 @@
 
 Each part is a command of its own, in the order of what matters most, with a limit of seconds, so that one that fails or hangs
 takes nothing from the others. Its seconds go to out/cuda/parts.jsonl as soon as it has ended, what it printed to a log
-beside it. Nothing is downloaded. Parts of nerfstudio run where ``ns-train`` is installed; stock splatfacto asks the network for
-AlexNet if torch has not got it, and fails without either. ``--device cpu --quick`` shows on
-any machine that the commands are right. ``--record`` writes the section "CUDA" of RESULTS.md.
+beside it. Parts of nerfstudio run where ``ns-train`` is installed; stock splatfacto asks the network for AlexNet if torch has
+not got it, and fails without either; nothing else is downloaded. ``--device cpu --quick`` shows on any machine that the commands
+are right. ``--record`` writes the section "CUDA" of RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -87,14 +90,19 @@ def parts(device: str, quick: bool) -> dict[str, Part]:
 
 
 def run(name: str, part: Part, limit: float) -> Outcome:
-    """Runs a part; what it prints goes to a log of its name."""
+    """Runs a part; what it prints goes to a log of its name. After the limit it is ended with all that it has started."""
     started = time.perf_counter()
     with (OUTPUT / f"{name.replace(' ', '_')}.log").open("w") as log:
+        process = subprocess.Popen(part.command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
-            code = subprocess.run(part.command, cwd=ROOT, stdout=log, stderr=log, timeout=limit, check=False).returncode
+            code = process.wait(limit)
             end = "ok" if code == 0 else f"failed ({code})"
         except subprocess.TimeoutExpired:
             end = "stopped after its limit"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     return Outcome(name, part.what, end, time.perf_counter() - started)
 
 

@@ -62,22 +62,26 @@ def _strokes(
     splats: GaussianSplats, removed: torch.Tensor, part: torch.Tensor, views: Sequence[HealView]
 ) -> list[dict[str, Any]]:
     """Two strokes of the repair brush over an object: its middle, and as much of what is left of it."""
-    session, rows = EditSession(splats, views), []
-    for case in ("first stroke", "second stroke"):
-        shown: list[float] = []
-        started, cpu = time.perf_counter(), time.process_time()
+    session = EditSession(splats, views)
+    first, result = _stroke(session, part)
+    left = torch.cat([(removed & ~part)[~result.removed], torch.zeros(result.new, dtype=torch.bool)])
+    second, _ = _stroke(session, small_part(session.splats, left, session.views))
+    return [{"case": "first stroke", **first}, {"case": "second stroke", **second}]
 
-        def watch(now: Progress, started: float = started, shown: list[float] = shown) -> None:
-            if now.stage != "hole" and now.snapshot is not None:
-                shown.append(time.perf_counter() - started)
 
-        result = session.heal(WAYS[HEAL][0], "exemplar", HealConfig(steps=BRUSH_STEPS), watch, removed=part)
-        seconds = time.perf_counter() - started
-        rows.append({"case": case, "preview s": shown[0], **_facts(result, session.views, seconds, time.process_time() - cpu)})
-        left = (removed & ~part)[~result.removed]
-        removed = torch.cat([left, torch.zeros(result.new, dtype=torch.bool)])
-        part = small_part(session.splats, removed, session.views)
-    return rows
+def _stroke(session: EditSession, part: torch.Tensor) -> tuple[dict[str, Any], HealResult]:
+    """Repairs what a stroke passed over  # [N] bool"""
+    started, cpu = time.perf_counter(), time.process_time()
+    previews: list[float] = []
+
+    def watch(now: Progress) -> None:
+        if now.stage != "hole" and now.snapshot is not None:
+            previews.append(time.perf_counter() - started)
+
+    result = session.heal(WAYS[HEAL][0], "exemplar", HealConfig(steps=BRUSH_STEPS), watch, removed=part)
+    seconds = time.perf_counter() - started
+    facts = _facts(result, session.views, seconds, time.process_time() - cpu)
+    return {"preview s": min(previews, default=seconds), **facts}, result
 
 
 def small_part(splats: GaussianSplats, removed: torch.Tensor, views: Sequence[HealView]) -> torch.Tensor:
