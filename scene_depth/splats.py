@@ -182,6 +182,8 @@ def changed_splats(old: GaussianSplats, new: GaussianSplats) -> GaussianSplats |
     """
     if (old.antialiased, old.device, old.sh.shape[1]) != (new.antialiased, new.device, new.sh.shape[1]):
         return None
+    if all(_is_same(getattr(old, name), getattr(new, name)) for name in PARAMETERS):
+        return old.select(slice(0, 0))
     rows = [
         torch.cat([getattr(splats, name).float().reshape(len(splats), -1) for name in PARAMETERS], dim=1).cpu().numpy()
         for splats in (old.detach(), new.detach())
@@ -193,3 +195,8 @@ def changed_splats(old: GaussianSplats, new: GaussianSplats) -> GaussianSplats |
     if not np.array_equal(bits[0][shared[0]], bits[1][shared[1]]):
         return None
     return concatenate_splats([old.select(torch.from_numpy(~shared[0])), new.select(torch.from_numpy(~shared[1]))])
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are the same memory, seen in the same way."""
+    return (one.data_ptr(), one.shape, one.stride()) == (other.data_ptr(), other.shape, other.stride())

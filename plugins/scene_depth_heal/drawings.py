@@ -44,13 +44,21 @@ class Drawings:
         elif drawing.stale is not None:
             drawing = _Drawing(camera, *redraw_region(self._splats, None, camera, drawing.stale, drawing.rgb, drawing.depth))
         self._kept[id(camera)] = drawing
-        total = sum(each.rgb.nbytes + each.depth.nbytes for each in self._kept.values())
+        total = self._bytes
         for key in list(self._kept)[:-1]:
             if total <= self._limit:
                 break
             oldest = self._kept.pop(key)
             total -= oldest.rgb.nbytes + oldest.depth.nbytes
         return drawing.rgb, drawing.depth
+
+    def has_room(self, camera: Cameras) -> bool:
+        """Whether a drawing of a view can be kept beside all others."""
+        return self._bytes + 16 * camera.width * camera.height <= self._limit  # four float32 a pixel
+
+    @property
+    def _bytes(self) -> int:
+        return sum(each.rgb.nbytes + each.depth.nbytes for each in self._kept.values())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening
+from scipy.ndimage import binary_opening, distance_transform_edt
 from torch import Tensor
 
 from scene_depth.arrays import MAD_TO_SIGMA
@@ -60,7 +60,7 @@ def region_to_fill(state: ViewState) -> Region:
     box, whole = region_around(state.hole), (0, 0, state.camera.width, state.camera.height)
     if box is None:
         return whole
-    reach = int(REACH * max(box[2] - box[0], box[3] - box[1])) + LEAST_REACH
+    reach = int(REACH * _width(as_array(state.hole[window_of(box)]))) + LEAST_REACH
     shown = region_around(state.object_pixels) or box
     left, top = (max(0, min(box[i] - reach, shown[i] - LEAST_REACH)) for i in (0, 1))
     right, bottom = (min(whole[i], max(box[i] + reach, shown[i] + LEAST_REACH)) for i in (2, 3))
@@ -69,8 +69,24 @@ def region_to_fill(state: ViewState) -> Region:
     return region if float(known[window_of(region)].float().mean()) >= ENOUGH_KNOWN else whole
 
 
+def _width(hole: NDArray[np.bool_]) -> float:
+    """Pixels across the hole where it is widest: scattered rims need no more surroundings than one of them."""
+    return 2 * float(distance_transform_edt(np.pad(hole, 1)).max())
+
+
+def guess_color(reference: ViewState) -> NDArray[np.float32]:
+    """The picture with what the hole is painted with, or a smooth continuation of its border  # [H, W, 3]
+
+    Colour inside the hole is unknown when the depth is made, and a guess with texture would put edges where there are none.
+    """
+    if reference.view.painted is not None:
+        return as_array(reference.view.painted)
+    return smooth_guess(as_array(reference.picture), as_array(reference.hole))
+
+
 def fill_depth(
     reference: ViewState,
+    guess: NDArray[np.float32],
     depth_inpainter: DepthInpainter,
     free: FreeSpace | None = None,
     *,
@@ -81,11 +97,9 @@ def fill_depth(
     What would be the front of the removed object again is left to the solver; what would stand where other views look through
     goes back along its ray until that ends.
 
-    Colour inside the hole is unknown when the depth is made, and a guess of it would put edges where there are none, so
-    the depth inpainter gets the colours of the hole as a smooth continuation of its border.
-
     Args:
         reference: The view.
+        guess: Its colours, see ``guess_color``  # [H, W, 3]
         depth_inpainter: Invents the depth; it is asked once.
         free: What the views look through.
         seed: Seed of all random choices.
@@ -93,9 +107,8 @@ def fill_depth(
     Raises:
         InputError: If too little depth is known.
     """
-    depth, hole, painted = as_array(reference.depth_after), as_array(reference.hole), reference.view.painted
+    depth, hole = as_array(reference.depth_after), as_array(reference.hole)
     known = known_depth(reference.name, depth, hole)
-    guess = smooth_guess(as_array(reference.picture), hole) if painted is None else as_array(painted)
     prediction = inpaint_depth(depth_inpainter, guess, depth, known, camera=reference.camera, seed=seed)
     where_it_was = _where_the_object_was(prediction.depth, reference)
     if where_it_was.any() and prediction.details.get("inpainter") != "solver":

@@ -64,7 +64,8 @@ class EditSession:
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._inpainters: dict[tuple[Any, ...], Any] = {}
-        self._drawings = Drawings()  # of the scene that was healed last
+        self._drawings = Drawings()  # of the scene that was opened or healed last
+        self._drawing = threading.Lock()
 
     @property
     def splats(self) -> GaussianSplats:
@@ -119,6 +120,16 @@ class EditSession:
                 return None
             marks = self.history.present.marks
             return (marks & INVENTED)[(marks & HIDDEN) == 0] > 0
+
+    def draw_ahead(self) -> None:
+        """Draws the photos' views of the present scene, which a heal asks for first; ends when it begins, or with an edit."""
+        splats, views = self.splats, self.views
+        for view in views:
+            with self._drawing:
+                self._drawings.follow(splats)
+                if self.busy or self.splats is not splats or not self._drawings.has_room(view.camera):
+                    return
+                self._drawings.of(view.camera)
 
     def listen(self, listener: Listener) -> None:
         """Calls ``listener`` after every change, from the thread that made it; it must not take long."""
@@ -303,15 +314,16 @@ class EditSession:
 
             alone = partial(heal_alone, max_size=self._max_size)
             run = partial(heal_views, views=views, drawings=self._drawings) if views else alone
-            result = run(
-                hole.base,
-                hole.removed,
-                depth_inpainter=depth_inpainter,
-                image_inpainter=image_inpainter,
-                config=config,
-                on_progress=watched,
-            )
-            repainted = self._repainted(views, result) if views and result.report.finished else views
+            with self._drawing:
+                result = run(
+                    hole.base,
+                    hole.removed,
+                    depth_inpainter=depth_inpainter,
+                    image_inpainter=image_inpainter,
+                    config=config,
+                    on_progress=watched,
+                )
+                repainted = self._repainted(views, result) if views and result.report.finished else views
             with self.lock:
                 self.preview = None
                 if result.report.finished:

@@ -17,7 +17,7 @@ from scene_depth.depth.protocol import DepthInpainter, DepthPrediction
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Region
 from scene_depth.splats import GaussianSplats
-from scene_depth_heal.fill import fill_depth, region_to_fill
+from scene_depth_heal.fill import fill_depth, guess_color, region_to_fill
 from scene_depth_heal.hole import TOLERANCE, Hole, ViewState, as_array, widen_hole
 
 DARKENED = 0.96  # factor of the light below which a splat counts as shadowed
@@ -85,7 +85,7 @@ def _ask_witness(hole: Hole, first: ViewState, shadow: Shadow, depth_inpainter: 
     witness = find_witness(found, first, hole.states) if len(found) else None
     if witness is not None:
         part = witness.part(region_to_fill(witness))
-        other = find_shadow(part, fill_depth(part, depth_inpainter, seed=seed), seed=seed)
+        other = find_shadow(part, fill_depth(part, guess_color(part), depth_inpainter, seed=seed), seed=seed)
         shadowed[shadowed.clone()] = confirm_shadow(found, witness, other)
     return shadowed
 

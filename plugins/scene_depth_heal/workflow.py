@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scene_depth.color.protocol import ImageInpainter
-from scene_depth.depth.protocol import DepthInpainter, SeamReport
+from scene_depth.depth.protocol import DepthInpainter, DepthPrediction, SeamReport
 from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering.bounds import bounding_region, common_region, footprints_of, region_around, window_of
@@ -22,7 +22,7 @@ from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_heal.drawings import Drawings
 from scene_depth_heal.edit import ChangeReport
 from scene_depth_heal.exposure import Exposure, describe_exposure, match_exposure
-from scene_depth_heal.fill import Filled, fill_color, fill_depth, make_splats, region_to_fill
+from scene_depth_heal.fill import Filled, fill_color, fill_depth, guess_color, make_splats, region_to_fill
 from scene_depth_heal.free_space import free_space_of
 from scene_depth_heal.hole import (
     TOLERANCE,
@@ -247,7 +247,11 @@ def heal_views(
                 region = region_to_fill(reference)
                 reference = with_measured(reference, report.measured_depth).part(region)
                 with work.part("depth"):
-                    prediction = fill_depth(reference, depth_inpainter, free, seed=config.seed)
+                    guess = guess_color(reference)
+                    prediction = fill_depth(reference, guess, depth_inpainter, free, seed=config.seed)
+                first = partial(_with_guess, hole, tuple(fills), reference, prediction, guess)
+                if not work.report(Progress("fill", len(fills), limit, f"depth of {reference.name}", snapshot=first)):
+                    break
                 if seeks_shadow:
                     seeks_shadow, options = False, {"widen": config.widen, "seed": config.seed}
                     with work.part("shadow"):
@@ -407,6 +411,13 @@ def _new_splats(hole: Hole, fills: Sequence[Filled]) -> GaussianSplats | None:
     """The new splats of all filled references."""
     made = [replace(fill.splats.to(hole.kept.device), antialiased=hole.kept.antialiased) for fill in fills]
     return concatenate_splats(made) if made else None
+
+
+def _with_guess(
+    hole: Hole, fills: Sequence[Filled], reference: ViewState, prediction: DepthPrediction, guess: NDArray[np.float32]
+) -> GaussianSplats:
+    """The scene with the references filled so far, and one whose colour is a guess, to be looked at meanwhile."""
+    return _join(hole.kept, _new_splats(hole, [*fills, make_splats(reference, prediction, guess)]))
 
 
 def _join(kept: GaussianSplats, new: GaussianSplats | None) -> GaussianSplats:

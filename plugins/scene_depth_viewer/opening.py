@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,10 +65,12 @@ def open_page(
     home = _folder_of(scene)
     if home is not None and home in (folder.resolve(), *folder.resolve().parents):
         raise InputError("export_dir", "a folder of the scene", "another folder, the scene stays as it is", file=folder)
-    return Viewer(
+    viewer = Viewer(
         session, host, port, picture_size, up, export_dir=folder,
         allow_origins=allow_origins, inpainters=inpainters, colors=colors,
     )  # fmt: skip
+    threading.Thread(target=session.draw_ahead, daemon=True).start()
+    return viewer
 
 
 def _folder_of(scene: str | Path | Scene | GaussianSplats) -> Path | None:

@@ -9,10 +9,12 @@ import pytest
 import torch
 from room_scene import Room, room, wall
 from scene_depth_heal.drawings import Drawings, opaque_depth
+from scene_depth_heal.fill import region_to_fill, smooth_guess
 from scene_depth_heal.hole import (
     SHARE_OF_OBJECT,
     TOLERANCE,
     HealView,
+    ViewState,
     dilate,
     find_hole,
     open_hole,
@@ -31,7 +33,9 @@ from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Render, blending_weights, render
+from scene_depth.spherical_harmonics import C0
 from scene_depth.splats import GaussianSplats, concatenate_splats
+from scene_depth.work import Progress
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +221,63 @@ def test_a_session_draws_only_what_a_stroke_has_changed(
             session.undo()
             session.undo()
     assert counts == [len(views[::2]), 0, 0]
+
+
+def test_what_is_drawn_ahead_is_not_drawn_by_the_heal(
+    scene: Room, views: list[HealView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list[Cameras]()
+
+    def spy(s: GaussianSplats, c: Cameras, **options: Any) -> Render:
+        whole.extend([] if options else [c])
+        return render(s, c, **options)
+
+    monkeypatch.setattr("scene_depth_heal.drawings.render", spy)
+    session, quick = EditSession(scene.splats, views[::2]), HealConfig(steps=0, most_references=1, shadow=False)
+    session.draw_ahead()
+    assert len(whole) == len(views[::2])
+    session.heal("harmonic", "membrane", quick, lambda now: None, removed=scene.splats.means[:, 2] < 2.9)
+    session.draw_ahead()  # of the healed scene, which is drawn already
+    assert len(whole) == len(views[::2])
+    small = EditSession(scene.splats, views[::2])
+    small._drawings = Drawings(limit_bytes=3 * 16 * views[0].camera.width * views[0].camera.height)
+    small.draw_ahead()
+    assert len(whole) == len(views[::2]) + 3  # what would only push out another one is not drawn
+
+
+def test_a_fill_is_shown_before_its_colour_is_there(scene: Room, views: list[HealView]) -> None:
+    told = list[Progress]()
+    removed, quick = scene.splats.means[:, 2] < 2.9, HealConfig(steps=0, most_references=1, shadow=False)
+    inpainters = load_depth_inpainter("harmonic"), load_image_inpainter("exemplar")
+    result = heal_views(scene.splats, removed, views, *inpainters, quick, on_progress=lambda now: told.append(now))
+    first, last = (now.snapshot() for now in told if now.stage == "fill" and now.snapshot is not None)
+    for name in ("means", "log_scales", "quats", "logit_opacities"):
+        assert torch.equal(getattr(first, name), getattr(last, name))
+    assert last.sha256() == result.splats.sha256()
+    kept, fill = len(first) - result.new, result.fills[0]
+    guess = smooth_guess(fill.view.picture.numpy(), fill.view.hole.numpy())[fill.view.hole.numpy()]
+    assert torch.allclose(first.sh[kept:, 0] * C0 + 0.5, torch.from_numpy(guess), atol=1e-6)
+    assert not torch.equal(first.sh[kept:], last.sh[kept:])
+
+
+def test_a_scattered_hole_needs_no_more_surroundings_than_its_widest_part(views: list[HealView]) -> None:
+    height, width = views[0].camera.height, views[0].camera.width
+    flat, nothing = torch.full((height, width), 3.0), torch.zeros(height, width, dtype=torch.bool)
+
+    def region(*spots: tuple[slice, slice]) -> tuple[int, int, int, int]:
+        hole = nothing.clone()
+        for spot in spots:
+            hole[spot] = True
+        return region_to_fill(ViewState(views[0], flat, views[0].rgb, flat, nothing, hole))
+
+    spot = slice(height // 2, height // 2 + 2), slice(width // 2, width // 2 + 2)
+    left, top, right, bottom = region(spot)
+    other = slice(height // 2, height // 2 + 2), slice(width // 2 + 10, width // 2 + 12)
+    assert region(spot, other) == (left, top, min(width, right + 10), bottom)
+    joined = slice(height // 2, height // 2 + 2), slice(width // 2, width // 2 + 12)
+    assert region(joined) == region(spot, other)
+    square = slice(height // 2 - 5, height // 2 + 7), slice(width // 2, width // 2 + 12)
+    assert region(square)[0] < left
 
 
 def test_a_fit_has_settled_when_a_round_wins_hardly_anything() -> None:

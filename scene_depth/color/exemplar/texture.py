@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import distance_transform_edt
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.color.exemplar.offsets import known_at
@@ -92,11 +92,18 @@ def spread_inwards(values: Array, known: Mask) -> Picture:
         return np.where(known[..., None], values, mean).astype(np.float32)
     smaller = halved(np.where(known[..., None], values, 0), known)
     coarse = spread_inwards(smaller, any_of_four(known))
-    rows = (np.arange(known.shape[0]) + 0.5) / 2 - 0.5
-    columns = (np.arange(known.shape[1]) + 0.5) / 2 - 0.5
-    place = np.meshgrid(rows, columns, indexing="ij")
-    smooth = [map_coordinates(coarse[..., c], place, order=1, mode="nearest") for c in range(values.shape[-1])]
-    return np.where(known[..., None], values, np.stack(smooth, axis=-1)).astype(np.float32)
+    smooth = _between(_between(coarse, known.shape[0], 0), known.shape[1], 1)
+    return np.where(known[..., None], values, smooth).astype(np.float32)
+
+
+def _between(coarse: Array, size: int, axis: int) -> Array:
+    """Values of half the size along an axis, interpolated linearly to twice as many"""
+    place = np.clip((np.arange(size) + 0.5) / 2 - 0.5, 0, coarse.shape[axis] - 1)
+    first = place.astype(np.int64)
+    share = (place - first).astype(np.float32).reshape(-1, *[1] * (coarse.ndim - 1 - axis))
+    one, other = (coarse.take(np.minimum(first + more, coarse.shape[axis] - 1), axis) for more in (0, 1))
+    mixed: Array = one + share * (other - one)
+    return mixed
 
 
 def _pyramid(texture: Picture, guides: Picture, hole: Mask, known: Mask) -> list[tuple[Picture, Picture, Mask, Mask]]:
