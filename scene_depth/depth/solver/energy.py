@@ -71,7 +71,7 @@ class Effort:
         smallest: Shorter side of the coarsest level in pixels.
     """
 
-    iterations: tuple[int, ...] = (60, 40, 30, 24, 20, 16, 12)
+    iterations: tuple[int, ...] = (60, 40, 30, 24, 20, 16, 8)
     reweightings: int = 4
     smallest: int = 6
 

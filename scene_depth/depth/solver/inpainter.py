@@ -21,10 +21,10 @@ from scene_depth.depth.solver.candidates import find_candidates, soften
 from scene_depth.depth.solver.energy import DataParameters, Effort, EnergyParameters, finest_level
 from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.geodesic import GeodesicMap, geodesic_map
-from scene_depth.depth.solver.large import AT_THE_END, LargeSolution, LargeSolver, halvings
 from scene_depth.depth.solver.minimize import minimize
 from scene_depth.depth.solver.prior_error import estimate_prior_error
-from scene_depth.depth.solver.problem import BLUR, Problem, Solution, color_guide, lab, make_problem
+from scene_depth.depth.solver.problem import BLUR, Problem, Solution, color_guide, lab
+from scene_depth.depth.solver.sizes import AT_THE_END, SizedSolution, SizedSolver, halvings
 from scene_depth.errors import InputError
 
 BETWEEN_LEVELS = (0.5, 1.5)  # limits on values during the minimisation, as factors of the known range
@@ -112,27 +112,21 @@ class SolverInpainter(DepthModel):
         Points of a raw LiDAR scan that shine through what stands before them are not continued; see ``scan_fill``.
         """
         count = halvings(*view.shape, self.processing_resolution)
-        if count > 0 and self.prior is not None:
-            return self._predict_along(self.prior, view, seed)
-        if count > 0:
-            inverse = 1.0 / np.where(view.known, view.depth, 1).astype(np.float64)
-            picture = np.zeros((*view.shape, 1), np.float32) if view.rgb is None else view.rgb
-            planes_of, blur = (_channels, 0.0) if view.rgb is None else (lab, BLUR)
-            large = LargeSolver(self._solve_with_sigma, planes_of, blur, self.energies[-1], self.data, self.threads)
-            return _prediction(large(inverse, view.known, picture, count, view.work), view)
-        guide = color_guide(view.rgb, view.shape)
-        hidden = scan_shines_through(guide, view.depth, view.known)
+        hidden = np.zeros(view.shape, bool)
+        if count == 0:
+            hidden = scan_shines_through(color_guide(view.rgb, view.shape), view.depth, view.known)
         seen = replace(view, known=view.known & ~hidden) if hidden.any() else view
         if self.prior is not None:
             return self._predict_along(self.prior, seen, seed)
-        problem = make_problem(1.0 / np.where(seen.known, seen.depth, 1).astype(np.float64), seen.known, guide)
-        solution = self.solve(problem)
-        depth = 1.0 / (solution.values * np.float64(problem.unit))
-        details: dict[str, Any] = {}
-        if hidden.any():
-            depth = cover_scan(depth, view.depth, view.known, hidden)
-            details["points_shining_through"] = int(hidden.sum())
-        return DepthPrediction(depth.astype(view.depth.dtype), relative_sigma(problem, solution), details=details)
+        inverse = 1.0 / np.where(seen.known, seen.depth, 1).astype(np.float64)
+        picture = np.zeros((*view.shape, 1), np.float32) if view.rgb is None else view.rgb
+        planes_of, blur = (_channels, 0.0) if view.rgb is None else (lab, BLUR)
+        solver = SizedSolver(self._solve_with_sigma, planes_of, blur, self.energies[-1], self.data, self.threads)
+        found = _prediction(solver(inverse, seen.known, picture, count, view.work), seen)
+        if not hidden.any():
+            return found
+        depth = cover_scan(found.depth.astype(np.float64), view.depth, view.known, hidden).astype(view.depth.dtype)
+        return replace(found, depth=depth, details={**found.details, "points_shining_through": int(hidden.sum())})
 
     def solve(self, problem: Problem) -> Solution:
         """Minimises the energy of a problem, without a prior, and weighs the result against other candidates."""
@@ -154,7 +148,7 @@ class SolverInpainter(DepthModel):
 
         The guide of the ratio is the fitted prior itself, so that the correction changes where the prior has a border. The error
         of a prior that is fitted by its scale alone is a smooth field that returns to the scale far from known depth; what it
-        leaves is completed, and dies out as the field does.
+        leaves is completed, and dies out as the field does. A ratio is even, so that smaller sizes would only lose the guide.
         """
         predicted = read_prior(prior, view, self.prior_space, seed)
         values = predicted.values.astype(np.float64)
@@ -164,26 +158,19 @@ class SolverInpainter(DepthModel):
         if not fit.bounded:
             own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, view.depth[view.known])
             wrong = estimate_prior_error(np.log(np.where(view.known, view.depth, 1) / own), view.known)
-            fitted, reach = 1.0 / (own * np.exp(wrong.log_ratio)), wrong.reach * max(view.shape)
+            fitted, reach = 1.0 / (own * np.exp(wrong.log_ratio)), wrong.reach
             details["prior_error"] = {"scale": float(np.exp(wrong.log_scale)), "reach": wrong.reach}
         ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)
-        if (count := halvings(*view.shape, self.processing_resolution)) > 0:
 
-            def solve(problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-                found = self._minimize(problem, OF_RATIOS, self.energies[:1])
-                faded = found.values if fit.bounded else _faded(found.values, problem, reach / 2**count)
-                return faded, relative_sigma(problem, found)
+        def solve(problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            found = self._minimize(problem, OF_RATIOS, self.energies[:1])
+            faded = found.values if fit.bounded else _faded(found.values, problem, reach * max(problem.known.shape))
+            return faded, relative_sigma(problem, found)
 
-            large = LargeSolver(solve, _channels, 0.0, self.energies[0], OF_RATIOS, self.threads)
-            picture = np.log(fitted)[..., None].astype(np.float32)
-            return _prediction(large(ratio, view.known, picture, count, view.work), view, fitted, details)
-        problem = make_problem(ratio, view.known, np.log(fitted)[None].astype(np.float32))
-        solution = self._minimize(problem, OF_RATIOS, self.energies[:1])
-        ratio = solution.values * np.float64(problem.unit)
-        if not fit.bounded:
-            ratio = ratio ** np.exp(-problem.distance / max(LEFT * reach, 1.0))
-        depth = 1.0 / (ratio * fitted)
-        return DepthPrediction(depth.astype(view.depth.dtype), relative_sigma(problem, solution), details=details)
+        solver = SizedSolver(solve, _channels, 0.0, self.energies[0], OF_RATIOS, self.threads, smallest=None)
+        picture = np.log(fitted)[..., None].astype(np.float32)
+        count = halvings(*view.shape, self.processing_resolution)
+        return _prediction(solver(ratio, view.known, picture, count, view.work), view, fitted, details)
 
     def _minimize(self, problem: Problem, data: DataParameters, energies: Sequence[EnergyParameters]) -> Solution:
         """Minimises the energy, then again with a hint that continues the planes found first."""
@@ -223,11 +210,11 @@ def relative_sigma(problem: Problem, solution: Solution) -> NDArray[np.float32]:
 
 
 def _prediction(
-    large: LargeSolution, view: InpaintingInput, factor: NDArray[np.float64] | float = 1.0, details: dict[str, Any] | None = None
+    found: SizedSolution, view: InpaintingInput, factor: NDArray[np.float64] | float = 1.0, details: dict[str, Any] | None = None
 ) -> DepthPrediction:
-    """What was found for a large view, as depth; ``factor`` is the inverse depth of which the values are a ratio."""
-    depth = (1.0 / (large.values * np.float64(large.unit) * factor)).astype(view.depth.dtype)
-    return DepthPrediction(depth, np.where(view.known, 0, large.sigma), details={**(details or {}), **large.details})
+    """What was found for a view, as depth; ``factor`` is the inverse depth of which the values are a ratio."""
+    depth = (1.0 / (found.values * np.float64(found.unit) * factor)).astype(view.depth.dtype)
+    return DepthPrediction(depth, np.where(view.known, 0, found.sigma), details={**(details or {}), **found.details})
 
 
 def _continue_planes(state: NDArray[np.float32], paths: GeodesicMap, reach: float) -> NDArray[np.float32]:

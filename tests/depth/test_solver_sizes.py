@@ -1,4 +1,4 @@
-"""Large pictures: solved small, brought to full size with what is known there."""
+"""Pictures at several sizes: what is far from known depth, and large pictures, solved small and brought to full size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from scene_depth.cameras import camera_from_fov
 from scene_depth.depth.completion import CompletionSettings, complete_frames, make_completer
 from scene_depth.depth.completion_files import find_frame_files
 from scene_depth.depth.masks import random_points, rectangle
-from scene_depth.depth.solver import SolverInpainter, large
-from scene_depth.depth.solver.large import halved_sizes, halvings
+from scene_depth.depth.solver import SolverInpainter, sizes
+from scene_depth.depth.solver.energy import DataParameters
+from scene_depth.depth.solver.inpainter import BRITTLE
+from scene_depth.depth.solver.problem import Problem
+from scene_depth.depth.solver.sizes import halved_sizes, halvings
 from scene_depth.errors import InputError
 from scene_depth.geometry import normals
 from scene_depth.io.depth_images import write_depth
 from scene_depth.io.images import write_image
+from scene_depth.work import Work
 
 SMALL = SolverInpainter(processing_resolution=40)
 
@@ -130,12 +134,46 @@ def test_no_step_at_the_rim_of_known_depth():
     assert step < 1.2 * least
 
 
+def solved_to(values: dict[int, float]) -> sizes.SizedSolver:
+    """A solver that finds one value in all holes, by the width of the picture, and is as sure of it as that width is large."""
+
+    def solve(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        width = problem.known.shape[1]
+        found = np.where(problem.known, problem.values, np.float32(values[width]))
+        return found, np.where(problem.known, 0, np.float32(1 / width))
+
+    return sizes.SizedSolver(solve, lambda rows: np.moveaxis(rows, -1, 0), 0.0, BRITTLE, DataParameters(), smallest=100)
+
+
+def test_far_from_known_depth_the_smaller_size_counts():
+    known = np.zeros((200, 400), bool)
+    known[:, :6], known[:, -6:] = True, True
+    picture, inverse = np.zeros((200, 400, 1), np.float32), np.ones((200, 400))
+    found = solved_to({400: 1.1, 200: 1.2, 100: 1.25})(inverse, known, picture, 0, Work())
+    distance = ndimage.distance_transform_edt(~known)
+    assert (found.values[known] == 1).all()
+    assert (found.values[(distance > 0) & (distance <= 4)] == np.float32(1.1)).all()
+    assert found.values[distance > 160] == pytest.approx(1.25, abs=2e-3)  # 80 pixels of the half size, more than it counts in
+    row = found.values[100, 5:200]
+    assert (np.diff(row) > -2e-3).all()
+    assert found.sigma[distance > 160] == pytest.approx(1 / 100, rel=1e-3)
+    assert found.sigma[distance == 1] == pytest.approx(1 / 400)
+    assert found.details == {}
+
+
+def test_sizes_that_nothing_is_far_in_are_not_solved():
+    known = np.zeros((200, 400), bool)
+    known[::5, ::5] = True
+    found = solved_to({400: 1.1})(np.ones((200, 400)), known, np.zeros((200, 400, 1), np.float32), 0, Work())
+    assert (found.values[~known] == np.float32(1.1)).all()
+
+
 def test_neither_bands_nor_threads_show(monkeypatch):
     depth, rgb = two_boxes(400, 96)
     rgb = np.clip(rgb + np.random.default_rng(0).normal(0, 0.02, rgb.shape), 0, 1).astype(np.float32)
     known = random_points(depth.shape, 1, 300)
     whole = sd.inpaint_depth(SMALL, rgb, depth, known)
-    monkeypatch.setattr(large, "BAND_PIXELS", 1)
+    monkeypatch.setattr(sizes, "BAND_PIXELS", 1)
     banded = sd.inpaint_depth(SolverInpainter(processing_resolution=40, threads=2), rgb, depth, known)
     assert np.array_equal(banded.depth, whole.depth)
     assert np.array_equal(banded.uncertainty, whole.uncertainty)

@@ -1,10 +1,13 @@
-"""Large pictures: solved at a smaller size, then brought to full size, one doubling after the other.
+"""A picture at several sizes: what lies far from known depth is solved at a smaller one, and large pictures altogether.
 
-A level halves both sides of the one above it. The smallest is solved as any picture is. Each larger one starts from the planes
-found below it, which go to the pixels whose colours agree with theirs, and is relaxed by the same energy with the depth that is
-known at its own size. So edges of depth settle on edges of the picture, known depth is met to its last bit, and what it adds to
-the smaller result dies out over some pixels around it. The larger levels are relaxed in bands of rows that overlap by more than
-one relaxation reaches, so that the bands do not show in the result and memory does not grow with the picture.
+A size has half the sides of the one above it. The energy's constants are in pixels, so that a hole of some tens of them is
+continued as a whole and a wider one piece by piece. Hence each size is solved by itself, and far from known depth it gives way to
+the next smaller one. Sizes above the working size are too large to be solved, and go by the smaller one alone.
+
+What was found at a size is brought to the one above: its planes go to the pixels whose colours agree with theirs, and are relaxed
+by the same energy with the depth that is known at that size. So edges of depth settle on edges of the picture, known depth is met
+to its last bit, and what it adds to the smaller result dies out over some pixels around it. It is done in bands of rows that
+overlap by more than one relaxation reaches, so that bands do not show in the result and memory does not grow with the picture.
 """
 
 from __future__ import annotations
@@ -31,6 +34,11 @@ LEAST_SIDE = 8  # pixels; a working picture is not made smaller
 ONE_SURFACE = 0.05  # relative difference of inverse depth up to which pixels that become one are averaged
 ITERATIONS, REWEIGHTINGS = 12, 2  # of the relaxation of a larger level
 HINT = 0.001  # weight of the smaller result, which lets what known depth adds to it reach some tens of pixels
+NEAR, FAR = (
+    4.0,
+    32.0,
+)  # pixels from known depth up to which a size's own result counts alone, and from which the smaller one's does
+SMALLEST = 64  # pixels of the longer side below which no size is solved
 MARGIN = 32  # rows by which bands overlap: more than the iterations and the blur of the guide reach, and even
 BAND_PIXELS = 1 << 20
 
@@ -108,14 +116,14 @@ def _halved_values(values: Planes) -> Planes:
 
 
 @dataclass(frozen=True)
-class LargeSolution:
-    """What was found for a large picture.
+class SizedSolution:
+    """What was found for a picture.
 
     Attributes:
         values: Relative inverse depth  # [H, W]
         sigma: Relative standard deviation, where nothing is known  # [H, W]
         unit: Inverse depth of the value 1, a power of two.
-        details: What was done, as plain values.
+        details: What was done with a large picture, as plain values.
     """
 
     values: Planes
@@ -125,8 +133,8 @@ class LargeSolution:
 
 
 @dataclass(frozen=True)
-class LargeSolver:
-    """Solves a view at a smaller size and brings the result to its own.
+class SizedSolver:
+    """Solves a view at several sizes and brings the results to its own.
 
     Attributes:
         solve: Solves a problem: relative inverse depth and relative standard deviation  # [h, w], [h, w]
@@ -135,6 +143,7 @@ class LargeSolver:
             they are: beside an edge, smoothed ones would agree with both sides.
         energy, data: Constants of the terms.
         threads: Number of threads, at most; None for ``kernels.thread_count()``.
+        smallest: Pixels of the longer side below which no size is solved; None solves the working size alone.
     """
 
     solve: Callable[[Problem], tuple[Planes, Planes]]
@@ -143,39 +152,61 @@ class LargeSolver:
     energy: EnergyParameters
     data: DataParameters
     threads: int | None = None
+    smallest: int | None = SMALLEST
 
-    def __call__(self, inverse: NDArray[np.float64], known: Mask, picture: Planes, count: int, work: Work) -> LargeSolution:
+    def __call__(self, inverse: NDArray[np.float64], known: Mask, picture: Planes, count: int, work: Work) -> SizedSolution:
         """Completes one view.
 
-        Where somebody asks to stop, the smaller result is only enlarged, without the depth that is known at larger sizes.
+        Where somebody asks to stop, what was found at a smaller size is only enlarged, without the depth that is known above it.
 
         Args:
             inverse: Inverse depth, read where known  # [H, W]
             known: Known pixels, at least one  # [H, W]
             picture: What the guide is made from  # [H, W, channels]
-            count: How often the view is halved.
-            work: Is told of every step.
+            count: How often the view is halved to the working size.
+            work: Is told of every step with a large picture.
         """
         height, width = known.shape
         unit = power_of_two(inverse[known])
         values = np.where(known, np.clip(inverse / unit, 1.0 / RANGE, RANGE), 0.0).astype(np.float32)
         sizes = halved_sizes(values, picture, count)
-        small = sizes[-1]
-        details: dict[str, Any] = {"solved_at": list(small.values.shape)}
         step = Steps(work, sizes)
-        step.report(f"solving at {small.values.shape[1]} x {small.values.shape[0]} pixels")
-        problem = make_problem(small.values.astype(np.float64), small.known, self._guide(self.planes_of(small.picture)))
+        details: dict[str, Any] = {}
+        if count > 0:
+            details["solved_at"] = list(sizes[-1].values.shape)
+            step.report(f"solving at {sizes[-1].values.shape[1]} x {sizes[-1].values.shape[0]} pixels")
+        found, sigma, limits = self._solved(sizes[-1])
+        if count > 0:
+            state = _with_slopes(found)
+            for number in range(count - 1, -1, -1):
+                state, sigma = self._enlarge(
+                    state, sigma, sizes[number], sizes[number + 1], 0.5 ** (count - number), limits, step
+                )
+                del sizes[number + 1 :]
+            found, details["finished"] = state[0, :height, :width], not work.stopped
+        return SizedSolution(np.clip(found, *limits), sigma[:height, :width], unit, details)
+
+    def _solved(self, size: Size) -> tuple[Planes, Planes, tuple[float, float]]:
+        """Values and uncertainty of a size, far from known depth those of the next smaller one, and limits of such values."""
+        problem = make_problem(size.values.astype(np.float64), size.known, self._guide(self.planes_of(size.picture)))
         found, sigma = self.solve(problem)
         found = found * np.float32(problem.unit)
         low, high = problem.limits(*AT_THE_END)
         limits = min(low * problem.unit, float(found.min())), max(high * problem.unit, float(found.max()))
+        farthest = problem.distance.max()
+        share = np.clip(np.log(np.maximum(problem.distance, NEAR) / NEAR) / np.log(FAR / NEAR), 0, 1).astype(np.float32)
         del problem
-        state = np.stack([found, _slope(found, 1), _slope(found, 0)])
-        for number in range(count - 1, -1, -1):
-            state, sigma = self._enlarge(state, sigma, sizes[number], sizes[number + 1], 0.5 ** (count - number), limits, step)
-            del sizes[number + 1 :]
-        details["finished"] = not work.stopped
-        return LargeSolution(np.clip(state[0, :height, :width], *limits), sigma[:height, :width], unit, details)
+        is_last = self.smallest is None or max(found.shape) < 2 * self.smallest or min(found.shape) < 2 * LEAST_SIDE
+        if is_last or farthest < 2 * NEAR or (found == found[0, 0]).all():
+            return found, sigma, limits
+        height, width = found.shape
+        padded, half = halved_sizes(size.values, size.picture, 1)
+        below, doubt, others = self._solved(half)
+        limits = min(limits[0], others[0]), max(limits[1], others[1])
+        state, doubt = self._enlarge(_with_slopes(below), doubt, padded, half, 0.5, limits, Steps(Work(), []))
+        far = np.log(np.clip(state[0, :height, :width], *limits))
+        mixed = np.exp(np.log(found) + share * (far - np.log(found)))
+        return np.where(share > 0, mixed, found), sigma + share * (doubt[:height, :width] - sigma), limits
 
     def _enlarge(
         self,
@@ -256,6 +287,11 @@ class Steps:
 
     def report(self, message: str) -> None:
         self.work.report(Progress("large picture", self.done, self.total, message))
+
+
+def _with_slopes(values: Planes) -> Planes:
+    """Planes (u, a, b) through values, slopes per pixel  # [H, W] -> [3, H, W]"""
+    return np.stack([values, _slope(values, 1), _slope(values, 0)])
 
 
 def _slope(values: Planes, axis: int) -> Planes:
