@@ -76,7 +76,7 @@ def main() -> int:
         shares=_of_nyu(run, sources),
         full=None if arguments.quick else run("full_size", sources[:: arguments.full_every], DepthSettings((SOLVER, *BASELINES))),
     )
-    lines = [*_section(runs, arguments), *_example_lines(run, every)]
+    lines = [*_section(runs, arguments), *_example_lines(run, every, arguments.data)]
     print("\n".join(lines))
     for name, report in vars(runs).items():
         if report is not None:
@@ -155,12 +155,12 @@ def _size_lines(title: str, report: DepthReport, methods: Sequence[str]) -> list
     return [*lines, *comparison_lines(compare(_only(report.rows, dense), methods, STANDARD)), ""]
 
 
-def _example_lines(run: Callable[..., DepthReport], every: Sequence[FrameSource]) -> list[str]:
+def _example_lines(run: Callable[..., DepthReport], every: Sequence[FrameSource], data: Path) -> list[str]:
     example = next((source for source in every if source.name == "depthlab_counter"), None)
     if example is None:
         return []
     rows = run("example", [example], DepthSettings((SOLVER, *BASELINES), masks=("object",))).rows
-    reference = np.load(example.folder / "reference_published.npz")["depth"]  # type: ignore[attr-defined]
+    reference = np.load(next(data.rglob(f"{example.name}/reference_published.npz")))["depth"]
     lines = ["### DepthLab's own example", "", "One picture; the reference is another estimate, not truth.", ""]
     return [*lines, *published_example_lines(example.load(), reference, rows)]
 
