@@ -136,6 +136,8 @@ def _section(runs: Runs, arguments: argparse.Namespace) -> list[str]:
     lines += ["### With a monocular prior, AbsRel in percent, half size", ""]
     lines += ["Simulated: true inverse depth, blurred, times smooth noise of 6 %, under a random affine map: an upper bound.", ""]
     lines += [*prior_lines(half_rows, runs.prior.rows, PRIOR_MASKS), ""]
+    lines += ["Uncertainty of the solver with that prior:", ""]
+    lines += [*uncertainty_lines([row for row in runs.prior.rows if row.inpainter == SOLVER]), ""]
     with_own = {row.frame for row in runs.frame_prior.rows}
     if with_own:
         plain = [row for row in half_rows if row.frame in with_own]

@@ -120,12 +120,14 @@ def measure_lines(report: DepthReport, methods: Sequence[str]) -> list[str]:
 
 
 def uncertainty_lines(rows: Sequence[DepthRow]) -> list[str]:
-    """How well the solver's uncertainty ranks its errors."""
-    lines = _header(["mask", "Spearman, mean over frames", "error of most over least uncertain third", "AUSE"])
+    """How well the solver's uncertainty ranks its errors, and how many of them are within what it says of 50 and 90 %."""
+    heads = ["mask", "Spearman, mean over frames", "error of most over least uncertain third", "AUSE"]
+    lines = _header([*heads, "within its 50 %, %", "within its 90 %, %"])
     for mask in dict.fromkeys(row.mask for row in rows):
         item = summarize_mask(mask, SOLVER, [row for row in rows if row.mask == mask])
         cells = [item.spearman.mean, item.ratio_of_thirds.mean, item.ause.mean]
-        lines.append(_line([mask, *(_show(value, 1, 2) for value in cells)]))
+        shares = [item.within_50.mean, item.within_90.mean]
+        lines.append(_line([mask, *(_show(value, 1, 2) for value in cells), *(_show(value, 100, 0) for value in shares)]))
     pooled, ratio = pooled_spearman(rows), ratio_of_thirds(rows)
     cases = [row.uncertainty.ratio_of_thirds for row in rows if row.uncertainty and row.uncertainty.ratio_of_thirds]
     lines += [

@@ -60,7 +60,7 @@ class MaskSummary:
         distances: AbsRel and RMSE by range of true depth, "near-far" in metres.
         rim: The same by the distance to the nearest known pixel, "near-far" in pixels.
         classes: AbsRel and RMSE by name of the semantic class, over the frames that show it.
-        spearman, ause, ratio_of_thirds: Quality of the uncertainty, within frames.
+        spearman, ause, ratio_of_thirds, within_50, within_90: Quality of the uncertainty, within frames.
         seam_jump, seam_jump_beside: See ``SeamReport``.
         seconds, cpu_seconds, peak_memory_mb: Cost of one frame.
         known_exact: Whether known pixels came back bit for bit on every frame.
@@ -83,6 +83,8 @@ class MaskSummary:
     spearman: Summary
     ause: Summary
     ratio_of_thirds: Summary
+    within_50: Summary
+    within_90: Summary
     seam_jump: Summary
     seam_jump_beside: Summary
     seconds: Summary
@@ -249,6 +251,8 @@ def summarize_mask(mask: str, inpainter: str, rows: Sequence[DepthRow]) -> MaskS
         spearman=summarize([item.spearman for item in certain]),
         ause=summarize([item.ause for item in certain]),
         ratio_of_thirds=summarize([item.ratio_of_thirds for item in certain]),
+        within_50=summarize([item.within_50 for item in certain]),
+        within_90=summarize([item.within_90 for item in certain]),
         seam_jump=summarize([row.seam_jump for row in good]),
         seam_jump_beside=summarize([row.seam_jump_beside for row in good]),
         seconds=summarize([row.seconds for row in good]),

@@ -146,3 +146,21 @@ def test_pixels_that_are_hardly_held_do_not_make_steps_diverge():
     limits = frame.depth[known].min() / 1.3001, frame.depth[known].max() / 0.6999
     assert (result >= limits[0]).all()
     assert (result <= limits[1]).all()
+
+
+@pytest.mark.parametrize("fit", ["affine", "scale"])
+def test_with_a_prior_uncertainty_grows_to_what_the_prior_errs_by(fit):
+    depth = plane(120, 240, 1.2, -0.4)
+    y, x = np.mgrid[:120, :240]
+    prior = depth * np.exp(0.08 * np.sin(x / 9) * np.sin(y / 11))  # metric, and wrong in waves
+    known = np.zeros(depth.shape, bool)
+    known[:, :90] = True
+    found = SolverInpainter(prior=prior, prior_space="depth", fit=fit)(None, depth, known)
+    sigma, error = found.uncertainty, np.abs(found.depth / depth - 1)
+    far = sigma[:, 230:].mean()
+    assert 0.05 < far < 0.3  # the prior errs by 3 % on average, and by 8 at most
+    assert sigma[:, 92].mean() < 0.4 * far
+    assert (np.diff(sigma[:, 90:].mean(axis=0)) > -1e-3).all()
+    assert 0.85 < np.mean(error[~known] < np.log(10) / np.sqrt(2) * sigma[~known]) <= 1
+    exact = SolverInpainter(prior=depth, prior_space="depth", fit=fit)(None, depth, known)
+    assert exact.uncertainty.max() < 0.5 * far

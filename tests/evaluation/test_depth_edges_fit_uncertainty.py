@@ -173,6 +173,14 @@ def test_sparsification_by_literal_removal() -> None:
         assert oracle[index] == pytest.approx(np.sort(error)[:left].mean() / error.mean())
 
 
+def test_an_uncertainty_that_means_what_it_says() -> None:
+    rng = np.random.default_rng(3)
+    sigma = rng.uniform(0.01, 0.2, 40_000)
+    scores = uncertainty_scores(sigma, np.abs(rng.laplace(0, sigma / np.sqrt(2))))  # of that standard deviation
+    assert scores.within_50 == pytest.approx(0.5, abs=0.01)
+    assert scores.within_90 == pytest.approx(0.9, abs=0.01)
+
+
 def test_the_error_itself_is_the_best_uncertainty() -> None:
     error = np.random.default_rng(8).exponential(1, 999)
     perfect, inverted = uncertainty_scores(error, error), uncertainty_scores(1 / (1 + error), error)

@@ -35,6 +35,9 @@ AVERAGED = 0.35
 DISTANCE, DISAGREEMENT, MOVEMENT, PATH = 0.06, 0.13, 0.28, 0.001
 BRITTLE = EnergyParameters(sigma=0.014, tau_jump=0.02, tau_bend=0.02, stiffness=7.0)
 LEFT = 0.5  # of the reach of a prior's error: distance at which what the smooth field leaves has died out to a third
+# Far from known depth a prior errs by so many times the misfit that its fit leaves on known depth; its error grows to that over
+# this share of the longer side where it has no reach of its own. Both were fitted to a simulated prior on real frames.
+PRIOR_ERROR, PRIOR_REACH = 2.0, 0.2
 OF_RATIOS = DataParameters(slope=(10.0 / 40.0) ** 2)  # of the ratio of known depth to a prior, which is flat where they agree
 
 
@@ -154,7 +157,9 @@ class SolverInpainter(DepthModel):
         values = predicted.values.astype(np.float64)
         fit = fit_globally(values, view.depth, view.known, predicted.space, predicted.resolve_fit(self.fit))
         details: dict[str, Any] = {"prior_fit": asdict(fit)}
-        fitted, reach = 1.0 / apply_fit(fit, values, view.depth[view.known]), np.inf
+        fitted, reach = 1.0 / apply_fit(fit, values, view.depth[view.known]), PRIOR_REACH / LEFT
+        misfit = np.log(view.depth[view.known] * fitted[view.known])
+        expected = PRIOR_ERROR * float(np.abs(misfit - np.median(misfit)).mean())
         if not fit.bounded:
             own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, view.depth[view.known])
             wrong = estimate_prior_error(np.log(np.where(view.known, view.depth, 1) / own), view.known)
@@ -164,8 +169,9 @@ class SolverInpainter(DepthModel):
 
         def solve(problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             found = self._minimize(problem, OF_RATIOS, self.energies[:1])
-            faded = found.values if fit.bounded else _faded(found.values, problem, reach * max(problem.known.shape))
-            return faded, relative_sigma(problem, found)
+            left = np.exp(-problem.distance / max(LEFT * reach * max(problem.known.shape), 1.0))
+            faded = found.values if fit.bounded else _faded(found.values, problem.unit, left)
+            return faded, relative_sigma(problem, found) + np.float32(LAPLACE * expected) * (1 - left)
 
         solver = SizedSolver(solve, _channels, 0.0, self.energies[0], OF_RATIOS, self.threads, smallest=None)
         picture = np.log(fitted)[..., None].astype(np.float32)
@@ -228,11 +234,9 @@ def _continue_planes(state: NDArray[np.float32], paths: GeodesicMap, reach: floa
     return continued
 
 
-def _faded(values: NDArray[np.float32], problem: Problem, reach: float) -> NDArray[np.float32]:
-    """Ratios that return to 1 as a prior's error does, away from known depth  # [H, W]"""
-    unit = np.float64(problem.unit)
-    faded: NDArray[np.float64] = (values * unit) ** np.exp(-problem.distance / max(LEFT * reach, 1.0))
-    relative: NDArray[np.float32] = (faded / unit).astype(np.float32)
+def _faded(values: NDArray[np.float32], unit: float, left: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Ratios of which so much is left as of a prior's error, away from known depth  # [H, W]"""
+    relative: NDArray[np.float32] = ((values * np.float64(unit)) ** left / unit).astype(np.float32)
     return relative
 
 
