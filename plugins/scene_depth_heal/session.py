@@ -126,8 +126,10 @@ class EditSession:
         splats, views = self.splats, self.views
         for view in views:
             with self._drawing:
+                if self.busy or self.splats is not splats:
+                    return
                 self._drawings.follow(splats)
-                if self.busy or self.splats is not splats or not self._drawings.has_room(view.camera):
+                if not self._drawings.has_room(view.camera):
                     return
                 self._drawings.of(view.camera)
 

@@ -194,16 +194,20 @@ def test_drawings_of_an_edited_scene_are_those_of_a_new_one(scene: Room, monkeyp
     assert len(regions) == 2 * len(views) + 1
 
 
-def test_a_session_draws_only_what_a_stroke_has_changed(
-    scene: Room, views: list[HealView], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = list[Cameras]()
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> list[Cameras]:
+    """The cameras of all whole pictures that are drawn."""
+    drawn = list[Cameras]()
 
     def spy(s: GaussianSplats, c: Cameras, **options: Any) -> Render:
-        whole.extend([] if options else [c])
+        drawn.extend([] if options else [c])
         return render(s, c, **options)
 
     monkeypatch.setattr("scene_depth_heal.drawings.render", spy)
+    return drawn
+
+
+def test_a_session_draws_only_what_a_stroke_has_changed(scene: Room, views: list[HealView], whole: list[Cameras]) -> None:
     session, quick = EditSession(scene.splats, views[::2]), HealConfig(steps=0, most_references=1, shadow=False)
     counts = list[int]()
     for side in (-1, 1, -1):  # a stroke over either half, undone after the second, and the second half in another way
@@ -223,16 +227,7 @@ def test_a_session_draws_only_what_a_stroke_has_changed(
     assert counts == [len(views[::2]), 0, 0]
 
 
-def test_what_is_drawn_ahead_is_not_drawn_by_the_heal(
-    scene: Room, views: list[HealView], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = list[Cameras]()
-
-    def spy(s: GaussianSplats, c: Cameras, **options: Any) -> Render:
-        whole.extend([] if options else [c])
-        return render(s, c, **options)
-
-    monkeypatch.setattr("scene_depth_heal.drawings.render", spy)
+def test_what_is_drawn_ahead_is_not_drawn_by_the_heal(scene: Room, views: list[HealView], whole: list[Cameras]) -> None:
     session, quick = EditSession(scene.splats, views[::2]), HealConfig(steps=0, most_references=1, shadow=False)
     session.draw_ahead()
     assert len(whole) == len(views[::2])

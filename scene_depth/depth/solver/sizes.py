@@ -34,10 +34,7 @@ LEAST_SIDE = 8  # pixels; a working picture is not made smaller
 ONE_SURFACE = 0.05  # relative difference of inverse depth up to which pixels that become one are averaged
 ITERATIONS, REWEIGHTINGS = 12, 2  # of the relaxation of a larger level
 HINT = 0.001  # weight of the smaller result, which lets what known depth adds to it reach some tens of pixels
-NEAR, FAR = (
-    4.0,
-    32.0,
-)  # pixels from known depth up to which a size's own result counts alone, and from which the smaller one's does
+NEAR, FAR = 4.0, 32.0  # pixels from known depth up to which a size's own result counts alone, and from which the smaller one's
 SMALLEST = 64  # pixels of the longer side below which no size is solved
 MARGIN = 32  # rows by which bands overlap: more than the iterations and the blur of the guide reach, and even
 BAND_PIXELS = 1 << 20
