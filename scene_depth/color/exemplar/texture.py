@@ -97,7 +97,7 @@ def spread_inwards(values: Array, known: Mask) -> Picture:
 
 
 def _between(coarse: Array, size: int, axis: int) -> Array:
-    """Values of half the size along an axis, interpolated linearly to twice as many"""
+    """Values that have half of a size along an axis, interpolated linearly to all of it."""
     place = np.clip((np.arange(size) + 0.5) / 2 - 0.5, 0, coarse.shape[axis] - 1)
     first = place.astype(np.int64)
     share = (place - first).astype(np.float32).reshape(-1, *[1] * (coarse.ndim - 1 - axis))
