@@ -12,7 +12,7 @@ Nothing outside this package knows the inside of numba::
 """
 
 from scene_depth.kernels.compiling import BARE, EXACT, FAST, FUSED, REORDERED, Options, inlined, kernel, subroutine
-from scene_depth.kernels.threads import available_cores, run_rows, run_tasks, take_ticket, thread_count
+from scene_depth.kernels.threads import available_cores, row_bands, run_bands, run_rows, run_tasks, take_ticket, thread_count
 
 __all__ = [
     "BARE",
@@ -24,6 +24,8 @@ __all__ = [
     "available_cores",
     "inlined",
     "kernel",
+    "row_bands",
+    "run_bands",
     "run_rows",
     "run_tasks",
     "subroutine",

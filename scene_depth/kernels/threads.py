@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -59,6 +59,23 @@ def run_tasks(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
         _share(lambda: kernel(tickets, *arguments), min(thread_count(), tasks))
 
 
+def row_bands(first: int, end: int, width: int, threads: int | None = None) -> list[int]:
+    """Where bands of rows begin for a cheap kernel, one band a thread, but few and none so small that the hand-over costs more.
+
+    Args:
+        first, end: Rows to cover.
+        width: Pixels in a row.
+        threads: Number of threads, at most; None for ``thread_count()``.
+
+    Returns:
+        First row of each band, and the end of the last one.
+    """
+    rows = end - first
+    threads = min(MOST_BANDS, thread_count()) if threads is None else threads
+    count = min(threads, max(1, rows * width // SMALLEST_BAND))
+    return [first + rows * number // count for number in range(count + 1)]
+
+
 def run_rows(
     kernel: Callable[..., None],
     first: int,
@@ -79,24 +96,29 @@ def run_rows(
         width: Pixels in a row.
         arguments: The further arguments of the kernel.
         threads: Number of threads, at most; None for ``thread_count()``.
-        band: Rows of a band, for a kernel whose rows take long or differ; None for a cheap kernel, which gets one band a
-            thread, but few and none so small that the hand-over costs more than it saves.
+        band: Rows of a band, for a kernel whose rows take long or differ; None for a cheap kernel, see ``row_bands``.
     """
-    rows = end - first
     if band is None:
-        threads = min(MOST_BANDS, thread_count()) if threads is None else threads
-        count = min(threads, max(1, rows * width // SMALLEST_BAND))
-        edges = [first + rows * number // count for number in range(count + 1)]
+        run_bands(kernel, row_bands(first, end, width, threads), *arguments)
     else:
-        threads = thread_count() if threads is None else threads
-        edges = [*range(first, end, band), end]
+        run_bands(kernel, [*range(first, end, band), end], *arguments, threads=threads)
+
+
+def run_bands(kernel: Callable[..., None], edges: Sequence[int], *arguments: Any, threads: int | None = None) -> None:
+    """``run_rows`` for given bands.
+
+    Args:
+        kernel, arguments: As there.
+        edges: First row of each band, and the end of the last one.
+        threads: Number of threads, at most; None for ``thread_count()``.
+    """
     bands = iter(list(itertools.pairwise(edges)))
 
     def work() -> None:
         for top, bottom in bands:
             kernel(top, bottom, *arguments)
 
-    _share(work, min(threads, len(edges) - 1))
+    _share(work, min(thread_count() if threads is None else threads, len(edges) - 1))
 
 
 @intrinsic

@@ -191,15 +191,14 @@ class GateObjective(Objective):
         known = known_mask(mask, depth, seed, rgb=frame.rgb, camera=frame.camera)
         inverse = 1.0 / np.where(depth > 0, depth, 1).astype(np.float64)
         problem = make_problem(inverse, known, color_guide(frame.rgb if picture else None, known.shape))
-        found = find_candidates(problem, self.solver.solve(problem))
-        hidden = np.flatnonzero((depth > 0) & ~known)
-        if not len(hidden):
-            hidden = np.flatnonzero(depth > 0)
-        chosen = rng.choice(hidden, self.config.pixels, replace=len(hidden) < self.config.pixels)
-        values = found.values.reshape(len(CANDIDATES), -1)[:, chosen]
-        truth = np.log(inverse.ravel()[chosen] / problem.unit)
+        hidden = (depth > 0) & ~known
+        asked = hidden if hidden.any() else depth > 0
+        found, pixels = find_candidates(problem, self.solver.solve(problem), asked), int(asked.sum())
+        chosen = rng.choice(pixels, self.config.pixels, replace=pixels < self.config.pixels)
+        values = found.values[:, chosen]
+        truth = np.log(inverse[asked][chosen] / problem.unit)
         return {
-            "features": found.features.reshape(len(FEATURES), -1)[:, chosen],
+            "features": found.features[:, chosen],
             "offsets": values[1:] - values[0],
             "truth": (truth - values[0]).astype(np.float32),
         }

@@ -94,13 +94,13 @@ def test_any_change_of_what_code_is_made_from_is_a_miss(run: Run, changed: dict[
 
 
 def test_constants_and_options_of_real_kernels_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    mix = gate._mix_rows
+    mix = gate._mix_pixels
     before = fingerprint(mix)
     assert fingerprint(mix) == before
     monkeypatch.setattr(gate, "LEAST_ERROR", -8.0)
     assert fingerprint(mix) != before
     monkeypatch.undo()
-    monkeypatch.setitem(gate._weighted.targetoptions, "fastmath", {"contract"})
+    monkeypatch.setitem(gate._weigh.targetoptions, "fastmath", {"nsz"})
     assert fingerprint(mix) != before
     monkeypatch.undo()
     assert fingerprint(mix) == before

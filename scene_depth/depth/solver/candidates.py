@@ -39,53 +39,53 @@ LEAST = 1e-4  # disagreement below which its size says nothing more
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is there to choose from.
+    """What is there to choose from, at N pixels.
 
     Attributes:
-        values: Log of relative inverse depth, in the order of ``CANDIDATES``  # [K, H, W]
-        features: In the order of ``FEATURES``, of about size 1; 0 where there is no choice  # [F, H, W]
+        values: Log of relative inverse depth, in the order of ``CANDIDATES``  # [K, N]
+        features: In the order of ``FEATURES``, of about size 1  # [F, N]
     """
 
     values: NDArray[np.float32]
     features: NDArray[np.float32]
 
 
-def find_candidates(problem: Problem, solution: Solution, wanted: Mask | None = None) -> Candidates:
+def find_candidates(problem: Problem, solution: Solution, wanted: Mask) -> Candidates:
     """The energy's two passes, the nearest known pixel along colours and straight, and means of those in four directions.
 
     Args:
         problem: What is known.
         solution: The minimum of the energy.
-        wanted: Pixels that there is a choice at; elsewhere all but the first candidate are 0; by default everywhere  # [H, W]
+        wanted: Pixels that there is a choice at  # [H, W]
     """
-    known = problem.known
-    at = np.ones_like(known) if wanted is None else wanted
+    at = np.flatnonzero(wanted)
+    known, nearest, sources = problem.known, problem.nearest.ravel()[at], solution.paths.source.ravel()[at]
     straight = problem.values.ravel()[problem.nearest]
     around = find_neighbours(problem.values, known)
     radius = SOFT * problem.distance
-    soft = (soften(np.log(plane), radius)[at] for plane in (straight, around.across(straight), around.mean(straight)))
+    soft = (soften(np.log(plane), radius).ravel()[at] for plane in (straight, around.across(straight), around.mean(straight)))
     energy = np.log(solution.values)
-    chosen = np.stack([energy[at], *(np.log(plane[at]) for plane in (solution.first, solution.nearest)), *soft])
-    apart = np.clip(chosen[1:] - chosen[0], -LARGEST, LARGEST)
+    passes = (np.log(plane.ravel()[at]) for plane in (solution.first, solution.nearest))
+    values = np.stack([energy.ravel()[at], *passes, *soft])
+    apart = np.clip(values[1:] - values[0], -LARGEST, LARGEST)
     rough, rough_view = _roughness(problem)
-    guide, flat_guide = problem.guide[:, at], problem.guide.reshape(len(problem.guide), -1)
+    colors = problem.guide.reshape(len(problem.guide), -1)
+    density = ndimage.uniform_filter(known.astype(np.float32), DENSITY_SIDE)
     own = (
-        np.log(np.maximum(problem.distance[at], 1)) / 3,
-        np.log1p(solution.paths.cost[at]) / 4,
-        around.found[at] / 4,
-        np.log(_slope(energy)[at] + 1e-5) / 4,
-        np.log(np.clip(around.gap[at], 1, 2000)) / 4,
-        np.log(ndimage.uniform_filter(known.astype(np.float32), DENSITY_SIDE)[at] + 1e-3) / 4,
-        5 * _distance_of_colors(guide, flat_guide[:, problem.nearest[at]]),
-        5 * _distance_of_colors(guide, flat_guide[:, solution.paths.source[at]]),
-        np.log(rough[at] + LEAST) / 3,
-        np.full(guide.shape[1], np.log(rough_view + LEAST) / 3),
-        np.full(guide.shape[1], np.log(max(known.shape) / MIDDLE_SIDE)),
+        np.log(np.maximum(problem.distance.ravel()[at], 1)) / 3,
+        np.log1p(solution.paths.cost.ravel()[at]) / 4,
+        around.found.ravel()[at] / 4,
+        np.log(_slope(energy).ravel()[at] + 1e-5) / 4,
+        np.log(np.clip(around.gap.ravel()[at], 1, 2000)) / 4,
+        np.log(density.ravel()[at] + 1e-3) / 4,
+        5 * _distance_of_colors(colors[:, at], colors[:, nearest]),
+        5 * _distance_of_colors(colors[:, at], colors[:, sources]),
+        np.log(rough.ravel()[at] + LEAST) / 3,
+        np.full(len(at), np.log(rough_view + LEAST) / 3),
+        np.full(len(at), np.log(max(known.shape) / MIDDLE_SIDE)),
     )
-    values, features = (np.zeros((len(names), *known.shape), dtype=np.float32) for names in (CANDIDATES, FEATURES))
-    values[0], values[1:, at] = energy, chosen[1:]
-    features[:, at] = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
-    return Candidates(values, features)
+    features = np.concatenate([10 * apart, np.log(np.abs(apart) + LEAST) / 3, np.stack(own)])
+    return Candidates(values.astype(np.float32), features.astype(np.float32))
 
 
 def _roughness(problem: Problem) -> tuple[Array, float]:

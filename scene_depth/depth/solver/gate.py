@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.arrays import Mask
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, Candidates
 from scene_depth.errors import InputError, first_line
 from scene_depth.io.atomic import atomic_path
 from scene_depth.io.numpy_files import read_arrays
-from scene_depth.kernels import REORDERED, inlined, kernel, run_rows
+from scene_depth.kernels import BARE, REORDERED, inlined, kernel, run_rows
+from scene_depth.kernels.simd import LANES, maximum, minimum, vector_of
+from scene_depth.kernels.simd_functions import exp
+from scene_depth.kernels.simd_memory import broadcast_load, load, store
 
 FILE = "gate.npz"
 EMBEDDED = "embedded"
@@ -55,26 +57,22 @@ class Gate:
             if value.shape != shape or value.dtype != np.float32 or not np.isfinite(value).all():
                 raise InputError(field.name, f"shape {value.shape} of {value.dtype}", f"finite float32 of shape {shape}")
 
-    def mix(
-        self, candidates: Candidates, known: Mask, threads: int | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The candidates, weighted, where depth is hidden; the first one elsewhere.
+    def mix(self, candidates: Candidates, threads: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The candidates, weighted.
 
         Args:
-            candidates: What to choose from.
-            known: Pixels whose depth is known  # [H, W]
+            candidates: What to choose from, at N pixels.
             threads: Number of threads, at most; None for ``kernels.thread_count()``.
 
         Returns:
-            Log of relative inverse depth  # [H, W]
-            Expected absolute error of it, 0 where known  # [H, W]
+            Log of relative inverse depth  # [N]
+            Expected absolute error of it  # [N]
         """
-        height, width = known.shape
-        mixed = candidates.values[0].copy()
-        error = np.zeros((height, width), dtype=np.float32)
+        count = candidates.values.shape[1]
+        mixed, error = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
         layers = [np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)]
-        arrays = (candidates.values, candidates.features, known, *layers, mixed, error)
-        run_rows(_mix_rows, 0, height, width, *arrays, threads=threads)
+        arrays = (candidates.values, candidates.features, *layers, mixed, error)
+        run_rows(_mix_pixels, 0, count, 1, *arrays, threads=threads)
         return mixed, error
 
 
@@ -119,50 +117,42 @@ def _description() -> dict[str, list[str]]:
 
 
 @kernel(REORDERED)
-def _mix_rows(first_row, end, candidates, features, known, w1, b1, w2, b2, w3, b3, mixed, error):
-    count, width = candidates.shape[0], w1.shape[1]
-    one, two, out = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(count + 1, np.float32)
-    for y in range(first_row, end):
-        for x in range(known.shape[1]):
-            if known[y, x]:
-                continue
-            _layer(features[:, y, x], w1, b1, one)
-            _rectify(one)
-            _layer(one, w2, b2, two)
-            _rectify(two)
-            _layer(two, w3, b3, out)
-            mixed[y, x] = _weighted(candidates[:, y, x], out)
-            error[y, x] = np.exp(min(max(out[count], np.float32(LEAST_ERROR)), np.float32(LARGEST_ERROR)))
+def _mix_pixels(first, end, candidates, features, w1, b1, w2, b2, w3, b3, mixed, error):
+    """Layer by layer for as many pixels as a vector has lanes."""
+    width, outputs = w1.shape[1], w3.shape[1]
+    values, inputs = np.zeros((outputs - 1, LANES), np.float32), np.zeros((w1.shape[0], LANES), np.float32)
+    one, two = np.empty((width, LANES), np.float32), np.empty((width, LANES), np.float32)
+    scores, results = np.empty((outputs, LANES), np.float32), np.empty((2, LANES), np.float32)
+    for start in range(first, end, LANES):
+        stop = min(start + LANES, end)
+        values[:, : stop - start], inputs[:, : stop - start] = candidates[:, start:stop], features[:, start:stop]
+        _layer(inputs, w1, b1, np.float32(0), one)
+        _layer(one, w2, b2, np.float32(0), two)
+        _layer(two, w3, b3, np.float32(-np.inf), scores)
+        _weigh(outputs - 1, values, scores, results)
+        mixed[start:stop], error[start:stop] = results[0, : stop - start], results[1, : stop - start]
 
 
-@inlined(REORDERED)
-def _layer(values, weights, bias, out):
-    """Row by row, so that the inner loop runs along memory; rectified values are often 0 and cost nothing."""
-    for j in range(out.size):
-        out[j] = bias[j]
-    for i in range(values.size):
-        value = values[i]
-        if value != 0:
-            row = weights[i]
-            for j in range(out.size):
-                out[j] += value * row[j]
+@inlined(BARE)
+def _layer(inputs, weights, bias, least, out):
+    for j in range(out.shape[0]):
+        total = vector_of(bias[j])
+        for i in range(inputs.shape[0]):
+            total = total + broadcast_load(weights, i * out.shape[0] + j) * load(inputs, i * LANES)
+        store(out, j * LANES, maximum(total, least))
 
 
-@inlined(REORDERED)
-def _rectify(values):
-    for i in range(values.size):
-        values[i] = max(values[i], np.float32(0))
-
-
-@inlined(REORDERED)
-def _weighted(candidates, scores):
+@inlined(BARE)
+def _weigh(count, candidates, scores, results):
     """Mean of the candidates with the softmax of the scores; differences are summed, so that equal candidates stay."""
-    largest = scores[0]
-    for k in range(1, candidates.size):
-        largest = max(largest, scores[k])
-    total, value = np.float32(0), np.float32(0)
-    for k in range(candidates.size):
-        share = np.exp(scores[k] - largest)
-        total += share
-        value += share * (candidates[k] - candidates[0])
-    return candidates[0] + value / total
+    largest = load(scores, 0)
+    for k in range(1, count):
+        largest = maximum(largest, load(scores, k * LANES))
+    total = value = vector_of(np.float32(0))
+    for k in range(count):
+        share = exp(load(scores, k * LANES) - largest)
+        total = total + share
+        value = value + share * (load(candidates, k * LANES) - load(candidates, 0))
+    store(results, 0, load(candidates, 0) + value / total)
+    log_error = minimum(maximum(load(scores, count * LANES), np.float32(LEAST_ERROR)), np.float32(LARGEST_ERROR))
+    store(results, LANES, exp(log_error))

@@ -136,11 +136,13 @@ class SolverInpainter(DepthModel):
         solution = self._minimize(problem, self.data, self.energies)
         if self._gate is None:
             return solution
-        candidates = find_candidates(problem, solution, ~problem.known)
-        mixed, expected = self._gate.mix(candidates, problem.known, self.threads)
-        energy = candidates.values[0]
-        change = soften(mixed - energy, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
-        return replace(solution, values=np.exp(energy + change), expected=expected)
+        hidden = ~problem.known
+        candidates = find_candidates(problem, solution, hidden)
+        mixed, error = self._gate.mix(candidates, self.threads)
+        change, expected = (np.zeros(hidden.shape, dtype=np.float32) for _ in range(2))
+        change[hidden], expected[hidden] = mixed - candidates.values[0], error
+        change = soften(change, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
+        return replace(solution, values=np.exp(np.log(solution.values) + change), expected=expected)
 
     def _solve_with_sigma(self, problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         solution = self.solve(problem)

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.solver.energy import Effort, EnergyParameters, Level, build_pyramid
 from scene_depth.depth.solver.relaxation import block_rows, chebyshev_steps, guide_rows, prolong_rows, relax_rows, robust_rows
-from scene_depth.kernels import run_rows
+from scene_depth.kernels import row_bands, run_bands, run_rows
+from scene_depth.kernels.simd import LANES
 
 STEPS_PER_CONDITION = 2.5  # steps for each unit of the square root of the condition number that they are chosen for
 
@@ -56,33 +57,54 @@ def relax_level(
     now = framed(state)
     before = now.copy()
     matrix, linear = framed(level.matrix), framed(level.linear)
-    base, jump, bend = (np.zeros((4, height + 2, width + 2), dtype=np.float32) for _ in range(3))
-    inverse = np.zeros((6, height + 2, width + 2), dtype=np.float32)
+    base, jump, bend, inverse = (np.zeros((planes, *now.shape[1:]), dtype=np.float32) for planes in (4, 4, 4, 6))
     f = np.float32
     run_rows(
         guide_rows, 0, height, width, level.guide, level.hint,
         f(energy.sigma), f(energy.floor), f(energy.tau_hint), f(energy.floor_hint), base, threads=threads,
     )  # fmt: skip
     stiffness = f((energy.stiffness / level.scale) ** 2)
+    edges = row_bands(1, height + 1, width, threads)
     # one semi-iteration through all updates of the weights: begun anew at each, it would lose its momentum, and with
     # it the slow waves that carry planes far into holes
     count = iterations * reweightings
-    for number, (momentum, step) in enumerate(chebyshev_steps(count, max(4.0, (count / STEPS_PER_CONDITION) ** 2))):
-        if number % iterations == 0:
-            run_rows(
-                robust_rows, 1, height + 1, width, now, base,
-                f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend, threads=threads,
-            )  # fmt: skip
-            run_rows(block_rows, 1, height + 1, width, jump, bend, matrix, inverse, threads=threads)
-        run_rows(
-            relax_rows, 1, height + 1, width, now, before, jump, bend, matrix, linear, inverse,
-            f(momentum), f(step), threads=threads,
+    steps = np.array(chebyshev_steps(count, max(4.0, (count / STEPS_PER_CONDITION) ** 2)), dtype=np.float32)
+    for begin in range(0, count, iterations):
+        run_bands(
+            robust_rows, edges, now, base,
+            f(lowest), f(energy.tau_jump), f(energy.tau_bend), stiffness, jump, bend, threads=threads,
         )  # fmt: skip
-        now, before = before, now
-    inner: NDArray[np.float32] = now[:, 1:-1, 1:-1].copy()
+        run_bands(block_rows, edges, jump, bend, matrix, inverse, threads=threads)
+        system = jump, bend, matrix, linear, inverse
+        now, before = _take_steps(now, before, system, steps[begin : begin + iterations], edges, threads)
+    inner: NDArray[np.float32] = now[:, 1 : height + 1, 1 : width + 1].copy()
     return inner
 
 
+def _take_steps(
+    now: NDArray[np.float32],
+    before: NDArray[np.float32],
+    system: tuple[NDArray[np.float32], ...],
+    steps: NDArray[np.float32],
+    edges: list[int],
+    threads: int | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """States after steps, the last one first; see ``relax_rows``. So many are taken at once as the bands have rows for."""
+    at_once = max(1, int(np.diff(edges).min()) // 2) if len(edges) > 2 else len(steps)
+    for begin in range(0, len(steps), at_once):
+        some = steps[begin : begin + at_once]
+
+        def shrinking(top: int, bottom: int) -> None:
+            relax_rows(top, bottom, int(top > edges[0]), int(bottom < edges[-1]), now, before, *system, some)  # noqa: B023
+
+        run_bands(shrinking, edges, threads=threads)
+        for edge in edges[1:-1]:
+            relax_rows(edge, edge, -1, -1, now, before, *system, some)
+        if len(some) % 2 == 1:
+            now, before = before, now
+    return now, before
+
+
 def framed(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Planes with a frame of one pixel of zeros."""
-    return np.pad(planes, ((0, 0), (1, 1), (1, 1)))
+    """Planes with a frame of one pixel of zeros, to the right as many more as whole vectors take  # [C, H + 2, S]"""
+    return np.pad(planes, ((0, 0), (1, 1), (1, 1 + -planes.shape[2] % LANES)))

@@ -5,18 +5,21 @@ lie in (0, 2]: an edge couples two pixels and |x + y|^2 <= 2 |x|^2 + 2 |y|^2. Th
 Varga 1961) needs just that bound. Unlike Gauss-Seidel a step does not depend on any order of the pixels: it gives the
 same bits on any number of threads and mirrors with the image, and its inner loops vectorise.
 
-Arrays carry a frame of one pixel; edges into the frame have weight 0. Edge k of pixel p goes right, down, down-right
-and down-left for k = 0, 1, 2, 3. Loops are kept to few arrays each: with more, the compiler gives up proving that
-they do not overlap, and falls back to scalar code.
+Arrays carry a frame of one pixel, and on the right as many more as make a row's inner pixels S - 2 a multiple of 16; edges into
+the frame have weight 0. Edge k of pixel p goes right, down, down-right and down-left for k = 0, 1, 2, 3. What is done most often
+is written with vectors: of loops over so many arrays the compiler does not see that they do not overlap.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from scene_depth.kernels import REORDERED, inlined, kernel
+from scene_depth.kernels import BARE, REORDERED, inlined, kernel, subroutine
+from scene_depth.kernels.simd import LANES, maximum, minimum
+from scene_depth.kernels.simd_memory import load, store
 
 LARGEST_EIGENVALUE = 2.0
+ZERO = np.float32(0)
 ONE = np.float32(1)
 HALF = np.float32(0.5)
 QUARTER = np.float32(0.25)
@@ -44,7 +47,7 @@ def guide_rows(first, end, guide, hint, sigma, floor, tau_hint, floor_hint, out)
 
     Args:
         guide, hint: Without the frame  # [channels, H, W], [H, W]
-        out: With the frame  # [4, H + 2, W + 2]
+        out: With the frame  # [4, H + 2, S]
     """
     channels, height, width = guide.shape
     for y in range(first, end):
@@ -65,67 +68,58 @@ def guide_rows(first, end, guide, hint, sigma, floor, tau_hint, floor_hint, out)
                 out[k, y + 1, x + 1] = weight * max(floor_hint, ONE / (ONE + ratio * ratio))
 
 
-@kernel(REORDERED)
+@inlined(BARE)
+def _edge(state, plane, here, there, half_x, half_y):
+    """Jump of the planes of two pixels where they meet, and the change of slope along x and y, from one to the other.
+
+    Args:
+        state: (u, a, b)  # [3, H + 2, S]
+        plane: Elements of one of its planes.
+        here, there: Offsets of 16 pixels and their neighbours in a plane.
+        half_x, half_y: Half the way, constants of the code.
+    """
+    a, b = load(state, plane + here), load(state, 2 * plane + here)
+    other_a, other_b = load(state, plane + there), load(state, 2 * plane + there)
+    jump = load(state, there) - load(state, here)
+    if half_x != 0:
+        jump = jump - half_x * (a + other_a)
+    if half_y != 0:
+        jump = jump - half_y * (b + other_b)
+    return jump, other_a - a, other_b - b
+
+
+@kernel(BARE)
 def robust_rows(first, end, state, base, lowest, tau_jump, tau_bend, stiffness, jump, bend):
     """Weights of the jump and of the change of slope in the current state (the two factors phi of the energy).
 
     Args:
-        state: (u, a, b)  # [3, H + 2, W + 2]
-        base: Weights from the guide  # [4, H + 2, W + 2]
+        state: (u, a, b)  # [3, H + 2, S]
+        base: Weights from the guide  # [4, H + 2, S]
         lowest: Inverse depth below which relative steps count as at this value.
         tau_jump, tau_bend: Relative jump and change of slope per pixel at which a weight is halved.
         stiffness: (L / pixel size)^2.
-        jump, bend: The result  # [4, H + 2, W + 2]
+        jump, bend: The result  # [4, H + 2, S]
     """
-    n = state.shape[2] - 1
-    u, a, b = state[0], state[1], state[2]
-    zero = np.float32(0)
-    small = np.empty(n, np.float32)
+    side = state.shape[2]
+    plane = state.shape[1] * side
+    scales = lowest, tau_jump, tau_bend, stiffness
     for y in range(first, end):
-        for k in range(4):
-            yy = y + 1 if k > 0 else y
-            p = 1 if k == 3 else 0
-            q = 1 if k == 0 or k == 2 else 0
-            half_x = HALF if k == 0 or k == 2 else (-HALF if k == 3 else zero)
-            half_y = HALF if k > 0 else zero
-            weight = base[k, y, p : p + n]
-            _smaller(small, u[y, p : p + n], u[yy, q : q + n], lowest)
-            jumps, bends = jump[k, y, p : p + n], bend[k, y, p : p + n]
-            _bare_jump(
-                jumps, u[y, p : p + n], u[yy, q : q + n], a[y, p : p + n], a[yy, q : q + n],
-                b[y, p : p + n], b[yy, q : q + n], half_x, half_y,
-            )  # fmt: skip
-            _jump_weight(jumps, weight, small, tau_jump)
-            _bend_weight(
-                bends, jumps, a[y, p : p + n], a[yy, q : q + n], b[y, p : p + n], b[yy, q : q + n], small, tau_bend, stiffness
-            )
+        for here in range(y * side + 1, (y + 1) * side - 1, LANES):
+            _robust(state, plane, here, here + 1, HALF, ZERO, base, here, scales, jump, bend)
+            _robust(state, plane, here, here + side, ZERO, HALF, base, plane + here, scales, jump, bend)
+            _robust(state, plane, here, here + side + 1, HALF, HALF, base, 2 * plane + here, scales, jump, bend)
+            _robust(state, plane, here, here + side - 1, -HALF, HALF, base, 3 * plane + here, scales, jump, bend)
 
 
-@inlined(REORDERED)
-def _smaller(out, u_p, u_q, lowest):
-    for i in range(out.size):
-        out[i] = max(min(u_p[i], u_q[i]), lowest)
-
-
-@inlined(REORDERED)
-def _bare_jump(out, u_p, u_q, a_p, a_q, b_p, b_q, half_x, half_y):
-    for i in range(out.size):
-        out[i] = u_q[i] - u_p[i] - half_x * (a_p[i] + a_q[i]) - half_y * (b_p[i] + b_q[i])
-
-
-@inlined(REORDERED)
-def _jump_weight(out, weight, small, tau):
-    for i in range(out.size):
-        ratio = out[i] / (small[i] * tau)
-        out[i] = weight[i] / ((ONE + ratio * ratio) * small[i] * small[i])
-
-
-@inlined(REORDERED)
-def _bend_weight(out, jumps, a_p, a_q, b_p, b_q, small, tau, stiffness):
-    for i in range(out.size):
-        da, db = a_q[i] - a_p[i], b_q[i] - b_p[i]
-        scale = small[i] * tau
-        out[i] = jumps[i] * stiffness / (ONE + (da * da + db * db) / (scale * scale))
+@inlined(BARE)
+def _robust(state, plane, here, there, half_x, half_y, base, at, scales, jump, bend):
+    lowest, tau_jump, tau_bend, stiffness = scales
+    step, da, db = _edge(state, plane, here, there, half_x, half_y)
+    small = maximum(minimum(load(state, here), load(state, there)), lowest)
+    of_jump, of_bend = small * tau_jump, small * tau_bend
+    weight = load(base, at) / ((ONE + step * step / (of_jump * of_jump)) * (small * small))
+    store(jump, at, weight)
+    store(bend, at, weight * stiffness / (ONE + (da * da + db * db) / (of_bend * of_bend)))
 
 
 @kernel(REORDERED)
@@ -133,74 +127,39 @@ def block_rows(first, end, jump, bend, matrix, inverse):
     """Inverses of the 3 x 3 diagonal blocks.
 
     Args:
-        jump, bend: Edge weights  # [4, H + 2, W + 2]
-        matrix: Data terms  # [6, H + 2, W + 2]
-        inverse: The result  # [6, H + 2, W + 2]
+        jump, bend: Edge weights  # [4, H + 2, S]
+        matrix: Data terms  # [6, H + 2, S]
+        inverse: The result  # [6, H + 2, S]
     """
-    n = jump.shape[2] - 1
-    block = np.empty((6, n - 1), np.float32)
+    side = jump.shape[2]
+    plane = jump.shape[1] * side
+    block = np.empty((6, side - 2), np.float32)
     for y in range(first, end):
-        j = jump
-        right, left, down, up = j[0, y, 1:n], j[0, y, : n - 1], j[1, y, 1:n], j[1, y - 1, 1:n]
-        down_right, up_left = j[2, y, 1:n], j[2, y - 1, : n - 1]
-        down_left, up_right = j[3, y, 1:n], j[3, y - 1, 2:]
-        _sum8(block[0], right, left, down, up, down_right, up_left, down_left, up_right)
-        _first_x(block[1], right, left, down_right, up_left, down_left, up_right)
-        _first_y(block[2], down, up, down_right, up_left, down_left, up_right)
-        w = bend
-        _sum8(
-            block[3], w[0, y, 1:n], w[0, y, : n - 1], w[1, y, 1:n], w[1, y - 1, 1:n],
-            w[2, y, 1:n], w[2, y - 1, : n - 1], w[3, y, 1:n], w[3, y - 1, 2:],
-        )  # fmt: skip
-        _copy(block[5], block[3])
-        _second(block[3], right, left, down_right, up_left, down_left, up_right)
-        _second(block[5], down, up, down_right, up_left, down_left, up_right)
-        _mixed(block[4], down_right, up_left, down_left, up_right)
-        for k in range(6):
-            _add(block[k], matrix[k, y, 1:n])
-        _invert(block, inverse[:, y, 1:n])
+        _sum_blocks(y * side + 1, side, plane, jump, bend, matrix, block)
+        _invert(block, inverse[:, y, 1 : side - 1])
 
 
-@inlined(REORDERED)
-def _sum8(out, right, left, down, up, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] = right[i] + left[i] + down[i] + up[i] + down_right[i] + up_left[i] + down_left[i] + up_right[i]
-
-
-@inlined(REORDERED)
-def _first_x(out, right, left, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] = HALF * (right[i] - left[i] + down_right[i] - up_left[i] - down_left[i] + up_right[i])
-
-
-@inlined(REORDERED)
-def _first_y(out, down, up, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] = HALF * (down[i] - up[i] + down_right[i] - up_left[i] + down_left[i] - up_right[i])
-
-
-@inlined(REORDERED)
-def _second(out, one, two, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] += QUARTER * (one[i] + two[i] + down_right[i] + up_left[i] + down_left[i] + up_right[i])
-
-
-@inlined(REORDERED)
-def _mixed(out, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] = QUARTER * (down_right[i] + up_left[i] - down_left[i] - up_right[i])
-
-
-@inlined(REORDERED)
-def _copy(out, values):
-    for i in range(out.size):
-        out[i] = values[i]
-
-
-@inlined(REORDERED)
-def _add(out, values):
-    for i in range(out.size):
-        out[i] += values[i]
+@inlined(BARE)
+def _sum_blocks(start, side, plane, jump, bend, matrix, block):
+    for x in range(0, side - 2, LANES):
+        here = start + x
+        right, left = load(jump, here), load(jump, here - 1)
+        down, up = load(jump, plane + here), load(jump, plane + here - side)
+        down_right, up_left = load(jump, 2 * plane + here), load(jump, 2 * plane + here - side - 1)
+        down_left, up_right = load(jump, 3 * plane + here), load(jump, 3 * plane + here - side + 1)
+        bends = load(bend, here) + load(bend, here - 1) + load(bend, plane + here) + load(bend, plane + here - side)
+        bends = bends + load(bend, 2 * plane + here) + load(bend, 2 * plane + here - side - 1)
+        bends = bends + load(bend, 3 * plane + here) + load(bend, 3 * plane + here - side + 1)
+        fall, rise = down_right + up_left, down_left + up_right
+        across, along = right + left, down + up
+        ua = right - left + down_right - up_left - down_left + up_right
+        ub = down - up + down_right - up_left + down_left - up_right
+        store(block, x, across + along + fall + rise + load(matrix, here))
+        store(block, side - 2 + x, HALF * ua + load(matrix, plane + here))
+        store(block, 2 * (side - 2) + x, HALF * ub + load(matrix, 2 * plane + here))
+        store(block, 3 * (side - 2) + x, QUARTER * (across + fall + rise) + bends + load(matrix, 3 * plane + here))
+        store(block, 4 * (side - 2) + x, QUARTER * (fall - rise) + load(matrix, 4 * plane + here))
+        store(block, 5 * (side - 2) + x, QUARTER * (along + fall + rise) + bends + load(matrix, 5 * plane + here))
 
 
 @inlined(REORDERED)
@@ -224,133 +183,79 @@ def _invert(block, inverse):
         inverse[5, i] = (uu * aa - ua * ua) * scale
 
 
-@kernel(REORDERED)
-def relax_rows(first, end, now, before, jump, bend, matrix, linear, inverse, momentum, step):
-    """One step: before <- now + momentum (now - before) + step (block diagonal)^-1 (residual of now).
+@kernel(BARE)
+def relax_rows(first, end, lower_first, raise_end, now, before, jump, bend, matrix, linear, inverse, steps):
+    """Steps of the semi-iteration: before <- now + momentum (now - before) + length (block diagonal)^-1 (residual of now).
+
+    A step needs the rows beside its own as the last step left them. Where a band ends inside the picture, each step hence covers
+    a row less than the last one, and what is left out there is done afterwards by a band that begins empty and grows. A row takes
+    its next step as soon as the row below has taken the last one, while both are in the processor's cache.
 
     Args:
-        now, before: States (u, a, b) of this and the last iteration  # [3, H + 2, W + 2]
-        jump, bend: Edge weights of the jump and of the change of slope  # [4, H + 2, W + 2]
-        matrix, linear: Data terms  # [6, H + 2, W + 2], [3, H + 2, W + 2]
-        inverse: Inverse diagonal blocks  # [6, H + 2, W + 2]
+        first, end: Rows of the first step.
+        lower_first, raise_end: Rows by which a step's first row lies below the last step's, and its end above.
+        now, before: States (u, a, b) of this and the last step; they change places with each step  # [3, H + 2, S]
+        jump, bend: Edge weights of the jump and of the change of slope  # [4, H + 2, S]
+        matrix, linear: Data terms  # [6, H + 2, S], [3, H + 2, S]
+        inverse: Inverse diagonal blocks  # [6, H + 2, S]
+        steps: Momentum and length of each  # [T, 2]
     """
-    n = now.shape[2] - 1
-    jumps = np.zeros((2, 4, n), np.float32)
-    bends_a = np.zeros((2, 4, n), np.float32)
-    bends_b = np.zeros((2, 4, n), np.float32)
-    residual = np.empty((3, n - 1), np.float32)
-    change = np.empty(n - 1, np.float32)
-    _row_fluxes(first - 1, n, now, jump, bend, jumps[0], bends_a[0], bends_b[0])
-    side = 0
-    for y in range(first, end):
-        above, above_a, above_b = jumps[side], bends_a[side], bends_b[side]
-        side = 1 - side
-        here, here_a, here_b = jumps[side], bends_a[side], bends_b[side]
-        _row_fluxes(y, n, now, jump, bend, here, here_a, here_b)
-        _divergence(n, residual[0], here, above)
-        _divergence(n, residual[1], here_a, above_a)
-        _divergence(n, residual[2], here_b, above_b)
-        _add_moment_x(n, residual[1], here, above)
-        _add_moment_y(n, residual[2], here, above)
-        u, a, b = now[0, y, 1:n], now[1, y, 1:n], now[2, y, 1:n]
-        m = matrix[:, y]
-        _add_data(residual[0], linear[0, y, 1:n], m[0, 1:n], m[1, 1:n], m[2, 1:n], u, a, b)
-        _add_data(residual[1], linear[1, y, 1:n], m[1, 1:n], m[3, 1:n], m[4, 1:n], u, a, b)
-        _add_data(residual[2], linear[2, y, 1:n], m[2, 1:n], m[4, 1:n], m[5, 1:n], u, a, b)
-        i = inverse[:, y]
-        _multiply(change, i[0, 1:n], i[1, 1:n], i[2, 1:n], residual[0], residual[1], residual[2])
-        _advance(before[0, y, 1:n], u, change, momentum, step)
-        _multiply(change, i[1, 1:n], i[3, 1:n], i[4, 1:n], residual[0], residual[1], residual[2])
-        _advance(before[1, y, 1:n], a, change, momentum, step)
-        _multiply(change, i[2, 1:n], i[4, 1:n], i[5, 1:n], residual[0], residual[1], residual[2])
-        _advance(before[2, y, 1:n], b, change, momentum, step)
+    count = steps.shape[0]
+    top = min(first, first + lower_first * (count - 1))
+    bottom = max(end, end - raise_end * (count - 1))
+    for turn in range(top, bottom + count - 1):
+        for number in range(count):
+            y = turn - number
+            if first + lower_first * number <= y < end - raise_end * number:
+                if number % 2 == 0:
+                    _relax_row(y, now, before, jump, bend, matrix, linear, inverse, steps[number, 0], steps[number, 1])
+                else:
+                    _relax_row(y, before, now, jump, bend, matrix, linear, inverse, steps[number, 0], steps[number, 1])
 
 
-@inlined(REORDERED)
-def _row_fluxes(y, n, state, jump, bend, jumps, bends_a, bends_b):
-    """Weighted jumps and changes of slope over the edges that start in row y.
-
-    Entry i belongs to the edge from column i, for the fourth kind of edge to column i.
-    """
-    zero = np.float32(0)
-    u, a, b = state[0], state[1], state[2]
-    _jump(jumps[0], u[y, :n], u[y, 1:], a[y, :n], a[y, 1:], b[y, :n], b[y, 1:], jump[0, y, :n], HALF, zero)
-    _jump(jumps[1], u[y, :n], u[y + 1, :n], a[y, :n], a[y + 1, :n], b[y, :n], b[y + 1, :n], jump[1, y, :n], zero, HALF)
-    _jump(jumps[2], u[y, :n], u[y + 1, 1:], a[y, :n], a[y + 1, 1:], b[y, :n], b[y + 1, 1:], jump[2, y, :n], HALF, HALF)
-    _jump(jumps[3], u[y, 1:], u[y + 1, :n], a[y, 1:], a[y + 1, :n], b[y, 1:], b[y + 1, :n], jump[3, y, 1:], -HALF, HALF)
-    _bend(bends_a[0], a[y, :n], a[y, 1:], bend[0, y, :n])
-    _bend(bends_b[0], b[y, :n], b[y, 1:], bend[0, y, :n])
-    _bend(bends_a[1], a[y, :n], a[y + 1, :n], bend[1, y, :n])
-    _bend(bends_b[1], b[y, :n], b[y + 1, :n], bend[1, y, :n])
-    _bend(bends_a[2], a[y, :n], a[y + 1, 1:], bend[2, y, :n])
-    _bend(bends_b[2], b[y, :n], b[y + 1, 1:], bend[2, y, :n])
-    _bend(bends_a[3], a[y, 1:], a[y + 1, :n], bend[3, y, 1:])
-    _bend(bends_b[3], b[y, 1:], b[y + 1, :n], bend[3, y, 1:])
-
-
-@inlined(REORDERED)
-def _jump(out, u_p, u_q, a_p, a_q, b_p, b_q, weight, half_x, half_y):
-    for i in range(out.size):
-        out[i] = weight[i] * (u_q[i] - u_p[i] - half_x * (a_p[i] + a_q[i]) - half_y * (b_p[i] + b_q[i]))
-
-
-@inlined(REORDERED)
-def _bend(out, slope_p, slope_q, weight):
-    for i in range(out.size):
-        out[i] = weight[i] * (slope_q[i] - slope_p[i])
+@subroutine(BARE)
+def _relax_row(y, now, before, jump, bend, matrix, linear, inverse, momentum, length):
+    side = now.shape[2]
+    plane = now.shape[1] * side
+    for here in range(y * side + 1, (y + 1) * side - 1, LANES):
+        u, a, b = load(now, here), load(now, plane + here), load(now, 2 * plane + here)
+        m_ua, m_ub, m_ab = load(matrix, plane + here), load(matrix, 2 * plane + here), load(matrix, 4 * plane + here)
+        residual = (
+            load(linear, here) - load(matrix, here) * u - m_ua * a - m_ub * b,
+            load(linear, plane + here) - m_ua * u - load(matrix, 3 * plane + here) * a - m_ab * b,
+            load(linear, 2 * plane + here) - m_ub * u - m_ab * a - load(matrix, 5 * plane + here) * b,
+        )
+        pairs = now, plane, here, jump, bend
+        residual = _pulled(residual, pairs, here + 1, HALF, ZERO, here)
+        residual = _pulled(residual, pairs, here - 1, -HALF, ZERO, here - 1)
+        residual = _pulled(residual, pairs, here + side, ZERO, HALF, plane + here)
+        residual = _pulled(residual, pairs, here - side, ZERO, -HALF, plane + here - side)
+        residual = _pulled(residual, pairs, here + side + 1, HALF, HALF, 2 * plane + here)
+        residual = _pulled(residual, pairs, here - side - 1, -HALF, -HALF, 2 * plane + here - side - 1)
+        residual = _pulled(residual, pairs, here + side - 1, -HALF, HALF, 3 * plane + here)
+        r_u, r_a, r_b = _pulled(residual, pairs, here - side + 1, HALF, -HALF, 3 * plane + here - side + 1)
+        i_ua, i_ub, i_ab = load(inverse, plane + here), load(inverse, 2 * plane + here), load(inverse, 4 * plane + here)
+        du = load(inverse, here) * r_u + i_ua * r_a + i_ub * r_b
+        da = i_ua * r_u + load(inverse, 3 * plane + here) * r_a + i_ab * r_b
+        db = i_ub * r_u + i_ab * r_a + load(inverse, 5 * plane + here) * r_b
+        store(before, here, u + momentum * (u - load(before, here)) + length * du)
+        store(before, plane + here, a + momentum * (a - load(before, plane + here)) + length * da)
+        store(before, 2 * plane + here, b + momentum * (b - load(before, 2 * plane + here)) + length * db)
 
 
-@inlined(REORDERED)
-def _divergence(n, out, here, above):
-    """What leaves a pixel minus what arrives, for the pixels of columns 1 to n - 1."""
-    right, left, down, up = here[0, 1:n], here[0, : n - 1], here[1, 1:n], above[1, 1:n]
-    _eight(out, right, left, down, up, here[2, 1:n], above[2, : n - 1], here[3, : n - 1], above[3, 1:n])
-
-
-@inlined(REORDERED)
-def _eight(out, right, left, down, up, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] = right[i] - left[i] + down[i] - up[i] + down_right[i] - up_left[i] + down_left[i] - up_right[i]
-
-
-@inlined(REORDERED)
-def _add_moment_x(n, out, here, above):
-    _six_x(out, here[0, 1:n], here[0, : n - 1], here[2, 1:n], above[2, : n - 1], here[3, : n - 1], above[3, 1:n])
-
-
-@inlined(REORDERED)
-def _six_x(out, right, left, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] += HALF * (right[i] + left[i] + down_right[i] + up_left[i] - down_left[i] - up_right[i])
-
-
-@inlined(REORDERED)
-def _add_moment_y(n, out, here, above):
-    _six_y(out, here[1, 1:n], above[1, 1:n], here[2, 1:n], above[2, : n - 1], here[3, : n - 1], above[3, 1:n])
-
-
-@inlined(REORDERED)
-def _six_y(out, down, up, down_right, up_left, down_left, up_right):
-    for i in range(out.size):
-        out[i] += HALF * (down[i] + up[i] + down_right[i] + up_left[i] + down_left[i] + up_right[i])
-
-
-@inlined(REORDERED)
-def _add_data(out, linear, m0, m1, m2, u, a, b):
-    for i in range(out.size):
-        out[i] += linear[i] - m0[i] * u[i] - m1[i] * a[i] - m2[i] * b[i]
-
-
-@inlined(REORDERED)
-def _multiply(out, i0, i1, i2, r0, r1, r2):
-    for i in range(out.size):
-        out[i] = i0[i] * r0[i] + i1[i] * r1[i] + i2[i] * r2[i]
-
-
-@inlined(REORDERED)
-def _advance(before, now, change, momentum, step):
-    for i in range(now.size):
-        before[i] = now[i] + momentum * (now[i] - before[i]) + step * change[i]
+@inlined(BARE)
+def _pulled(residual, pairs, there, half_x, half_y, edge):
+    """A residual with the pull of the neighbours at an offset, over the edges at another."""
+    now, plane, here, jump, bend = pairs
+    step, da, db = _edge(now, plane, here, there, half_x, half_y)
+    r_u, r_a, r_b = residual
+    pull, turn = load(jump, edge) * step, load(bend, edge)
+    r_a, r_b = r_a + turn * da, r_b + turn * db
+    if half_x != 0:
+        r_a = r_a + half_x * pull
+    if half_y != 0:
+        r_b = r_b + half_y * pull
+    return r_u + pull, r_a, r_b
 
 
 @inlined(REORDERED)
