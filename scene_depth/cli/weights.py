@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from scene_depth.cli.progress import print_json, report_console
-from scene_depth.depth.checkpoints import CHECKPOINTS
+from scene_depth.depth.checkpoints import CHECKPOINTS, COMPLETION_CHECKPOINTS, Checkpoint
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_tables import text_table
 from scene_depth.registry import load_object
@@ -114,9 +114,9 @@ class Find:
 
 @dataclass(frozen=True)
 class Listing:
-    """List the weights of monocular models with size and licence; nothing is downloaded.
+    """List the weights of monocular models and completion networks with size and licence; nothing is downloaded.
 
-    What stands under "name" is what --prior takes. Other models of transformers work as transformers:ID as well.
+    What stands under "name" is what --prior or --inpainter takes. Other models of transformers work as transformers:ID as well.
     """
 
     json: bool = False
@@ -124,18 +124,26 @@ class Listing:
 
     def run(self) -> None:
         """Runs the command."""
-        rows = [
-            {"name": one.name, "hub": one.hub, "gigabytes": one.gigabytes, "license": one.license, "here": one.cached}
-            for one in CHECKPOINTS
-        ]
         if self.json:
-            print_json({"checkpoints": rows})
+            print_json(
+                {
+                    "checkpoints": [_facts(one) for one in CHECKPOINTS],
+                    "inpainters": [_facts(one) for one in COMPLETION_CHECKPOINTS],
+                }
+            )
             return
-        table = [[one.name, f"{one.gigabytes:g}", one.license, "yes" if one.cached else "no"] for one in CHECKPOINTS]
-        shown = text_table("Monocular models (--prior NAME)", ["name", "GB", "licence", "here"], table)
-        report_console().print(shown)
-        print("fetched on first use, which is said first, or now with: hf download ID")
+        for title, checkpoints in (
+            ("Monocular models (--prior NAME)", CHECKPOINTS),
+            ("Completion networks (--inpainter NAME)", COMPLETION_CHECKPOINTS),
+        ):
+            table = [[one.name, f"{one.gigabytes:g}", one.license, "yes" if one.cached else "no"] for one in checkpoints]
+            report_console().print(text_table(title, ["name", "GB", "licence", "here"], table))
+        print("fetched on first use, check sums said first, or now with: hf download ID")
         print("depthlab, depthfm: scene-depth weights fetch --help")
+
+
+def _facts(one: Checkpoint) -> dict[str, object]:
+    return {"name": one.name, "hub": one.hub, "gigabytes": one.gigabytes, "license": one.license, "here": one.cached}
 
 
 _Convert = Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]

@@ -1,4 +1,4 @@
-"""Published weights of monocular models: what to ask for, how large they are, and what their licence allows."""
+"""Published weights of models of other packages: what to ask for, how large they are, and what their licence allows."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ MARIGOLD = "prs-eth/marigold-depth-v1-1"
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
 MOGE = "Ruicheng/moge-2-vits-normal"
 DEPTH_ANYTHING_3 = "depth-anything/DA3MONO-LARGE"
+PRIORDA = "Rain729/Prior-Depth-Anything"
+ANY2FULL = "zhiyuandaily/Any2Full"
 PARTS = " --include '*.json' --include '*.txt' --include '*.fp16.safetensors'"  # of Marigold's repositories, which hold more
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights that a monocular model can be given.
+    """Weights that a model can be given.
 
     Attributes:
         hub: Id on the hub.
-        model: Name of the monocular model that runs them.
+        model: Name of the monocular model or depth inpainter that runs them.
         gigabytes: What is fetched, from the parameter counts.
         license: As the model card says; "see its card" where we have not read it.
         file: A file that is there when the weights are.
@@ -36,7 +38,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """What ``--prior`` takes."""
+        """What ``--prior`` or ``--inpainter`` takes."""
         return self.short or f"{self.model}:{self.hub}"
 
     @property
@@ -66,8 +68,14 @@ CHECKPOINTS = tuple(
         ("depth-anything/DA3METRIC-LARGE", "da3", 1.4, "Apache-2.0"),
     )
 )
-"""Those that are known here; any other id or local folder works as well."""
-_BY_HUB = {checkpoint.hub: checkpoint for checkpoint in CHECKPOINTS}
+"""Those of monocular models that are known here; any other id or local folder works as well."""
+COMPLETION_CHECKPOINTS = (
+    Checkpoint(PRIORDA, "priorda", 0.8, "Apache-2.0, CC-BY-NC-4.0", "prior_depth_anything_vitb_1_1.pth", "priorda"),
+    Checkpoint(ANY2FULL, "any2full", 1.6, "Apache-2.0", "checkpoints/Any2Full_vitl.pth.tar", "any2full"),
+)
+"""Those of depth inpainters."""
+_BY_HUB = {checkpoint.hub: checkpoint for checkpoint in (*CHECKPOINTS, *COMPLETION_CHECKPOINTS)}
+WEIGHTS, SHOWN_FILES = (".safetensors", ".pt", ".pth", ".tar", ".bin", ".ckpt"), 6
 
 
 def missing_weights(checkpoint: str, reason: str) -> InputError:
@@ -87,10 +95,36 @@ def describe_checkpoint(checkpoint: str) -> str:
     return f"about {known.gigabytes:g} GB" + ("" if known.license.startswith("see") else f", {known.license}")
 
 
-def say_before_fetch(checkpoint: str) -> None:
-    """Says on the error stream what is fetched now."""
+def say_before_fetch(checkpoint: str, file: str | None = None) -> None:
+    """Says on the error stream what is fetched now, and the check sums of weights that the hub gives.
+
+    Args:
+        checkpoint: Hub id.
+        file: The only file that is fetched of it.
+    """
     facts = describe_checkpoint(checkpoint) or "size and licence not known here"
-    print(f"fetching {checkpoint} from the hub ({facts})", file=sys.stderr)
+    print(
+        f"fetching {file or checkpoint} from the hub{f' ({facts})' if file is None else f': {checkpoint} ({facts})'}",
+        file=sys.stderr,
+    )
+    for line in _sums_of(checkpoint, file):
+        print(f"  {line}", file=sys.stderr)
+
+
+def _sums_of(checkpoint: str, file: str | None) -> list[str]:
+    """Names, sizes and SHA-256 of files of weights; none where the hub does not answer, which the fetch itself will tell."""
+    from huggingface_hub import HfApi
+
+    try:
+        siblings = HfApi().model_info(checkpoint, files_metadata=True, timeout=10).siblings or []
+    except Exception:
+        return []
+    stored = [
+        one for one in siblings if one.lfs is not None and one.rfilename.endswith(WEIGHTS) and file in (None, one.rfilename)
+    ]
+    shown = [one for one in stored if one.rfilename.endswith(".safetensors")] or stored
+    lines = [f"{one.rfilename}: {one.lfs.size / 1e6:,.0f} MB, SHA-256 {one.lfs.sha256}" for one in shown[:SHOWN_FILES] if one.lfs]
+    return lines + [f"and {len(shown) - SHOWN_FILES} more files"] * (len(shown) > SHOWN_FILES)
 
 
 def find_cached(checkpoint: str, file: str) -> str:

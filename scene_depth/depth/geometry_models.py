@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 
 from scene_depth.depth.checkpoints import DEPTH_ANYTHING_3, MOGE, find_cached
 from scene_depth.depth.latent.devices import choose_device
+from scene_depth.depth.latent.packages import package_class
 from scene_depth.depth.monocular_models import fetch_weights
 from scene_depth.depth.prior import MonocularMap
-from scene_depth.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class PackageModel:
 
     @cached_property
     def _network(self) -> Any:
-        network_class = _network_class(*self.network)
+        network_class = package_class(*self.network)
         return _loaded(network_class, self.checkpoint, self.download).to(choose_device(self.device)).eval()
 
 
@@ -80,14 +79,6 @@ class DepthAnything3Model(PackageModel):
         size = rgb.shape[0], rgb.shape[1]
         resized = torch.nn.functional.interpolate(found[None, None], size=size, mode="bilinear", align_corners=False)
         return MonocularMap(resized[0, 0].numpy(), "depth", metric="metric" in self.checkpoint.lower())
-
-
-def _network_class(module: str, name: str, hint: str) -> Any:
-    package = module.split(".")[0]
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, RuntimeError) as error:
-        raise InputError(f"package {package}", f"could not be imported ({first_line(error)})", "", hint=hint) from error
 
 
 def _loaded(network_class: Any, checkpoint: str, download: bool) -> Any:

@@ -26,6 +26,8 @@ DEPTH_INPAINTERS = Registry(
         "marigold": "scene_depth.depth.monocular_models:marigold_inpainter",
         "depthfm": "scene_depth.depth.depthfm:DepthFMInpainter",
         "transformers": "scene_depth.depth.monocular_models:transformers_inpainter",
+        "priorda": "scene_depth.depth.completion_networks:PriorDAInpainter",
+        "any2full": "scene_depth.depth.completion_networks:Any2FullInpainter",
         "scale_and_shift": "scene_depth.depth.aligned_prior:ScaleAndShift",
         "text2room": "scene_depth.depth.aligned_prior:Text2Room",
         "lucid_dreamer": "scene_depth.depth.aligned_prior:LucidDreamer",

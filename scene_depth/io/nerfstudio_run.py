@@ -27,7 +27,7 @@ from scene_depth.errors import InputError, first_line
 from scene_depth.io.input_files import check_input_file
 from scene_depth.io.json_files import is_number, read_json_object
 from scene_depth.io.scene_notes import note
-from scene_depth.io.torch_files import read_torch
+from scene_depth.io.torch_files import numpy_numbers, read_torch
 from scene_depth.spherical_harmonics import C0
 from scene_depth.splat_transforms import transform_splats
 from scene_depth.splats import GaussianSplats
@@ -77,7 +77,7 @@ class NerfstudioRun:
         Raises:
             InputError: If the checkpoint cannot be read or holds no splats.
         """
-        content = read_torch(self.checkpoint, "checkpoint of a nerfstudio run", numpy_numbers=True)
+        content = read_torch(self.checkpoint, "checkpoint of a nerfstudio run", allowed=numpy_numbers())
         splats = splats_of_checkpoint(content, self.checkpoint, antialiased=self.antialiased, color_logits=self.color_logits)
         if in_run:
             return splats

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 import zlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from typing import Any
@@ -37,14 +38,14 @@ def write_torch(path: str | PathLike[str], content: dict[str, Any]) -> None:
             raise
 
 
-def read_torch(path: str | PathLike[str], what: str, *, device: torch.device | str = "cpu", numpy_numbers: bool = False) -> Any:
+def read_torch(path: str | PathLike[str], what: str, *, device: torch.device | str = "cpu", allowed: Sequence[Any] = ()) -> Any:
     """Reads what ``write_torch`` wrote.
 
     Args:
         path: File to read.
         what: What it should be, for messages, such as "checkpoint of a fit".
         device: Where the tensors go.
-        numpy_numbers: Also take single numbers of NumPy, which other programs leave in their learning rates.
+        allowed: Plain objects of other kinds that the file may hold, as ``torch.serialization.safe_globals`` takes them.
 
     Raises:
         InputError: If the file is missing, cut short, altered, or holds other objects than tensors and plain values.
@@ -52,19 +53,23 @@ def read_torch(path: str | PathLike[str], what: str, *, device: torch.device | s
     path = check_input_file(path, f"a {what}")
     check_archive(path, f"a whole {what}")
     try:
-        with _numpy_numbers() if numpy_numbers else nullcontext():
+        with _allowing(allowed):
             return torch.load(path, map_location=device, weights_only=True)
     except BROKEN as error:
         raise InputError("file", f"unreadable ({first_line(error)})", f"a whole {what}", file=path) from error
 
 
-def _numpy_numbers() -> AbstractContextManager[Any]:
-    """Lets torch make single numbers of NumPy 1 and 2, by the names that either gives to what makes them."""
+def _allowing(objects: Sequence[Any]) -> AbstractContextManager[Any]:
+    known = objects and hasattr(torch.serialization, "safe_globals")
+    return torch.serialization.safe_globals(list(objects)) if known else nullcontext()
+
+
+def numpy_numbers() -> list[Any]:
+    """What makes single numbers of NumPy 1 and 2, under both names; other programs leave them in their learning rates."""
     make = np.float64(0).__reduce__()[0]
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     dtypes = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
-    allowed: list[Any] = [*((make, name) for name in names), np.dtype, *dtypes]
-    return torch.serialization.safe_globals(allowed) if hasattr(torch.serialization, "safe_globals") else nullcontext()
+    return [*((make, name) for name in names), np.dtype, *dtypes]
 
 
 def check_archive(path: str | PathLike[str], accepted: str) -> None:

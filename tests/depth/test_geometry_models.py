@@ -11,10 +11,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import HfApi
 from numpy.typing import NDArray
 
 from scene_depth.cli.app import main
-from scene_depth.depth.checkpoints import CHECKPOINTS, describe_checkpoint
+from scene_depth.depth.checkpoints import CHECKPOINTS, describe_checkpoint, say_before_fetch
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.masks import rectangle
 from scene_depth.depth.monocular import load_monocular_model
@@ -125,6 +126,28 @@ def test_size_and_licence_are_said_before_a_fetch(capsys: pytest.CaptureFixture[
     assert not capsys.readouterr().err
 
 
+def test_the_hub_tells_check_sums_before_a_fetch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["config.json", *(f"part-{number}.safetensors" for number in range(8)), "pytorch_model.bin"]
+    siblings = [
+        SimpleNamespace(
+            rfilename=name, lfs=None if name.endswith("json") else SimpleNamespace(size=2_000_000, sha256=f"of {name}")
+        )
+        for name in names
+    ]
+    monkeypatch.setattr(
+        HfApi, "model_info", lambda self, hub, **_: SimpleNamespace(siblings=siblings if hub == "some/model" else None)
+    )
+    say_before_fetch("some/model")
+    said = capsys.readouterr().err.splitlines()
+    assert said[1:3] == [f"  part-{number}.safetensors: 2 MB, SHA-256 of part-{number}.safetensors" for number in range(2)]
+    assert said[-1] == "  and 2 more files"
+    assert "pytorch_model.bin" not in " ".join(said)
+    say_before_fetch("some/model", "pytorch_model.bin")
+    assert capsys.readouterr().err.splitlines()[1:] == ["  pytorch_model.bin: 2 MB, SHA-256 of pytorch_model.bin"]
+    say_before_fetch("other/model")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_the_list_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -136,6 +159,7 @@ def test_the_list_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["checkpoints"]
     assert len(rows) == len(CHECKPOINTS)
+    assert any(line.startswith("any2full") for line in lines)
     assert {row["model"] if "model" in row else row["name"].split(":")[0] for row in rows} <= {
         "small", "transformers", "marigold", "moge", "da3",
     }  # fmt: skip
