@@ -5,6 +5,7 @@ It learns from procedural frames with real-world faults.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from scene_depth.datasets.streams import SourceConfig, procedural_source, shuffl
 from scene_depth.depth.masks import check_masks, known_mask
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES, find_candidates
-from scene_depth.depth.solver.gate import FILE, LARGEST_ERROR, LEAST_ERROR, Gate, save_gate
+from scene_depth.depth.solver.gate import FILE, LARGEST_ERROR, LEAST_ERROR, Gate, load_gate, save_gate
 from scene_depth.depth.solver.problem import color_guide, make_problem
 from scene_depth.errors import InputError
 from scene_depth.training.config import TrainConfig
@@ -33,6 +34,8 @@ from scene_depth.training.solved_cache import SolvedCache
 HOLES = ("silhouette", "rect", "patch5", "patch30", "outpaint", "sensor", "segment", "strokes", "squares")
 SCATTERED = ("rand2", "rand5", "rand10", "rand30", "rand50", "points150", "points500", "lidar16", "lidar32", "lidar64")
 LEAST_ERROR_OF_PLANES = 1e-4  # mean relative error below which an example counts no more than one with this error
+NO_ERROR = 1e-7  # smallest error that is told apart
+QUANTILES = ((0.5, math.log(math.log(2))), (0.9, math.log(math.log(10))))  # of a Laplace distribution, as logs of times its mean
 GENERATION = 4  # of kept examples; counts up when the energy, the candidates or the features change
 
 
@@ -42,7 +45,8 @@ class GateConfig:
 
     Attributes:
         width: Units of the two inner layers.
-        error: Weight of the likelihood of the expected error; does not act on the shares.
+        error: Weight of the loss of the expected error; does not act on the shares.
+        start: A gate, as the solver's option, whose shares are kept, so that only its expected error is learnt; "" for a new one.
         data, held_out: Frames.
         masks: Names of ``masks.MASKS``, drawn with equal probability.
         masks_a_frame: Different masks that each frame gets.
@@ -57,6 +61,7 @@ class GateConfig:
 
     width: int = 64
     error: float = 0.05
+    start: str = ""
     data: tuple[SourceConfig, ...] = (
         procedural_source(count=180, width=320, height=240, samples=1),
         procedural_source(seed=4, count=60, width=240, height=320, samples=1),
@@ -96,24 +101,42 @@ class GateNetwork(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.first, self.second = nn.Linear(len(FEATURES), width), nn.Linear(width, width)
-        self.last = nn.Linear(width, len(CANDIDATES) + 1)
+        self.shares, self.error = nn.Linear(width, len(CANDIDATES)), nn.Linear(width, 1)
         with torch.no_grad():
-            self.last.weight.mul_(0.1)
-            self.last.bias.copy_(torch.tensor([1.0] + [0.0] * (len(CANDIDATES) - 1) + [-4.0]))
+            for layer, start in ((self.shares, [1.0] + [0.0] * (len(CANDIDATES) - 1)), (self.error, [-4.0])):
+                layer.weight.mul_(0.1)
+                layer.bias.copy_(torch.tensor(start))
+
+    @classmethod
+    def with_shares_of(cls, gate: Gate) -> GateNetwork:
+        """A network that learns the expected error alone, from what the gate looks at."""
+        network, count = cls(gate.first.shape[1]), len(CANDIDATES)
+        parts = (
+            (network.first, gate.first, gate.first_bias),
+            (network.second, gate.second, gate.second_bias),
+            (network.shares, gate.last[:, :count], gate.last_bias[:count]),
+            (network.error, gate.last[:, count:], gate.last_bias[count:]),
+        )
+        for layer, weights, bias in parts:
+            layer.load_state_dict({"weight": torch.from_numpy(weights.T.copy()), "bias": torch.from_numpy(bias.copy())})
+            layer.requires_grad_(layer is network.error)
+        return network
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Shares of the candidates  # [..., K]; log of the expected error  # [...]"""
         inner = torch.relu(self.second(torch.relu(self.first(features))))
-        out = self.last(inner)
-        return torch.softmax(out[..., :-1], dim=-1), out[..., -1].clamp(LEAST_ERROR, LARGEST_ERROR)
+        return torch.softmax(self.shares(inner), dim=-1), self.error(inner)[..., 0].clamp(LEAST_ERROR, LARGEST_ERROR)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """As the gate takes them."""
+        last = [(layer.weight, layer.bias) for layer in (self.shares, self.error)]
+        inner = (("first", self.first), ("second", self.second))
+        layers: dict[str, tuple[Tensor, Tensor]] = {name: (layer.weight, layer.bias) for name, layer in inner}
+        layers["last"] = torch.cat([weight for weight, _ in last]), torch.cat([bias for _, bias in last])
         named = {}
-        for name in ("first", "second", "last"):
-            layer = getattr(self, name)
-            named[name] = layer.weight.detach().cpu().numpy().T.astype(np.float32)
-            named[f"{name}_bias"] = layer.bias.detach().cpu().numpy().astype(np.float32)
+        for name, (weight, bias) in layers.items():
+            named[name] = weight.detach().cpu().numpy().T.astype(np.float32)
+            named[f"{name}_bias"] = bias.detach().cpu().numpy().astype(np.float32)
         assert set(named) == {field.name for field in fields(Gate)}
         return named
 
@@ -133,7 +156,7 @@ class GateObjective(Objective):
 
     def build(self) -> nn.Module:
         """The network."""
-        return GateNetwork(self.config.width)
+        return GateNetwork.with_shares_of(load_gate(self.config.start)) if self.config.start else GateNetwork(self.config.width)
 
     def example(self, seed: int, index: int) -> dict[str, Tensor]:
         """Some hidden pixels of a solved view, and their truth."""
@@ -147,9 +170,10 @@ class GateObjective(Objective):
         return gate_loss(shares, expected, batch["candidates"], batch["truth"], self.config.error)
 
     def validate(self, model: nn.Module, pictures: int) -> Validation:
-        """Error on held-out frames over that of the energy, geometric means, by mask and over all."""
+        """Error on held-out frames over that of the energy, geometric means, by mask and over all; loss of the error."""
         device = next(model.parameters()).device
         ratios: dict[str, list[float]] = {}
+        quantiles = []
         for number, source in enumerate(self.held_out):
             for position, mask in enumerate(self.config.masks[number % 3 :: 3]):  # a third for each frame, to save time
                 example = self._solved(source, derived_seed(7, number, position), mask)
@@ -157,9 +181,11 @@ class GateObjective(Objective):
                 shares, expected = model(tensors["features"])
                 found = gate_loss(shares, expected, tensors["candidates"], tensors["truth"], 0.0)
                 ratios.setdefault(mask, []).append(float(torch.log(found["ratio"])))
+                quantiles.append(float(found["quantiles"]))
         by_mask = {f"ratio_{mask}": float(np.exp(np.mean(values))) for mask, values in ratios.items()}
-        score = float(np.exp(np.mean([np.mean(values) for values in ratios.values()])))
-        return Validation({"ratio": score, **by_mask}, score)
+        ratio = float(np.exp(np.mean([np.mean(values) for values in ratios.values()])))
+        told = float(np.mean(quantiles))
+        return Validation({"ratio": ratio, "quantiles": told, **by_mask}, told if self.config.start else ratio)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Writes ``gate.npz``."""
@@ -211,17 +237,21 @@ def gate_loss(shares: Tensor, expected: Tensor, candidates: Tensor, truth: Tenso
         shares, expected: Outputs of the network  # [B, N, K], [B, N]
         candidates: Log inverse depth less that of the energy  # [B, N, K]
         truth: The same of the truth  # [B, N]
-        weight: Of the likelihood of the expected error.
+        weight: Of the loss of the expected error.
 
     Returns:
-        "loss", "relative" (mean error), "ratio" to the error of the energy, "likelihood".
+        "loss", "relative" (mean error), "ratio" to the error of the energy, "quantiles": how badly ln 2 and ln 10 times the
+        expected error, as of a Laplace distribution, are the median and the 90 % quantile of the log of the errors. A mean would
+        tell of the few large ones alone.
     """
     error = (shares * candidates).sum(dim=-1) - truth
     relative = torch.expm1(-error.clamp(-3, 3)).abs().mean(dim=-1)
     energy = torch.expm1(truth.clamp(-3, 3)).abs().mean(dim=-1)
     ratio = (relative / energy.clamp(min=LEAST_ERROR_OF_PLANES)).mean()
-    likelihood = (error.detach().abs() / expected.exp() + expected).mean()
-    return {"loss": ratio + weight * likelihood, "relative": relative.mean(), "ratio": ratio, "likelihood": likelihood}
+    beyond = torch.log(error.detach().abs().clamp(min=NO_ERROR)) - expected
+    pinballs = [torch.maximum(q * (beyond - c), (q - 1) * (beyond - c)) for q, c in QUANTILES]
+    quantiles = sum(pinballs, torch.zeros_like(beyond)).mean()
+    return {"loss": ratio + weight * quantiles, "relative": relative.mean(), "ratio": ratio, "quantiles": quantiles}
 
 
 def _tensors(example: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from scene_depth.depth.masks import known_mask
 from scene_depth.depth.solver import SolverInpainter
 from scene_depth.depth.solver.candidates import CANDIDATES, FEATURES
+from scene_depth.depth.solver.gate import load_gate
 from scene_depth.errors import InputError
 from scene_depth.training.loop import train
 from scene_depth.training.solver import PRESETS, GateConfig, GateNetwork, GateObjective, gate_loss
@@ -47,9 +48,28 @@ def test_the_loss_counts_relative_depth_against_the_energy() -> None:
     assert float(gate_loss(energy, expected, candidates, truth, 0.0)["relative"]) == pytest.approx(0.1, rel=1e-5)
     assert float(gate_loss(energy, expected, candidates, truth, 0.0)["ratio"]) == pytest.approx(1, rel=1e-5)
     assert float(gate_loss(right, expected, candidates, truth, 0.0)["ratio"]) == pytest.approx(0, abs=1e-5)
-    told = gate_loss(energy, torch.full((1, 4), np.log(np.log(1.1))), candidates, truth, 1.0)
-    for log_error in (-4.0, 0.0):  # the likelihood is best at the true error
-        assert float(gate_loss(energy, torch.full((1, 4), log_error), candidates, truth, 1.0)["loss"]) > float(told["loss"])
+
+
+def test_the_expected_error_learns_the_quantiles_of_a_laplace_distribution() -> None:
+    errors = torch.from_numpy(np.random.default_rng(0).laplace(scale=0.03, size=(1, 20000)).astype(np.float32))
+    candidates, shares = torch.zeros(1, 20000, 2), torch.tensor([1.0, 0.0]).expand(1, 20000, 2)
+    losses = {
+        scale: float(gate_loss(shares, torch.full((1, 20000), np.log(scale)), candidates, errors, 1.0)["quantiles"])
+        for scale in (0.02, 0.025, 0.03, 0.036, 0.045)
+    }
+    assert min(losses, key=lambda scale: losses[scale]) == 0.03
+
+
+def test_a_gate_whose_shares_are_kept_learns_the_expected_error_alone(objective: GateObjective, tmp_path: Path) -> None:
+    started = GateObjective(replace(objective.config, start="embedded"))
+    report = train(started, started.config.train, tmp_path, whole_config=started.config)
+    old, new = load_gate(), load_gate(tmp_path / "weights")
+    count = len(CANDIDATES)
+    for name in ("first", "first_bias", "second", "second_bias"):
+        assert np.array_equal(getattr(old, name), getattr(new, name))
+    assert np.array_equal(old.last[:, :count], new.last[:, :count])
+    assert not np.array_equal(old.last[:, count:], new.last[:, count:])
+    assert report.measures["quantiles"] > 0
 
 
 def test_it_begins_near_the_energy(objective: GateObjective) -> None:

@@ -81,7 +81,8 @@ class Solution:
         first: The same after the first pass  # [H, W]
         paths: The geodesic map.
         nearest: Value of each pixel's geodesic source  # [H, W]
-        expected: Expected absolute error of the log of the values, if a gate has mixed them  # [H, W]
+        expected: Scale of the error of the log of the values, if a gate has mixed them: half of the pixels err by less than ln 2
+            times that, 90 % by less than ln 10 times  # [H, W]
     """
 
     values: NDArray[np.float32]
