@@ -24,7 +24,7 @@ from scene_depth.depth.registry import DEPTH_INPAINTERS, load_depth_inpainter
 from scene_depth.errors import InputError
 
 INPAINTERS = ("nearest", "linear", "harmonic", "harmonic_color", "colorization", "ip_basic", "geodesic", "solver")
-NEED_WEIGHTS = {"auxiliary", "depthfm", "depthlab", "marigold", "refined", "transformers"}
+NEED_WEIGHTS = {"priorda", "any2full", "auxiliary", "depthfm", "depthlab", "marigold", "refined", "transformers"}
 NEED_A_PRIOR = {"lucid_dreamer", "scale_and_shift", "text2room"}  # tests/depth/test_aligned_prior.py
 DTYPES = ("float16", "float32", "float64", ">f4", "uint8", "uint16", "int16", "int32", "uint32", "int64")
 
