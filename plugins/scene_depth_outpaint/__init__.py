@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scene_depth.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from scene_depth_outpaint.review import Proposal, Verdict
     from scene_depth_outpaint.state import OutpaintedView, StepReport, undo_step
     from scene_depth_outpaint.step import Acceptance
     from scene_depth_outpaint.trajectory import PRESETS, Trajectory, load_trajectory
@@ -19,14 +20,17 @@ __all__ = [
     "OutpaintReport",
     "OutpaintResult",
     "OutpaintedView",
+    "Proposal",
     "StepReport",
     "Trajectory",
+    "Verdict",
     "load_trajectory",
     "outpaint",
     "undo_step",
 ]
 
 _MODULES = {
+    "review": ("Proposal", "Verdict"),
     "state": ("OutpaintedView", "StepReport", "undo_step"),
     "step": ("Acceptance",),
     "trajectory": ("PRESETS", "Trajectory", "load_trajectory"),

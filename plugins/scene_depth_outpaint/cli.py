@@ -28,12 +28,13 @@ from scene_depth.io.splat_files import splats_beside, with_origin, write_splats
 from scene_depth.options import with_options
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
-from scene_depth_outpaint.generators import Pictures, check_prompts, load_generator, picture_of_prompt
+from scene_depth_outpaint.generators import Pictures, check_prompts, load_generator, picture_of_prompt, takes_prompt
 from scene_depth_outpaint.panorama import panorama_views, sample
 from scene_depth_outpaint.planner import PlannedStep
 from scene_depth_outpaint.sky import SkyInpainter, with_sky
 from scene_depth_outpaint.start import picture_view, scene_views, splat_view
 from scene_depth_outpaint.state import PLAN, STEPS, put_folder, undo_step
+from scene_depth_outpaint.watch import Watch
 from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintResult, outpaint_views, waiting_folder
 
 SPLATS, REPORT, SCENE, COLMAP = "splats.ply", "report.json", "scene", "colmap"
@@ -153,6 +154,8 @@ def outpaint(
     undo: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
+    view: bool = False,
+    port: int = 8080,
     json: bool = False,
     start: Annotated[Start, tyro.conf.arg(name="start")] = Start(),
     invention: Annotated[Invention, tyro.conf.arg(name="colour and depth")] = Invention(),
@@ -172,6 +175,9 @@ def outpaint(
         undo: Take back the last step, and do nothing else.
         dry_run: Only tell how much of every view is new.
         overwrite: Replace files in the output folder that something else wrote, and begin anew.
+        view: Show the scene in the browser as it grows, and ask there about every view: accept it, make it again, take back the
+            one before it, stop.
+        port: Port of that page; the next free one if it is taken.
         json: Print the report as JSON to standard output.
         start: What is there already.
         invention: What invents colour and depth.
@@ -202,40 +208,53 @@ def outpaint(
         if overwrite and (made / PLAN).exists():
             shutil.rmtree(made / STEPS, ignore_errors=True)
             (made / PLAN).unlink()
-    with watch_progress("outpaint") as on_progress:
-        result = outpaint_views(
-            views,
-            trajectory,
-            output=made,
-            inpainter=inpainter,
-            generator=generator,
-            prompt=asked,
-            prompts=dict(invention.prompts),
-            config=config,
-            frozen=frozen,
-            on_progress=on_progress,
-            dry_run=dry_run,
-            on_plan=_say_plan if not dry_run else None,
-        )
-    result.report.notes = [*notes, *result.report.notes]
-    result.report.unit = posed.unit if posed is not None else result.report.unit
-    if made is not None:
-        _write(made, result, posed)
+    watch = Watch(port, output, asked if takes_prompt(generator) else None, frozen, say_first) if view and not dry_run else None
+    try:
+        with watch_progress("outpaint") as on_progress:
+            result = outpaint_views(
+                views,
+                trajectory,
+                output=made,
+                inpainter=inpainter,
+                generator=generator,
+                prompt=asked,
+                prompts=dict(invention.prompts),
+                config=config,
+                frozen=frozen,
+                on_progress=on_progress if watch is None else watch.following(on_progress),
+                dry_run=dry_run,
+                review=None if watch is None else watch.review,
+                on_plan=_say_plan if not dry_run else None,
+                on_views=None if watch is None else watch.show,
+            )
+        result.report.notes = [*notes, *result.report.notes]
+        result.report.unit = posed.unit if posed is not None else result.report.unit
+        if made is not None:
+            _write(made, result, posed)
+        code = _tell(result, output, made, json)
+        if watch is not None and result.report.finished and result.splats is not None:
+            watch.keep_open(result.splats)
+        return code
+    finally:
+        if watch is not None:
+            watch.stop()
+
+
+def _tell(result: OutpaintResult, output: Path, made: Path | None, json: bool) -> int:
+    """Prints the report, and what a person has to do; the exit code."""
+    report = result.report
     if json:
-        print_json(result.report)
-    elif result.report.waits_for is None:
+        print_json(report)
+    elif report.waits_for is None:
         _print(result, made)
-    if result.report.waits_for is not None:
-        place = waiting_folder(output, result.report)
-        print(
-            f"scene-depth: waiting for {result.report.waits_for}: paint {place}/image.png where mask.png is white",
-            file=sys.stderr,
-        )
+    if report.waits_for is not None:
+        place = waiting_folder(output, report)
+        print(f"scene-depth: waiting for {report.waits_for}: paint {place}/image.png where mask.png is white", file=sys.stderr)
         return WAITS
-    if result.report.refused is not None:
-        print(f"scene-depth: {result.report.refused}", file=sys.stderr)
+    if report.refused is not None:
+        print(f"scene-depth: {report.refused}", file=sys.stderr)
         return REFUSED
-    end_if_stopped(result.report)
+    end_if_stopped(report)
     return 0
 
 

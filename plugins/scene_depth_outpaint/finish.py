@@ -60,7 +60,7 @@ def finish(
     parts = []
     for view, kept in list(zip(room.views, room.kept, strict=True))[first:]:
         if kept.any():
-            parts.append(splats_on_depth(view.image / np.float32(255), view.depth, kept, view.camera, spread=SPREAD))
+            parts.append(splats_of_view(view, kept))
     if not parts:
         return Finished(scene, frozen, None if frozen is None else _likeness(frozen, room.views[0]))
     new = concatenate_splats(parts)
@@ -82,6 +82,11 @@ def finish(
         new, work.stopped = result.splats, work.stopped or not result.report.finished
     splats = join_frozen(frozen, new)
     return Finished(scene, splats, _likeness(splats, room.views[0]))
+
+
+def splats_of_view(view: OutpaintedView, kept: NDArray[np.bool_]) -> GaussianSplats:
+    """Splats of the pixels of a view that lie on surfaces, before any fit."""
+    return splats_on_depth(view.image / np.float32(255), view.depth, kept, view.camera, spread=SPREAD)
 
 
 def scene_of(room: Room) -> Scene:

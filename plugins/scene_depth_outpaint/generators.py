@@ -98,11 +98,15 @@ def generator_name(generator: Generator) -> str:
     return getattr(generator, "name", None) or getattr(generator, "__name__", None) or type(generator).__name__
 
 
+def takes_prompt(generator: Generator) -> bool:
+    """Whether a generator can be asked for something."""
+    return not isinstance(generator, NoGenerator | Pictures) and "prompt" in inspect.signature(generator).parameters
+
+
 def check_prompts(generator: Generator, prompts: Iterable[str]) -> None:
     """Raises InputError if something is asked of a generator that takes no text."""
     prompt = next((text for text in prompts if text), None)
-    takes = not isinstance(generator, NoGenerator | Pictures) and "prompt" in inspect.signature(generator).parameters
-    if prompt is not None and not takes:
+    if prompt is not None and not takes_prompt(generator):
         accepted = "a generator that takes one, as --color diffusion"
         raise InputError("prompt", f"{prompt!r}, which the generator {generator_name(generator)} does not take", accepted)
 

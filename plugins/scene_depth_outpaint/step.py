@@ -87,8 +87,7 @@ class Room:
 
     def add(self, view: OutpaintedView) -> None:
         """Adds a view; what it shows that is not known yet becomes part of the surfaces."""
-        where = np.ones_like(view.known) if view.report.kind == "start" else ~view.known
-        self.kept.append(self.surfaces.add(view.camera, view.depth, view.image, where))
+        self.kept.append(self.surfaces.add(view.camera, view.depth, view.image, brings(view)))
         self.views.append(view)
 
     def farthest(self) -> float:
@@ -106,6 +105,11 @@ class Room:
             return []
         low, high = (end(dim=0).values.numpy()[None] for end in (points.min, points.max))
         return [view for view in self.views if boxes_in_view(low, high, view.camera)[0]]
+
+
+def brings(view: OutpaintedView) -> Mask:
+    """Pixels that a view adds to what is known: all of the start's, else those that nothing showed  # [H, W]"""
+    return np.ones_like(view.known) if view.report.kind == "start" else ~view.known
 
 
 def make_view(

@@ -27,6 +27,7 @@ from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_outpaint.finish import Finished, finish
 from scene_depth_outpaint.generators import Generator, check_prompts, generator_name, load_generator
 from scene_depth_outpaint.planner import Frame, PlannedStep, plan_steps
+from scene_depth_outpaint.review import Proposal, Review, Verdict, ask
 from scene_depth_outpaint.state import (
     OutpaintedView,
     StepReport,
@@ -36,6 +37,7 @@ from scene_depth_outpaint.state import (
     hash_of,
     read_views,
     step_folder,
+    undo_step,
     write_plan,
     write_task,
     write_view,
@@ -172,6 +174,7 @@ def outpaint(
     prompts: Mapping[int, str] | None = None,
     config: OutpaintConfig | None = None,
     frozen: GaussianSplats | None = None,
+    review: Review | None = None,
     on_progress: OnProgress | None = None,
     dry_run: bool = False,
 ) -> OutpaintResult:
@@ -189,6 +192,8 @@ def outpaint(
         prompts: The same for single views, by number of their step.
         config: Parameters.
         frozen: Splats of the start, which stay as they are, bit for bit; the start's views get no splats then.
+        review: Is shown every view before it becomes part of the scene, and says "accept", "again", "undo" or "stop", or gives a
+            ``Verdict`` with another prompt. By default views are accepted that keep to the configuration's limits.
         on_progress: Called between views; False stops, and the result holds what is done so far.
         dry_run: Only plan, and report the share of new pixels of every view.
 
@@ -215,6 +220,7 @@ def outpaint(
         prompts=prompts or {},
         config=config or OutpaintConfig(),
         frozen=frozen,
+        review=review,
         on_progress=on_progress,
         dry_run=dry_run,
     )
@@ -236,9 +242,15 @@ def outpaint_views(
     frozen: GaussianSplats | None,
     on_progress: OnProgress | None,
     dry_run: bool,
+    review: Review | None = None,
     on_plan: Callable[[Sequence[PlannedStep]], None] | None = None,
+    on_views: Callable[[Sequence[OutpaintedView]], None] | None = None,
 ) -> OutpaintResult:
-    """``outpaint`` with everything loaded; ``on_plan`` is told the views to make before the first of them is made."""
+    """``outpaint`` with everything loaded.
+
+    ``on_plan`` is told the views to make before the first of them is made, ``on_views`` all views that are there whenever there
+    are others.
+    """
     work = Work(on_progress)
     first = _start_views(views, inpainter, config.seed)
     height, width = first[0].depth.shape
@@ -265,7 +277,7 @@ def outpaint_views(
         on_plan(plan)
     if output is not None and kept is None:
         write_plan(output, settings, [_plain_step(step) for step in plan])
-    loop = _Loop(output, plan, generator, inpainter, config, prompt, prompts, track.prompts, work, report)
+    loop = _Loop(output, plan, generator, inpainter, config, prompt, prompts, track.prompts, work, report, review, on_views)
     with work.stage("views"):
         loop.run(first)
     report.steps = [view.report for view in loop.room.views]
@@ -296,6 +308,8 @@ class _Loop:
     own_prompts: Sequence[str]
     work: Work
     report: OutpaintReport
+    review: Review | None
+    on_views: Callable[[Sequence[OutpaintedView]], None] | None
     room: Room = field(default_factory=Room.empty)
 
     def run(self, first: Sequence[OutpaintedView]) -> None:
@@ -305,33 +319,84 @@ class _Loop:
             if self.folder is not None and view.report.index >= len(there):
                 write_view(self.folder, view)
             self.room.add(view)
-        last = self.room.views[-1].report
-        target, halved = (last.planned + 1, 0) if last.reached else (last.planned, self._halved(last.planned))
+        self._say_views()
+        target, halved = self._next()
+        first_attempt, prompt = 0, None
         while target < len(self.plan):
             if not self.work.report(Progress("outpaint", target, len(self.plan), self._message(target))):
                 return
-            step = self.plan[target]
-            made = self._attempt(step.camera, step.waypoint, target, reached=True)
+            made = self._proposed(target, halved, first_attempt, prompt)
             if made is None:
                 return
-            before = self.room.views[-1].camera
-            share = 0.5
-            while made.report.refusals and self.config.accept and halved < self.config.smaller_steps and self._may_be_smaller():
-                halved += 1
-                made = self._attempt(between(before, step.camera, share), step.waypoint, target, reached=False)
-                share /= 2
-                if made is None:
-                    return
-            if made.report.refusals and self.config.accept:
-                reasons = "; ".join(made.report.refusals)
-                self.report.refused = f"step {made.report.index:03d} was refused: {reasons}"
+            if made.report.refusals and self.config.accept and self.review is None:
+                self.report.refused = f"step {made.report.index:03d} was refused: {'; '.join(made.report.refusals)}"
                 return
-            if self.folder is not None:
-                write_view(self.folder, made)
-            self.room.add(made)
-            if made.report.reached:
-                target, halved = target + 1, 0
+            verdict = self._verdict(made, target)
+            if verdict.answer == "stop":
+                self.work.stopped = True
+                return
+            first_attempt, prompt = made.report.attempt + 1, verdict.prompt
+            if verdict.answer == "accept":
+                self._add(made)
+                first_attempt, prompt = 0, None
+            elif verdict.answer == "undo":
+                taken = self._take_back()
+                first_attempt = 0 if taken is None else taken.report.attempt + 1
+            target, halved = self._next()
         self.work.report(Progress("outpaint", target, len(self.plan)))
+
+    def _next(self) -> tuple[int, int]:
+        """The planned view to make now, and how often its step was halved."""
+        last = self.room.views[-1].report
+        return (last.planned + 1, 0) if last.reached else (last.planned, self._halved(last.planned))
+
+    def _proposed(self, target: int, halved: int, first_attempt: int, prompt: str | None) -> OutpaintedView | None:
+        """The planned view, or a smaller step towards it where that would be refused; None if its picture is awaited."""
+        step = self.plan[target]
+        made = self._attempt(step.camera, step.waypoint, target, first_attempt, prompt, reached=True)
+        before, share = self.room.views[-1].camera, 0.5
+        while (
+            made is not None
+            and made.report.refusals
+            and self.config.accept
+            and halved < self.config.smaller_steps
+            and self._may_be_smaller()
+        ):
+            halved += 1
+            camera = between(before, step.camera, share)
+            made = self._attempt(camera, step.waypoint, target, first_attempt, prompt, reached=False)
+            share /= 2
+        return made
+
+    def _verdict(self, made: OutpaintedView, target: int) -> Verdict:
+        if self.review is None:
+            return Verdict("accept")
+        verdict = ask(self.review, Proposal(made, target, len(self.plan), tuple(self.room.views)))
+        check_prompts(self.generator, [verdict.prompt or ""])
+        return verdict
+
+    def _add(self, made: OutpaintedView) -> None:
+        if self.folder is not None:
+            write_view(self.folder, made)
+        self.room.add(made)
+        self._say_views()
+
+    def _take_back(self) -> OutpaintedView | None:
+        """Removes the last view that was made, here and in the folder; None if there is only the start."""
+        if self.room.views[-1].report.kind == "start":
+            return None
+        if self.folder is not None:
+            undo_step(self.folder)
+        *kept, taken = self.room.views
+        self.room = Room.empty()
+        for view in kept:
+            self.room.add(view)
+        self._say_views()
+        return taken
+
+    def _say_views(self) -> None:
+        if self.on_views is not None:
+            self.on_views(self.room.views)
 
     def _halved(self, planned: int) -> int:
         return sum(not view.report.reached and view.report.planned == planned for view in self.room.views)
@@ -343,13 +408,15 @@ class _Loop:
     def _message(self, target: int) -> str:
         return f"view {target + 1} of {len(self.plan)}, about {self.plan[target].new_share:.0%} new"
 
-    def _attempt(self, camera: Cameras, waypoint: int, planned: int, *, reached: bool) -> OutpaintedView | None:
+    def _attempt(
+        self, camera: Cameras, waypoint: int, planned: int, first_attempt: int, said: str | None, *, reached: bool
+    ) -> OutpaintedView | None:
         """Makes a view, with other seeds if it is refused; None if its picture is awaited."""
         index = len(self.room.views)
         own = self.own_prompts[waypoint] if self.own_prompts else ""
-        prompt = self.prompts.get(index, own or self.prompt)
+        prompt = self.prompts.get(index, own or self.prompt) if said is None else said
         made: OutpaintedView | None = None
-        for attempt in range(self.config.retries + 1):
+        for attempt in range(first_attempt, first_attempt + self.config.retries + 1):
             seed = self.config.seed + SEEDS_A_STEP * index + attempt
             asked = StepReport(index, "step", waypoint, planned, reached, prompt=prompt, seed=seed, attempt=attempt)
             found = make_view(

@@ -47,7 +47,7 @@ class Viewer(Page):
         _add_status(self)
         tabs = self.server.gui.add_tab_group()
         with tabs.add_tab("View"):
-            _add_view(self)
+            add_view_tab(self)
         with tabs.add_tab("Select"):
             self.tools = add_select_panel(self)
         with tabs.add_tab("Edit"):
@@ -81,7 +81,8 @@ def _status(page: Page) -> str:
     return f"**{len(splats):,}** splats, **{chosen:,}** selected  \n{what}"
 
 
-def _add_view(page: Page) -> None:
+def add_view_tab(page: Page) -> None:
+    """Adds what says what is shown: channels, cameras, the comparison."""
     _add_channels(page)
     if page.session.photos:
         _add_cameras(page)

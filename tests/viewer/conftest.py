@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "heal"))  # room_scene lies there
 sys.path.insert(0, str(Path(__file__).parent.parent / "cli"))  # and write_events
+sys.path.insert(0, str(Path(__file__).parent.parent / "outpaint"))  # and box_room
 
 from room_scene import Room, room
 from scene_depth_heal.hole import HealView

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -19,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from box_room import PILLARED
 from nerfstudio_parser import nerfstudio_folder
 from PIL import Image
 from plyfile import PlyData
@@ -26,8 +29,12 @@ from room_scene import Room, room
 from scene_depth_heal.hole import HealView
 from scene_depth_heal.selection import Box, Sphere, read_region, write_region
 from scene_depth_heal.session import EditSession
+from scene_depth_outpaint.generators import load_generator
+from scene_depth_outpaint.watch import Watch
+from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintResult, outpaint_views
 
 from scene_depth.cameras import camera_from_fov, look_at
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.splats import GaussianSplats
 
 OLD = version("viser").startswith("0.")
@@ -409,6 +416,58 @@ def test_box_gizmo_and_a_camera_path(page, serve: Callable, session: EditSession
     person.presses("Render video")
     person.reads("Saved")
     assert Image.open(video).n_frames > 5
+
+
+@pytest.mark.slow
+def test_an_outpainting_asks_about_its_views(page, tmp_path: Path) -> None:
+    pytest.importorskip("scene_depth_viewer.outpaint_page", reason="viser is not installed")
+    greys: list[tuple[int, str]] = []
+
+    def paint(rgb, hole, *, prompt: str = "", seed: int = 0):
+        greys.append((seed, prompt))
+        return np.where(hole[..., None], np.float32(0.1 * len(greys)), rgb)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        watch = Watch(probe.getsockname()[1], tmp_path, "grey", None, lambda said: None)
+    done: list[OutpaintResult] = []
+
+    def run() -> None:
+        config = OutpaintConfig(fit_steps=0, least_new=0.05)
+        loop = outpaint_views(
+            [PILLARED.view()], "rotate360[views=24]", output=tmp_path / "out", inpainter=load_depth_inpainter("solver"),
+            generator=load_generator(paint), prompt="grey", prompts={}, config=config, frozen=None,
+            on_progress=watch.following(lambda now: len(greys) < 9), dry_run=False, review=watch.review, on_views=watch.show,
+        )  # fmt: skip
+        done.append(loop)
+
+    thread, person = threading.Thread(target=run, daemon=True), Person(page)
+    try:
+        thread.start()
+        person.waits(lambda: watch.page is not None)
+        person.opens(watch.page.address)
+        person.reads("View 1 of ")
+        person.presses("Accept")
+        person.reads("View 2 of ")
+        person.types("Prompt", "a wall")
+        person.presses("Again")
+        person.reads("attempt 2")
+        person.presses("Undo")
+        person.reads("View 1 of ")
+        assert [prompt for _, prompt in greys] == ["grey", "grey", "a wall", "grey"]
+        assert len({seed for seed, _ in greys}) == 4
+        person.types("Prompt", "a door")
+        person.presses("Again")
+        person.reads("attempt 3")
+        person.field("By itself").check(force=True)
+        person.waits(lambda: watch.page.by_itself)
+        person.presses("Accept")
+        thread.join(PATIENCE / 1000)
+    finally:
+        watch.stop()
+    assert done
+    assert [view.report.prompt for view in done[0].views[1:3]] == ["a door", "grey"]
+    assert len(list((tmp_path / "out" / "steps").iterdir())) == len(done[0].views) > 3
 
 
 @pytest.mark.slow
