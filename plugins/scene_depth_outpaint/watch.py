@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from scene_depth_heal.hole import HealView
 
 from scene_depth.errors import InputError
 from scene_depth.geometry.warp import Surfaces
@@ -62,7 +60,7 @@ class Watch:
         splats = self._splats(views)
         if self.page is None:
             start = [view for view in views if view.report.kind == "start"]
-            photos = [HealView(f"{v.report.index:03d}.png", v.camera, torch.from_numpy(v.image / np.float32(255))) for v in start]
+            photos = [(f"{view.report.index:03d}.png", view.camera, view.image / np.float32(255)) for view in start]
             self.page = self._page_class(splats, photos, self._port, self._folder, self._prompt)
             self._say(self.page.address)
         else:
@@ -120,7 +118,7 @@ def _page_class() -> Any:
     try:
         from scene_depth_viewer.outpaint_page import OutpaintPage
     except ModuleNotFoundError as error:
-        if error.name not in ("viser", "scene_depth_viewer"):
+        if error.name not in ("viser", "scene_depth_viewer", "scene_depth_heal"):
             raise
         raise InputError(f"package {error.name}", "not installed", "", hint="pip install 'scene-depth[viewer]'") from error
     return OutpaintPage

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from scene_depth_heal.hole import HealView
 from scene_depth_heal.session import EditSession
 
+from scene_depth.arrays import Picture
 from scene_depth.cameras import Cameras
 from scene_depth.splats import GaussianSplats
 from scene_depth_viewer.page import Page, plain_text
@@ -33,10 +35,18 @@ class OutpaintPage(Page):
         prompt: What is asked of the generator; None if it takes no text.
     """
 
-    def __init__(self, splats: GaussianSplats, views: Sequence[HealView], port: int, export_dir: Path, prompt: str | None):
+    def __init__(
+        self,
+        splats: GaussianSplats,
+        views: Sequence[tuple[str, Cameras, Picture]],
+        port: int,
+        export_dir: Path,
+        prompt: str | None,
+    ):
         self._prompt, self._answers = prompt, queue.Queue[tuple[str, str]]()
         self._waits = False
-        super().__init__(EditSession(splats, views, undo_bytes=1), port=port, export_dir=export_dir)
+        photos = [HealView(name, camera, torch.from_numpy(picture)) for name, camera, picture in views]
+        super().__init__(EditSession(splats, photos, undo_bytes=1), port=port, export_dir=export_dir)
 
     @property
     def by_itself(self) -> bool:
