@@ -1,6 +1,6 @@
 """Depth of new views beside known ones: the solver along a metric prior against the ways of LucidDreamer, Text2Room and others.
 
-    python -m benchmarks.outpaint [rotation | loops] [--quick] [--record]
+    python -m benchmarks.outpaint [rotation | loops | steps] [--quick] [--record]
 
 One view with true depth is cut into two virtual cameras of the same centre, turned by 10 or 20 degrees, so that depth and
 colours of what the second sees beyond the first are true. Frames: all of the development data with the role eval, a camera of 60
@@ -30,6 +30,7 @@ from scene_depth_synthetic.procedural import generate_frame
 from scipy import ndimage
 
 from benchmarks.outpaint_loops import ABOUT_LOOPS, loop_lines, run_loops
+from benchmarks.outpaint_steps import ABOUT_STEPS, step_lines, time_steps
 from benchmarks.results import machine, table, write_section
 from benchmarks.shared_data import shared
 from scene_depth.cameras import Cameras, camera_from_fov
@@ -349,22 +350,29 @@ def _stitch_lines(rows: Sequence[Row]) -> list[str]:
     return [*lines, *table(["method", "real", "rooms"], cells)]
 
 
+SECTIONS = {"rotation": "outpainting", "loops": "outpainting loops", "steps": "outpainting steps"}
+
+
 def main() -> int:
     """Runs what is asked for and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["rotation", "loops"], default="rotation", help="what is measured")
+    parser.add_argument("what", nargs="?", choices=["rotation", "loops", "steps"], default="rotation", help="what is measured")
     parser.add_argument("--quick", action="store_true", help="three views and one room")
     parser.add_argument("--json", type=Path, default=None, help="file for all measures")
     parser.add_argument("--record", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     rows: list[Any]
-    if arguments.what == "rotation":
+    if arguments.what == "steps":
+        rows = time_steps(arguments.quick)
+        found, about = step_lines(rows), ABOUT_STEPS
+    elif arguments.what == "rotation":
+        torch.set_num_threads(1)
         rows = run_rotation(arguments.quick)
         found, about = rotation_lines(rows), ABOUT
     else:
-        rows, times = run_loops(ROOMS[: 1 if arguments.quick else None])
-        found, about = loop_lines(rows, times), ABOUT_LOOPS
+        torch.set_num_threads(1)
+        rows = run_loops(ROOMS[: 1 if arguments.quick else None])
+        found, about = loop_lines(rows), ABOUT_LOOPS
     command = f"`python -m benchmarks.outpaint {arguments.what} --record`"
     lines = [f"{command}, {machine()}. {about}", "", *found]
     if arguments.json is not None:
@@ -372,7 +380,7 @@ def main() -> int:
             path.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
     print("\n".join(lines))
     if arguments.record:
-        write_section("outpainting" if arguments.what == "rotation" else "outpainting loops", lines)
+        write_section(SECTIONS[arguments.what], lines)
     return 0
 
 

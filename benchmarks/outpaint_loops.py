@@ -32,10 +32,9 @@ from scene_depth.evaluation.depth_protocols import simulated_metric_depth
 from scene_depth.evaluation.images import psnr
 from scene_depth.rendering import render as render_splats
 from scene_depth.scene import View
-from scene_depth.work import Progress
 
 WIDTH, HEIGHT, FIELD = 128, 96, 50.0  # pixels, degrees across
-CIRCLE, MANY = 18, 100  # views of a closed loop; of the run whose time is taken
+CIRCLE = 18  # views of a closed loop
 OFF, ERROR = 1.3, 0.06
 FREE = 0.05  # of the depth by which a point must stand before the true surface to be in free space
 HELD_OUT = (50.0, 130.0, 230.0, 310.0)  # yaw in degrees of the views that judge the splats
@@ -224,28 +223,7 @@ def _held_out(room: OracleRoom, splats: Any, yaw: float) -> tuple[float, float]:
     return psnr(drawn.rgb[0].numpy(), rgb), float(np.abs(drawn.depth[0].numpy()[valid] / truth[valid] - 1).mean())
 
 
-def time_steps(room: OracleRoom) -> list[float]:
-    """Processor seconds of every step of a long run, on its way round the room again and again at other heights."""
-    start = start_camera()
-    cameras = [turned(start, 360.0 * i / 34, (0.0, -12.0, 12.0)[i * 3 // (MANY + 1)]) for i in range(1, MANY + 1)]
-    times: list[float] = []
-
-    def on_progress(now: Progress) -> bool:
-        if now.stage == "outpaint":
-            times.append(time.process_time())
-        return True
-
-    config = OutpaintConfig(accept=False, fit_steps=0, least_new=0.0, most_new=0.9)
-    color: Callable[..., NDArray[np.float32]] = _grey
-    outpaint(room.start(), cameras, inpainter="solver", color=color, config=config, on_progress=on_progress)
-    return [float(seconds) for seconds in np.diff(times)]
-
-
-def _grey(rgb: NDArray[np.float32], hole: Mask) -> NDArray[np.float32]:
-    return np.full_like(rgb, 0.5)
-
-
-def run_loops(rooms: Sequence[int]) -> tuple[list[LoopRow], list[float]]:
+def run_loops(rooms: Sequence[int]) -> list[LoopRow]:
     """All runs."""
     rows = []
     made = [OracleRoom(seed) for seed in rooms]
@@ -256,10 +234,10 @@ def run_loops(rooms: Sequence[int]) -> tuple[list[LoopRow], list[float]]:
             rows += [run_loop(room, path, method, accept=False) for method in METHODS]
         for method in (SOLVER_RIGHT, TWO_STEPS, TWO_STEPS_OFF):
             rows.append(run_loop(room, f"circle[views={CIRCLE}]", method, accept=False))
-    return rows, time_steps(made[0])
+    return rows
 
 
-def loop_lines(rows: Sequence[LoopRow], times: Sequence[float]) -> list[str]:
+def loop_lines(rows: Sequence[LoopRow]) -> list[str]:
     """Tables."""
     lines = [
         f"### Closed loops of {CIRCLE} steps in {len({row.room for row in rows})} random rooms, true colours, prior of 6 %",
@@ -289,11 +267,6 @@ def loop_lines(rows: Sequence[LoopRow], times: Sequence[float]) -> list[str]:
             cell.append(f"{100 * np.mean([r.abs_rel for r in own]):.1f} ({100 * np.mean([r.free for r in own]):.1f})")
         cells.append(cell)
     lines += table(["method", *(path.replace("[", " (").replace("]", ")") for path in paths)], cells)
-    if len(times) >= MANY // 2:
-        tenth = len(times) // 10
-        early, late = np.mean(times[tenth : 2 * tenth]), np.mean(times[-tenth:])
-        lines += [f"{len(times)} steps of {WIDTH} x {HEIGHT} pixels: {early:.2f} s of one core a step at the second tenth,"]
-        lines += [f"{late:.2f} s in the last.", ""]
     return lines
 
 

@@ -17,7 +17,7 @@ from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.seam import steps_at_border
 from scene_depth.geometry.visibility import sight
-from scene_depth.geometry.warp import Surfaces, Warp, boxes_in_view
+from scene_depth.geometry.warp import Surfaces, Warp, boxes_in_view, sides_of_view
 from scene_depth_outpaint.generators import Generator, NoGenerator, guided_by_depth, make_picture
 from scene_depth_outpaint.state import OutpaintedView, StepReport
 
@@ -74,21 +74,24 @@ class Room:
         views: In order.
         surfaces: What they show; of each view what it brought.
         kept: New pixels of each view that lie on surfaces  # [H, W] each
+        sides: What bounds each view  # [5, 4] each
     """
 
     views: list[OutpaintedView]
     surfaces: Surfaces
     kept: list[Mask]
+    sides: list[NDArray[np.float64]]
 
     @classmethod
     def empty(cls) -> Room:
         """Nothing known."""
-        return cls([], Surfaces(), [])
+        return cls([], Surfaces(), [], [])
 
     def add(self, view: OutpaintedView) -> None:
         """Adds a view; what it shows that is not known yet becomes part of the surfaces."""
         self.kept.append(self.surfaces.add(view.camera, view.depth, view.image, brings(view)))
         self.views.append(view)
+        self.sides.append(sides_of_view(view.camera))
 
     def farthest(self) -> float:
         """Distance from the first camera to the farthest point of the start, in scene units."""
@@ -103,8 +106,8 @@ class Room:
         """The views whose picture the points may lie in."""
         if not len(points):
             return []
-        low, high = (end(dim=0).values.numpy()[None] for end in (points.min, points.max))
-        return [view for view in self.views if boxes_in_view(low, high, view.camera)[0]]
+        low, high = (end(dim=0).values.numpy() for end in (points.min, points.max))
+        return [self.views[number] for number in np.flatnonzero(boxes_in_view(low, high, np.stack(self.sides)))]
 
 
 def brings(view: OutpaintedView) -> Mask:

@@ -140,30 +140,39 @@ class Surfaces:
         inverse, values, front = np.zeros(shape), np.zeros((*shape, 4)), np.zeros(shape, dtype=bool)
         owner = np.full(shape, -1, dtype=np.int64)
         pose, K = camera.world_to_camera[0].double().cpu().numpy(), camera.K[0].double().cpu().numpy()
+        sides = sides_of_view(camera)
         for index, mesh in enumerate(self._meshes):
             if view is not None and index != view:
                 continue
-            tiles = np.nonzero(boxes_in_view(mesh.low, mesh.high, camera))[0]
+            tiles = np.nonzero(boxes_in_view(mesh.low, mesh.high, sides))[0]
             if len(tiles):
                 tables = mesh.points, mesh.values, mesh.triangles, mesh.first, mesh.corner
                 _draw(pose, K, *tables, tiles, index, inverse, values, front, owner)
         return inverse, values, front
 
 
-def boxes_in_view(low: Doubles, high: Doubles, camera: Cameras) -> Mask:
-    """Boxes that are not wholly outside one side of what a camera sees; a few that it does not see are among them  # [N]
+def sides_of_view(camera: Cameras) -> Doubles:
+    """The five planes that bound what a camera sees: in front, left, right, above, below.
+
+    Returns:
+        Weights of x, y, z and 1 whose sum is at least 0 inside  # [5, 4]
+    """
+    K, pose = camera.K[0].double().cpu().numpy(), camera.world_to_camera[0].double().cpu().numpy()[:3]
+    u, v, z = K[0, 0] * pose[0] + K[0, 2] * pose[2], K[1, 1] * pose[1] + K[1, 2] * pose[2], pose[2]
+    sides: Doubles = np.stack([z, u, camera.width * z - u, v, camera.height * z - v])
+    return sides
+
+
+def boxes_in_view(low: Doubles, high: Doubles, sides: Doubles) -> Mask:
+    """Boxes that are not wholly outside one side of what a camera sees; a few that it does not see are among them  # [...]
 
     Args:
-        low, high: Opposite corners of boxes along the world's axes  # [N, 3]
-        camera: One camera.
+        low, high: Opposite corners of boxes along the world's axes  # [..., 3]
+        sides: From ``sides_of_view``, of one camera or one a box  # [..., 5, 4]
     """
-    sides = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(1, 8, 3)
-    corners = np.where(sides == 0, low[:, None], high[:, None])
-    pose, K = camera.world_to_camera[0].double().cpu().numpy(), camera.K[0].double().cpu().numpy()
-    x, y, z = np.moveaxis(corners @ pose[:3, :3].T + pose[:3, 3], -1, 0)
-    u, v = K[0, 0] * x + K[0, 2] * z, K[1, 1] * y + K[1, 2] * z
-    outside = (z <= NEAR, u < 0, u > camera.width * z, v < 0, v > camera.height * z)
-    in_view: Mask = ~np.logical_or.reduce([side.all(axis=1) for side in outside])
+    normals, offsets = sides[..., :3], sides[..., 3]
+    innermost = np.where(normals > 0, high[..., None, :], low[..., None, :])
+    in_view: Mask = ((normals * innermost).sum(axis=-1) + offsets >= 0).all(axis=-1)
     return in_view
 
 
