@@ -97,6 +97,8 @@ def write_compressed_ply(
     check_packable(splats, path)
     arrays = arrays_of(splats)
     order = _morton_order(arrays["means"])
+    rest_bytes = _pack_sh(arrays["sh"][:, 1:])[order]  # packed first: a fourth of what would be moved
+    arrays["sh"] = arrays["sh"][:, :1]
     arrays = {name: values[order] for name, values in arrays.items()}
     count, chunk_count = len(splats), -(-len(splats) // CHUNK)
     colors = (0.5 + SH_C0 * arrays["sh"][:, 0].astype(np.float64)).astype(np.float32)
@@ -106,9 +108,9 @@ def write_compressed_ply(
     packed[:, 0], packed[:, 2] = _pack_11_10_11(units[0]), _pack_11_10_11(units[1])
     packed[:, 1] = _pack_rotation(arrays["quats"])
     opacity = np.clip(opacity_bytes(arrays["logit_opacities"]), 1, 254)  # other readers make infinite logits of 0 and 255
-    rgba = np.concatenate([to_bytes(units[2]), opacity[:, None]], axis=1)
-    packed[:, 3] = (rgba << np.array([24, 16, 8, 0])).sum(axis=1)
-    rest = rest_names(3 * (arrays["sh"].shape[1] - 1))
+    red, green, blue = to_bytes(units[2]).T
+    packed[:, 3] = red << 24 | green << 16 | blue << 8 | opacity
+    rest = rest_names(rest_bytes.shape[1])
     elements = [
         PlyElement("chunk", chunk_count, tuple((name, "f4") for name in CHUNK_COLUMNS)),
         PlyElement("vertex", count, tuple((name, "u4") for name in PACKED)),
@@ -120,7 +122,7 @@ def write_compressed_ply(
         file.write(np.concatenate(boxes, axis=1).astype("<f4").tobytes())
         file.write(packed.tobytes())
         if rest:
-            file.write(_pack_sh(arrays["sh"][:, 1:]).tobytes())
+            file.write(rest_bytes.tobytes())
 
 
 def _check_header(header: PlyHeader) -> None:
@@ -158,7 +160,8 @@ def _boxes(values: Floats, chunk_count: int) -> tuple[Floats, NDArray[np.float64
     """Smallest and largest value of each chunk [chunks, 6] and where in that range every value lies, 0 to 1 [N, 3]."""
     padding = np.repeat(values[-1:], chunk_count * CHUNK - len(values), axis=0)
     padded = np.concatenate([values, padding]).reshape(chunk_count, CHUNK, 3)
-    low, high = padded.min(axis=1), padded.max(axis=1)
+    planes = np.ascontiguousarray(padded.transpose(2, 0, 1))  # numpy finds extremes of rows far faster than of columns
+    low, high = planes.min(axis=2).T, planes.max(axis=2).T
     size = high.astype(np.float64) - low
     unit = (padded - low[:, None].astype(np.float64)) / np.where(size > 0, size, 1.0)[:, None]
     return np.concatenate([low, high], axis=1), unit.reshape(-1, 3)[: len(values)]

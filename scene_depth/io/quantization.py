@@ -29,12 +29,13 @@ def check_packable(splats: GaussianSplats, path: str | os.PathLike[str]) -> None
     """
     if len(splats) == 0:
         raise InputError("splats", "none", "one or more, as readers of this format refuse an empty file", file=path)
-    for name in PARAMETERS:
-        values = getattr(splats, name)
-        bad = torch.isnan(values) if name in ("logit_opacities", "log_scales") else ~torch.isfinite(values)
+    for name, values in arrays_of(splats).items():
+        if np.isfinite(values).all():
+            continue
+        bad = np.isnan(values) if name in ("logit_opacities", "log_scales") else ~np.isfinite(values)
         if name == "log_scales":
-            bad |= values == torch.inf
-        if count := int(bad.flatten(1).any(1).sum() if bad.ndim > 1 else bad.sum()):
+            bad |= values == np.inf
+        if count := int(bad.reshape(len(splats), -1).any(axis=1).sum()):
             accepted = "finite numbers (scene-depth inspect FILE --fix OUT repairs a file)"
             raise InputError(name, f"NaN or infinity in {count} of {len(splats)} splats", accepted, file=path)
     if count := int((splats.quats.abs().amax(1) == 0).sum()):
@@ -131,8 +132,10 @@ def split_largest(quats: Floats) -> tuple[NDArray[np.int64], NDArray[np.float64]
         The others, at most sqrt(1/2) in size  # [N, 3]
     """
     unit = quats.astype(np.float64)
-    unit /= np.abs(unit).max(axis=1, keepdims=True)  # first, so that tiny and huge ones have a length in float64
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    w, x, y, z = np.abs(unit.T)
+    unit /= np.maximum(np.maximum(w, x), np.maximum(y, z))[:, None]  # first, so that tiny and huge ones have a length in float64
+    w, x, y, z = unit.T
+    unit /= np.sqrt(w * w + x * x + y * y + z * z)[:, None]
     largest = np.abs(unit).argmax(axis=1)
     unit *= np.where(np.take_along_axis(unit, largest[:, None], 1) < 0, -1.0, 1.0)
     return largest, np.take_along_axis(unit, _others(largest), 1)
