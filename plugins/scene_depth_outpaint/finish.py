@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from scene_depth.rendering import render
 from scene_depth.scene import PointCloud, Scene, View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import Progress, Work
+from scene_depth_outpaint.picture_frame import frame_around
 from scene_depth_outpaint.state import OutpaintedView
 from scene_depth_outpaint.step import Room
 
@@ -72,13 +73,22 @@ def finish(
             sh_degree=0,
             density=None,
             depth_weight=0.2,
+            mask_use="ignore",
             rates=Rates(means_lr=4e-5, colors_lr=2e-2, scales_lr=2e-2),  # they begin where they belong, and end soon
         )
 
         def on_progress(now: Progress) -> bool:
             return work.report(Progress("splats", now.done, now.total, measures=now.measures))
 
-        result = fit(scene, initial=new, config=config, frozen=frozen, seed=seed, on_progress=on_progress, device="cpu")
+        result = fit(
+            _without_frames(scene, room),
+            initial=new,
+            config=config,
+            frozen=frozen,
+            seed=seed,
+            on_progress=on_progress,
+            device="cpu",
+        )
         new, work.stopped = result.splats, work.stopped or not result.report.finished
     splats = join_frozen(frozen, new)
     return Finished(scene, splats, _likeness(splats, room.views[0]))
@@ -107,6 +117,15 @@ def scene_of(room: Room) -> Scene:
     return Scene(views, PointCloud(xyz, rgb))
 
 
+def _without_frames(scene: Scene, room: Room) -> Scene:
+    """The scene with masks, white on frames around pictures of the start, which no splats show."""
+    views = []
+    for view, made in zip(scene.views, room.views, strict=True):
+        frame = made.report.kind == "start" and frame_around(made.image).any()
+        views.append(replace(view, load_mask=partial(frame_around, made.image)) if frame else view)
+    return replace(scene, views=tuple(views))
+
+
 def _picture(view: OutpaintedView) -> NDArray[np.float32]:
     picture: NDArray[np.float32] = (view.image / np.float32(255)).astype(np.float32)
     return picture
@@ -122,4 +141,5 @@ def _points(camera: Cameras, depth: NDArray[np.float32], where: NDArray[np.bool_
 
 
 def _likeness(splats: GaussianSplats, view: OutpaintedView) -> float:
-    return psnr(render(splats, view.camera).rgb[0].numpy(), _picture(view))
+    """PSNR of the splats seen from a view, but for a frame around its picture."""
+    return psnr(render(splats, view.camera).rgb[0].numpy(), _picture(view), ~frame_around(view.image))

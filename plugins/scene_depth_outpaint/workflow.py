@@ -26,6 +26,7 @@ from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress, Progress, Work
 from scene_depth_outpaint.finish import Finished, finish
 from scene_depth_outpaint.generators import Generator, check_prompts, generator_name, load_generator
+from scene_depth_outpaint.picture_frame import frame_notes
 from scene_depth_outpaint.planner import Frame, PlannedStep, plan_steps
 from scene_depth_outpaint.review import Proposal, Review, Verdict, ask
 from scene_depth_outpaint.state import (
@@ -264,6 +265,7 @@ def outpaint_views(
         trajectory=track.name,
         parameters=config,
     )
+    report.notes += frame_notes([(view.name, made.image) for view, made in zip(views, first, strict=True)])
     with work.stage("plan"):
         kept = None if output is None or dry_run else check_settings(output, settings)
         plan = _plan(first, track, config) if output is None or kept is None else _planned(kept, output)
