@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -214,3 +216,62 @@ def test_a_refused_view_ends_the_run_with_its_reason(inputs: Path, tmp_path: Pat
     assert "step 001 was refused: the depth jumps by" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "report.json").read_text())["refused"]
     assert run(inputs, tmp_path / "kept", *words, "--no-accept") == 0
+
+
+class StandIn:
+    """A page on which somebody stops at the second view that is asked about; the first keeps to all limits."""
+
+    address = "http://127.0.0.1:1/"
+    made: ClassVar[list[StandIn]] = []
+
+    def __init__(self, splats: sd.GaussianSplats, views: list[object], port: int, folder: Path, prompt: str | None):
+        assert len(splats) > 1000
+        assert len(views) == 1
+        assert prompt is None
+        self.port, self.shown, self.asked, self.stopped = port, [len(splats)], [], False
+        StandIn.made.append(self)
+
+    @property
+    def by_itself(self) -> bool:
+        return len(self.shown) < 2
+
+    def show(self, splats: sd.GaussianSplats, said: str) -> None:
+        self.shown.append(len(splats))
+
+    def ask(self, splats: sd.GaussianSplats, camera: object, prompt: str, lines: tuple[str, ...]) -> None:
+        self.asked.append(lines)
+        self.shown.append(len(splats))
+
+    def answer(self, seconds: float) -> tuple[str, str] | None:
+        return ("Stop", "") if len(self.asked) else None
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_the_page_is_asked_and_ends_with_the_command(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("scene_depth_outpaint.watch._page_class", lambda: StandIn)
+    StandIn.made.clear()
+    words = ("--trajectory", "{inputs}/transforms.json", "--color", "none", "--view", "--port", "9")
+    assert run(inputs, tmp_path / "out", *words) == 130
+    (page,) = StandIn.made
+    assert page.port == 9
+    assert page.stopped
+    assert page.shown == sorted(page.shown)  # every view brings splats
+    assert len(page.asked) == 1
+    assert page.asked[0][0].startswith("View 2 of 2, attempt 1")
+    assert page.address in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out" / "steps").iterdir()) == ["000", "001"]
+
+
+def test_without_a_viewer_it_is_said_at_once(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "viser", None)
+    for name in [name for name in sys.modules if name.startswith("scene_depth_viewer")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert run(inputs, tmp_path / "out", "--trajectory", "{inputs}/transforms.json", "--color", "none", "--view") == 2
+    assert "package viser is not installed. Try: pip install 'scene-depth[viewer]'" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "steps").exists()
