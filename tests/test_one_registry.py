@@ -138,7 +138,8 @@ def test_options_tell_their_defaults_and_weights_are_looked_for():
     for entry in entries.values():
         assert all(option.default is not inspect.Parameter.empty for option in entry.options), entry.name
     assert {name for name, entry in entries.items() if entry.needs_weights} == {
-        "auxiliary", "depthfm", "depthlab", "marigold", "refined", "transformers", "lucid_dreamer", "scale_and_shift", "text2room"
+        "any2full", "auxiliary", "depthfm", "depthlab", "marigold", "priorda", "refined", "transformers",
+        "lucid_dreamer", "scale_and_shift", "text2room",
     }  # fmt: skip
     assert {"back_end", "checkpoint", "device"} <= {option.name for option in entries["marigold"].options}
 

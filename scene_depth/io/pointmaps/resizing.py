@@ -76,7 +76,13 @@ def _other_targets(processed: Sequence[Size]) -> Iterator[int]:
 
 
 def _map(photo: Size, resized: Size, size: Size, corner: tuple[int, int] = (0, 0), box: Sequence[int] | None = None) -> Resizing:
-    """A box of the photo (left, top, right, bottom; by default all of it) resized, then a window of that cut or padded."""
+    """A box of the photo (left, top, right, bottom; by default all of it) resized, then a window of that cut or padded.
+
+    Raises:
+        ValueError: If nothing is left of a strip that is too thin.
+    """
+    if min(resized) < 1:
+        raise ValueError(f"{photo} is too thin to be {resized}")
     left, top, right, bottom = box or (0, 0, *photo)
     scale = (right - left) / resized[0], (bottom - top) / resized[1]
     return Resizing(photo, size, scale, (left + corner[0] * scale[0], top + corner[1] * scale[1]))
