@@ -35,6 +35,11 @@ OFF_BELOW = {"mild": 0.005, "typical": 0.04}
 Row = dict[str, float | int | str]
 
 
+def _told(words: Sequence[str]) -> list[str]:
+    """The command without the file that keeps its runs, which is a place of this machine."""
+    return [word for before, word in zip(["", *words], words, strict=False) if "--output" not in (before, word)]
+
+
 def main() -> int:
     """Runs all and prints the tables."""
     arguments = _arguments()
@@ -212,7 +217,7 @@ def _verdict(rows: Sequence[Row]) -> list[str]:
 
 def _heading(arguments: argparse.Namespace, scenes: dict[str, Path]) -> list[str]:
     return [
-        f"`python -m benchmarks.sparse {' '.join(sys.argv[1:])}`, scenes {', '.join(scenes)}, {arguments.width} pixels wide, "
+        f"`python -m benchmarks.sparse {' '.join(_told(sys.argv[1:]))}`, scenes {', '.join(scenes)}, {arguments.width} pixels wide, "
         f"seeds {arguments.seeds}, {machine()}",
         "",
         "AbsRel of the pixels that no other view confirms, after over before; means over views and runs.",
