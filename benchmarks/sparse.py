@@ -217,8 +217,8 @@ def _verdict(rows: Sequence[Row]) -> list[str]:
 
 def _heading(arguments: argparse.Namespace, scenes: dict[str, Path]) -> list[str]:
     return [
-        f"`python -m benchmarks.sparse {' '.join(_told(sys.argv[1:]))}`, scenes {', '.join(scenes)}, {arguments.width} pixels wide, "
-        f"seeds {arguments.seeds}, {machine()}",
+        f"`python -m benchmarks.sparse {' '.join(_told(sys.argv[1:]))}`, scenes {', '.join(scenes)}, {arguments.width} pixels "
+        f"wide, seeds {arguments.seeds}, {machine()}",
         "",
         "AbsRel of the pixels that no other view confirms, after over before; means over views and runs.",
         "",
