@@ -464,6 +464,7 @@ def test_an_outpainting_asks_about_its_views(page, tmp_path: Path) -> None:
         person.presses("Accept")
         thread.join(PATIENCE / 1000)
     finally:
+        page.goto("about:blank")  # the page would miss its server
         watch.stop()
     assert done
     assert [view.report.prompt for view in done[0].views[1:3]] == ["a door", "grey"]
