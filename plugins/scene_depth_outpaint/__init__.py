@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from scene_depth.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from scene_depth_outpaint.result import OutpaintConfig, OutpaintReport, OutpaintResult
     from scene_depth_outpaint.review import Proposal, Verdict
     from scene_depth_outpaint.state import OutpaintedView, StepReport, undo_step
     from scene_depth_outpaint.step import Acceptance
     from scene_depth_outpaint.trajectory import PRESETS, Trajectory, load_trajectory
-    from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintReport, OutpaintResult, outpaint
+    from scene_depth_outpaint.workflow import outpaint
 
 __all__ = [
     "PRESETS",
@@ -30,10 +31,11 @@ __all__ = [
 ]
 
 _MODULES = {
+    "result": ("OutpaintConfig", "OutpaintReport", "OutpaintResult"),
     "review": ("Proposal", "Verdict"),
     "state": ("OutpaintedView", "StepReport", "undo_step"),
     "step": ("Acceptance",),
     "trajectory": ("PRESETS", "Trajectory", "load_trajectory"),
-    "workflow": ("OutpaintConfig", "OutpaintReport", "OutpaintResult", "outpaint"),
+    "workflow": ("outpaint",),
 }
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

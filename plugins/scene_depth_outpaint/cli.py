@@ -31,11 +31,12 @@ from scene_depth.splats import GaussianSplats
 from scene_depth_outpaint.generators import Pictures, check_prompts, load_generator, picture_of_prompt, takes_prompt
 from scene_depth_outpaint.panorama import panorama_views, sample
 from scene_depth_outpaint.planner import PlannedStep
+from scene_depth_outpaint.result import OutpaintConfig, OutpaintResult
 from scene_depth_outpaint.sky import SkyInpainter, with_sky
 from scene_depth_outpaint.start import picture_view, scene_views, splat_view
 from scene_depth_outpaint.state import PLAN, STEPS, put_folder, undo_step
 from scene_depth_outpaint.watch import Watch
-from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintResult, outpaint_views, waiting_folder
+from scene_depth_outpaint.workflow import outpaint_views, waiting_folder
 
 SPLATS, REPORT, SCENE, COLMAP = "splats.ply", "report.json", "scene", "colmap"
 NAMES = (SPLATS, REPORT, SCENE, COLMAP, STEPS, PLAN)

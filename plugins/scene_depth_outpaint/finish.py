@@ -19,7 +19,7 @@ from scene_depth.rendering import render
 from scene_depth.scene import PointCloud, Scene, View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import Progress, Work
-from scene_depth_outpaint.picture_frame import frame_around
+from scene_depth_outpaint.picture_border import plain_border
 from scene_depth_outpaint.state import OutpaintedView
 from scene_depth_outpaint.step import Room
 
@@ -81,7 +81,7 @@ def finish(
             return work.report(Progress("splats", now.done, now.total, measures=now.measures))
 
         result = fit(
-            _without_frames(scene, room),
+            _without_borders(scene, room),
             initial=new,
             config=config,
             frozen=frozen,
@@ -117,12 +117,12 @@ def scene_of(room: Room) -> Scene:
     return Scene(views, PointCloud(xyz, rgb))
 
 
-def _without_frames(scene: Scene, room: Room) -> Scene:
-    """The scene with masks, white on frames around pictures of the start, which no splats show."""
+def _without_borders(scene: Scene, room: Room) -> Scene:
+    """The scene with masks, white on borders around pictures of the start, which no splats show."""
     views = []
     for view, made in zip(scene.views, room.views, strict=True):
-        frame = made.report.kind == "start" and frame_around(made.image).any()
-        views.append(replace(view, load_mask=partial(frame_around, made.image)) if frame else view)
+        has_border = made.report.kind == "start" and plain_border(made.image).any()
+        views.append(replace(view, load_mask=partial(plain_border, made.image)) if has_border else view)
     return replace(scene, views=tuple(views))
 
 
@@ -141,5 +141,5 @@ def _points(camera: Cameras, depth: NDArray[np.float32], where: NDArray[np.bool_
 
 
 def _likeness(splats: GaussianSplats, view: OutpaintedView) -> float:
-    """PSNR of the splats seen from a view, but for a frame around its picture."""
-    return psnr(render(splats, view.camera).rgb[0].numpy(), _picture(view), ~frame_around(view.image))
+    """PSNR of the splats seen from a view, but for a border around its picture."""
+    return psnr(render(splats, view.camera).rgb[0].numpy(), _picture(view), ~plain_border(view.image))

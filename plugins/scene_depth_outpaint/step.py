@@ -19,7 +19,7 @@ from scene_depth.depth.seam import steps_at_border
 from scene_depth.geometry.visibility import sight
 from scene_depth.geometry.warp import Surfaces, Warp, boxes_in_view, sides_of_view
 from scene_depth_outpaint.generators import Generator, NoGenerator, guided_by_depth, make_picture
-from scene_depth_outpaint.picture_frame import frame_around
+from scene_depth_outpaint.picture_border import plain_border
 from scene_depth_outpaint.state import OutpaintedView, StepReport
 
 TOLERANCE = 0.02  # of the depth by which a point must stand before a surface to be told from it
@@ -112,8 +112,8 @@ class Room:
 
 
 def brings(view: OutpaintedView) -> Mask:
-    """Pixels that a view adds to what is known: the start's but a frame around it, else those that nothing showed  # [H, W]"""
-    return ~frame_around(view.image) if view.report.kind == "start" else ~view.known
+    """Pixels that a view adds to what is known: the start's but a border around it, else those that nothing showed  # [H, W]"""
+    return ~plain_border(view.image) if view.report.kind == "start" else ~view.known
 
 
 def make_view(

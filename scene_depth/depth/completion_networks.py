@@ -37,6 +37,19 @@ class CompletionNetwork(DepthModel):
     """A network that completes known depth along a picture. Depth is given to it with a median of about 1, in any unit."""
 
     name: ClassVar[str]
+    hub: ClassVar[str]  # id of its weights
+
+    def __post_init__(self) -> None:
+        _ = self._network  # what is wrong with code or weights is said at once
+
+    @classmethod
+    def find_weights(cls) -> str:
+        """The network's file in the hub's local cache.
+
+        Raises:
+            InputError: If it is not there.
+        """
+        return find_cached(cls.hub, FILES[cls.hub])
 
     def check(self, rgb: ArrayLike | None, depth: ArrayLike, known: ArrayLike | None, camera: Cameras | None) -> InpaintingInput:
         """Checks the input of a direct call; a picture is needed."""
@@ -59,6 +72,11 @@ class CompletionNetwork(DepthModel):
             raise InputError("rgb", "no picture", f"the picture of the view, which {self.name} completes depth along")
         if view.known.sum() < FEWEST:
             raise InputError("known", f"{int(view.known.sum())} known pixels", f"at least {FEWEST}, or the solver for fewer")
+
+    @cached_property
+    @abstractmethod
+    def _network(self) -> Any:
+        """The network with its weights."""
 
     @abstractmethod
     def _complete(self, picture: NDArray[np.uint8], sparse: NDArray[np.float32]) -> NDArray[Any]:
@@ -84,14 +102,7 @@ class PriorDAInpainter(CompletionNetwork):
     device: str = "auto"
     download: bool = True
     name: ClassVar[str] = "priorda"
-
-    @staticmethod
-    def find_weights() -> str:
-        """The network's file in the hub's local cache."""
-        return find_cached(PRIORDA, FILES[PRIORDA])
-
-    def __post_init__(self) -> None:
-        _ = self._network  # what is wrong with package or weights is said at once
+    hub: ClassVar[str] = PRIORDA
 
     @cached_property
     def _network(self) -> Any:
@@ -99,15 +110,15 @@ class PriorDAInpainter(CompletionNetwork):
         made = package_class("prior_depth_anything", "PriorDepthAnything", hint)
         suffix = "" if self.version == "1.0" else "_1_1"
         names = f"depth_anything_v2_{self.frozen}.pth", f"prior_depth_anything_{self.conditioned}{suffix}.pth"
-        if self.weights is not None:
-            for name in names:
-                if not (Path(self.weights).expanduser() / name).is_file():
-                    raise InputError("weights", f"no file {name}", "a folder with both networks", file=self.weights)
-        else:
-            for name in names:
-                _find_or_announce(PRIORDA, name, self.download)
+        folder = None if self.weights is None else Path(self.weights).expanduser()
+        for name in names:
+            if folder is None:
+                _find_or_announce(self.hub, name, self.download)
+            elif not (folder / name).is_file():
+                raise InputError("weights", f"no file {name}", "a folder with both networks", file=folder)
+        place = None if folder is None else str(folder)
         return made(
-            device=str(choose_device(self.device)), version=self.version, mde_dir=self.weights, ckpt_dir=self.weights,
+            device=str(choose_device(self.device)), version=self.version, mde_dir=place, ckpt_dir=place,
             frozen_model_size=self.frozen, conditioned_model_size=self.conditioned,
         )  # fmt: skip
 
@@ -129,19 +140,12 @@ class Any2FullInpainter(CompletionNetwork):
     code: str | None = None
     device: str = "auto"
     name: ClassVar[str] = "any2full"
-
-    @staticmethod
-    def find_weights() -> str:
-        """The network's file in the hub's local cache."""
-        return find_cached(ANY2FULL, FILES[ANY2FULL])
-
-    def __post_init__(self) -> None:
-        _ = self._network  # what is wrong with code or weights is said at once
+    hub: ClassVar[str] = ANY2FULL
 
     @cached_property
     def _network(self) -> Any:
         network_class = _any2full(self.code)
-        file = self.weights or self.find_weights()
+        file = self.find_weights() if self.weights is None else Path(self.weights).expanduser()
         content = read_torch(file, "checkpoint of Any2Full", allowed=[argparse.Namespace])
         accepted = "the weights of Any2Full, with the tensor pretrained.cls_token"
         try:

@@ -36,7 +36,7 @@ SCATTERED = ("rand2", "rand5", "rand10", "rand30", "rand50", "points150", "point
 LEAST_ERROR_OF_PLANES = 1e-4  # mean relative error below which an example counts no more than one with this error
 NO_ERROR = 1e-7  # smallest error that is told apart
 QUANTILES = ((0.5, math.log(math.log(2))), (0.9, math.log(math.log(10))))  # of a Laplace distribution, as logs of times its mean
-GENERATION = 4  # of kept examples; counts up when the energy, the candidates or the features change
+GENERATION = 5  # of kept examples; counts up when the energy, the candidates or the features change
 
 
 @dataclass(frozen=True)

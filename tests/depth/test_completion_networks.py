@@ -97,7 +97,7 @@ def test_known_depth_stays_and_the_seed_rules(name: str, request: pytest.Fixture
     few[0, :4] = True
     with pytest.raises(InputError, match=r"4 known pixels.*at least 5"):
         inpaint_depth(inpainter, RGB, DEPTH, few)
-    assert "model" not in sys.path[0].lower()
+    assert not [entry for entry in sys.path if "Any2Full" in entry]  # the checkout was there for the import alone
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from box_room import PILLARED, ROOM
 from numpy.typing import NDArray
 from scene_depth_outpaint import OutpaintConfig, OutpaintResult, outpaint
-from scene_depth_outpaint.picture_frame import frame_around
+from scene_depth_outpaint.picture_border import plain_border
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
@@ -121,34 +121,34 @@ def test_the_splats_show_the_start_and_splats_of_before_keep_their_bits() -> Non
     assert again.report.frozen_splats == len(first.splats)
 
 
-def framed(image: NDArray[np.uint8], width: int, level: int = 255) -> NDArray[np.uint8]:
-    """The picture with a frame of one grey over its border."""
+def bordered(image: NDArray[np.uint8], width: int, level: int = 255) -> NDArray[np.uint8]:
+    """The picture with a border of one grey."""
     covered = image.copy()
     covered[:width] = covered[-width:] = covered[:, :width] = covered[:, -width:] = level
     return covered
 
 
-def test_a_frame_around_the_start_is_no_surface() -> None:
+def test_a_border_around_the_start_is_no_surface() -> None:
     large = replace(ROOM, size=128)
     view = large.view()
-    image = framed(np.rint(255 * view.image()).astype(np.uint8), 3)
+    image = bordered(np.rint(255 * view.image()).astype(np.uint8), 3)
     object.__setattr__(view, "load_image", lambda: image.astype(np.float32) / 255)
-    assert frame_around(image).sum() == 128**2 - (128 - 2 * (3 + 1)) ** 2
+    assert plain_border(image).sum() == 128**2 - (128 - 2 * (3 + 1)) ** 2
     result = outpaint(view, [large.camera(12)], color="none", config=replace(QUICK, fit_steps=20))
     np.testing.assert_array_equal(result.views[0].image, image)
     made = result.views[1]
-    assert made.image[made.known].min(axis=-1).max() < 250  # nothing of the frame
-    assert "frame of one colour, 12.1% of it" in result.report.notes[0]
+    assert made.image[made.known].min(axis=-1).max() < 250  # nothing of the border
+    assert "border of one colour, 12.1% of it" in result.report.notes[0]
     assert result.report.start_psnr is not None
     assert result.report.start_psnr > 25
 
 
-def test_plain_surfaces_are_no_frames() -> None:
+def test_plain_surfaces_are_no_borders() -> None:
     image = np.rint(255 * replace(ROOM, size=128).view().image()).astype(np.uint8)
-    assert not frame_around(image).any()
-    assert not frame_around(np.full((60, 80, 3), 240, np.uint8)).any()
-    assert not frame_around(framed(image, 20)).any()  # as wide as a wall
+    assert not plain_border(image).any()
+    assert not plain_border(np.full((60, 80, 3), 240, np.uint8)).any()
+    assert not plain_border(bordered(image, 20)).any()  # as wide as a wall
     sky = image.copy()
     sky[:30] = 230
-    assert not frame_around(sky).any()
-    assert frame_around(framed(image, 2, level=0)).sum() == 128**2 - 122**2
+    assert not plain_border(sky).any()
+    assert plain_border(bordered(image, 2, level=0)).sum() == 128**2 - 122**2

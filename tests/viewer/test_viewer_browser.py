@@ -30,8 +30,9 @@ from scene_depth_heal.hole import HealView
 from scene_depth_heal.selection import Box, Sphere, read_region, write_region
 from scene_depth_heal.session import EditSession
 from scene_depth_outpaint.generators import load_generator
+from scene_depth_outpaint.result import OutpaintConfig, OutpaintResult
 from scene_depth_outpaint.watch import Watch
-from scene_depth_outpaint.workflow import OutpaintConfig, OutpaintResult, outpaint_views
+from scene_depth_outpaint.workflow import outpaint_views
 
 from scene_depth.cameras import camera_from_fov, look_at
 from scene_depth.depth.registry import load_depth_inpainter

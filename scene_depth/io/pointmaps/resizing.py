@@ -61,7 +61,7 @@ def matching_resizings(rule: ResizeRule, photos: Sequence[Size], processed: Sequ
     for target in dict.fromkeys((*rule.targets, *_other_targets(processed))):
         try:
             found = rule.resize(photos, target)
-        except (ZeroDivisionError, ValueError):  # a target that is too small for the photos
+        except ValueError:  # a target that is too small for the photos
             continue
         if [entry.size for entry in found] == list(processed):
             return found

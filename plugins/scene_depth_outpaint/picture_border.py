@@ -1,4 +1,4 @@
-"""Frames of one colour around pictures, as undistortion and registration leave them: no surface has that colour."""
+"""Borders of one colour around pictures, as undistortion and registration leave them: no surface has that colour."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from scene_depth.arrays import Mask
 
-ALIKE = 12  # levels of 255 by which colours of a frame differ at most
-WHOLE, HALF = 0.98, 0.5  # shares of a line in the frame's colour: of one in it, and below which one is not of it
-BENT = 3  # lines over which a frame ends, as its inner edge may be curved
+ALIKE = 12  # levels of 255 by which colours of a border differ at most
+WHOLE, HALF = 0.98, 0.5  # shares of a line in the border's colour: of one in it, and below which one is not of it
+BENT = 3  # lines over which a border ends, as its inner edge may be curved
 WIDEST = 0.04  # of a side; what goes on farther is a plain surface
-BLENDED = 1  # pixels more, which were mixed with the frame's colour
+BLENDED = 1  # pixels more, which were mixed with the border's colour
 
 
-def frame_around(image: NDArray[np.uint8]) -> Mask:
-    """Pixels of a frame of one colour; none where the picture itself begins with that colour.
+def plain_border(image: NDArray[np.uint8]) -> Mask:
+    """Pixels of a border of one colour; none where the picture itself begins with that colour.
 
     Args:
         image: sRGB  # [H, W, 3]
@@ -25,13 +25,13 @@ def frame_around(image: NDArray[np.uint8]) -> Mask:
     Returns:
         # [H, W]
     """
-    frame = np.zeros(image.shape[:2], dtype=bool)
+    border = np.zeros(image.shape[:2], dtype=bool)
     values = image.astype(np.int64)
-    for lines, marked in ((values, frame), (values[::-1], frame[::-1])):
+    for lines, marked in ((values, border), (values[::-1], border[::-1])):
         marked[: _width(lines)] = True
-    for columns, marked in ((values.swapaxes(0, 1), frame.T), (values.swapaxes(0, 1)[::-1], frame.T[::-1])):
+    for columns, marked in ((values.swapaxes(0, 1), border.T), (values.swapaxes(0, 1)[::-1], border.T[::-1])):
         marked[: _width(columns)] = True
-    return frame
+    return border
 
 
 def _width(lines: NDArray[np.int64]) -> int:
@@ -44,10 +44,10 @@ def _width(lines: NDArray[np.int64]) -> int:
     return width + BLENDED if ends else 0
 
 
-def frame_notes(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[str]:
-    """What a person should know of frames of pictures with names."""
+def border_notes(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[str]:
+    """What a person should know of borders of pictures with names."""
     return [
-        f"{name}: its frame of one colour, {share:.1%} of it, is taken for no surface"
+        f"{name}: its border of one colour, {share:.1%} of it, is taken for no surface"
         for name, image in pictures
-        if (share := float(frame_around(image).mean())) > 0
+        if (share := float(plain_border(image).mean())) > 0
     ]
