@@ -103,10 +103,8 @@ def say_before_fetch(checkpoint: str, file: str | None = None) -> None:
         file: The only file that is fetched of it.
     """
     facts = describe_checkpoint(checkpoint) or "size and licence not known here"
-    print(
-        f"fetching {file or checkpoint} from the hub{f' ({facts})' if file is None else f': {checkpoint} ({facts})'}",
-        file=sys.stderr,
-    )
+    what = checkpoint if file is None else f"{file} of {checkpoint}"
+    print(f"fetching {what} from the hub ({facts})", file=sys.stderr)
     for line in _sums_of(checkpoint, file):
         print(f"  {line}", file=sys.stderr)
 

@@ -142,7 +142,7 @@ class SolverInpainter(DepthModel):
         change, expected = (np.zeros(hidden.shape, dtype=np.float32) for _ in range(2))
         change[hidden], expected[hidden] = mixed - candidates.values[0], error
         change = soften(change, AVERAGED * np.maximum(problem.distance - NEAR * max(problem.known.shape), 0))
-        return replace(solution, values=np.exp(np.log(solution.values) + change), expected=expected)
+        return replace(solution, values=solution.values * np.exp(change), expected=expected)
 
     def _solve_with_sigma(self, problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         solution = self.solve(problem)
