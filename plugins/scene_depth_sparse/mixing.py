@@ -14,6 +14,7 @@ from scene_depth.cameras import Cameras
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.model import ExactInpainter
 from scene_depth_sparse.flags import BORDER, CONTRADICTED, EDGE, MATCHED, SINGLE_VIEW, ViewFlags
+from scene_depth_sparse.surfaces import snap_to_surfaces
 
 RAMP = 3.0  # pixels over which a correction grows from the border to matched depth, so that there is no step
 LEAST_HELD_OUT = 300  # pixels of matched depth that are hidden to measure an inpainter by
@@ -21,7 +22,6 @@ LEAST_HELD_OUT_SHARE = 0.25  # and in those that the view is alone with: the few
 SHARE = 0.5  # of the disagreement beyond what an inpainter was measured by that is its own: places seen by one view are harder
 OUTLYING = 2.0  # times what both were measured to differ by, from which a view's inpainted depth counts less
 LEAST_WEIGHT = 0.02  # of an inpainter, below which its depth is not mixed in
-SNAP = 80  # a pixel on an edge looks for its surface within this part of the longer side
 UNTOLD = 0.1  # relative standard deviation of an inpainter that tells none
 SNAPPED = 0.03  # relative standard deviation of depth taken from the surface beside an edge
 MEAN_TO_SIGMA = float(np.sqrt(np.pi / 2))  # of the mean absolute value of normal errors
@@ -147,7 +147,7 @@ def refine_view(view: ViewInput, calibration: Calibration, informed: bool, seed:
 
     Disputed depth moves to the mean of the views that see the surface, depth that the view is alone with is mixed with the
     inpainter's, and edges, shells and what is missing are made anew from all that. A pixel on an edge gets the depth of the
-    surface beside it that its own depth is nearest to, or, with an inpainter that knows of surfaces, the mean of its own and the
+    surface beside it that fits its own depth, or, with an inpainter that knows of surfaces, the mean of its own and the
     inpainter's.
 
     Args:
@@ -172,7 +172,7 @@ def refine_view(view: ViewInput, calibration: Calibration, informed: bool, seed:
         depth[alone] = (depth[alone] * np.exp(weight * difference)).astype(np.float32)
         sigma[alone] = calibration.raw * np.sqrt(1 - weight)
     kept = trusted | alone
-    snapped = snap_to_surfaces(depth, kept, flags == EDGE)
+    snapped = snap_to_surfaces(depth, kept, flags == EDGE, view.picture)
     anew = ~kept & (flags != BORDER) & ((flags != EDGE) | informed)
     if kept.any() and anew.any():
         found = inpaint_depth(view.inpainter, view.picture, depth, kept, camera=view.camera, seed=seed)
@@ -180,47 +180,12 @@ def refine_view(view: ViewInput, calibration: Calibration, informed: bool, seed:
         sigma[anew] = np.hypot(uncertainty, calibration.matched)[anew]
         notes += found.details["notes"]
         if informed:
-            snapped = snap_to_surfaces(depth, kept, flags == EDGE, np.sqrt(depth * found.depth))
+            snapped = snap_to_surfaces(depth, kept, flags == EDGE, view.picture, np.sqrt(depth * found.depth))
         depth[anew] = found.depth[anew]
     depth[snapped > 0] = snapped[snapped > 0]
     sigma[snapped > 0] = np.hypot(SNAPPED, calibration.matched)
     depth[flags == BORDER], sigma[depth <= 0] = 0, 0
     return RefinedDepth(depth, sigma.astype(np.float32), tuple(notes))
-
-
-def snap_to_surfaces(
-    depth: NDArray[np.float32], kept: Mask, edges: Mask, goal: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Gives each pixel on an edge the depth of the surface beside it that is nearest to its own, so that none floats between.
-
-    A pixel nearer or farther than all surfaces beside it is no blend of them, but thin itself, and keeps its depth.
-
-    Args:
-        depth: Depth, blended on edges  # [H, W]
-        kept: Pixels on surfaces  # [H, W] bool
-        edges: Pixels to be snapped  # [H, W] bool
-        goal: What the depth of the surface is nearest to; by default the pixel's own  # [H, W]
-
-    Returns:
-        Depth of the snapped pixels; 0 elsewhere, and where no surface is near  # [H, W]
-    """
-    reach = max(2, round(max(depth.shape) / SNAP))
-    surfaces = np.pad(np.where(kept, np.log(np.maximum(depth, 1e-30)), np.nan), reach, constant_values=np.nan)
-    rows, columns = np.nonzero(edges)
-    own, wanted = (np.log(values[rows, columns]) for values in (depth, depth if goal is None else goal))
-    best, near, far = (np.full(len(rows), np.nan) for _ in range(3))
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            if down**2 + right**2 > reach**2 + 1:
-                continue
-            there = surfaces[rows + reach + down, columns + reach + right]
-            nearer = np.isnan(best) | (np.abs(there - wanted) < np.abs(best - wanted))
-            best = np.where(nearer & np.isfinite(there), there, best)
-            near, far = np.fmin(near, there), np.fmax(far, there)
-    best = np.where((own < near) | (own > far), own, best)
-    snapped = np.zeros(depth.shape, np.float32)
-    snapped[rows, columns] = np.where(np.isfinite(best), np.exp(best), 0)
-    return snapped
 
 
 def _left_right(mask: Mask) -> Mask:
