@@ -17,6 +17,7 @@ CORE = ROOT / "scene_depth"
 FLOORS = {
     "arrays": 0,
     "errors": 0,
+    "extras": 1,
     "lazy_names": 0,
     "options": 1,
     "kernels": 1,

@@ -17,6 +17,7 @@ from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
 from scene_depth.evaluation.scene_scores import evaluate_scene, find_holes, mean_scores
+from scene_depth.extras import needs_viewer
 from scene_depth.fitting.config import FitConfig
 from scene_depth.fitting.fit import fit
 from scene_depth.io.images import write_image
@@ -109,12 +110,8 @@ def demo(
 
 def _check_viewer() -> None:
     """Says what the viewer lacks before the long work, not after it."""
-    try:
+    with needs_viewer(", or --headless"):
         import scene_depth_viewer.viewer  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name not in ("viser", "scene_depth_viewer"):
-            raise
-        raise InputError(error.name, "not installed", "", hint="pip install 'scene-depth[viewer]', or --headless") from error
 
 
 def _sample(name: str, folder: Path, on_progress: OnProgress) -> Path:

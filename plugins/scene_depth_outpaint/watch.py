@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scene_depth.errors import InputError
+from scene_depth.extras import needs_viewer
 from scene_depth.geometry.warp import Surfaces
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import OnProgress, Progress
@@ -115,10 +115,6 @@ class Watch:
 
 
 def _page_class() -> Any:
-    try:
+    with needs_viewer():
         from scene_depth_viewer.outpaint_page import OutpaintPage
-    except ModuleNotFoundError as error:
-        if error.name not in ("viser", "scene_depth_viewer", "scene_depth_heal"):
-            raise
-        raise InputError(f"package {error.name}", "not installed", "", hint="pip install 'scene-depth[viewer]'") from error
     return OutpaintPage

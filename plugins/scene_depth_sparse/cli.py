@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -12,15 +13,19 @@ from scene_depth.cli.inputs import read_found
 from scene_depth.cli.progress import end_if_stopped, print_json, report_console, say_first, watch_progress
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_tables import text_table
+from scene_depth.extras import needs_viewer
 from scene_depth.io.output_folder import claim_folder
 from scene_depth.io.pointmaps import check_pointmaps, read_pointmaps
 from scene_depth.options import with_options
 from scene_depth.pointmaps import PointmapRun
-from scene_depth_sparse.flags import FLAG_NAMES
-from scene_depth_sparse.known import KnownDistance, known_cameras
+from scene_depth_sparse.flags import COLORS, FLAG_NAMES, MISSING
+from scene_depth_sparse.known import KnownDistance, known_cameras, processed_pictures
 from scene_depth_sparse.output import COLMAP, OUTPUTS, TRANSFORMS, HandOver, hand_over
 from scene_depth_sparse.refine import refine_pointmaps
 from scene_depth_sparse.result import NAMES, REPORT, RefinedPointmaps
+
+if TYPE_CHECKING:
+    from scene_depth_viewer.pointmap_page import PointmapPage
 
 NO_OVERLAP = ("overlaps with no other view", "none confirms the depth of any other")
 
@@ -69,6 +74,10 @@ class Output:
     """Replace files in the output folder that something else wrote; never those that are read."""
     json: bool = False
     """Print the report as JSON to standard output."""
+    view: bool = False
+    """Show the points of each view before and after in the browser, by photo, flag or uncertainty, until Ctrl-C."""
+    port: int = 8080
+    """Port of that page; the next free one if it is taken."""
 
 
 def sparse(
@@ -91,6 +100,7 @@ def sparse(
         refinement: How depth is refined.
         trainers: What splat trainers get.
     """
+    page_class = _page_class() if output.view else None
     inputs = (known.photos, known.cameras)
     folder = claim_folder(output.output, "sparse", (*NAMES, *OUTPUTS), inputs=(run, *inputs), overwrite=output.overwrite)
     read = read_pointmaps(
@@ -138,6 +148,22 @@ def sparse(
     end_if_stopped(result.report)
     if fitted is not None:
         end_if_stopped(fitted)
+    if page_class is not None:
+        _show(page_class(result, processed_pictures(read), FLAG_NAMES[:MISSING], COLORS, output.port, place))
+
+
+def _page_class() -> type[PointmapPage]:
+    with needs_viewer():
+        from scene_depth_viewer.pointmap_page import PointmapPage
+    return PointmapPage
+
+
+def _show(page: PointmapPage) -> None:
+    say_first(f"{page.address} shows the points of all views; Ctrl-C ends it")
+    try:
+        threading.Event().wait()
+    finally:
+        page.stop()
 
 
 def _require(faults: tuple[str, ...], run: PointmapRun, trusted: bool) -> None:

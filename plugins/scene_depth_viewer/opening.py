@@ -16,6 +16,7 @@ from scene_depth_heal.session import EditSession
 from scene_depth.cli.inputs import open_scene, open_splats
 from scene_depth.errors import InputError
 from scene_depth.evaluation.placement import check_likeness, photos_of
+from scene_depth.extras import needs_viewer
 from scene_depth.io.splat_files import WRITERS, read_splats, splat_origin, splats_about_origin, splats_beside
 from scene_depth.scene import Scene
 from scene_depth.splats import GaussianSplats
@@ -51,12 +52,8 @@ def open_page(
     Raises:
         InputError: If viser is not installed, a size is too small, or as ``open_session``.
     """
-    try:
+    with needs_viewer():
         from scene_depth_viewer.viewer import Viewer
-    except ModuleNotFoundError as error:
-        if error.name != "viser":
-            raise
-        raise InputError("viser", "not installed", "", hint="pip install 'scene-depth[viewer]'") from error
     for name, size in (("max_size", max_size), ("picture_size", picture_size)):
         if size < 16:
             raise InputError(name, size, "16 pixels or more")

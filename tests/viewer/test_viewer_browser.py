@@ -33,9 +33,13 @@ from scene_depth_outpaint.generators import load_generator
 from scene_depth_outpaint.result import OutpaintConfig, OutpaintResult
 from scene_depth_outpaint.watch import Watch
 from scene_depth_outpaint.workflow import outpaint_views
+from scene_depth_sparse import FLAG_NAMES, refine_pointmaps
+from scene_depth_sparse.flags import COLORS, MISSING
+from scene_depth_sparse.known import processed_pictures
 
 from scene_depth.cameras import camera_from_fov, look_at
 from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.pointmaps import PointmapRun, PointmapView
 from scene_depth.splats import GaussianSplats
 
 OLD = version("viser").startswith("0.")
@@ -470,6 +474,45 @@ def test_an_outpainting_asks_about_its_views(page, tmp_path: Path) -> None:
     assert done
     assert [view.report.prompt for view in done[0].views[1:3]] == ["a door", "grey"]
     assert len(list((tmp_path / "out" / "steps").iterdir())) == len(done[0].views) > 3
+
+
+@pytest.mark.slow
+def test_the_points_of_a_pointmap_run(page, tmp_path: Path) -> None:
+    pointmap_page = pytest.importorskip("scene_depth_viewer.pointmap_page", reason="viser is not installed")
+    seen = [PILLARED.view(yaw) for yaw in (20.0, 32.0)]
+    views = [
+        PointmapView(f"{i}.png", view.camera, view.depth() * np.float32(1 + 0.3 * i), image=view.image())
+        for i, view in enumerate(seen)
+    ]
+    result = refine_pointmaps(PointmapRun(tuple(views), "simulated"), align=False)
+    all_of_them, of_one = (sum(int((view.depth > 0).sum()) for view in part) for part in (result.views, result.views[:1]))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served, person = (
+        pointmap_page.PointmapPage(result, processed_pictures(result.run), FLAG_NAMES[:MISSING], COLORS, port, tmp_path),
+        Person(page),
+    )
+    try:
+        person.opens(served.address)
+        person.turns_to("Pointmaps")
+        person.reads(f"{all_of_them:,} points")
+        person.chooses("Of", "0.png")
+        person.reads(f"{of_one:,} points")
+        person.presses("Stand there")
+        person.waits(lambda: served.views()[0].photo == 0)
+        person.sees(red, (0.6, 0.5))  # what another view contradicts
+        person.chooses("In colours of", "Photo")
+        person.sees(lambda color: not red(color), (0.6, 0.5))
+        contradicted = int((result.views[0].flags == FLAG_NAMES.index("contradicted")).sum())
+        assert contradicted > 0.3 * of_one
+        person.field("contradicted").uncheck(force=True)
+        person.reads(f"{of_one - contradicted:,} points")
+        person.chooses("Points", "As given")
+        person.waits(lambda: "As given" in served.session.history.labels[-1])
+    finally:
+        page.goto("about:blank")  # the page would miss its server
+        served.stop()
 
 
 @pytest.mark.slow
