@@ -12,7 +12,8 @@ from scene_depth.lazy_names import lazy_names
 if TYPE_CHECKING:
     from scene_depth_sparse.flags import FLAG_NAMES
     from scene_depth_sparse.known import KnownDistance, known_cameras
-    from scene_depth_sparse.output import fit_splats, refined_points, refined_scene, write_outputs
+    from scene_depth_sparse.output import fit_splats, refined_scene, write_outputs
+    from scene_depth_sparse.points import refined_points
     from scene_depth_sparse.refine import refine_pointmaps
     from scene_depth_sparse.result import RefinedPointmaps, RefinedView, SparseReport
 
@@ -33,7 +34,8 @@ __all__ = [
 _MODULES = {
     "flags": ("FLAG_NAMES",),
     "known": ("KnownDistance", "known_cameras"),
-    "output": ("fit_splats", "refined_points", "refined_scene", "write_outputs"),
+    "output": ("fit_splats", "refined_scene", "write_outputs"),
+    "points": ("refined_points",),
     "refine": ("refine_pointmaps",),
     "result": ("RefinedPointmaps", "RefinedView", "SparseReport"),
 }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
@@ -17,15 +15,16 @@ from scene_depth.errors import InputError
 from scene_depth.fitting.config import CameraRefinement, FitConfig
 from scene_depth.fitting.fit import FitReport, FitResult, fit
 from scene_depth.io.colmap import write_colmap
-from scene_depth.io.images import ImageFile, TurnedImage, exif_turn, image_size
 from scene_depth.io.point_ply import write_point_ply
 from scene_depth.io.saved_scene import write_saved_scene
 from scene_depth.io.splat_files import write_splats
 from scene_depth.io.transforms_json_output import write_transforms
 from scene_depth.pointmaps import PointmapView
-from scene_depth.scene import PointCloud, Scene, View
+from scene_depth.scene import Scene, View
 from scene_depth.work import OnProgress
-from scene_depth_sparse.flags import EDGE, MATCHED, SHELL, SINGLE_VIEW
+from scene_depth_sparse.flags import SHELL
+from scene_depth_sparse.photos import photo_of
+from scene_depth_sparse.points import LARGEST_SIGMA, refined_points, sure_pixels
 from scene_depth_sparse.result import RefinedPointmaps, RefinedView
 
 COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED = (
@@ -33,10 +32,6 @@ COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED = (
 )  # fmt: skip
 OUTPUTS = (COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED)
 """Folders and files that ``hand_over`` writes."""
-LARGEST_SIGMA = 0.15
-SINGLE_VIEW_VOXELS = 2.0  # width of a voxel of points that one view alone vouches for, in voxels of matched points
-GROWTH = 1.1  # least growth of voxels until the points fit the budget
-
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
 
@@ -101,37 +96,6 @@ def refined_scene(
     points = refined_points(result, budget=budget, largest_sigma=largest_sigma)
     views = tuple(_scene_view(view, result.scale, largest_sigma, sky_masks) for view in result.views)
     return Scene(views, points, result.metric, result.run.path, result.run.notes)
-
-
-def refined_points(result: RefinedPointmaps, *, budget: int = 100_000, largest_sigma: float = LARGEST_SIGMA) -> PointCloud:
-    """The surest points of all views, one in each voxel, whichever view it comes from.
-
-    Voxels start as wide as the median pixel is at its depth and grow until the points fit the budget. Those of points that no
-    other view confirms are twice as wide, and such points only stand where no confirmed ones do. Contradicted points and shells
-    stay out. Of two points in a voxel the one of smaller sigma stays, then the one that the model was surer of in its view.
-
-    Args:
-        result: The refined result.
-        budget: Number of points, at most.
-        largest_sigma: Relative standard deviation above which points are left out.
-
-    Raises:
-        InputError: If the budget is not positive, or no pixel is sure enough.
-    """
-    if budget < 1:
-        raise InputError("budget", budget, "1 or more points")
-    columns = [_candidates(view, largest_sigma) for view in result.views]
-    xyz, rgb, doubt, alone, width = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    if len(xyz) == 0:
-        found = "no pixel of any view that is matched, seen by one view or mended"
-        raise InputError("depth", found, f"some with a relative sigma of at most {largest_sigma:g}", file=result.run.path)
-    order = np.argsort(doubt, kind="stable")
-    xyz, rgb, alone = xyz[order], rgb[order], alone[order]
-    xyz -= (middle := np.median(xyz, axis=0))
-    voxel = float(np.median(width))
-    while len(kept := _thinned(xyz, alone, voxel)) > budget:
-        voxel *= max(GROWTH, (len(kept) / budget) ** 0.5)  # points on surfaces fall with the square of the width
-    return PointCloud(result.scale * (xyz[kept] + middle), rgb[kept])
 
 
 def write_outputs(
@@ -233,85 +197,20 @@ def fit_splats(scene: Scene, *, config: FitConfig | None = None, refine_cameras:
 
 
 def _scene_view(view: RefinedView, scale: float, largest_sigma: float, sky_mask: bool) -> View:
-    source, camera, image = view.source, view.photo_camera(), _photo(view.source)
+    source, camera, image = view.source, view.photo_camera(), photo_of(view.source)
     if image is None:  # the picture that the model saw, with its camera
         source = replace(source, scale=(1.0, 1.0), offset=(0.0, 0.0), photo_size=None, photo_path=None)
         camera = view.camera
         image = None if source.image is None else _FromProcessed(source.image, source)
     pose = camera.camera_to_world.double().clone()
     pose[:, :3, 3] *= scale
-    depth = np.where(_sure(view, largest_sigma), view.aligned_depth() * np.float32(scale), np.float32(0))
+    depth = np.where(sure_pixels(view, largest_sigma), view.aligned_depth() * np.float32(scale), np.float32(0))
     sky = _FromProcessed(view.flags == SHELL, source) if sky_mask else None
     camera = Cameras(pose, camera.K.double(), camera.width, camera.height)
     return View(view.name, camera, image, sky, _FromProcessed(depth, source), source.photo_path)
-
-
-def _photo(view: PointmapView) -> Callable[[], NDArray[np.float32]] | None:
-    """Loader of the photo, turned by its EXIF entry if the model saw it so; None if there is no photo."""
-    if view.photo_path is None:
-        return None
-    stored, turned = ImageFile(view.photo_path), TurnedImage(view.photo_path)
-    if exif_turn(view.photo_path) <= 1:
-        return stored
-    if image_size(view.photo_path) != view.photo_size:
-        return turned
-    if view.image is None or view.photo_size[0] == view.photo_size[1]:
-        return stored
-    seen = [np.abs(_at_processed(load(), view) - view.image).mean() for load in (stored, turned)]
-    return stored if seen[0] <= seen[1] else turned
-
-
-def _at_processed(photo: NDArray[np.float32], view: PointmapView) -> NDArray[np.float32]:
-    """Colours of the photo at the middles of the processed pixels  # [H, W, 3]"""
-    rows, columns = (
-        np.clip((np.arange(count) + 0.5) * view.scale[axis] + view.offset[axis], 0, photo.shape[1 - axis] - 1).astype(np.intp)
-        for axis, count in ((1, view.camera.height), (0, view.camera.width))
-    )
-    colors: NDArray[np.float32] = photo[rows[:, None], columns]
-    return colors
 
 
 def _nearest(size: int, processed: int, scale: float, offset: float) -> tuple[NDArray[np.intp], Mask]:
     """Processed pixel under each pixel of the photo along one axis, and whether there is one."""
     place = np.floor((np.arange(size) + 0.5 - offset) / scale)
     return np.clip(place, 0, processed - 1).astype(np.intp), (place >= 0) & (place < processed)
-
-
-def _sure(view: RefinedView, largest_sigma: float) -> Mask:
-    """Pixels whose depth others may rely on  # [H, W]"""
-    sure: Mask = (view.depth > 0) & (view.sigma <= largest_sigma) & np.isin(view.flags, (MATCHED, SINGLE_VIEW, EDGE))
-    return sure
-
-
-def _candidates(view: RefinedView, largest_sigma: float) -> tuple[Array, NDArray[np.uint8], Array, Mask, Array]:
-    """Position, colour, order of preference (sigma, then confidence), whether unconfirmed, and pixel width of a view's points."""
-    sure = _sure(view, largest_sigma)
-    image, source = view.source.image, view.source
-    if image is None:
-        load = _photo(source)
-        image = np.full((*sure.shape, 3), np.float32(0.5)) if load is None else _at_processed(load(), source)
-    doubt = view.sigma[sure].astype(np.float64)
-    if source.confidence is not None and len(doubt):
-        rank = np.argsort(np.argsort(-source.confidence[sure], kind="stable"), kind="stable")
-        doubt += 1e-6 * rank / len(rank)  # breaks ties of sigma alone
-    focal = float(torch.minimum(view.camera.K[0, 0, 0], view.camera.K[0, 1, 1]))
-    colors = np.rint(np.clip(image[sure], 0, 1) * 255).astype(np.uint8)
-    width = view.aligned_depth()[sure].astype(np.float64) / focal
-    return view.points()[sure], colors, doubt, view.flags[sure] != MATCHED, width
-
-
-def _thinned(xyz: Array, alone: Mask, voxel: float) -> NDArray[np.intp]:
-    """The first point of each voxel; of unconfirmed points the first of each larger voxel without confirmed ones."""
-    matched, single = np.flatnonzero(~alone), np.flatnonzero(alone)
-    coarse = _voxel_keys(xyz, SINGLE_VIEW_VOXELS * voxel)
-    free = single[~np.isin(coarse[single], coarse[matched])]
-    _, fine = np.unique(_voxel_keys(xyz[matched], voxel), return_index=True)
-    _, large = np.unique(coarse[free], return_index=True)
-    return np.sort(np.concatenate([matched[fine], free[large]]))
-
-
-def _voxel_keys(xyz: Array, voxel: float) -> NDArray[np.int64]:
-    """A number for each voxel of a grid of 2^21 voxels along each axis about the origin; beyond it, voxels repeat."""
-    cells = (np.floor(xyz / voxel).astype(np.int64) + (1 << 20)) & ((1 << 21) - 1)
-    keys: NDArray[np.int64] = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
-    return keys

@@ -20,6 +20,7 @@ from scene_depth.io.pointmaps.conventions import (
     cross_view_agreement,
     detect_by_points,
     pixel_rays,
+    sample_places,
     view_pairs,
 )
 from scene_depth.io.pointmaps.photos import LIKE, view_correlation
@@ -322,8 +323,10 @@ def _alternatives(
 ) -> dict[str, float]:
     """How far views would agree if the run were meant otherwise; the mix-ups that agreement can show."""
 
+    places = sample_places(depths, 500)
+
     def seen(depths: Sequence[NDArray[np.float32]], poses: NDArray[np.float64], Ks: Sequence[NDArray[np.float64]]) -> float:
-        return cross_view_agreement(depths, poses, Ks, samples=500, pairs=pairs).seen
+        return cross_view_agreement(depths, poses, Ks, places=places, pairs=pairs).seen
 
     inverse: NDArray[np.float64] = np.asarray(np.linalg.inv(poses), np.float64)
     z_of_ray = [depth / _ray_lengths(K, depth) for depth, K in zip(depths, Ks, strict=True)]
@@ -352,11 +355,12 @@ def _translation_unit(
 ) -> float | None:
     """The factor on translations under which views agree, if one stands out."""
     factors = np.geomspace(1e-3, 1e3, 146)
+    places = sample_places(depths, 150)
     shares = []
     for factor in factors:
         scaled = poses.copy()
         scaled[:, :3, 3] *= factor
-        shares.append(cross_view_agreement(depths, scaled, Ks, samples=150, pairs=pairs).seen)
+        shares.append(cross_view_agreement(depths, scaled, Ks, places=places, pairs=pairs).seen)
     best = int(np.argmax(shares))
     far = np.abs(np.log(factors / factors[best])) > np.log(1.5)
     # without translations views agree by themselves as far as they look one way at one depth: shares[0]
@@ -376,6 +380,7 @@ def _exchanged(
     weights = np.nan_to_num(agreement.falling)
     rows = (np.nan_to_num(agreement.agreeing) * weights).sum(1) / np.maximum(weights.sum(1), 1e-9)
     low = range(len(rows)) if len(rows) <= ALL_EXCHANGES else sorted(int(index) for index in np.argsort(rows)[:8])
+    places = sample_places(depths, 150)
     gains = {}
     for first, second in itertools.combinations(low, 2):
         if depths[first].shape == depths[second].shape:
@@ -383,7 +388,7 @@ def _exchanged(
             order = list(range(len(poses)))
             order[first], order[second] = second, first
             before, after = (
-                cross_view_agreement(depths, tried, Ks, samples=150, pairs=touched).seen for tried in (poses, poses[order])
+                cross_view_agreement(depths, tried, Ks, places=places, pairs=touched).seen for tried in (poses, poses[order])
             )
             gains[first, second] = after / max(before, 0.02)
     found: list[tuple[int, int]] = []

@@ -14,6 +14,7 @@ from scene_depth.arrays import MAD_TO_SIGMA
 from scene_depth.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 SAMPLED = 2000
 """Pixels of a view that are compared."""
@@ -244,12 +245,23 @@ class Agreement:
         return products
 
 
+def sample_places(depths: Sequence[Floats], samples: int) -> list[Places]:
+    """Rows and columns of pixels with depth, evenly spread over those of each view."""
+    found = []
+    for depth in depths:
+        there = np.flatnonzero(usable(depth))
+        rows, columns = np.divmod(there[np.linspace(0, len(there) - 1, min(samples, len(there))).astype(int)], depth.shape[1])
+        found.append((rows, columns))
+    return found
+
+
 def cross_view_agreement(
     depths: Sequence[Floats],
     poses: NDArray[np.float64],
     Ks: Sequence[Floats],
     *,
     samples: int = 1000,
+    places: Sequence[Places] | None = None,
     pairs: Sequence[tuple[int, int]] | None = None,
 ) -> Agreement:
     """How far the depth maps of a run agree.
@@ -259,14 +271,13 @@ def cross_view_agreement(
         poses: camera_to_world, OpenCV axes  # [N, 4, 4]
         Ks: Intrinsics, first pixel's centre at 0.5  # N of [3, 3]
         samples: Pixels of a view.
+        places: Those of ``sample_places``, if they are there already.
         pairs: Ordered pairs to compare; by default ``view_pairs``.
     """
     count = len(depths)
     points = []
-    for depth, pose, K in zip(depths, poses, Ks, strict=True):
-        rows, columns = np.nonzero(usable(depth))
-        chosen = np.linspace(0, len(rows) - 1, min(samples, len(rows))).astype(int)
-        rows, columns = rows[chosen], columns[chosen]
+    places = sample_places(depths, samples) if places is None else places
+    for depth, (rows, columns), pose, K in zip(depths, places, poses, Ks, strict=True):
         camera = depth[rows, columns][:, None] * pixel_rays(K, columns.astype(float), rows.astype(float), "half")
         points.append(camera @ pose[:3, :3].T + pose[:3, 3])
     agreeing, falling = np.full((count, count), np.nan), np.full((count, count), np.nan)
