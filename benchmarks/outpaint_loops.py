@@ -40,13 +40,14 @@ FREE = 0.05  # of the depth by which a point must stand before the true surface 
 HELD_OUT = (50.0, 130.0, 230.0, 310.0)  # yaw in degrees of the views that judge the splats
 ASIDE = 0.1  # metres that they stand beside the loop's centre
 TRANSLATIONS = ("moveright[distance=0.5,views=5]",)
-FIT_STEPS = 100
+FIT_STEPS, FIT_EVERY = 100, 6
 
 ABOUT_LOOPS = (
     f"Random rooms, {WIDTH} x {HEIGHT} pixels, {FIELD:g} degrees across, true colours from a renderer, a prior of 6 % made from "
     "the truth of each view. Errors are of new pixels. Last: the view where the loop meets its start; drift: how far the median "
     "of its depth over the true one is from 1. Free: share of new pixels in free space, 5 % or more before the true surface. "
-    "Start: the first view from the splats. Held out: four views inside the room from the splats."
+    "Start: the first view from the splats. Held out: four views inside the room from the splats, which are fitted by "
+    f"{FIT_STEPS} steps a view in the first rows of each room, and in the others as they are made."
 )
 
 
@@ -174,11 +175,12 @@ class LoopRow:
     held_abs_rel: float | None
     refused: str | None
     seconds: float
+    fit_every: int = 0
 
 
-def run_loop(room: OracleRoom, path: str, method: str, *, accept: bool, fit_steps: int = 0) -> LoopRow:
+def run_loop(room: OracleRoom, path: str, method: str, *, accept: bool, fit_steps: int = 0, fit_every: int = 0) -> LoopRow:
     """One run, measured against the truth."""
-    config = OutpaintConfig(accept=accept, fit_steps=fit_steps, least_new=0.02)
+    config = OutpaintConfig(accept=accept, fit_steps=fit_steps, fit_every=fit_every, least_new=0.02)
     inpainter = ExactInpainter(AlongSimulated(room, method), "solver" if method in (SOLVER, SOLVER_RIGHT) else method)
     started = time.process_time()
     result = outpaint(room.start(), path, inpainter=inpainter, color=room.paint, config=config)
@@ -188,7 +190,8 @@ def run_loop(room: OracleRoom, path: str, method: str, *, accept: bool, fit_step
     ratios = np.concatenate([each for each in found if len(each)] or [np.ones(1)])
     closing = next((each for each in reversed(found) if len(each) > 20), np.ones(1))
     held = [_held_out(room, result.splats, yaw) for yaw in HELD_OUT] if path.startswith("circle") and result.splats else []
-    print(f"room {room.seed}, {path}, {method}, accept {accept}: {len(made)} views, {seconds:.0f} s", file=sys.stderr, flush=True)
+    how = f"accept {accept}, fit every {fit_every}"
+    print(f"room {room.seed}, {path}, {method}, {how}: {len(made)} views, {seconds:.0f} s", file=sys.stderr, flush=True)
     return LoopRow(
         room.seed,
         path,
@@ -204,6 +207,7 @@ def run_loop(room: OracleRoom, path: str, method: str, *, accept: bool, fit_step
         float(np.mean([each[1] for each in held])) if held else None,
         result.report.refused,
         seconds,
+        fit_every,
     )
 
 
@@ -228,8 +232,8 @@ def run_loops(rooms: Sequence[int]) -> list[LoopRow]:
     rows = []
     made = [OracleRoom(seed) for seed in rooms]
     for room in made:
-        for accept in (True, False):
-            rows.append(run_loop(room, f"circle[views={CIRCLE}]", SOLVER, accept=accept, fit_steps=FIT_STEPS))
+        for accept, every in ((True, 0), (True, FIT_EVERY), (False, 0)):
+            rows.append(run_loop(room, f"circle[views={CIRCLE}]", SOLVER, accept=accept, fit_steps=FIT_STEPS, fit_every=every))
         for path in TRANSLATIONS:
             rows += [run_loop(room, path, method, accept=False) for method in METHODS]
         for method in (SOLVER_RIGHT, TWO_STEPS, TWO_STEPS_OFF):
@@ -278,6 +282,7 @@ def _circle_cells(row: LoopRow) -> list[str]:
         return "" if value is None else f"{value:.1f}"
 
     what = f"{row.room}, {row.method}, {'with' if row.accept else 'without'} acceptance"
+    what += f", fitted every {row.fit_every} views" if row.fit_every else ""
     end = "closed" if row.refused is None else row.refused
     shares = [percent(each) for each in (row.abs_rel, row.last, row.drift, row.free)]
     return [

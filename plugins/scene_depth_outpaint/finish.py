@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,13 +14,13 @@ from scene_depth.cameras import Cameras
 from scene_depth.evaluation.images import psnr
 from scene_depth.fitting.config import FitConfig, Rates
 from scene_depth.fitting.fit import fit
-from scene_depth.fitting.frozen import join_frozen
 from scene_depth.fitting.surface_splats import splats_on_depth
 from scene_depth.rendering import render
 from scene_depth.scene import PointCloud, Scene, View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import Progress, Work
 from scene_depth_outpaint.picture_border import plain_border
+from scene_depth_outpaint.result import OutpaintConfig
 from scene_depth_outpaint.state import OutpaintedView
 from scene_depth_outpaint.step import Room
 
@@ -42,56 +43,55 @@ class Finished:
     start_psnr: float | None
 
 
-def finish(
-    room: Room, frozen: GaussianSplats | None, start_views: int, fit_steps: int, fit_size: int, seed: int, work: Work
-) -> Finished:
-    """Makes the scene and fits splats to all of its views.
+def fit_views(room: Room, first: int, frozen: GaussianSplats | None, config: OutpaintConfig, work: Work) -> GaussianSplats | None:
+    """Splats of the views from one on, fitted to these and to all earlier ones that look to where they are.
 
     Args:
         room: All views.
-        frozen: Splats of the start, which stay as they are.
-        start_views: Number of views that belong to it.
-        fit_steps: Optimisation steps for each view; 0 leaves the splats as they are made.
-        fit_size: Longer side of the pictures that are fitted to, at most, in pixels.
-        seed: Of the order of views.
+        first: Number of the first view that gets splats.
+        frozen: What is there already, and stays as it is.
+        config: Steps for each view, size of the pictures, seed.
         work: Is told how far the fit is, and may stop it.
+
+    Returns:
+        The new splats; None where the views brought nothing.
     """
-    scene = scene_of(room)
-    first = 0 if frozen is None else start_views
     parts = []
     for view, kept in list(zip(room.views, room.kept, strict=True))[first:]:
         if kept.any():
             parts.append(splats_of_view(view, kept))
     if not parts:
-        return Finished(scene, frozen, None if frozen is None else _likeness(frozen, room.views[0]))
+        return None
     new = concatenate_splats(parts)
-    if fit_steps:
-        config = FitConfig(
-            steps=fit_steps * len(room.views),
-            max_size=fit_size,
-            low_resolution_steps=0.0,
-            sh_degree=0,
-            density=None,
-            depth_weight=0.2,
-            mask_use="ignore",
-            rates=Rates(means_lr=4e-5, colors_lr=2e-2, scales_lr=2e-2),  # they begin where they belong, and end soon
-        )
+    if not config.fit_steps:
+        return new
+    earlier = {id(view) for view in room.views[:first]} & {id(view) for view in room.seen_by(new.means)}
+    used = [number for number, view in enumerate(room.views) if number >= first or id(view) in earlier]
+    settings = FitConfig(
+        steps=config.fit_steps * len(used),
+        max_size=config.fit_size,
+        low_resolution_steps=0.0,
+        sh_degree=0,
+        density=None,
+        depth_weight=0.2,
+        mask_use="ignore",
+        rates=Rates(means_lr=4e-5, colors_lr=2e-2, scales_lr=2e-2),  # they begin where they belong, and end soon
+    )
 
-        def on_progress(now: Progress) -> bool:
-            return work.report(Progress("splats", now.done, now.total, measures=now.measures))
+    def on_progress(now: Progress) -> bool:
+        return work.report(Progress("splats", now.done, now.total, measures=now.measures))
 
-        result = fit(
-            _without_borders(scene, room),
-            initial=new,
-            config=config,
-            frozen=frozen,
-            seed=seed,
-            on_progress=on_progress,
-            device="cpu",
-        )
-        new, work.stopped = result.splats, work.stopped or not result.report.finished
-    splats = join_frozen(frozen, new)
-    return Finished(scene, splats, _likeness(splats, room.views[0]))
+    result = fit(
+        _without_borders(scene_of(room), room, used),
+        initial=new,
+        config=settings,
+        frozen=frozen,
+        seed=config.seed,
+        on_progress=on_progress,
+        device="cpu",
+    )
+    work.stopped |= not result.report.finished
+    return result.splats
 
 
 def splats_of_view(view: OutpaintedView, kept: NDArray[np.bool_]) -> GaussianSplats:
@@ -117,10 +117,10 @@ def scene_of(room: Room) -> Scene:
     return Scene(views, PointCloud(xyz, rgb))
 
 
-def _without_borders(scene: Scene, room: Room) -> Scene:
-    """The scene with masks, white on borders around pictures of the start, which no splats show."""
+def _without_borders(scene: Scene, room: Room, used: Sequence[int]) -> Scene:
+    """Some views of the scene with masks, white on borders around pictures of the start, which no splats show."""
     views = []
-    for view, made in zip(scene.views, room.views, strict=True):
+    for view, made in ((scene.views[number], room.views[number]) for number in used):
         has_border = made.report.kind == "start" and plain_border(made.image).any()
         views.append(replace(view, load_mask=partial(plain_border, made.image)) if has_border else view)
     return replace(scene, views=tuple(views))
@@ -140,6 +140,6 @@ def _points(camera: Cameras, depth: NDArray[np.float32], where: NDArray[np.bool_
     return points
 
 
-def _likeness(splats: GaussianSplats, view: OutpaintedView) -> float:
+def likeness(splats: GaussianSplats, view: OutpaintedView) -> float:
     """PSNR of the splats seen from a view, but for a border around its picture."""
     return psnr(render(splats, view.camera).rgb[0].numpy(), _picture(view), ~plain_border(view.image))

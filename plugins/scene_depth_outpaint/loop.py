@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from scene_depth.cameras import Cameras
 from scene_depth.depth.model import ExactInpainter
+from scene_depth.splats import GaussianSplats
 from scene_depth.work import Progress, Work
 from scene_depth_outpaint.generators import Generator, check_prompts, generator_name
+from scene_depth_outpaint.growing import GrowingSplats
 from scene_depth_outpaint.planner import PlannedStep
 from scene_depth_outpaint.result import OutpaintConfig, OutpaintReport
 from scene_depth_outpaint.review import Proposal, Review, Verdict, ask
@@ -22,6 +24,7 @@ from scene_depth_outpaint.step import Room, make_view
 from scene_depth_outpaint.trajectory import between
 
 SEEDS_A_STEP = 100
+OnViews = Callable[[Sequence[OutpaintedView], int, GaussianSplats | None], None]
 
 
 @dataclass
@@ -39,7 +42,8 @@ class Loop:
     work: Work
     report: OutpaintReport
     review: Review | None
-    on_views: Callable[[Sequence[OutpaintedView]], None] | None
+    on_views: OnViews | None
+    growing: GrowingSplats
     room: Room = field(default_factory=Room.empty)
 
     def run(self, first: Sequence[OutpaintedView]) -> None:
@@ -125,8 +129,9 @@ class Loop:
         return taken
 
     def _say_views(self) -> None:
+        self.growing.follow(self.room)
         if self.on_views is not None:
-            self.on_views(self.room.views)
+            self.on_views(self.room.views, *self.growing.shown())
 
     def _halved(self, planned: int) -> int:
         return sum(not view.report.reached and view.report.planned == planned for view in self.room.views)

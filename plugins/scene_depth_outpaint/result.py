@@ -41,6 +41,8 @@ class OutpaintConfig:
     """How many times a step may be halved."""
     fit_steps: int = 40
     """Optimisation steps of the splats at the end, for each view; 0 leaves them as they are made."""
+    fit_every: int = 0
+    """Fit the splats of every so many new views as soon as those are there, and hold them from then on; 0 fits all at the end."""
     fit_size: int = 512
     """Longer side of the pictures that they are fitted to, at most, in pixels."""
     seed: int = 0
@@ -49,7 +51,7 @@ class OutpaintConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.least_new < self.most_new < 1:
             raise InputError("least_new, most_new", f"{self.least_new}, {self.most_new}", "shares with least_new below most_new")
-        for name in ("retries", "smaller_steps", "fit_steps"):
+        for name in ("retries", "smaller_steps", "fit_steps", "fit_every"):
             if getattr(self, name) < 0:
                 raise InputError(name, getattr(self, name), "0 or more")
 

@@ -43,6 +43,7 @@ class Watch:
         self._parts: dict[int, tuple[OutpaintedView, GaussianSplats | None]] = {}
         self._on_progress: OnProgress = lambda now: True
         self._last, self._ended = Progress("outpaint", 0, 1), False
+        self._done, self._fitted = 0, frozen
         self.page: Any = None
 
     def following(self, on_progress: OnProgress) -> OnProgress:
@@ -55,8 +56,9 @@ class Watch:
 
         return follow
 
-    def show(self, views: Sequence[OutpaintedView]) -> None:
-        """Draws all views that are there."""
+    def show(self, views: Sequence[OutpaintedView], done: int, fitted: GaussianSplats | None) -> None:
+        """Draws all views that are there, the first of them, which are done, by their fitted splats."""
+        self._done, self._fitted = done, fitted
         splats = self._splats(views)
         if self.page is None:
             start = [view for view in views if view.report.kind == "start"]
@@ -100,8 +102,9 @@ class Watch:
             self.page.stop()
 
     def _splats(self, views: Sequence[OutpaintedView]) -> GaussianSplats:
-        shown = [] if self._frozen is None else [self._frozen]
-        for view in views:
+        base = self._frozen if self._fitted is None else self._fitted
+        shown = [] if base is None else [base]
+        for view in views[self._done :]:
             if self._frozen is not None and view.report.kind == "start":
                 continue
             if id(view) not in self._parts:

@@ -22,9 +22,10 @@ from scene_depth.io.json_reports import plain
 from scene_depth.scene import Scene, View
 from scene_depth.splats import GaussianSplats
 from scene_depth.work import OnProgress, Work
-from scene_depth_outpaint.finish import Finished, finish
+from scene_depth_outpaint.finish import Finished
 from scene_depth_outpaint.generators import Generator, check_prompts, generator_name, load_generator
-from scene_depth_outpaint.loop import Loop, prior_of
+from scene_depth_outpaint.growing import GrowingSplats
+from scene_depth_outpaint.loop import Loop, OnViews, prior_of
 from scene_depth_outpaint.picture_border import border_notes
 from scene_depth_outpaint.planner import Frame, PlannedStep, plan_steps
 from scene_depth_outpaint.result import OutpaintConfig, OutpaintReport, OutpaintResult
@@ -125,12 +126,12 @@ def outpaint_views(
     dry_run: bool,
     review: Review | None = None,
     on_plan: Callable[[Sequence[PlannedStep]], None] | None = None,
-    on_views: Callable[[Sequence[OutpaintedView]], None] | None = None,
+    on_views: OnViews | None = None,
 ) -> OutpaintResult:
     """``outpaint`` with everything loaded.
 
     ``on_plan`` is told the views to make before the first of them is made, ``on_views`` all views that are there whenever there
-    are others.
+    are others, how many of them have fitted splats, and those.
     """
     work = Work(on_progress)
     first = _start_views(views, inpainter, config.seed)
@@ -159,15 +160,18 @@ def outpaint_views(
         on_plan(plan)
     if output is not None and kept is None:
         write_plan(output, settings, [_plain_step(step) for step in plan])
-    loop = Loop(output, plan, generator, inpainter, config, prompt, prompts, track.prompts, work, report, review, on_views)
+    growing = GrowingSplats(frozen, len(first), config, output, work)
+    loop = Loop(
+        output, plan, generator, inpainter, config, prompt, prompts, track.prompts, work, report, review, on_views, growing
+    )
     with work.stage("views"):
         loop.run(first)
     report.steps = [view.report for view in loop.room.views]
     report.finished = not work.stopped and report.waits_for is None and report.refused is None
-    done = Finished(None, None, None)
+    done = Finished(None, growing.shown()[1], None)  # what is fitted so far
     if not work.stopped and report.waits_for is None:
         with work.stage("splats"):
-            done = finish(loop.room, frozen, report.start_views, config.fit_steps, config.fit_size, config.seed, work)
+            done = growing.finish(loop.room)
         report.finished &= not work.stopped
     if done.splats is not None:
         report.frozen_splats = 0 if frozen is None else len(frozen)
