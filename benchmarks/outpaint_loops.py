@@ -72,9 +72,11 @@ class OracleRoom:
 
     Attributes:
         seed: Of the room.
+        cameras: Those that were painted for, the start's first.
     """
 
     seed: int
+    cameras: list[Cameras] = field(default_factory=lambda: [start_camera()], repr=False, compare=False)
     _seen: dict[bytes, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict, repr=False, compare=False)
 
     _place: torch.Tensor = field(init=False, repr=False, compare=False)
@@ -104,7 +106,13 @@ class OracleRoom:
     def paint(self, rgb: NDArray[np.float32], hole: Mask, *, camera: Cameras | None = None) -> NDArray[np.float32]:
         """The oracle as an image inpainter."""
         assert camera is not None
+        self.cameras.append(camera)
         return self.seen(camera)[0]
+
+    def prior(self, camera: Cameras) -> NDArray[np.float32]:
+        """What a monocular model of the right scale says, with smooth errors  # [H, W]"""
+        pose = crc32(camera.camera_to_world.numpy().round(6).tobytes())
+        return simulated_metric_depth(self.seen(camera)[1], pose, error=ERROR)
 
     def start(self) -> View:
         """The first view."""
@@ -117,6 +125,23 @@ def start_camera() -> Cameras:
     """The camera of the start, at the origin."""
     fov_y = 2 * math.atan(math.tan(math.radians(FIELD / 2)) * HEIGHT / WIDTH)
     return camera_from_fov(torch.eye(4, dtype=torch.float64), fov_y, WIDTH, HEIGHT)
+
+
+@dataclass(frozen=True)
+class SimulatedModel:
+    """A monocular model that knows the room, and what camera was asked for last.
+
+    Attributes:
+        room: Knows the truth.
+        factor: Of its depth.
+    """
+
+    room: OracleRoom
+    factor: float
+
+    def __call__(self, rgb: NDArray[np.float32]) -> MonocularMap:
+        """The prior of the view under way."""
+        return _map(self.room.prior(self.room.cameras[-1]), self.factor)
 
 
 @dataclass(frozen=True)
@@ -139,9 +164,7 @@ class AlongSimulated(DepthModel):
 
     def predict(self, view: InpaintingInput, *, seed: int) -> DepthPrediction:
         assert view.camera is not None
-        truth = self.room.seen(view.camera)[1]
-        pose = crc32(view.camera.camera_to_world.numpy().round(6).tobytes())
-        return METHODS[self.method](simulated_metric_depth(truth, pose, error=ERROR)).predict(view, seed=seed)
+        return METHODS[self.method](self.room.prior(view.camera)).predict(view, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -181,7 +204,11 @@ class LoopRow:
 def run_loop(room: OracleRoom, path: str, method: str, *, accept: bool, fit_steps: int = 0, fit_every: int = 0) -> LoopRow:
     """One run, measured against the truth."""
     config = OutpaintConfig(accept=accept, fit_steps=fit_steps, fit_every=fit_every, least_new=0.02)
-    inpainter = ExactInpainter(AlongSimulated(room, method), "solver" if method in (SOLVER, SOLVER_RIGHT) else method)
+    del room.cameras[1:]
+    inpainter = ExactInpainter(AlongSimulated(room, method), method)
+    if method in (SOLVER, SOLVER_RIGHT):
+        model = SimulatedModel(room, OFF if method == SOLVER else 1.0)
+        inpainter = ExactInpainter(SolverInpainter(model, fit="scale"), "solver")
     started = time.process_time()
     result = outpaint(room.start(), path, inpainter=inpainter, color=room.paint, config=config)
     seconds = time.process_time() - started

@@ -28,6 +28,7 @@ from scene_depth_outpaint.growing import GrowingSplats
 from scene_depth_outpaint.loop import Loop, OnViews, prior_of
 from scene_depth_outpaint.picture_border import border_notes
 from scene_depth_outpaint.planner import Frame, PlannedStep, plan_steps
+from scene_depth_outpaint.prior_scale import scaled_to_start
 from scene_depth_outpaint.result import OutpaintConfig, OutpaintReport, OutpaintResult
 from scene_depth_outpaint.review import Review
 from scene_depth_outpaint.state import (
@@ -160,6 +161,9 @@ def outpaint_views(
         on_plan(plan)
     if output is not None and kept is None:
         write_plan(output, settings, [_plain_step(step) for step in plan])
+    inpainter, factor = scaled_to_start(inpainter, first, config.seed)
+    if factor != 1:
+        report.notes.append(f"the prior's depth is multiplied by {factor:.4g}, as the depth of the start asks for")
     growing = GrowingSplats(frozen, len(first), config, output, work)
     loop = Loop(
         output, plan, generator, inpainter, config, prompt, prompts, track.prompts, work, report, review, on_views, growing
