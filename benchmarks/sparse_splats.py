@@ -3,7 +3,8 @@
     python -m benchmarks.sparse_splats [--scenes table ...] [--levels mild typical] [--views 6] [--seeds 1] [--record]
 
 Runs are simulated (``benchmarks.sparse_runs``) from scenes with true depth. Each start is fitted with the cameras as they are and
-with refined ones. Photos in between, which the run did not have, are the test: their true cameras are carried over by the
+with refined ones: those of the raw run as the cameras of any scene, those of the refined one as far as its views disagree
+(``camera_refinement``). Photos in between, which the run did not have, are the test: their true cameras are carried over by the
 similarity that fits the true cameras of the run's photos best to those of the fit, and are not refined, so that what is left of
 pose errors counts too.
 """
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scene_depth_sparse import RefinedPointmaps, RefinedView, SparseReport, refine_pointmaps
-from scene_depth_sparse.output import fit_splats, refined_scene
+from scene_depth_sparse.output import camera_refinement, fit_splats, refined_scene
 
 from benchmarks.results import machine, table, write_section
 from benchmarks.sparse_runs import LEVELS, SimulatedRun, simulate_run
@@ -95,7 +96,8 @@ def measure(scene: Scene, level: str, count: int, seed: int, config: FitConfig) 
                 cameras = CameraRefinement(focal="each") if refine else None
                 result = fit(source, config=replace(config, start="random", cameras=cameras), seed=seed)
             else:
-                result = fit_splats(source, config=config, refine_cameras=refine, seed=seed)
+                cameras = camera_refinement(refined) if name == "refined" and refine else None
+                result = fit_splats(source, config=replace(config, cameras=cameras), refine_cameras=refine, seed=seed)
             fitted = [result.cameras.get(view.name, view.camera) for view in source.views]
             carried = carry_over(test, simulated.cameras, fitted)
             scores = score_views(result.splats, carried, max_size=result.report.config["max_size"])

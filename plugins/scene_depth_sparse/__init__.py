@@ -12,7 +12,7 @@ from scene_depth.lazy_names import lazy_names
 if TYPE_CHECKING:
     from scene_depth_sparse.flags import FLAG_NAMES
     from scene_depth_sparse.known import KnownDistance, known_cameras
-    from scene_depth_sparse.output import fit_splats, refined_scene, write_outputs
+    from scene_depth_sparse.output import camera_refinement, fit_splats, refined_scene, write_outputs
     from scene_depth_sparse.points import refined_points
     from scene_depth_sparse.refine import refine_pointmaps
     from scene_depth_sparse.result import RefinedPointmaps, RefinedView, SparseReport
@@ -23,6 +23,7 @@ __all__ = [
     "RefinedPointmaps",
     "RefinedView",
     "SparseReport",
+    "camera_refinement",
     "fit_splats",
     "known_cameras",
     "refine_pointmaps",
@@ -34,7 +35,7 @@ __all__ = [
 _MODULES = {
     "flags": ("FLAG_NAMES",),
     "known": ("KnownDistance", "known_cameras"),
-    "output": ("fit_splats", "refined_scene", "write_outputs"),
+    "output": ("camera_refinement", "fit_splats", "refined_scene", "write_outputs"),
     "points": ("refined_points",),
     "refine": ("refine_pointmaps",),
     "result": ("RefinedPointmaps", "RefinedView", "SparseReport"),

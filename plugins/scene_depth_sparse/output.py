@@ -30,6 +30,8 @@ from scene_depth_sparse.result import RefinedPointmaps, RefinedView
 COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED = (
     "colmap", "nerfstudio", "points.ply", "splats.ply", "fit.json", "refined_scene",
 )  # fmt: skip
+LOOSE = 0.03  # spread of mutual depth after the alignment from which cameras are refined as those of any scene
+LEAST_SHARE = 0.1  # of the usual learning rates, where views agree well
 OUTPUTS = (COLMAP, TRANSFORMS, POINTS, SPLATS, FIT_REPORT, REFINED)
 """Folders and files that ``hand_over`` writes."""
 Mask = NDArray[np.bool_]
@@ -171,8 +173,9 @@ def hand_over(
     )
     if not options.fit:
         return None
-    config = FitConfig(steps=options.fit_steps, max_size=options.fit_size)
-    fitted = fit_splats(scene, config=config, refine_cameras=not options.keep_cameras, seed=seed, on_progress=on_progress)
+    cameras = None if options.keep_cameras else camera_refinement(result)
+    config = FitConfig(steps=options.fit_steps, max_size=options.fit_size, cameras=cameras)
+    fitted = fit_splats(scene, config=config, refine_cameras=False, seed=seed, on_progress=on_progress)
     write_splats(folder / SPLATS, fitted.splats)
     fitted.report.save(folder / FIT_REPORT)
     if fitted.cameras:
@@ -181,13 +184,26 @@ def hand_over(
     return fitted.report
 
 
+def camera_refinement(result: RefinedPointmaps) -> CameraRefinement:
+    """How far a fit may move the cameras: the less, the better the aligned views agree, as few photos say little of cameras.
+
+    Args:
+        result: The refined result.
+    """
+    spread = float(result.report.alignment.get("spread_after", 0.0))
+    share = float(np.clip((spread / LOOSE) ** 3, LEAST_SHARE, 1)) if spread > 0 else 1.0
+    usual = CameraRefinement(focal="each")
+    return replace(usual, camera_lr=share * usual.camera_lr, focal_lr=share * usual.focal_lr)
+
+
 def fit_splats(scene: Scene, *, config: FitConfig | None = None, refine_cameras: bool = True, **options: Any) -> FitResult:
     """Splats of a scene that ``refined_scene`` made, from its points, held to its depth.
 
     Args:
         scene: The scene.
         config: Of the fit; None takes the defaults.
-        refine_cameras: Whether poses and the focal length of each view are refined, where ``config`` says nothing of it.
+        refine_cameras: Whether poses and the focal length of each view are refined, where ``config`` says nothing of it;
+            ``camera_refinement`` says how far they should be.
         options: Of ``scene_depth.fit``: on_progress, seed, device and others.
     """
     config = replace(config or FitConfig(), start="points")

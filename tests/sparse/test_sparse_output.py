@@ -12,12 +12,21 @@ from nerfstudio_parser import parse_with_nerfstudio
 from numpy.typing import NDArray
 from PIL import Image
 from scene_depth_sparse.flags import CONTRADICTED, EDGE, MATCHED, SHELL, SINGLE_VIEW
-from scene_depth_sparse.output import OUTPUTS, HandOver, fit_splats, hand_over, refined_points, refined_scene, write_outputs
+from scene_depth_sparse.output import (
+    OUTPUTS,
+    HandOver,
+    camera_refinement,
+    fit_splats,
+    hand_over,
+    refined_points,
+    refined_scene,
+    write_outputs,
+)
 from scene_depth_sparse.result import RefinedPointmaps, RefinedView, SparseReport
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
-from scene_depth.fitting.config import FitConfig
+from scene_depth.fitting.config import CameraRefinement, FitConfig
 from scene_depth.io.scenes import read_scene
 from scene_depth.io.splat_files import read_splats
 from scene_depth.pointmaps import PointmapRun, PointmapView
@@ -171,6 +180,14 @@ def test_splats_are_fitted_from_it(result: RefinedPointmaps) -> None:
     assert fitted.report.cameras is not None
     assert len(fitted.report.cameras["focal_factors"]) == 3
     assert fit_splats(scene, config=FitConfig(steps=1, max_size=48), refine_cameras=False).cameras == {}
+
+
+@pytest.mark.parametrize(("spread", "share"), [(0.0, 1.0), (0.05, 1.0), (0.03, 1.0), (0.015, 0.125), (0.004, 0.1)])
+def test_cameras_may_move_as_far_as_views_disagree(result: RefinedPointmaps, spread: float, share: float) -> None:
+    known = replace(result, report=replace(result.report, alignment={"spread_after": spread}))
+    usual, found = CameraRefinement(focal="each"), camera_refinement(known)
+    assert (found.camera_lr, found.focal_lr) == pytest.approx((share * usual.camera_lr, share * usual.focal_lr))
+    assert replace(found, camera_lr=usual.camera_lr, focal_lr=usual.focal_lr) == usual
 
 
 def test_all_is_handed_over_at_once(result: RefinedPointmaps, tmp_path: Path) -> None:
