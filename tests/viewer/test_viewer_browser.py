@@ -269,9 +269,14 @@ def test_rectangle_flood_and_a_photo(page, serve: Callable, session: EditSession
 
     behind = look_at(torch.tensor([0.0, -0.6, -1.6]), torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.0, -1.0, 0.0]))
     view.jump(camera_from_fov(behind, 0.9, 640, 480))
-    screen = view.camera()
-    place = screen.project(the_room.cameras[4].centers.to(screen.K))[0][0, 0] / screen.K.new_tensor([screen.width, screen.height])
-    person.tries(lambda: person.clicks(tuple(place.tolist())), lambda: view.photo == 4)
+
+    def frustum() -> tuple[float, float]:
+        """Where the camera is drawn now: the page may still be on its way when it is first asked."""
+        screen = view.camera()
+        pixel = screen.project(the_room.cameras[4].centers.to(screen.K))[0][0, 0]
+        return tuple((pixel / screen.K.new_tensor([screen.width, screen.height])).tolist())
+
+    person.tries(lambda: person.clicks(frustum()), lambda: view.photo == 4)
     person.sees(red)
     there = the_room.cameras[4].camera_to_world.double()
     person.waits(lambda: float((view.camera().camera_to_world.double() - there).abs().max()) < 0.01)  # the page has said so
