@@ -53,7 +53,7 @@ class Loop:
             if self.folder is not None and view.report.index >= len(there):
                 write_view(self.folder, view)
             self.room.add(view)
-        self._say_views()
+        self._views_changed()
         target, halved = self._next()
         first_attempt, prompt = 0, None
         while target < len(self.plan):
@@ -113,7 +113,7 @@ class Loop:
         if self.folder is not None:
             write_view(self.folder, made)
         self.room.add(made)
-        self._say_views()
+        self._views_changed()
 
     def _take_back(self) -> OutpaintedView | None:
         """Removes the last view that was made, here and in the folder; None if there is only the start."""
@@ -125,10 +125,11 @@ class Loop:
         self.room = Room.empty()
         for view in kept:
             self.room.add(view)
-        self._say_views()
+        self._views_changed()
         return taken
 
-    def _say_views(self) -> None:
+    def _views_changed(self) -> None:
+        """Fits splats where a group of views is whole, and tells who watches."""
         self.growing.follow(self.room)
         if self.on_views is not None:
             self.on_views(self.room.views, *self.growing.shown())

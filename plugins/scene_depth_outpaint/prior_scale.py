@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scene_depth.depth.alignment import Space, apply_fit, fit_globally
+from scene_depth.depth.alignment import Space, fit_globally
 from scene_depth.depth.model import ExactInpainter
 from scene_depth.depth.prior import MonocularMap, MonocularModel, model_name, predict
 from scene_depth.depth.solver import SolverInpainter
-from scene_depth.depth.solver.prior_error import estimate_prior_error
+from scene_depth.depth.solver.prior_error import error_along
 from scene_depth_outpaint.state import OutpaintedView
 
 
@@ -87,9 +87,7 @@ def scaled_to_start(inpainter: ExactInpainter, start: Sequence[OutpaintedView], 
         fit = fit_globally(values, view.depth, view.known, said.space, said.resolve_fit(solver.fit))
         if fit.bounded:  # a shift was fitted
             return inpainter, 1.0
-        own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, view.depth[view.known])
-        ratio = np.log(np.where(view.known, view.depth, 1) / own)
-        found.append((estimate_prior_error(ratio, view.known).log_scale, fit.space))
+        found.append((error_along(fit, values, view.depth, view.known)[1].log_scale, fit.space))
     factor = float(np.exp(np.mean([scale for scale, _ in found]))) if found else 1.0
     if factor == 1.0 or len({space for _, space in found}) != 1:
         return inpainter, 1.0

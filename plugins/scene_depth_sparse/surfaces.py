@@ -68,38 +68,30 @@ def _snap(
     found: NDArray[np.float64],
 ) -> None:
     height, width = surfaces.shape
-    within = reach * reach + 1
+    most = (2 * reach + 1) ** 2
+    seen, distances, differences = np.empty(most), np.empty(most), np.empty(most)
     for i in range(len(places)):
         row, column = places[i]
-        first, last = max(row - reach, 0), min(row + reach, height - 1)
-        left, right = max(column - reach, 0), min(column + reach, width - 1)
-        best, least = 0.0, np.inf
-        nearest, farthest = np.inf, -np.inf
-        for y in range(first, last + 1):
-            for x in range(left, right + 1):
+        count, best, least = 0, 0.0, np.inf
+        for y in range(max(row - reach, 0), min(row + reach, height - 1) + 1):
+            for x in range(max(column - reach, 0), min(column + reach, width - 1) + 1):
                 squared = (y - row) ** 2 + (x - column) ** 2
-                there = surfaces[y, x]
-                if squared > within or np.isnan(there):
+                if squared > reach * reach + 1 or np.isnan(surfaces[y, x]):
                     continue
-                nearest, farthest = min(nearest, there), max(farthest, there)
                 color = _difference(colors[y, x], colors[row, column])
-                cost = abs(there - wanted[i]) + COLOR * color + APART * np.sqrt(squared) / reach
+                cost = abs(surfaces[y, x] - wanted[i]) + COLOR * color + APART * np.sqrt(squared) / reach
                 if cost < least:
-                    best, least = there, cost
-        if least == np.inf:
+                    best, least = surfaces[y, x], cost
+                seen[count], distances[count], differences[count] = surfaces[y, x], squared, color
+                count += 1
+        if count == 0:
             continue
-        if own[i] < nearest or own[i] > farthest:
+        if own[i] < seen[:count].min() or own[i] > seen[:count].max():
             found[i] = own[i]
             continue
         total, weights = 0.0, 0.0
-        for y in range(first, last + 1):
-            for x in range(left, right + 1):
-                squared = (y - row) ** 2 + (x - column) ** 2
-                there = surfaces[y, x]
-                if squared > within or np.isnan(there):
-                    continue
-                color = _difference(colors[y, x], colors[row, column])
-                same, beside = (there - best) / SAME, squared / (near * near)
-                weight = np.exp(-(same * same + beside) / 2 - SAME_COLOR * color)
-                total, weights = total + weight * there, weights + weight
+        for k in range(count):
+            same, beside = (seen[k] - best) / SAME, distances[k] / (near * near)
+            weight = np.exp(-(same * same + beside) / 2 - SAME_COLOR * differences[k])
+            total, weights = total + weight * seen[k], weights + weight
         found[i] = total / weights

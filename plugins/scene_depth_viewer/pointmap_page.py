@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from scene_depth_sparse.result import RefinedPointmaps, RefinedView
 
 ALL = "All views"
-REFINED, GIVEN, BOTH_DIFFER = "Refined", "As given", "Refined, what changed"
-DEPTHS = (REFINED, GIVEN, BOTH_DIFFER)
+REFINED, GIVEN, ONLY_CHANGED = "Refined", "As given", "Refined, what changed"
+DEPTHS = (REFINED, GIVEN, ONLY_CHANGED)
 PHOTO, FLAG, SIGMA = "Photo", "Flag", "Uncertainty"
 LEAST_SIGMA, LARGEST_SIGMA = 0.01, 0.2  # relative; drawn as the nearest and the farthest depth are
 CHANGED = 0.002  # relative change of depth from which a pixel is one that changed
@@ -133,7 +133,7 @@ class PointmapPage(Page):
         """Pixels that are drawn, among those that every stride meets  # [H, W]"""
         flags = [flag for flag, shown in enumerate(self._shown.values()) if shown]
         drawn = np.isin(view.flags, flags) & ((view.source.depth if depth == GIVEN else view.depth) > 0)
-        if depth == BOTH_DIFFER:
+        if depth == ONLY_CHANGED:
             drawn &= np.abs(view.depth - view.source.depth) > CHANGED * view.source.depth
         met = np.zeros_like(drawn)
         met[_every(self._stride)] = True

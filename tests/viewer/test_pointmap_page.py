@@ -73,7 +73,7 @@ def test_the_page_shows_what_is_chosen(result, tmp_path: Path) -> None:
         shown._draw()
         assert len(shown.session.splats) == int((flags != FLAG_NAMES.index("edge")).sum())
         shown._view.value = result.views[2].name
-        shown._depth.value = page.BOTH_DIFFER
+        shown._depth.value = page.ONLY_CHANGED
         shown._shown["edge"] = True
         shown._draw()
         view = result.views[2]

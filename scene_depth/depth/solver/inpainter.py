@@ -22,7 +22,7 @@ from scene_depth.depth.solver.energy import DataParameters, Effort, EnergyParame
 from scene_depth.depth.solver.gate import EMBEDDED, Gate, load_gate
 from scene_depth.depth.solver.geodesic import GeodesicMap, geodesic_map
 from scene_depth.depth.solver.minimize import minimize
-from scene_depth.depth.solver.prior_error import estimate_prior_error
+from scene_depth.depth.solver.prior_error import error_along
 from scene_depth.depth.solver.problem import BLUR, Problem, Solution, color_guide, lab
 from scene_depth.depth.solver.sizes import AT_THE_END, SizedSolution, SizedSolver, halvings
 from scene_depth.errors import InputError
@@ -163,8 +163,7 @@ class SolverInpainter(DepthModel):
         misfit = np.log(view.depth[view.known] * fitted[view.known])
         expected = PRIOR_ERROR * float(np.abs(misfit - np.median(misfit)).mean())
         if not fit.bounded:
-            own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, view.depth[view.known])
-            wrong = estimate_prior_error(np.log(np.where(view.known, view.depth, 1) / own), view.known)
+            own, wrong = error_along(fit, values, view.depth, view.known)
             fitted, reach = 1.0 / (own * np.exp(wrong.log_ratio)), wrong.reach
             details["prior_error"] = {"scale": float(np.exp(wrong.log_scale)), "reach": wrong.reach}
         ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)

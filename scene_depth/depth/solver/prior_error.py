@@ -8,7 +8,7 @@ contradicts that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial.distance import cdist
 
 from scene_depth.arrays import MAD_TO_SIGMA, Array, Mask
+from scene_depth.depth.alignment import GlobalFit, apply_fit
 
 CELLS = 24  # along the longer side
 LEAST_FILLED = 0.1  # of a cell that must be known
@@ -42,6 +43,19 @@ class PriorError:
     log_ratio: NDArray[np.float64]
     log_scale: float
     reach: float
+
+
+def error_along(fit: GlobalFit, values: Array, depth: Array, known: Mask) -> tuple[NDArray[np.float64], PriorError]:
+    """The depth that a prior means as it is, and its error.
+
+    Args:
+        fit: What its values are; its scale is not used.
+        values: Of the prior  # [H, W]
+        depth: Read where known  # [H, W]
+        known: True = measured, at least one  # [H, W]
+    """
+    own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, depth[known])
+    return own, estimate_prior_error(np.log(np.where(known, depth, 1) / own), known)
 
 
 def estimate_prior_error(log_ratio: Array, known: Mask) -> PriorError:
