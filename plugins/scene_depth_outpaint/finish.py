@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -65,8 +64,8 @@ def fit_views(room: Room, first: int, frozen: GaussianSplats | None, config: Out
     new = concatenate_splats(parts)
     if not config.fit_steps:
         return new
-    earlier = {id(view) for view in room.views[:first]} & {id(view) for view in room.seen_by(new.means)}
-    used = [number for number, view in enumerate(room.views) if number >= first or id(view) in earlier]
+    near = {id(view) for view in room.seen_by(new.means)}
+    used = [view for number, view in enumerate(room.views) if number >= first or id(view) in near]
     settings = FitConfig(
         steps=config.fit_steps * len(used),
         max_size=config.fit_size,
@@ -82,7 +81,7 @@ def fit_views(room: Room, first: int, frozen: GaussianSplats | None, config: Out
         return work.report(Progress("splats", now.done, now.total, measures=now.measures))
 
     result = fit(
-        _without_borders(scene_of(room), room, used),
+        Scene(tuple(map(_without_border, used))),
         initial=new,
         config=settings,
         frozen=frozen,
@@ -101,29 +100,22 @@ def splats_of_view(view: OutpaintedView, kept: NDArray[np.bool_]) -> GaussianSpl
 
 def scene_of(room: Room) -> Scene:
     """All views, named after their steps, with the points of their surfaces."""
-    views = tuple(
-        View(
-            f"{view.report.index:03d}.png",
-            view.camera,
-            load_image=partial(_picture, view),
-            load_depth=partial(_depth, view),
-        )
-        for view in room.views
-    )
     pairs = list(zip(room.views, room.kept, strict=True))
     every = max(1, sum(int(kept.sum()) for _, kept in pairs) // MOST_POINTS)
     xyz = np.concatenate([_points(view.camera, view.depth, kept)[::every] for view, kept in pairs])
     rgb = np.concatenate([view.image[kept][::every] for view, kept in pairs])
-    return Scene(views, PointCloud(xyz, rgb))
+    return Scene(tuple(map(_scene_view, room.views)), PointCloud(xyz, rgb))
 
 
-def _without_borders(scene: Scene, room: Room, used: Sequence[int]) -> Scene:
-    """Some views of the scene with masks, white on borders around pictures of the start, which no splats show."""
-    views = []
-    for view, made in ((scene.views[number], room.views[number]) for number in used):
-        has_border = made.report.kind == "start" and plain_border(made.image).any()
-        views.append(replace(view, load_mask=partial(plain_border, made.image)) if has_border else view)
-    return replace(scene, views=tuple(views))
+def _scene_view(view: OutpaintedView) -> View:
+    name = f"{view.report.index:03d}.png"
+    return View(name, view.camera, load_image=partial(_picture, view), load_depth=partial(_depth, view))
+
+
+def _without_border(made: OutpaintedView) -> View:
+    """A view with a mask, white on a border around a picture of the start, which no splats show."""
+    has_border = made.report.kind == "start" and plain_border(made.image).any()
+    return replace(_scene_view(made), load_mask=partial(plain_border, made.image)) if has_border else _scene_view(made)
 
 
 def _picture(view: OutpaintedView) -> NDArray[np.float32]:
