@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from scene_depth.cameras import Cameras
-from scene_depth.color.exemplar import pattern
+from scene_depth.color.exemplar import straight_view
 from scene_depth.color.exemplar.inpainter import ExemplarInpainter, MembraneInpainter
 from scene_depth.color.protocol import inpaint_image
 
@@ -68,7 +68,7 @@ def test_waves_that_noise_hides_beside_the_hole_are_seen_as_deep_as_the_hole(see
     shown = np.where(hole[..., None], np.float32(0), np.clip(waves + noise, 0, 1).astype(np.float32))
     errors = []
     for places in (2, 0):
-        monkeypatch.setattr(pattern, "ELSEWHERE", places)
+        monkeypatch.setattr(straight_view, "ELSEWHERE", places)
         filled = ExemplarInpainter()(shown, hole, depth=np.full((HEIGHT, WIDTH), 2.0, np.float32), camera=camera())
         errors.append(float(((gaussian_filter(filled, (2, 2, 0)) - waves)[hole] ** 2).mean()))
     assert errors[0] < 0.1 * errors[1]
@@ -78,12 +78,12 @@ def test_the_hole_is_moved_to_where_its_plane_is_known() -> None:
     known, hole = np.ones((30, 60), dtype=bool), np.zeros((30, 60), dtype=bool)
     hole[10:20, 10:20], known[:, 35:] = True, False
     known &= ~hole
-    first, *others = pattern._places_elsewhere(known, hole)
+    first, *others = straight_view.places_elsewhere(known, hole)
     assert known[10 + first[0] : 20 + first[0], 10 + first[1] : 20 + first[1]].all()
     assert all(
         abs(a - b) >= 5 for other in others for a, b in [max(zip(other, first, strict=True), key=lambda ab: abs(ab[0] - ab[1]))]
     )
-    assert pattern._places_elsewhere(np.zeros_like(known), hole) == []
+    assert straight_view.places_elsewhere(np.zeros_like(known), hole) == []
 
 
 def test_what_repeats_nowhere_is_not_copied() -> None:

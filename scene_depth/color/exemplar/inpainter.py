@@ -12,7 +12,10 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filt
 from scene_depth.arrays import Array, Mask, Picture
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.base import Weights, base_layer, surface_weights
+from scene_depth.color.exemplar.kriging import krige, kriging_error
 from scene_depth.color.exemplar.pattern import (
+    LEAST_ASKED,
+    PlaneTexture,
     accepted_parts,
     continue_pattern,
     held_out_ring,
@@ -20,7 +23,7 @@ from scene_depth.color.exemplar.pattern import (
     predict,
     seen_in_picture,
 )
-from scene_depth.color.exemplar.straight_view import straight_view
+from scene_depth.color.exemplar.straight_view import StraightView, straight_view
 from scene_depth.color.exemplar.texture import fill_texture
 from scene_depth.geometry.median import median_of_25
 from scene_depth.geometry.normals import normals_from_depth
@@ -28,6 +31,7 @@ from scene_depth.geometry.planes import Plane, around, planes_of
 from scene_depth.kernels import thread_count
 
 PATTERN_ERROR = 0.6  # squared error of a pattern beside the hole, in that of a smooth continuation, up to which it is right
+KRIGING_ERROR = 1.0  # error of kriging where it can be told, in that of a smooth continuation, up to which it is right
 EXAMPLES = 2.0  # known pixels of a plane, in those to be filled, from which it is known well enough to be continued
 DETAIL = 0.45  # amplitude of the copied detail, in that of the known pixels around; votes alone leave less
 DETAIL_WIDTH = 24  # pixels around the hole whose detail is the measure
@@ -43,6 +47,21 @@ class _Surfaces:
     depth: Array | None
     normals: Picture | None
     weights: Weights
+
+
+@dataclass(frozen=True)
+class _Continued:
+    """What a plane says.
+
+    Attributes:
+        pixels: Those of it that have a colour now: of the hole, and known ones without the shadow  # [H, W]
+        colors: Of them, in scan order  # [P, 3]
+        kriged: Those of the hole whose colour is only the base of what is to be seen there  # [H, W]
+    """
+
+    pixels: Mask
+    colors: Picture
+    kriged: Mask
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,8 @@ class ExemplarInpainter:
         iterations: Rounds of matching and voting at the coarsest level.
         pattern_error: Squared error of a pattern in the pixels beside the hole, in that of a smooth continuation, up to which
             it is kept; up to 1.2, it must be right where the hole would lie elsewhere on the plane. 0: no patterns.
+        kriging_error: Error of kriging on a plane where it can be told, in that of a smooth continuation, up to which it is used
+            where no pattern is. 0: never.
         detail: Amplitude of the detail that is copied in the picture, relative to that of the known pixels around the hole.
     """
 
@@ -72,6 +93,7 @@ class ExemplarInpainter:
     depth_weight: float = 0.15
     iterations: int = 12
     pattern_error: float = PATTERN_ERROR
+    kriging_error: float = KRIGING_ERROR
     detail: float = DETAIL
 
     def __call__(
@@ -111,42 +133,82 @@ class ExemplarInpainter:
         seed: int,
         soft_rim: bool,
     ) -> Picture:
-        lit, rest = rgb.copy(), hole.copy()
+        lit, rest, based = rgb.copy(), hole.copy(), np.zeros_like(hole)
         if depth is not None and camera is not None:
             planes = planes_of(depth, hole, camera, seed, normals_from_depth(depth, camera))
-            on_plane = functools.partial(self._on_plane, rgb, hole, known, held_out_ring(measured, hole), camera, seed, soft_rim)
+            beside = held_out_ring(measured, hole)
+            on_plane = functools.partial(self._on_plane, rgb, hole, known, measured, beside, camera, seed, soft_rim)
             with ThreadPoolExecutor(thread_count()) as pool:
-                for pixels, colors in pool.map(on_plane, planes):
-                    lit[pixels] = colors
-                    rest &= ~pixels
-        filled = self._in_picture(lit, rest, known, _surfaces(hole, depth, camera), seed, soft_rim) if rest.any() else lit
+                for found in pool.map(on_plane, planes):
+                    lit[found.pixels] = found.colors
+                    rest &= ~found.pixels | found.kriged
+                    based |= found.kriged
+        filled = self._in_picture(lit, rest, based, known, _surfaces(hole, depth, camera), seed, soft_rim) if rest.any() else lit
         return np.where(hole[..., None], filled, rgb)
 
     def _on_plane(
-        self, rgb: Picture, hole: Mask, known: Mask, held_out: Mask, camera: Cameras, seed: int, soft_rim: bool, plane: Plane
-    ) -> tuple[Mask, Picture]:
-        """Pixels of a plane, those of the hole that its pattern fills and the known ones, without shadow  # [H, W], [P, 3]"""
+        self,
+        rgb: Picture,
+        hole: Mask,
+        known: Mask,
+        measured: Mask,
+        held_out: Mask,
+        camera: Cameras,
+        seed: int,
+        soft_rim: bool,
+        plane: Plane,
+    ) -> _Continued:
+        """What the pattern of a plane fills, or what is known of it tells, and its known pixels without shadow."""
         view = straight_view(plane, rgb, known, hole, camera)
         wanted = plane.pixels & hole & np.isfinite(view.rows)
         same = plane.pixels & known & np.isfinite(view.rows)
-        if not view.known.any() or not wanted.any() or same.sum() < EXAMPLES * wanted.sum():
-            return np.zeros_like(hole), rgb[:0, 0]
+        nothing = np.zeros_like(hole)
+        if not view.known.any() or not wanted.any() or same.sum() < wanted.sum():
+            return _Continued(nothing, rgb[:0, 0], nothing)
         surface = plane_texture(view)
         lit: Picture = rgb.copy()
-        lit[same] /= seen_in_picture(surface.gain, view, same)[:, None]
+        kept, kriged = nothing, nothing
+        if same.sum() >= EXAMPLES * wanted.sum():
+            lit[same] /= seen_in_picture(surface.gain, view, same)[:, None]
+            kept = self._by_pattern(lit, surface, view, wanted, same & held_out, seed, soft_rim)
+        else:
+            same = nothing
+        left = wanted & ~kept
+        if left.sum() >= max(LEAST_ASKED, 0.5 * wanted.sum()):
+            # What was retouched beside the hole, as a shadow, would go on into it.
+            retouched = view.cells_of(plane.pixels & known & ~measured & np.isfinite(view.rows))
+            filled = self._kriged(surface.texture, view, view.known & ~binary_dilation(retouched), seed)
+            if filled is not None:
+                lit[left], kriged = surface.colors(filled, view, left), left
+        pixels = kept | same | kriged
+        return _Continued(pixels, lit[pixels], kriged)
+
+    def _by_pattern(
+        self, lit: Picture, surface: PlaneTexture, view: StraightView, wanted: Mask, held_out: Mask, seed: int, soft_rim: bool
+    ) -> Mask:
+        """Pixels that the pattern of a plane fills, and their colours in ``lit``  # [H, W] bool"""
         prediction = predict(surface.texture, view.known, view.hole)
         if prediction is None:
-            return same, lit[same]
-        kept = accepted_parts(view, surface.texture, prediction, wanted, same & held_out, self.pattern_error)
+            return np.zeros_like(wanted)
+        kept = accepted_parts(view, surface.texture, prediction, wanted, held_out, self.pattern_error)
         if kept.any():
             # At a soft rim what is left of an object would choose the translations.
             finish = prediction.mended if soft_rim else continue_pattern
             lit[kept] = surface.colors(finish(surface.texture, view.known, view.hole, seed=seed), view, kept)
-        return kept | same, lit[kept | same]
+        return kept
 
-    def _in_picture(self, rgb: Picture, hole: Mask, known: Mask, surfaces: _Surfaces, seed: int, soft_rim: bool) -> Picture:
-        guided = surfaces.normals is not None
-        smooth = base_layer(np.where(hole[..., None], 0, rgb), hole, surfaces.weights, soft_rim=soft_rim)
+    def _kriged(self, texture: Picture, view: StraightView, known: Mask, seed: int) -> Picture | None:
+        """The texture of a plane as what is known of it tells, if that is right of what it did not see  # [h, w, 3]"""
+        if self.kriging_error <= 0 or kriging_error(texture, known, view.hole, view.elsewhere, seed=seed) >= self.kriging_error:
+            return None
+        return krige(texture, known, view.hole, seed=seed)
+
+    def _in_picture(
+        self, rgb: Picture, hole: Mask, based: Mask, known: Mask, surfaces: _Surfaces, seed: int, soft_rim: bool
+    ) -> Picture:
+        guided, unknown = surfaces.normals is not None, hole & ~based
+        smooth = base_layer(np.where(unknown[..., None], 0, rgb), unknown, surfaces.weights, soft_rim=soft_rim)
+        smooth[based] = rgb[based]
         # Without geometry the membrane knows no edges, so it serves as a first guess only and the patches carry all colour.
         base = smooth if guided else np.zeros_like(smooth)
         texture = np.where(hole[..., None], smooth - base, rgb - base).astype(np.float32)

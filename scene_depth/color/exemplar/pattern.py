@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label, map_coordinates
-from scipy.signal import fftconvolve
 
 from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.color.exemplar.labelling import label_offsets
@@ -22,9 +21,7 @@ LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern c
 UNDECIDED = 1.2  # squared error beside the hole, in that of a smooth continuation, up to which a pattern is asked elsewhere
 DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere, up to which it is right
 LEAST_ASKED = 100  # pixels of a part that is worth it
-ELSEWHERE = 2  # places at which the hole is hidden elsewhere
-LEAST_COVERED = 0.2  # share of the hole that must be known there
-COVERED = 0.3  # and of a part of it
+COVERED = 0.3  # share of a part that must be known where the hole lies elsewhere
 NOISE = 0.005  # of colours, which nothing predicts: where nothing else is to be seen, a pattern is as right as can be
 OFFSETS = 40  # translations that the hole is copied by, at most
 MOST_CELLS = 14_000  # of the hole, at the scale at which the translations are chosen
@@ -154,7 +151,7 @@ def accepted_parts(view: StraightView, texture: Picture, beside: Prediction, fil
         if not right and most > 0 and ratio < UNDECIDED and part.sum() >= LEAST_ASKED:
             if elsewhere is None:
                 elsewhere = _predicted_elsewhere(view, texture)
-            right = _ratio_elsewhere(elsewhere, _cells_of(view, parts == number)) < DEEP_ERROR
+            right = _ratio_elsewhere(elsewhere, view.cells_of(parts == number) & view.hole) < DEEP_ERROR
         if right:
             kept[window] |= part
     return kept
@@ -168,7 +165,7 @@ def _ratio(error: Array, smooth_error: Array) -> float:
 def _predicted_elsewhere(view: StraightView, texture: Picture) -> list[tuple[Places, Prediction]]:
     """The plane's whole hole, moved to where most of it is known: what is left says of it there, with each move."""
     found = []
-    for shift in _places_elsewhere(view.known, view.hole):
+    for shift in view.elsewhere:
         prediction = _predicted(texture, view.known, view.hole, view.known & shifted(view.hole, -shift, False))
         if prediction is not None:
             found.append((shift, prediction))
@@ -183,36 +180,6 @@ def _ratio_elsewhere(elsewhere: list[tuple[Places, Prediction]], cells: Mask) ->
         if there.sum() >= max(LEAST_HELD_OUT, COVERED * cells.sum()):
             ratios.append(_ratio(prediction.error[there], prediction.smooth_error[there]))
     return float(np.exp(np.mean(np.log(np.maximum(ratios, 1e-3))))) if ratios else np.inf
-
-
-def _places_elsewhere(known: Mask, hole: Mask) -> list[Places]:
-    """Rows and columns by which the hole comes to lie on known cells: up to ``ELSEWHERE`` moves, the best first  # [2] each"""
-    height, width = hole.shape
-    covered = fftconvolve(known.astype(np.float64), hole[::-1, ::-1].astype(np.float64)) / max(1, int(hole.sum()))
-    down, right = np.indices(covered.shape)
-    down, right = down - (height - 1), right - (width - 1)
-    score = covered - 1e-3 * np.hypot(down, right) / max(height, width)
-    rows, columns = (np.ptp(np.flatnonzero(hole.any(axis=axis))) + 1 for axis in (1, 0))  # moves lie half of it apart
-    found: list[Places] = []
-    while len(found) < ELSEWHERE:
-        best = np.unravel_index(score.argmax(), score.shape)
-        if score[best] < LEAST_COVERED:
-            break
-        shift = np.array([down[best], right[best]])
-        found.append(shift)
-        score[(np.abs(down - shift[0]) < rows / 2) & (np.abs(right - shift[1]) < columns / 2)] = -1
-    return found
-
-
-def _cells_of(view: StraightView, pixels: Mask) -> Mask:
-    """Cells of the hole that pixels of the picture show  # [h, w]"""
-    cells = np.zeros_like(view.hole)
-    rows, columns = (
-        np.clip(np.round(place[pixels]).astype(int), 0, size - 1)
-        for place, size in zip((view.rows, view.columns), cells.shape, strict=True)
-    )
-    cells[rows, columns] = True
-    return cells & view.hole
 
 
 def continue_pattern(texture: Picture, known: Mask, hole: Mask, *, seed: int = 0) -> Picture:

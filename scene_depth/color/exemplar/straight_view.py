@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, map_coordinates
+from scipy.signal import fftconvolve
 
-from scene_depth.arrays import Array, Mask, Picture
+from scene_depth.arrays import Array, Mask, Picture, Places
 from scene_depth.cameras import Cameras
 from scene_depth.geometry.planes import LEAST_HOLE, Plane, around, camera_points, plane_depth
 
 COARSENED = 3.0  # footprint of a pixel, in those of the hole, above which it no longer shows the texture
 LARGEST_GRID = 320  # cells along a side of the straight view
+ELSEWHERE = 2  # places at which the hole is hidden elsewhere
+LEAST_COVERED = 0.2  # share of the hole that must be known there
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,21 @@ class StraightView:
     hole: Mask
     rows: NDArray[np.float64]
     columns: NDArray[np.float64]
+
+    @cached_property
+    def elsewhere(self) -> list[Places]:
+        """Rows and columns by which the hole comes to lie where the plane is known, the best first  # [2] each"""
+        return places_elsewhere(self.known, self.hole)
+
+    def cells_of(self, pixels: Mask) -> Mask:
+        """Cells that pixels of the picture show  # [H, W] -> [h, w]"""
+        cells = np.zeros_like(self.hole)
+        rows, columns = (
+            np.clip(np.round(place[pixels]).astype(int), 0, size - 1)
+            for place, size in zip((self.rows, self.columns), cells.shape, strict=True)
+        )
+        cells[rows, columns] = True
+        return cells
 
 
 def straight_view(plane: Plane, rgb: Array, known: Mask, hole: Mask, camera: Cameras) -> StraightView:
@@ -85,3 +104,22 @@ def _step(values: NDArray[np.float64], wanted: Mask) -> float:
     """Median length that a pixel of the hole covers along an axis of the plane."""
     dy, dx = np.gradient(values)
     return float(np.median(np.hypot(dx, dy)[binary_dilation(wanted) & np.isfinite(dx) & np.isfinite(dy)]))
+
+
+def places_elsewhere(known: Mask, hole: Mask) -> list[Places]:
+    """Rows and columns by which the hole comes to lie on known cells: up to ``ELSEWHERE`` moves, the best first  # [2] each"""
+    height, width = hole.shape
+    covered = fftconvolve(known.astype(np.float64), hole[::-1, ::-1].astype(np.float64)) / max(1, int(hole.sum()))
+    down, right = np.indices(covered.shape)
+    down, right = down - (height - 1), right - (width - 1)
+    score = covered - 1e-3 * np.hypot(down, right) / max(height, width)
+    rows, columns = (np.ptp(np.flatnonzero(hole.any(axis=axis))) + 1 for axis in (1, 0))  # moves lie half of it apart
+    found: list[Places] = []
+    while len(found) < ELSEWHERE:
+        best = np.unravel_index(score.argmax(), score.shape)
+        if score[best] < LEAST_COVERED:
+            break
+        shift = np.array([down[best], right[best]])
+        found.append(shift)
+        score[(np.abs(down - shift[0]) < rows / 2) & (np.abs(right - shift[1]) < columns / 2)] = -1
+    return found
