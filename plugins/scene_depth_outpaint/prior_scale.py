@@ -1,4 +1,4 @@
-"""The scale of a metric prior, told once by the measured depth of the start.
+"""The scale of a metric prior, told once by the measured depth of the start and held from then on.
 
 At every step known depth tells the scale, too, but it comes from the step before with all that was wrong there: round a room the
 errors add up. A model's own scale is about the same in all views of a scene.
@@ -23,7 +23,7 @@ from scene_depth_outpaint.state import OutpaintedView
 
 @dataclass(frozen=True)
 class ScaledModel:
-    """A monocular model whose depth is multiplied by a factor.
+    """A monocular model whose depth is multiplied by a factor, so that its scale is the scene's.
 
     Attributes:
         model: The model.
@@ -55,6 +55,7 @@ class ScaledModel:
         found = self.model(rgb, **options)
         if not isinstance(found, MonocularMap):
             found = MonocularMap(np.asarray(found, np.float32), self.space)
+        found = replace(found, scaled=True)
         if self.space == "log":
             return replace(found, values=found.values + np.float32(np.log(self.factor)), space=self.space)
         factor = np.float32(self.factor if self.space == "depth" else 1 / self.factor)
@@ -65,8 +66,8 @@ class ScaledModel:
 def scaled_to_start(inpainter: ExactInpainter, start: Sequence[OutpaintedView], seed: int) -> tuple[ExactInpainter, float]:
     """The inpainter with its prior at the scale of the start, and the factor; 1 where there is nothing to correct.
 
-    Nothing is where no model leads the solver, where its shift is free as well, or where the measured depth of the start does not
-    contradict the model's own scale.
+    Nothing is where no model leads the solver, where its shift is free as well, where the start has no depth, or where that does
+    not contradict the model's own scale, which is held then.
 
     Args:
         inpainter: Depth inpainter.
@@ -88,8 +89,8 @@ def scaled_to_start(inpainter: ExactInpainter, start: Sequence[OutpaintedView], 
         if fit.bounded:  # a shift was fitted
             return inpainter, 1.0
         found.append((error_along(fit, values, view.depth, view.known)[1].log_scale, fit.space))
-    factor = float(np.exp(np.mean([scale for scale, _ in found]))) if found else 1.0
-    if factor == 1.0 or len({space for _, space in found}) != 1:
+    if len({space for _, space in found}) != 1:
         return inpainter, 1.0
+    factor = float(np.exp(np.mean([scale for scale, _ in found])))
     scaled = replace(solver, prior=ScaledModel(solver.prior, factor, found[0][1]), prior_space=found[0][1])
     return ExactInpainter(scaled, inpainter.name), factor

@@ -25,12 +25,15 @@ class MonocularMap:
         uncertainty: In the unit of ``values``, if the model tells  # [H, W]
         metric: True if only the scale is free, as that of metric depth is over a scene of unknown unit; False if a shift is too;
             None if not known.
+        scaled: Whether the values have the scale of the scene, which known depth bends but does not move; of values whose scale
+            alone is free.
     """
 
     values: NDArray[np.float32]
     space: Space | Literal["auto"]
     uncertainty: NDArray[np.float32] | None = None
     metric: bool | None = None
+    scaled: bool = False
 
     def resolve_fit(self, fit: Fit | None) -> Fit:
         """What is free of the values: as asked; for "auto" and None as the model says, if it does; for None else both."""

@@ -96,6 +96,17 @@ def test_the_error_of_a_prior_goes_on_smoothly_and_returns_to_its_scale():
     np.testing.assert_allclose(alike.log_ratio, 0.4, atol=1e-9)
 
 
+def test_a_scale_that_is_held_is_bent_beside_known_depth_and_stays_far_from_it():
+    y, x = np.mgrid[:96, :128]
+    known, wave = x < 80, 0.05 * np.sin(x / 9) * np.cos(y / 9)
+    free, held = (estimate_prior_error(0.1 + wave, known, hold_scale=hold) for hold in (False, True))
+    assert free.log_scale == pytest.approx(0.1, abs=0.01)  # which contradicts a scale of 1
+    assert held.log_scale == 0
+    for found in (free, held):
+        np.testing.assert_allclose(found.log_ratio[:, 78], 0.1 + wave[:, 78], atol=0.03)
+    assert np.abs(held.log_ratio[:, -1]).mean() < 0.4 * np.abs(free.log_ratio[:, -1]).mean()
+
+
 def test_of_a_few_known_pixels_the_scale_alone_is_told():
     known = np.zeros(SHAPE, dtype=bool)
     known[3, 4:7] = True

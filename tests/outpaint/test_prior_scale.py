@@ -55,7 +55,6 @@ def test_part_of_the_start_tells_it_too() -> None:
     [
         load_depth_inpainter("solver"),
         load_depth_inpainter("nearest"),
-        with_prior(load_depth_inpainter("solver"), saying(TRUE * WRONG, "depth")),  # right as it is
         with_prior(load_depth_inpainter("solver"), saying(1.3 / TRUE + 0.4, "inverse", metric=False)),  # its shift is free
         with_prior(load_depth_inpainter("solver"), MonocularMap(1.3 * TRUE, "depth", metric=True)),  # of one view alone
     ],
@@ -64,6 +63,30 @@ def test_what_cannot_be_told_stays(inpainter) -> None:
     scaled, factor = scaled_to_start(inpainter, [start()], 0)
     assert factor == 1
     assert scaled is inpainter
+
+
+def test_a_scale_that_is_right_stays_and_is_held_from_then_on() -> None:
+    inpainter = with_prior(load_depth_inpainter("solver"), saying(TRUE * WRONG, "depth"))
+    scaled, factor = scaled_to_start(inpainter, [start()], 0)
+    assert factor == 1
+    found = scaled.inpainter.prior(np.zeros((64, 64, 3), np.float32))
+    np.testing.assert_array_equal(found.values, inpainter.inpainter.prior(None).values)
+    assert found.scaled
+
+
+def test_a_step_that_went_wrong_does_not_take_the_scale_with_it() -> None:
+    """What is known of a view is 8 % too far: it stays, and what is new far from it is at the scale of the start."""
+    inpainter = with_prior(load_depth_inpainter("solver"), saying(TRUE * WRONG, "depth"))
+    scaled, _ = scaled_to_start(inpainter, [start()], 0)
+    known = np.zeros((64, 64), bool)
+    known[:, :28] = True
+    given = np.where(known, 1.08 * TRUE, 0).astype(np.float32)
+    errors = []
+    for each in (inpainter, scaled):
+        found = each(np.full((64, 64, 3), 0.5, np.float32), given, known).depth
+        assert (found[known] == given[known]).all()
+        errors.append(abs(np.median(found[:, -6:] / TRUE[:, -6:]) - 1))
+    assert errors[0] > 0.05 > 0.02 > errors[1]
 
 
 def test_the_uncertainty_and_the_seed_of_a_model_go_along() -> None:

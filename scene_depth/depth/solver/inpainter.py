@@ -163,7 +163,7 @@ class SolverInpainter(DepthModel):
         misfit = np.log(view.depth[view.known] * fitted[view.known])
         expected = PRIOR_ERROR * float(np.abs(misfit - np.median(misfit)).mean())
         if not fit.bounded:
-            own, wrong = error_along(fit, values, view.depth, view.known)
+            own, wrong = error_along(fit, values, view.depth, view.known, predicted.scaled)
             fitted, reach = 1.0 / (own * np.exp(wrong.log_ratio)), wrong.reach
             details["prior_error"] = {"scale": float(np.exp(wrong.log_scale)), "reach": wrong.reach}
         ratio = 1.0 / (np.where(view.known, view.depth, 1).astype(np.float64) * fitted)

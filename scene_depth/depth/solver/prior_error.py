@@ -3,7 +3,7 @@
 Gaussian process regression (kriging; Rasmussen and Williams 2006, chapters 2 and 5) of the logarithm of known over predicted
 depth, on medians over a coarse grid. How far its error reaches, how smooth it is and how much of it is rough is what makes the
 known part likeliest; far from known depth the error is its mean, the scale, which is the prior's own unless known depth
-contradicts that.
+contradicts that; it is held whatever known depth says where it is the scene's for sure.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class PriorError:
     reach: float
 
 
-def error_along(fit: GlobalFit, values: Array, depth: Array, known: Mask) -> tuple[NDArray[np.float64], PriorError]:
+def error_along(
+    fit: GlobalFit, values: Array, depth: Array, known: Mask, hold_scale: bool = False
+) -> tuple[NDArray[np.float64], PriorError]:
     """The depth that a prior means as it is, and its error.
 
     Args:
@@ -53,17 +55,19 @@ def error_along(fit: GlobalFit, values: Array, depth: Array, known: Mask) -> tup
         values: Of the prior  # [H, W]
         depth: Read where known  # [H, W]
         known: True = measured, at least one  # [H, W]
+        hold_scale: As for ``estimate_prior_error``.
     """
     own = apply_fit(replace(fit, scale=1.0, shift=0.0), values, depth[known])
-    return own, estimate_prior_error(np.log(np.where(known, depth, 1) / own), known)
+    return own, estimate_prior_error(np.log(np.where(known, depth, 1) / own), known, hold_scale)
 
 
-def estimate_prior_error(log_ratio: Array, known: Mask) -> PriorError:
+def estimate_prior_error(log_ratio: Array, known: Mask, hold_scale: bool = False) -> PriorError:
     """Continues the error of a prior beyond the known pixels.
 
     Args:
         log_ratio: Logarithm of known over predicted depth, read where known  # [H, W]
         known: True = measured, at least one  # [H, W]
+        hold_scale: Whether the scale is the prior's own, whatever known depth says.
     """
     places, values = _cell_medians(log_ratio, known)
     size = max(known.shape)
@@ -78,7 +82,7 @@ def estimate_prior_error(log_ratio: Array, known: Mask) -> PriorError:
     likelihoods = [_process(kernel(distance, reach), rough, values)[0] for kernel, reach, rough in candidates]
     kernel, reach, rough = candidates[int(np.argmax(likelihoods))]
     _, factor, mean, deviation = _process(kernel(distance, reach), rough, values)
-    if abs(mean) <= SURE * deviation:
+    if hold_scale or abs(mean) <= SURE * deviation:
         mean = 0.0
     weights = cho_solve((factor, True), values - mean)
     rows, columns = (np.linspace(0, side - 1, max(2, round(CELLS * side / size))) for side in known.shape)
