@@ -263,7 +263,7 @@ def heal_views(
                     if _share(unseen, name) < config.enough:
                         continue
                 with work.part("color"):
-                    rgb = fill_color(reference, prediction, image_inpainter, seed=config.seed)
+                    rgb = fill_color(reference, prediction, image_inpainter, is_first=not fills, seed=config.seed)
                 fills.append(make_splats(reference, prediction, rgb))
                 report.references.append(_report_of(fills[-1]))
                 scene = _join(hole.kept, _new_splats(hole, fills))
