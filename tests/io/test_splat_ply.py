@@ -23,6 +23,7 @@ from splat_samples import (
     splat_transform,
 )
 
+import scene_depth.io.ply as ply_module
 from scene_depth.errors import InputError
 from scene_depth.io.ply import REQUIRED, read_ply, write_ply
 from scene_depth.io.splat_files import read_splats
@@ -334,3 +335,18 @@ def test_splat_transform_turns_splats_as_we_do(shared: Shared, tmp_path: Path) -
     torch.testing.assert_close(ours.log_scales, theirs.log_scales, rtol=0, atol=1e-6)
     torch.testing.assert_close(ours.sh, theirs.sh, rtol=0, atol=1e-6)
     assert float(rotation_errors(ours.quats, theirs.quats).max()) < 1e-3
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.ply"
+    write_ply(path, random_splats(6000, 1))
+    whole = ply_module.read_rows
+
+    def shrinking(header, name):
+        rows = whole(header, name)
+        os.truncate(path, path.stat().st_size - 9)
+        return rows
+
+    monkeypatch.setattr(ply_module, "read_rows", shrinking)
+    with pytest.raises(InputError, match=r"a\.ply: .*no row 4096 any more"):
+        read_ply(path)
