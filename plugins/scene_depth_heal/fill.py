@@ -174,10 +174,19 @@ def without_slivers(hole: NDArray[np.bool_], most: float) -> NDArray[np.bool_]:
     return np.asarray(is_wide[parts])
 
 
-def make_splats(reference: ViewState, prediction: DepthPrediction, rgb: NDArray[np.float32]) -> Filled:
-    """Makes splats of the completed depth and picture, where there was a hole or a shadow."""
+def make_splats(
+    reference: ViewState, prediction: DepthPrediction, rgb: NDArray[np.float32], free: FreeSpace | None = None
+) -> Filled:
+    """Makes splats of the completed depth and picture, where there was a hole or a shadow.
+
+    None stand where views look through: what ``fill_depth`` could not move from there is left for another reference.
+    """
     wanted, complete = reference.new_pixels, torch.from_numpy(rgb).to(reference.rgb_after.device)
     splats = splats_on_depth(rgb, prediction.depth, as_array(wanted), reference.camera, normals=prediction.normals)
+    if free is not None:
+        stray = free.looks_through(splats.means)
+        splats = splats.select(~stray)
+        prediction = replace(prediction, details={**prediction.details, "left_out_of_free_space": int(stray.sum())})
     if reference.unshaded is not None:
         complete = torch.where(wanted[..., None], complete, reference.picture)
     return Filled(reference, complete, prediction, splats)

@@ -264,7 +264,7 @@ def heal_views(
                         continue
                 with work.part("color"):
                     rgb = fill_color(reference, prediction, image_inpainter, is_first=not fills, seed=config.seed)
-                fills.append(make_splats(reference, prediction, rgb))
+                fills.append(make_splats(reference, prediction, rgb, free))
                 report.references.append(_report_of(fills[-1]))
                 scene = _join(hole.kept, _new_splats(hole, fills))
                 with work.part("covered"):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from room_scene import Room, cameras_on_an_arc, room
+from scene_depth_heal.fill import make_splats
 from scene_depth_heal.free_space import LEAST_TOLERANCE, MOST_TOLERANCE, FreeSpace, free_space_of
 from scene_depth_heal.hole import HealView, Hole, ViewState
 from scene_depth_heal.workflow import HealConfig, heal_views
 
 from scene_depth.cameras import Cameras
 from scene_depth.color.exemplar.inpainter import MembraneInpainter
+from scene_depth.depth.protocol import DepthPrediction
 from scene_depth.rendering import render
 
 WALL = 4.0
@@ -61,6 +65,24 @@ def test_a_surface_behind_what_is_seen_and_one_on_it_stay() -> None:
     hole = np.ones(truth.shape, dtype=bool)
     for factor in (0.97, 1.0, 1.5):
         assert (free_space_of(deletion).behind(factor * truth, hole, camera) == factor * truth).all()
+
+
+def test_what_could_not_be_moved_is_not_made() -> None:
+    """Two lines of a completed depth, too thin to be moved: one where others look through, one that only this view shows."""
+    deletion = hole_in()
+    state, free = deletion.states[0], free_space_of(deletion)
+    truth, lines = wall_depth(state.camera).numpy(), np.zeros((state.camera.height, state.camera.width), dtype=bool)
+    lines[14:16, 20:70] = lines[36, 44:52] = True
+    wrong = np.where(lines, np.float32(2.0), truth)
+    assert (free.behind(wrong, lines, state.camera) == wrong).all()
+    reference = replace(state, unseen=torch.from_numpy(lines))
+    rgb, prediction = np.full((*truth.shape, 3), 0.5, np.float32), DepthPrediction(wrong)
+    every, kept = (make_splats(reference, prediction, rgb, each) for each in (None, free))
+    left_out = free.looks_through(every.splats.means)
+    assert 0 < int(left_out.sum()) < len(every.splats)
+    assert torch.equal(kept.splats.means, every.splats.means[~left_out])
+    assert not free.looks_through(kept.splats.means).any()
+    assert kept.prediction.details["left_out_of_free_space"] == int(left_out.sum())
 
 
 def test_rough_poses_leave_more_room() -> None:
