@@ -172,6 +172,7 @@ def summary(
         "removed_splats": report.removed_splats,
         "shadow_splats": report.shadow_splats,
         "new_splats": report.new_splats,
+        "floating_splats": report.floating_splats,
         "references": len(report.references),
         "unseen_share_of_hole": report.unseen_share_of_hole,
         "unseen_left": float(np.mean(list(report.unseen_after.values()))),
@@ -254,14 +255,18 @@ def lines(found: list[dict[str, Any]]) -> list[str]:
             cells = [f"{factor * means[key]:.{digits}f}" if key in means else "" for key, _, factor, digits in fields]
             text += _row([each["case"] if way == BEFORE else "", way, *cells])
     stages = list(dict.fromkeys(stage for each in found for stage in each["seconds"]))
-    heads = ["case", "size", "views", "splats", "removed", "of its shadow", "new", "unseen of hole %"]
+    heads = ["case", "size", "views", "splats", "removed", "of its shadow", "new", "cut as floating %", "unseen of hole %"]
     heads += ["dB over delete", "dB over nearest", "outside dB", "frozen", *(f"{stage} s" for stage in stages)]
     text += ["", *_row(heads), *_rule(1, len(heads) - 1)]
     for each in found:
         gains = [f"{each[key]:+.2f}" if key in each else "" for key in ("gain_over_delete", "gain_over_nearest")]
         cells = [each["case"], "{} x {}".format(*each["size"]), each["views"], each["splats"], each["removed_splats"]]
         cells += [each["shadow_splats"]]
-        cells += [each["new_splats"], f"{100 * each['unseen_share_of_hole']:.1f}", *gains, f"{each['outside_change']:+.3f}"]
+        cells += [
+            each["new_splats"],
+            f"{100 * each['floating_splats'] / max(1, each['new_splats'] + each['floating_splats']):.1f}",
+        ]
+        cells += [f"{100 * each['unseen_share_of_hole']:.1f}", *gains, f"{each['outside_change']:+.3f}"]
         cells += ["equal" if all(each["frozen_equal"].values()) else "CHANGED"]
         text += _row([*cells, *(f"{each['seconds'].get(stage, 0.0):.1f}" for stage in stages)])
     return text
