@@ -17,7 +17,7 @@ from scene_depth_heal.inputs import load_views
 from scene_depth_heal.selection import select
 from scene_depth_heal.session import EditSession
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_views
-from scene_depth_viewer.edit_panel import BRUSH_STEPS
+from scene_depth_viewer.edit_panel import BRUSH_PHOTOS, BRUSH_STEPS
 
 from benchmarks.heal_cases import CASES, OUTPUT, fitted
 from scene_depth.color.registry import load_image_inpainter
@@ -96,7 +96,8 @@ def _stroke(session: EditSession, part: torch.Tensor) -> tuple[dict[str, Any], H
         if now.stage != "hole" and now.snapshot is not None:
             previews.append(time.perf_counter() - started)
 
-    result = session.heal(WAYS[HEAL][0], "exemplar", HealConfig(steps=BRUSH_STEPS), watch, removed=part)
+    config = HealConfig(steps=BRUSH_STEPS, most_references=BRUSH_PHOTOS)
+    result = session.heal(WAYS[HEAL][0], "exemplar", config, watch, removed=part)
     seconds = time.perf_counter() - started
     facts = _facts(result, session.views, seconds, time.process_time() - cpu)
     return {"preview s": min(previews, default=seconds), **facts}, result

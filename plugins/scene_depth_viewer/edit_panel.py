@@ -29,6 +29,7 @@ SPANS = {"views": (0, 5), "hole": (5, 10), "fill": (10, 40), "fit": (40, 100)}  
 PREVIEW_SECONDS = 1.5  # between two previews, and as much longer as sending takes
 WITHOUT_PHOTOS = "*There are no photos: what the splats do not show from around a selection is invented.*"
 BRUSH_STEPS = 40  # at most, of the fit after a stroke of the repair brush, which has to answer at once
+BRUSH_PHOTOS = 2  # at most, that a stroke is filled from: more hardly change what is seen
 PROMPTS = ("prompt", "negative_prompt")
 MOST_COMPARED, COMPARING_SECONDS = 6, 0.4  # photos that a heal is compared with, and the time after which no further one is
 FETCHING = ("download", "local_files_only")  # options that reach for the network: never from the page
@@ -126,7 +127,8 @@ class HealFolder:
     def begin(self, event: Any, removed: Tensor | None = None) -> None:
         """Begins a heal of what is selected or was deleted, or of what a brush passed over  # [N] bool"""
         steps = self.steps.value if removed is None else min(self.steps.value, BRUSH_STEPS)
-        config = HealConfig(steps=int(steps), most_references=int(self.most.value))
+        most = self.most.value if removed is None else min(self.most.value, BRUSH_PHOTOS)
+        config = HealConfig(steps=int(steps), most_references=int(most))
         threading.Thread(target=self._run, args=(config, event.client, removed), daemon=True).start()
 
     def _run(self, config: HealConfig, client: Any, removed: Tensor | None) -> None:
