@@ -47,7 +47,11 @@ STYLE = (tyro.conf.DisallowNone, tyro.conf.OmitArgPrefixes)
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs ``scene-depth COMMAND ...``. Bad input ends with exit code 2 and one line that says what was wrong."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        arguments = sys.argv[1:]
+        # Threads of OpenBLAS wait busily and take the cores from compiled kernels: strokes would cost a fourth more. It is read
+        # when numpy is first imported, which no command has done yet; a setting of the user's counts.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     first = arguments[0] if arguments else ""
     if first in ("", "-h", "--help"):
         try:

@@ -85,6 +85,18 @@ def test_the_list_imports_no_command():
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("3", "3")])
+def test_blas_takes_one_thread_unless_the_user_says_otherwise(given: str | None, used: str) -> None:
+    code = (
+        "import os, sys; from scene_depth.cli.app import main; assert 'numpy' not in sys.modules; "
+        "sys.argv = ['scene-depth', '--version']; main(); print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    chosen = {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+    found = subprocess.run([sys.executable, "-c", code], env=others | chosen, check=True, capture_output=True, text=True).stdout
+    assert found.splitlines()[-1] == used
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.split()[0] == "scene-depth"
