@@ -168,40 +168,49 @@ class ExemplarInpainter:
         surface = plane_texture(view)
         lit: Picture = rgb.copy()
         kept, kriged = nothing, nothing
+        # What was retouched beside the hole, as a shadow, would go on into it.
+        retouched = view.cells_of(plane.pixels & known & ~measured & np.isfinite(view.rows))
+        sure = view.known & ~binary_dilation(retouched)
+        is_kriged = wanted.sum() >= LEAST_ASKED and self._kriging_is_right(surface.texture, view, sure, seed)
         if same.sum() >= EXAMPLES * wanted.sum():
             lit[same] /= seen_in_picture(surface.gain, view, same)[:, None]
-            kept = self._by_pattern(lit, surface, view, wanted, same & held_out, seed, soft_rim)
+            kept = self._by_pattern(lit, surface, view, wanted, same & held_out, is_kriged, seed, soft_rim)
         else:
             same = nothing
         left = wanted & ~kept
-        if left.sum() >= max(LEAST_ASKED, 0.5 * wanted.sum()):
-            # What was retouched beside the hole, as a shadow, would go on into it.
-            retouched = view.cells_of(plane.pixels & known & ~measured & np.isfinite(view.rows))
-            filled = self._kriged(surface.texture, view, view.known & ~binary_dilation(retouched), seed)
+        if is_kriged and left.sum() >= max(LEAST_ASKED, 0.5 * wanted.sum()):
+            filled = krige(surface.texture, sure, view.hole, seed=seed)
             if filled is not None:
                 lit[left], kriged = surface.colors(filled, view, left), left
         pixels = kept | same | kriged
         return _Continued(pixels, lit[pixels], kriged)
 
     def _by_pattern(
-        self, lit: Picture, surface: PlaneTexture, view: StraightView, wanted: Mask, held_out: Mask, seed: int, soft_rim: bool
+        self,
+        lit: Picture,
+        surface: PlaneTexture,
+        view: StraightView,
+        wanted: Mask,
+        held_out: Mask,
+        is_kriged: bool,
+        seed: int,
+        soft_rim: bool,
     ) -> Mask:
         """Pixels that the pattern of a plane fills, and their colours in ``lit``  # [H, W] bool"""
         prediction = predict(surface.texture, view.known, view.hole)
         if prediction is None:
             return np.zeros_like(wanted)
-        kept = accepted_parts(view, surface.texture, prediction, wanted, held_out, self.pattern_error)
+        kept = accepted_parts(view, surface.texture, prediction, wanted, held_out, self.pattern_error, is_kriged)
         if kept.any():
             # At a soft rim what is left of an object would choose the translations.
             finish = prediction.mended if soft_rim else continue_pattern
             lit[kept] = surface.colors(finish(surface.texture, view.known, view.hole, seed=seed), view, kept)
         return kept
 
-    def _kriged(self, texture: Picture, view: StraightView, known: Mask, seed: int) -> Picture | None:
-        """The texture of a plane as what is known of it tells, if that is right of what it did not see  # [h, w, 3]"""
-        if self.kriging_error <= 0 or kriging_error(texture, known, view.hole, view.elsewhere, seed=seed) >= self.kriging_error:
-            return None
-        return krige(texture, known, view.hole, seed=seed)
+    def _kriging_is_right(self, texture: Picture, view: StraightView, known: Mask, seed: int) -> bool:
+        if self.kriging_error <= 0:
+            return False
+        return kriging_error(texture, known, view.hole, view.elsewhere, seed=seed) < self.kriging_error
 
     def _in_picture(
         self, rgb: Picture, hole: Mask, based: Mask, known: Mask, surfaces: _Surfaces, seed: int, soft_rim: bool

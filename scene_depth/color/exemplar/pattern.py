@@ -20,6 +20,7 @@ TAINTED = 2.0  # pixels from the hole nearer than which a known one may show som
 LEAST_HELD_OUT = 12  # pixels beside a part of the hole from which its pattern can be judged
 UNDECIDED = 1.2  # squared error beside the hole, in that of a smooth continuation, up to which a pattern is asked elsewhere
 DEEP_ERROR = 0.7  # the same where the hole would lie elsewhere, up to which it is right
+RIVAL_ERROR = 0.8  # the same from which kriging is to be preferred
 LEAST_ASKED = 100  # pixels of a part that is worth it
 COVERED = 0.3  # share of a part that must be known where the hole lies elsewhere
 NOISE = 0.005  # of colours, which nothing predicts: where nothing else is to be seen, a pattern is as right as can be
@@ -116,7 +117,9 @@ def _predicted(texture: Picture, known: Mask, hole: Mask, hidden: Mask) -> Predi
     return Prediction(filled, sources, hidden, error, smooth_error)
 
 
-def accepted_parts(view: StraightView, texture: Picture, beside: Prediction, filled: Mask, held_out: Mask, most: float) -> Mask:
+def accepted_parts(
+    view: StraightView, texture: Picture, beside: Prediction, filled: Mask, held_out: Mask, most: float, rivalled: bool = False
+) -> Mask:
     """The connected parts of what a plane fills in which its pattern is right where a smooth continuation is wrong.
 
     Two surfaces that lie in one plane by accident, and planes that are there only because completed depth says so, have
@@ -131,7 +134,8 @@ def accepted_parts(view: StraightView, texture: Picture, beside: Prediction, fil
         filled: Pixels of the hole on the plane  # [H, W]
         held_out: Known pixels of the plane in the ring; see ``held_out_ring``  # [H, W]
         most: Squared error of the pattern beside the hole, in that of the smooth continuation, up to which a part is kept
-            without being asked elsewhere; 0 keeps none.
+            without being asked elsewhere; 0 keeps none, infinity all.
+        rivalled: Whether kriging is right on the plane: then a pattern must be right elsewhere, too, where that can be told.
 
     Returns:
         The parts that are kept; not those beside fewer than ``LEAST_HELD_OUT`` held-out pixels  # [H, W] bool
@@ -148,10 +152,12 @@ def accepted_parts(view: StraightView, texture: Picture, beside: Prediction, fil
             continue
         ratio = _ratio(*(seen_in_picture(of, view, near) for of in (beside.error, beside.smooth_error)))
         right = ratio < most
-        if not right and most > 0 and ratio < UNDECIDED and part.sum() >= LEAST_ASKED:
+        asked = rivalled if right else ratio < UNDECIDED
+        if asked and 0 < most < np.inf and part.sum() >= LEAST_ASKED:
             if elsewhere is None:
                 elsewhere = _predicted_elsewhere(view, texture)
-            right = _ratio_elsewhere(elsewhere, view.cells_of(parts == number) & view.hole) < DEEP_ERROR
+            found = _ratio_elsewhere(elsewhere, view.cells_of(parts == number) & view.hole)
+            right = not RIVAL_ERROR < found < np.inf if right else found < DEEP_ERROR
         if right:
             kept[window] |= part
     return kept
