@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scene_depth_heal.picking import Stroke
     from scene_depth_heal.place import Placement
     from scene_depth_heal.placement import SurfacePoint
+    from scene_depth_heal.sam2 import Sam2
     from scene_depth_heal.selection import Box, Sphere
     from scene_depth_heal.shipped import find_sample
     from scene_depth_heal.stamp import clone
@@ -30,6 +31,7 @@ __all__ = [
     "HealResult",
     "HealView",
     "Placement",
+    "Sam2",
     "Sphere",
     "Stroke",
     "SurfacePoint",
@@ -49,6 +51,7 @@ _MODULES = {
     "picking": ("Stroke",),
     "place": ("Placement",),
     "placement": ("SurfacePoint",),
+    "sam2": ("Sam2",),
     "selection": ("Box", "Sphere"),
     "shipped": ("find_sample",),
     "stamp": ("clone",),

@@ -28,7 +28,8 @@ from scene_depth_heal.painted import insert_painted, read_painted
 from scene_depth_heal.picking import Stroke
 from scene_depth_heal.place import Placement
 from scene_depth_heal.placement import insert_splats
-from scene_depth_heal.selection import Box, Drawn, Region, SelectionSource, Sphere, read_region
+from scene_depth_heal.segmented import Segment, select_by_segments
+from scene_depth_heal.selection import Box, Drawn, Region, SelectionSource, Sphere, about_origin, read_region
 from scene_depth_heal.selection import select as select_splats
 from scene_depth_heal.texture import retexture as retexture_views
 from scene_depth_heal.workflow import HealConfig, HealResult, heal_alone, heal_views
@@ -39,7 +40,13 @@ or of indices; None means the scene's own masks."""
 
 
 def select(
-    splats: GaussianSplats, what: Selection = None, scene: Scene | None = None, *, grow: int = 0, max_size: int = 640
+    splats: GaussianSplats,
+    what: Selection = None,
+    scene: Scene | None = None,
+    *,
+    grow: int = 0,
+    max_size: int = 640,
+    segment: Segment | None = None,
 ) -> Tensor:
     """Finds the splats of an object.
 
@@ -51,6 +58,8 @@ def select(
         scene: Posed photos; needed for masks alone.
         grow: Steps by which the selection grows, or shrinks if negative.
         max_size: Longer side at which masks are used, in pixels.
+        segment: Says what clicks show in a picture, such as ``Sam2()`` or a function of picture, pixels and whether each belongs
+            to the object; its masks of the photos that see the object are lifted by their vote. By default the splats tell.
 
     Returns:
         Which splats belong to it  # [N] bool
@@ -71,7 +80,13 @@ def select(
         accepted = "a region, indices or one boolean a splat; or the scene of posed photos that the masks belong to"
         raise InputError("scene", "none, for masks", accepted)
     views = [] if scene is None else load_views(scene.about_origin(splat_origin(splats)), max_size, named)
-    return select_splats(splats, fit_masks(splats, views)[0], _source_of(what), grow)
+    source = _source_of(what)
+    if segment is None:
+        return select_splats(splats, fit_masks(splats, views)[0], source, grow)
+    clicks = about_origin(source, splats) if isinstance(source, tuple) else ()
+    if not clicks:
+        raise InputError("segment", "given without clicks", "clicks, which say what to segment")
+    return select_splats(splats, views, select_by_segments(splats, clicks, views, segment), grow)
 
 
 def heal(

@@ -111,17 +111,28 @@ def select_by_clicks(splats: GaussianSplats, clicks: Sequence[Click]) -> Tensor:
     Raises:
         InputError: If no click belongs to the object, or one of them shows no surface.
     """
+    numbers = struck(splats, clicks)
+    on, off = ([n for n, click in zip(numbers, clicks, strict=True) if click.belongs is kind] for kind in (True, False))
+    eyes = np.stack([click.camera.centers[0].cpu().double().numpy() for click in clicks if click.belongs])
+    return _grown(splats, on, off, eyes)
+
+
+def struck(splats: GaussianSplats, clicks: Sequence[Click]) -> list[int]:
+    """The splat that each click shows.
+
+    Raises:
+        InputError: If no click belongs to the object, or one of them shows no surface.
+    """
     if not any(click.belongs for click in clicks):
         raise InputError("clicks", f"{len(clicks)}, none on the object", "one or more that belong to it")
-    seeds: dict[bool, list[int]] = {True: [], False: []}
+    numbers = []
     for click in clicks:
         place = (click.pixel[0] / click.camera.width, click.pixel[1] / click.camera.height)
         found = hit(splats, *screen_ray(click.camera, place))
         if found is None:
             raise InputError("click", f"no surface at {click.pixel}", "a place that shows splats")
-        seeds[click.belongs].append(found)
-    eyes = np.stack([click.camera.centers[0].cpu().double().numpy() for click in clicks if click.belongs])
-    return _grown(splats, seeds[True], seeds[False], eyes)
+        numbers.append(found)
+    return numbers
 
 
 def _grown(splats: GaussianSplats, seeds: list[int], refused: list[int], eyes: Doubles) -> Tensor:

@@ -192,8 +192,12 @@ def drawn(splats: GaussianSplats, what: Drawn) -> Tensor:
     if isinstance(what, Stroke):
         camera = camera_about_origin(what.camera, splats)
         return check_selection(in_mask(splats, camera, what.mask()), "stroke")
-    clicks = [replace(click, camera=camera_about_origin(click.camera, splats)) for click in what]
-    return check_selection(select_by_clicks(splats, clicks), "clicks")
+    return check_selection(select_by_clicks(splats, about_origin(what, splats)), "clicks")
+
+
+def about_origin(clicks: Sequence[Click], splats: GaussianSplats) -> tuple[Click, ...]:
+    """Clicks in coordinates of the scene's files in the frame of splats about another origin."""
+    return tuple(replace(click, camera=camera_about_origin(click.camera, splats)) for click in clicks)
 
 
 def camera_about_origin(camera: Cameras, splats: GaussianSplats) -> Cameras:

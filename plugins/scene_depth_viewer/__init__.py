@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from scene_depth_heal.segmented import Segment
+
     from scene_depth.scene import Scene
     from scene_depth.splats import GaussianSplats
     from scene_depth_viewer.viewer import Viewer
@@ -25,6 +27,7 @@ def view(
     up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None,
     export_dir: str | Path | None = None,
     allow_origins: Sequence[str] = (),
+    segment: Segment | None = None,
 ) -> Viewer:
     """Shows a splat scene in the browser, to select, delete, heal and export; the page lives until ``stop()``.
 
@@ -39,6 +42,7 @@ def view(
         export_dir: The one folder that the page reads and writes files in; by default that of the splats, or one in ``out``.
         allow_origins: Further addresses under which the page is reached, as ``http://HOST:PORT``: of a proxy, or of a tunnel to
             another port.
+        segment: Says what clicks of the Object tool show in a picture, such as ``scene_depth_heal.Sam2()``.
 
     Returns:
         The running page; its ``address`` is where it is, its ``session`` holds the edited splats.
@@ -57,5 +61,5 @@ def view(
 
     return open_page(
         scene, splats, host=host, port=port, max_size=max_size, picture_size=picture_size, up=up,
-        export_dir=None if export_dir is None else Path(export_dir), allow_origins=allow_origins,
+        export_dir=None if export_dir is None else Path(export_dir), allow_origins=allow_origins, segment=segment,
     )  # fmt: skip

@@ -20,6 +20,7 @@ def view(
     scene_options: SceneOptions = (),
     inpainter: tuple[str, ...] = (),
     color: tuple[str, ...] = (),
+    sam2: str | None = None,
     port: int = 8080,
     host: str = "127.0.0.1",
     allow_origin: tuple[str, ...] = (),
@@ -46,6 +47,8 @@ def view(
         scene_options: How the photos are read.
         inpainter: Depth inpainters with options for the page to offer, such as depthlab[weights=FOLDER], or module:attribute.
         color: Image inpainters, likewise.
+        sam2: SAM 2 for the Object tool to ask what clicks show: a folder in the layout of transformers, or a hub id such as
+            facebook/sam2.1-hiera-small. By default the splats tell.
         port: Port of the page; the next free one if it is taken.
         host: Address to listen on. With others than 127.0.0.1 the address that is printed holds a token.
         allow_origin: Further addresses under which the page is reached, as http://HOST:PORT: of a proxy, or of a tunnel to
@@ -56,12 +59,15 @@ def view(
         up: Axis that points up; by default as the photos stand, and -y for splats alone (nerfstudio exports with z up).
         device: "cpu" or "cuda"; by default CUDA if it is there.
     """
+    from scene_depth_heal.sam2 import Sam2
+
     from scene_depth_viewer.opening import open_page
 
+    segment = None if sam2 is None else Sam2(sam2)  # what is wrong with the weights is said at once
     viewer = open_page(
         scene, splats, edited, host=host, port=port, max_size=max_size, picture_size=picture_size, up=up,
         undo_bytes=int(undo_gb * (1 << 30)), device=device, export_dir=export_dir, allow_origins=allow_origin,
-        inpainters=inpainter, colors=color, scene_options=scene_options,
+        inpainters=inpainter, colors=color, scene_options=scene_options, segment=segment,
     )  # fmt: skip
     console = Console(soft_wrap=True)
     console.print(f"{viewer.address}  (Ctrl-C ends it)", highlight=False, markup=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from scene_depth_heal.history import UNDO_BYTES
 from scene_depth_heal.inputs import load_views
+from scene_depth_heal.segmented import Segment
 from scene_depth_heal.selection import SelectionSource
 from scene_depth_heal.session import EditSession
 
@@ -43,6 +44,7 @@ def open_page(
     inpainters: Sequence[str] = (),
     colors: Sequence[str] = (),
     scene_options: Sequence[str] = (),
+    segment: Segment | None = None,
 ) -> Viewer:
     """Opens a session and serves it; see ``open_session`` and ``Viewer``.
 
@@ -64,7 +66,7 @@ def open_page(
         raise InputError("export_dir", "a folder of the scene", "another folder, the scene stays as it is", file=folder)
     viewer = Viewer(
         session, host, port, picture_size, up, export_dir=folder,
-        allow_origins=allow_origins, inpainters=inpainters, colors=colors,
+        allow_origins=allow_origins, inpainters=inpainters, colors=colors, segment=segment,
     )  # fmt: skip
     threading.Thread(target=session.draw_ahead, daemon=True).start()
     return viewer

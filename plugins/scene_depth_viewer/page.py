@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import viser
+from scene_depth_heal.segmented import Segment
 from scene_depth_heal.session import EditSession
 from torch import Tensor
 
@@ -154,6 +155,7 @@ class Page:
         allow_origins: Further origins under which the page is reached, such as that of a proxy or a tunnel.
         inpainters: Depth inpainters with options, such as ``depthlab[weights=FOLDER]``, that the page offers first.
         colors: Image inpainters, likewise.
+        segment: Says what clicks of the Object tool show in a picture; by default the splats tell.
     """
 
     def __init__(
@@ -168,6 +170,7 @@ class Page:
         allow_origins: Sequence[str] = (),
         inpainters: Sequence[str] = (),
         colors: Sequence[str] = (),
+        segment: Segment | None = None,
     ):
         cameras = [view.camera for view in session.photos]
         self.session, self.settings = session, ViewSettings(size=size)
@@ -177,7 +180,7 @@ class Page:
         self.clients: dict[int, ClientView] = {}
         self._lock = threading.Lock()
         self.folder = ExportFolder(export_dir)
-        self.inpainters, self.colors = tuple(inpainters), tuple(colors)
+        self.inpainters, self.colors, self.segment = tuple(inpainters), tuple(colors), segment
         self.gate, self._door = Gate(host, page_files(), allow_origins), Door(decode_message)
         self.server = make_server(port, self.gate, self._door)
         self.controls = Controls(self.server.gui, self._door, self.guarded)

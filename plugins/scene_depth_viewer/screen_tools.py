@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from scene_depth_heal.clicks import Click, ClickSeries, select_by_clicks
 from scene_depth_heal.picking import Mode, Place, Stroke, flood, hit, in_mask, in_polygon, in_rectangle, of_color, screen_ray
 from scene_depth_heal.placement import SurfacePoint, surface_at
+from scene_depth_heal.segmented import MOST_PICTURES, select_by_segments
 from scene_depth_heal.stamp import stamp
 from torch import Tensor
 
@@ -43,6 +45,9 @@ class ScreenTools:
         self._mode = controls.dropdown("Mode", list(MODES), "Set", hint="What a tool does to the selection")
         with controls.folder("Screen"):
             self.tool = controls.dropdown("Tool", TOOLS, "Off", self.arm, HINT)
+            self.segmented: Any = None
+            if page.segment is not None:
+                self.segmented = controls.checkbox("By pictures", True, hint="Object: a model segments the photos that see it")
             self.front = controls.checkbox("Front only", True, hint="Only the first surface, not what is behind it")
             self.radius = controls.slider(
                 "Brush", 4.0, 0.5, 25.0, 0.5, hint="Radius in percent of the picture; of the stamp, too"
@@ -128,8 +133,15 @@ class ScreenTools:
         camera, session = self._camera(event), self._page.session
         click = Click(camera, (place[0] * camera.width, place[1] * camera.height))
         clicks, mode = self._clicks.add(click, self.mode(), session.selection)
-        self._select(lambda splats: select_by_clicks(splats, clicks), "object", mode)
+        self._select(partial(self._picked, event, clicks), "object", mode)
         self._clicks.led_to = session.selection
+
+    def _picked(self, event: Any, clicks: Sequence[Click], splats: GaussianSplats) -> Tensor:
+        segment = self._page.segment
+        if segment is None or not self.segmented.value:
+            return select_by_clicks(splats, clicks)
+        notify(event.client, "Object", f"Up to {MOST_PICTURES} pictures are segmented, the first time each.")
+        return select_by_segments(splats, clicks, self._page.session.views, segment)
 
     def _repair(self, event: Any, place: Place) -> None:
         stroke = self._stroke(event, place)

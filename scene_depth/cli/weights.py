@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from scene_depth.cli.progress import print_json, report_console
-from scene_depth.depth.checkpoints import CHECKPOINTS, COMPLETION_CHECKPOINTS, Checkpoint
+from scene_depth.depth.checkpoints import CHECKPOINTS, COMPLETION_CHECKPOINTS, SEGMENTATION_CHECKPOINTS, Checkpoint
 from scene_depth.errors import InputError
 from scene_depth.evaluation.depth_tables import text_table
 from scene_depth.registry import load_object
@@ -114,9 +114,10 @@ class Find:
 
 @dataclass(frozen=True)
 class Listing:
-    """List the weights of monocular models and completion networks with size and licence; nothing is downloaded.
+    """List the weights of monocular models, completion networks and SAM 2 with size and licence; nothing is downloaded.
 
-    What stands under "name" is what --prior or --inpainter takes. Other models of transformers work as transformers:ID as well.
+    What stands under "name" is what --prior or --inpainter takes, or view --sam2. Other models of transformers work as
+    transformers:ID as well.
     """
 
     json: bool = False
@@ -129,12 +130,14 @@ class Listing:
                 {
                     "checkpoints": [_facts(one) for one in CHECKPOINTS],
                     "inpainters": [_facts(one) for one in COMPLETION_CHECKPOINTS],
+                    "segmentation": [_facts(one) for one in SEGMENTATION_CHECKPOINTS],
                 }
             )
             return
         for title, checkpoints in (
             ("Monocular models (--prior NAME)", CHECKPOINTS),
             ("Completion networks (--inpainter NAME)", COMPLETION_CHECKPOINTS),
+            ("Objects by clicks (view --sam2 NAME)", SEGMENTATION_CHECKPOINTS),
         ):
             table = [[one.name, f"{one.gigabytes:g}", one.license, "yes" if one.cached else "no"] for one in checkpoints]
             report_console().print(text_table(title, ["name", "GB", "licence", "here"], table))

@@ -13,6 +13,7 @@ MOGE = "Ruicheng/moge-2-vits-normal"
 DEPTH_ANYTHING_3 = "depth-anything/DA3MONO-LARGE"
 PRIORDA = "Rain729/Prior-Depth-Anything"
 ANY2FULL = "zhiyuandaily/Any2Full"
+SAM2 = "facebook/sam2.1-hiera-small"
 PARTS = " --include '*.json' --include '*.txt' --include '*.fp16.safetensors'"  # of Marigold's repositories, which hold more
 
 
@@ -74,7 +75,12 @@ COMPLETION_CHECKPOINTS = (
     Checkpoint(ANY2FULL, "any2full", 1.6, "Apache-2.0", "checkpoints/Any2Full_vitl.pth.tar", "any2full"),
 )
 """Those of depth inpainters."""
-_BY_HUB = {checkpoint.hub: checkpoint for checkpoint in (*CHECKPOINTS, *COMPLETION_CHECKPOINTS)}
+SEGMENTATION_CHECKPOINTS = tuple(
+    Checkpoint(f"facebook/sam2.1-hiera-{size}", "sam2", gigabytes, "Apache-2.0", "config.json", f"facebook/sam2.1-hiera-{size}")
+    for size, gigabytes in (("tiny", 0.2), ("small", 0.2), ("base-plus", 0.3), ("large", 0.9))
+)
+"""Those of SAM 2, by which clicks pick objects."""
+_BY_HUB = {one.hub: one for one in (*CHECKPOINTS, *COMPLETION_CHECKPOINTS, *SEGMENTATION_CHECKPOINTS)}
 WEIGHTS, SHOWN_FILES = (".safetensors", ".pt", ".pth", ".tar", ".bin", ".ckpt"), 6
 
 

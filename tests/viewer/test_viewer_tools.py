@@ -115,6 +115,30 @@ def test_tools_that_select(browsers: Browsers, session: EditSession, the_room: R
     assert [notice for notice in browsers.notices if "4 corners" in notice]
 
 
+def test_an_object_by_pictures(serve: Callable, session: EditSession, the_room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    ball, asked = the_room.ball, []
+
+    def by_color(rgb, pixels, belongs):
+        asked.append(rgb.shape)
+        column, row = pixels[0].astype(int)
+        return np.abs(rgb - rgb[row, column]).max(axis=-1) < 0.15
+
+    page = Browsers(serve(session, segment=by_color), the_room, monkeypatch)
+    front = the_room.splats.means[ball & (the_room.splats.means[:, 2] < 2.2)]
+    page.viewer.tools.choose("Object")
+    page.click(page.at(front))
+    assert len(asked) > 2
+    assert session.selection[ball].float().mean() > 0.8
+    assert not session.selection[~ball].any()
+    assert [notice for notice in page.notices if "pictures are segmented" in notice]
+    asked.clear()
+    page.viewer.tools.segmented.value = False
+    page.click(page.at(front))
+    assert not asked
+    assert (session.selection & ball).sum() / (session.selection | ball).sum() > 0.9
+    page.viewer.clients.clear()
+
+
 def test_a_click_that_means_nothing_is_one_notice_and_the_selection_stays(
     browsers: Browsers, session: EditSession, the_room: Room
 ) -> None:
