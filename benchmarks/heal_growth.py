@@ -52,35 +52,39 @@ def growth_lines(photos: tuple[int, ...]) -> list[str]:
     return lines
 
 
-def corridor() -> tuple[GaussianSplats, torch.Tensor]:
-    """The scene, and which of its splats are the ball."""
+def corridor(columns: int = 1500, rows: int = 40) -> tuple[GaussianSplats, torch.Tensor]:
+    """The scene, with so many splats along the wall and up, and which of its splats are the ball."""
     rng = np.random.default_rng(0)
-    x, y = torch.meshgrid(torch.linspace(-LENGTH, LENGTH, 1500), torch.linspace(-2.0, 2.0, 40), indexing="ij")
+    x, y = torch.meshgrid(torch.linspace(-LENGTH, LENGTH, columns), torch.linspace(-2.0, 2.0, rows), indexing="ij")
     wall = torch.stack([x.flatten(), y.flatten(), torch.full((x.numel(),), DISTANCE)], dim=1)
     directions = rng.normal(size=(1500, 3))
     ball = torch.from_numpy(directions / np.linalg.norm(directions, axis=1, keepdims=True) * BALL).float()
     ball[:, 2] += 0.6 * DISTANCE
     colors = 0.5 + 0.2 * torch.sin(3 * wall) * torch.sin(5 * wall[:, [1, 0, 1]])
     behind = wall[:, :2].norm(dim=1) < 0.5  # what no photo sees, a fit does not have
-    kept = _splats(wall[~behind], colors[~behind], (0.04, 0.09, 0.004))
+    kept = _splats(wall[~behind], colors[~behind], (60 / columns, 3.6 / rows, 0.004))
     scene = concatenate_splats([kept, _splats(ball, torch.tensor([0.8, 0.1, 0.1]), (0.03, 0.03, 0.03))])
     return scene, torch.arange(len(scene)) >= len(kept)
 
 
 def views_of(scene: GaussianSplats, seeing: int, others: int) -> list[HealView]:
     """Photos that show the ball, and others along the wall, mixed."""
+    return [HealView(name, camera, render(scene, camera).rgb[0].clamp(0, 1)) for name, camera in cameras_of(seeing, others)]
+
+
+def cameras_of(seeing: int, others: int) -> list[tuple[str, Cameras]]:
+    """Their names and cameras."""
     arc = [(x, 0.1 * x, 0.0, 0.0) for x in np.linspace(-0.7, 0.7, seeing)]
     along = np.linspace(4.0, LENGTH - 4.0, others) * np.resize([-1, 1], others)
     beside = [(x, 0.0, z, x) for x, z in zip(along, np.resize([0.0, 1.5], others), strict=True)]
     order, places = np.random.default_rng(1).permutation(seeing + others), [*arc, *beside]
     K = torch.tensor([[[60.0, 0, 31.0], [0, 60.0, 24.0], [0, 0, 1]]], dtype=torch.float64)
-    views = []
+    cameras = []
     for place in order:
         x, y, z, target = places[place]
         position, middle, up = torch.tensor([[x, y, z], [target, 0.0, DISTANCE], [0.0, -1.0, 0.0]], dtype=torch.float64)
-        camera = Cameras(look_at(position, middle, up)[None], K, WIDTH, HEIGHT)
-        views.append(HealView(f"{place}.png", camera, render(scene, camera).rgb[0].clamp(0, 1)))
-    return views
+        cameras.append((f"{place}.png", Cameras(look_at(position, middle, up)[None], K, WIDTH, HEIGHT)))
+    return cameras
 
 
 def heal_once(scene: GaussianSplats, removed: torch.Tensor, views: list[HealView], dry_run: bool) -> None:

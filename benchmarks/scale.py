@@ -1,8 +1,9 @@
 """Completion of depth against the size of the picture, and heal against the number of photos.
 
-    python -m benchmarks.scale [--only completion|heal] [--sizes 640x480 1280x960 ...] [--photos 50 100 ...] [--record]
+    python -m benchmarks.scale [--only completion|heal|memory] [--sizes 640x480 1280x960 ...] [--photos 50 100 ...] [--record]
 
-Heal is measured in ``heal_growth.py``. Completion: processor seconds and peak memory of the whole command.
+Heal is measured in ``heal_growth.py``, the memory of its command in ``heal_memory.py``. Completion:
+processor seconds and peak memory of the whole command.
 
 A room of planes and spheres, rendered from formulas at every size, so that all sizes show the same view. What is measured is
 ``scene-depth complete`` in a process of its own, on one thread: reading photo (JPEG) and depth (16-bit PNG), the solver, and
@@ -11,9 +12,6 @@ all that it writes (depth, preview, uncertainty, points). The error is that of h
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +24,9 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
+from benchmarks.command_cost import Cost, cost_of
 from benchmarks.heal_growth import HEIGHT, WIDTH, growth_lines
+from benchmarks.heal_memory import memory_lines
 from benchmarks.results import machine, table, write_section
 from scene_depth.io.depth_images import read_depth, write_depth
 from scene_depth.io.images import write_image
@@ -43,8 +43,7 @@ class Completed:
     width: int
     height: int
     kind: str
-    seconds: float
-    gigabytes: float
+    cost: Cost
     error: float
 
 
@@ -52,7 +51,7 @@ def main(
     sizes: tuple[str, ...] = ("640x480", "1280x960", "2000x1500", "4000x3000"),
     kinds: tuple[str, ...] = KINDS,
     photos: tuple[int, ...] = (50, 100, 200, 400),
-    only: Literal["completion", "heal"] | None = None,
+    only: Literal["completion", "heal", "memory"] | None = None,
     record: bool = False,
 ) -> None:
     """Measures all sizes.
@@ -61,12 +60,22 @@ def main(
         sizes: Sizes of the picture.
         kinds: What is known of the depth: "hole", "... % points", "... lines".
         photos: Numbers of photos of a heal.
-        only: One of the two.
+        only: One of the three.
         record: Rewrite the sections of RESULTS.md of what was measured.
     """
-    if only != "heal":
+    if only in (None, "completion"):
         completion(sizes, kinds, record)
-    if only != "completion":
+    if only in (None, "memory"):
+        about = (
+            "`scene-depth heal` of a hole that 24 photos show, with quick inpainters and 30 steps, one thread: processor seconds "
+            f"and peak resident memory of the whole process; {machine()}. The aim is three times the splat file and 1 GB. "
+            "`python -m benchmarks.scale --only memory --record`"
+        )
+        lines = [about, "", *memory_lines()]
+        print("\n".join(lines))
+        if record:
+            write_section("memory of heal", lines)
+    if only in (None, "heal"):
         threads = torch.get_num_threads()
         about = (
             f"A heal of a fixed hole in photos of {WIDTH}x{HEIGHT}, processor seconds, {threads} threads; {machine()}. "
@@ -97,8 +106,8 @@ def completion(sizes: tuple[str, ...], kinds: tuple[str, ...], record: bool) -> 
                     f"{row.width}x{row.height}",
                     f"{row.width * row.height / 1e6:.1f}",
                     row.kind,
-                    f"{row.seconds:.1f}",
-                    f"{row.gigabytes:.2f}",
+                    f"{row.cost.seconds:.1f}",
+                    f"{row.cost.gigabytes:.2f}",
                     f"{100 * row.error:.3f}",
                 )
                 for row in rows
@@ -116,14 +125,9 @@ def measure(width: int, height: int, kind: str) -> Completed:
         # in another process, as a child's peak memory counts from that of the process that starts it
         other.submit(prepare, Path(folder), width, height, kind).result()
         command = ("complete", f"{folder}/photo.jpg", f"{folder}/known.png", "--output", f"{folder}/out")
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen([sys.executable, "-m", "scene_depth.cli.app", *command], env=environment)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"scene-depth complete ended with {process.returncode}")
+        cost = cost_of(*command)
         error = other.submit(score, Path(folder)).result()
-    return Completed(width, height, kind, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9, error)
+    return Completed(width, height, kind, cost, error)
 
 
 def prepare(folder: Path, width: int, height: int, kind: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,14 @@ def _matched(state: ViewState, exposure: Exposure) -> HealView:
     """The view with its pictures in the exposure of the splats."""
     view = state.view
     if exposure.matched:
-        view = replace(view, rgb=_brightened(view.rgb, exposure))
+        view = replace(view, photo=partial(_matched_photo, view, exposure))
     if view.painted is not None and (edited := find_exposure(view.painted, state)).matched:
         view = replace(view, painted=_brightened(view.painted, edited))
     return view
+
+
+def _matched_photo(view: HealView, exposure: Exposure) -> Tensor:
+    return _brightened(view.rgb, exposure)
 
 
 def _brightened(picture: Tensor, exposure: Exposure) -> Tensor:

@@ -72,7 +72,8 @@ class Step:
             storage = tensor.untyped_storage()
             yield storage.data_ptr(), storage.nbytes()
         for view in self.views:
-            yield id(view.rgb), view.rgb.nbytes
+            if isinstance(view.photo, Tensor):
+                yield id(view.photo), view.photo.nbytes
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -53,43 +53,66 @@ class Vicinity:
         return inside
 
 
+Values = Tensor | Callable[[], Tensor | NDArray[Any]]
+
+
 @dataclass(frozen=True)
 class HealView:
     """A view to heal in. It takes arrays too; they become tensors.
 
+    Photo and depth may be functions that load them, called each time that they are wanted: most views of a large scene show
+    nothing of a hole.
+
     Attributes:
         name: Name of the view.
         camera: Camera at the working size.
-        rgb: The photo, float32  # [H, W, 3]
+        photo: The photo, float32 in [0, 1] or uint8 up to 255, or what loads it  # [H, W, 3]
         mask: Object mask if there is one  # [H, W] bool
         painted: The user's own picture of the healed view, if this is a reference that was edited elsewhere  # [H, W, 3]
-        depth: z-depth that a sensor measured, 0 where it did not  # [H, W]
+        measured: z-depth of a sensor, 0 where it measured none, or what loads it  # [H, W]
         alpha: Of a view whose picture is what the splats show, for want of photos: how opaque they are; its holes end where the
             surfaces around them end  # [H, W]
         vicinity: Of such a view: the ball around the object beyond which what the splats show counts as seen, as few other such
             views show it.
 
     Raises:
-        InputError: If a picture or mask is not of the camera's size.
+        InputError: If a picture or mask is not of the camera's size; where it is loaded, then.
     """
 
     name: str
     camera: Cameras
-    rgb: Tensor
+    photo: Values
     mask: Tensor | None = None
     painted: Tensor | None = None
-    depth: Tensor | None = None
+    measured: Values | None = None
     alpha: Tensor | None = None
     vicinity: Vicinity | None = None
 
     def __post_init__(self) -> None:
+        for what in ("photo", "mask", "painted", "measured", "alpha"):
+            values = getattr(self, what)
+            if values is not None and not callable(values):
+                object.__setattr__(self, what, self._sized(what, values))
+
+    @property
+    def rgb(self) -> Tensor:
+        """The photo, float32 in [0, 1]  # [H, W, 3]"""
+        values = self._sized("photo", self.photo() if callable(self.photo) else self.photo)
+        return values.float().div_(255) if values.dtype == torch.uint8 else values
+
+    @property
+    def depth(self) -> Tensor | None:
+        """z-depth that a sensor measured, 0 where it did not  # [H, W]"""
+        return self._sized("measured", self.measured()) if callable(self.measured) else self.measured
+
+    def _sized(self, what: str, values: Any) -> Tensor:
+        found = torch.as_tensor(values)
+        kept = (torch.uint8, torch.float32) if what == "photo" else (torch.bool if what == "mask" else torch.float32,)
+        found = found if found.dtype in kept else found.to(kept[-1])
         size = (self.camera.height, self.camera.width)
-        for what in ("rgb", "mask", "painted", "depth", "alpha"):
-            if getattr(self, what) is not None:
-                values = torch.as_tensor(getattr(self, what), dtype=torch.bool if what == "mask" else torch.float32)
-                if values.shape[:2] != size:
-                    raise InputError(f"view {self.name!r}: {what}", f"size {tuple(values.shape[:2])}", f"{size}")
-                object.__setattr__(self, what, values)
+        if found.shape[:2] != size:
+            raise InputError(f"view {self.name!r}: {what}", f"size {tuple(found.shape[:2])}", f"{size}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -154,9 +177,10 @@ class ViewState:
         def cut(values: Tensor | None) -> Tensor | None:
             return None if values is None else values[window].contiguous()
 
-        camera, rgb = view.camera.cropped(left, top, right - left, bottom - top), view.rgb[window].contiguous()
-        mask, alpha = cut(view.mask), cut(view.alpha)
-        view = replace(view, camera=camera, rgb=rgb, mask=mask, painted=cut(view.painted), depth=cut(view.depth), alpha=alpha)
+        camera = view.camera.cropped(left, top, right - left, bottom - top)
+        photo, mask, alpha = view.rgb[window].contiguous(), cut(view.mask), cut(view.alpha)
+        painted, measured = cut(view.painted), cut(view.depth)
+        view = replace(view, camera=camera, photo=photo, mask=mask, painted=painted, measured=measured, alpha=alpha)
         return replace(
             self,
             view=view,

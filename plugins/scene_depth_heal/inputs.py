@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from scene_depth_heal.hole import HealView, share_of
 from scene_depth_heal.selection import SelectionSource
 
 SPLATS = "splats.ply"
+KEPT_BYTES = 1 << 29  # of photos and depth that were read
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ def load_views(
 ) -> list[HealView]:
     """The scene's views at the working size, with masks where masks select, edited pictures and depth where there are any.
 
+    Photos and depth are read when a heal wants them, and kept in 8 bits while ``KEPT_BYTES`` allow.
+
     Args:
         scene: Posed photos.
         max_size: Longer side of the views, at most, in pixels.
@@ -147,17 +151,19 @@ def load_views(
     if unknown := sorted(set(painted) - set(names)):
         raise InputError("painted", f"pictures for {unknown}", "names of views of the scene")
     objects = [view if view.load_mask is None else replace(view, load_mask=view.mask) for view in scene.views]
-    sized = TrainingViews(objects, max_size, mask_use="keep", with_depth=True)
+    sized = TrainingViews(objects, max_size, mask_use="keep", with_depth=True, cache_bytes=KEPT_BYTES)
     views = []
     for index, view in enumerate(scene.views):
-        target = sized.target(index)
-        mask = target.counts if own_masks else None
+        camera = sized.camera(index)
+        counts = sized.counts(index) if own_masks else None
+        mask = None if counts is None else torch.from_numpy(counts)
         if view.name in masks:
-            check_image_size("mask", masks[view.name], view.camera, target.camera)
-            mask = resized_mask(read_mask(masks[view.name], ids), target.camera)
+            check_image_size("mask", masks[view.name], view.camera, camera)
+            mask = resized_mask(read_mask(masks[view.name], ids), camera)
             mask = ~mask if white_is == "keep" else mask
-        edited = resized(read_image(painted[view.name]), target.camera) if view.name in painted else None
-        views.append(HealView(view.name, target.camera, target.image, mask, edited, target.depth))
+        edited = resized(read_image(painted[view.name]), camera) if view.name in painted else None
+        measured = None if view.load_depth is None else partial(sized.known_depth, index)
+        views.append(HealView(view.name, camera, partial(sized.picture, index), mask, edited, measured))
     shares = {view.name: share_of(view.mask) for view in views if view.mask is not None}
     known = white_is or ("object" if own_masks and scene.masks_are_objects else None)
     check_white_share(shares, known, file=source.masks or scene.source if source is not None else None)

@@ -98,7 +98,7 @@ def _reduced(view: HealView) -> HealView:
     camera = fitted_camera(view.camera, SIZE)
     size = (camera.height, camera.width)
     mask = None if view.mask is None else torch.nn.functional.adaptive_avg_pool2d(view.mask.float().cpu()[None], size)[0] >= 0.5
-    return HealView(view.name, camera, torch.zeros(*size, 3), mask)
+    return HealView(view.name, camera, torch.zeros(*size, 3, dtype=torch.uint8), mask)
 
 
 def _part(splats: GaussianSplats, views: Sequence[HealView]) -> Tensor:

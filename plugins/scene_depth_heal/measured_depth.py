@@ -42,7 +42,7 @@ class MeasuredDepth:
 
 def check_measured(hole: Hole) -> MeasuredDepth | None:
     """Compares measured with rendered depth beside the object, in the views that show it; None where none of these has any."""
-    states = [state for state in hole.states if state.view.depth is not None]
+    states = [state for state in hole.states if state.view.measured is not None]
     if not states:
         return None
     pairs = [_both(state) for state in states]
@@ -73,10 +73,12 @@ def with_measured(state: ViewState, found: MeasuredDepth | None) -> ViewState:
     Splats of surfaces without texture stand where their fit left them. Where both agree the rendered depth stays, as the new
     splats are to meet the old ones without a step.
     """
-    if found is None or not found.used or found.spread is None or found.median is None or state.view.depth is None:
+    if found is None or not found.used or found.spread is None or found.median is None:
         return state
-    rendered = state.depth_after
-    measured = state.view.depth.to(rendered) / found.median
+    rendered, depth = state.depth_after, state.view.depth
+    if depth is None:
+        return state
+    measured = depth.to(rendered) / found.median
     differs = (rendered / measured.clamp_min(1e-12) - 1).abs() > max(SPREADS * found.spread, LEAST)
     return replace(state, depth_after=torch.where((measured > 0) & ~state.object_pixels & differs, measured, rendered))
 
@@ -86,7 +88,8 @@ Pair = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.bool_]]
 
 def _both(state: ViewState) -> Pair:
     """Measured and rendered depth, and where both are known beside the object."""
-    measured, rendered = as_array(state.view.depth) if state.view.depth is not None else np.zeros(0), as_array(state.depth_after)
+    depth, rendered = state.view.depth, as_array(state.depth_after)
+    measured = np.zeros(0) if depth is None else as_array(depth)
     return measured, rendered, (measured > 0) & (rendered > 0) & ~as_array(state.object_pixels)
 
 

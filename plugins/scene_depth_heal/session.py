@@ -412,7 +412,8 @@ class EditSession:
         for view in views:
             if view.name in gone:
                 now = self._drawings.of(view.camera)[0].cpu()
-                view = replace(view, rgb=torch.where(gone[view.name], now, view.rgb))
+                seen = torch.where(gone[view.name], now, view.rgb)
+                view = replace(view, photo=(255 * seen).round().to(torch.uint8))
             changed.append(view)
         return tuple(changed)
 

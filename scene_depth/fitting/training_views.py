@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -43,7 +43,8 @@ class TrainingViews:
     """Views at the size of fitting. Each is loaded at its first use and kept while ``cache_bytes`` allow.
 
     What does not fit is loaded again at each use: views are visited in random order, each as often as the others, so
-    that keeping the first ones serves as well as keeping the last ones.
+    that keeping the first ones serves as well as keeping the last ones. Picture, mask and depth are loaded apart, so that who
+    wants one does not wait for the others.
 
     Attributes:
         views: Views with images.
@@ -62,7 +63,7 @@ class TrainingViews:
     with_depth: bool = False
     cache_bytes: int = 2 << 30
     _cameras: dict[tuple[int, int], Cameras] = field(default_factory=dict, init=False, repr=False)
-    _cache: dict[int, _Stored] = field(default_factory=dict, init=False, repr=False)
+    _cache: dict[tuple[int, str], NDArray[Any]] = field(default_factory=dict, init=False, repr=False)
     _used_bytes: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,8 +91,7 @@ class TrainingViews:
             reduction: Divisor of the size of fitting, for the first steps at low resolution.
             device: Where the tensors go.
         """
-        stored, camera = self._stored(index), self.camera(index, reduction)
-        image, counts, depth = stored.image, stored.counts, stored.depth
+        image, counts, depth, camera = self.picture(index), self.counts(index), self.depth(index), self.camera(index, reduction)
         if reduction > 1:
             image = resized_image(image, camera.width, camera.height)
             counts = None if counts is None else _resized_mask(counts, camera.width, camera.height)
@@ -103,39 +103,46 @@ class TrainingViews:
             None if depth is None else torch.from_numpy(depth).to(device),
         )
 
-    def _stored(self, index: int) -> _Stored:
-        stored = self._cache.get(index)
-        if stored is None:
-            stored = self._load(index)
-            if self._used_bytes + stored.bytes <= self.cache_bytes:
-                self._cache[index] = stored
-                self._used_bytes += stored.bytes
-        return stored
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """The photo of a view, of its camera's size  # [H, W, 3]"""
+        return self._kept(index, "picture", self._load_picture)
 
-    def _load(self, index: int) -> _Stored:
+    def counts(self, index: int) -> NDArray[np.bool_] | None:
+        """The pixels of a view that are compared; None for all  # [H, W]"""
+        if self.mask_use == "none" or self.views[index].load_mask is None:
+            return None
+        return self._kept(index, "counts", self._load_counts)
+
+    def depth(self, index: int) -> NDArray[np.float32] | None:
+        """The z-depth of a view, 0 = unknown; None if it has none or none is wanted  # [H, W]"""
+        return self.known_depth(index) if self.with_depth and self.views[index].load_depth is not None else None
+
+    def known_depth(self, index: int) -> NDArray[np.float32]:
+        """The z-depth of a view that has some, 0 = unknown  # [H, W]"""
+        return self._kept(index, "depth", self._load_depth)
+
+    def _kept(self, index: int, what: str, load: Callable[[int], NDArray[Any]]) -> NDArray[Any]:
+        values = self._cache.get((index, what))
+        if values is None:
+            values = load(index)
+            if self._used_bytes + values.nbytes <= self.cache_bytes:
+                self._cache[index, what] = values
+                self._used_bytes += values.nbytes
+        return values
+
+    def _load_picture(self, index: int) -> NDArray[np.uint8]:
+        camera, image = self.camera(index), self.views[index].image()
+        return resized_image(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8), camera.width, camera.height)
+
+    def _load_counts(self, index: int) -> NDArray[np.bool_]:
         view, camera = self.views[index], self.camera(index)
-        width, height = camera.width, camera.height
-        image = resized_image(np.rint(np.clip(view.image(), 0, 1) * 255).astype(np.uint8), width, height)
-        counts = depth = None
-        if self.mask_use != "none" and view.load_mask is not None:
-            white = view.mask() ^ is_inverted(view.load_mask)
-            counts = _resized_mask(white == (self.mask_use == "keep"), width, height)
-        if self.with_depth and view.load_depth is not None:
-            depth = view.depth()
-            depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
-            depth = depth if depth.shape == (height, width) else resize_sparse_depth(depth, width, height)
-        return _Stored(image, counts, depth)
+        white = view.mask() ^ (view.load_mask is not None and is_inverted(view.load_mask))
+        return _resized_mask(white == (self.mask_use == "keep"), camera.width, camera.height)
 
-
-@dataclass(frozen=True)
-class _Stored:
-    image: NDArray[np.uint8]  # [H, W, 3]
-    counts: NDArray[np.bool_] | None  # [H, W]
-    depth: NDArray[np.float32] | None  # [H, W]
-
-    @property
-    def bytes(self) -> int:
-        return sum(values.nbytes for values in (self.image, self.counts, self.depth) if values is not None)
+    def _load_depth(self, index: int) -> NDArray[np.float32]:
+        camera, depth = self.camera(index), self.views[index].depth()
+        known = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
+        return known if known.shape == (camera.height, camera.width) else resize_sparse_depth(known, camera.width, camera.height)
 
 
 def fitted_camera(camera: Cameras, max_size: int, reduction: int = 1) -> Cameras:

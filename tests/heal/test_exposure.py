@@ -34,7 +34,7 @@ def test_photos_at_four_fifths_of_the_brightness_lose_nothing() -> None:
     config = HealConfig(steps=30, most_references=2, shadow=False)
 
     def healed(factor: float) -> tuple[HealResult, float]:
-        photos = [replace(view, rgb=factor * view.rgb) for view in views]
+        photos = [replace(view, photo=factor * view.rgb) for view in views]
         result = heal_views(splats, removed, photos, *inpainters, config)
         return result, mean_scores(evaluate_scene(result.splats, truth, holes, max_size=112))["psnr_hole"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from torch import Tensor
 from scene_depth.cameras import Cameras, look_at
 from scene_depth.color.registry import load_image_inpainter
 from scene_depth.depth.registry import load_depth_inpainter
+from scene_depth.errors import InputError
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import Render, blending_weights, render
 from scene_depth.spherical_harmonics import C0
@@ -116,6 +118,34 @@ def views_all_around(scene: Room) -> tuple[GaussianSplats, Tensor, list[HealView
         cameras.insert(len(cameras) // 2, Cameras(pose[None], K, scene.cameras[0].width, scene.cameras[0].height))
     views = [HealView(str(place), camera, render(splats, camera).rgb[0].clamp(0, 1)) for place, camera in enumerate(cameras)]
     return splats, removed, views
+
+
+def test_photos_are_read_where_a_hole_wants_them_and_8_bits_are_as_good(scene: Room) -> None:
+    """Views that look away are never read, and a loaded photo of 8 bits gives the bits of the same numbers as floats."""
+    splats, removed, views = views_all_around(scene)
+    eight_bit = [(255 * view.rgb).round().to(torch.uint8) for view in views]
+    read: list[int] = []
+
+    def photo(place: int) -> Tensor:
+        read.append(place)
+        return eight_bit[place]
+
+    loaded = [replace(view, photo=partial(photo, place)) for place, view in enumerate(views)]
+    floats = [replace(view, photo=eight_bit[place].float() / 255) for place, view in enumerate(views)]
+    inpainters = load_depth_inpainter("harmonic"), load_image_inpainter("membrane")
+    one, other = (heal_views(splats, removed, each, *inpainters, HealConfig(steps=5)) for each in (loaded, floats))
+    assert one.report.new_splats > 0
+    assert one.splats.sha256() == other.splats.sha256()
+    assert set(read) == {place for place, view in enumerate(views) if view.name in {state.name for state in one.states}}
+    assert len(set(read)) < len(views)
+
+
+def test_a_photo_of_another_size_is_an_error_when_it_is_read(scene: Room, views: list[HealView]) -> None:
+    wrong = replace(views[0], photo=lambda: torch.zeros(3, 4, 3, dtype=torch.uint8))
+    with pytest.raises(InputError, match=r"photo: size \(3, 4\)"):
+        _ = wrong.rgb
+    with pytest.raises(InputError, match=r"measured: size \(3, 4\)"):
+        _ = replace(views[0], measured=lambda: torch.zeros(3, 4)).depth
 
 
 def draw_everything(splats: GaussianSplats, removed: Tensor, views: list[HealView]) -> list[dict[str, Tensor]]:

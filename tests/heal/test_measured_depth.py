@@ -30,7 +30,7 @@ def hole(change=lambda measured: measured) -> Hole:
         hidden[26:46, 38:58] = True
         noise = torch.from_numpy(np.random.default_rng(index).normal(scale=0.003, size=exact.shape)).float()
         rgb = torch.full((*exact.shape, 3), 0.5)
-        view = HealView(f"{index}.png", camera, rgb, depth=change(exact * (1 + noise)))
+        view = HealView(f"{index}.png", camera, rgb, measured=change(exact * (1 + noise)))
         states.append(ViewState(view, rendered, rgb, torch.where(hidden, 0.0, rendered), hidden, hidden))
     return Hole(SPLATS, torch.zeros(len(SPLATS), dtype=torch.bool), SPLATS, tuple(states))
 
@@ -80,6 +80,6 @@ def test_depth_out_of_register_is_said_and_not_used(change, words: str) -> None:
 
 def test_a_scene_without_depth_says_nothing() -> None:
     bare = hole()
-    states = tuple(replace(state, view=replace(state.view, depth=None)) for state in bare.states)
+    states = tuple(replace(state, view=replace(state.view, measured=None)) for state in bare.states)
     assert check_measured(replace(bare, states=states)) is None
     assert describe_measured(None) is None
