@@ -16,8 +16,10 @@ from scene_depth.cameras import Cameras
 from scene_depth.depth.protocol import SeamReport
 from scene_depth.errors import InputError
 from scene_depth.evaluation.images import psnr
+from scene_depth.geometry.view_graph import ViewGraph
 from scene_depth.io.json_reports import JsonReport, plain, versions
 from scene_depth.rendering import Render, render
+from scene_depth.rendering.bounds import footprints_of
 from scene_depth.scene import Scene, View
 from scene_depth.showing import Shown
 from scene_depth.splats import GaussianSplats, concatenate_splats
@@ -328,17 +330,28 @@ class EditRun:
         self.report.checks.raised_by, self.report.checks.weight_in_mask_before_fit = raised_by, best
         return raised_by
 
+    def new_weights(self) -> dict[str, Tensor]:
+        """Blending weight of the new splats in the views that may show some, by name; see ``new_weight``  # [H, W] each"""
+        whole = self.scene()
+        prints, is_new = footprints_of(whole), torch.arange(len(whole), device=whole.device) >= len(self.kept)
+        ours = prints.select(is_new)
+        near = ViewGraph([view.camera for view in self.views]).views_holding(ours.means, ours.radii)
+        shown = [self.views[place] for place in sorted(near)]
+        return {view.name: weight_of(whole, is_new, view.camera, footprints=prints) for view in shown}
+
     def check_views(self) -> None:
         """Notes where the new splats show, and whether they change anything beside them."""
-        weights = {view.name: new_weight(self.kept, self.new, view.camera) for view in self.views}
-        shares = {name: share_of(weight > DOMINATES) for name, weight in weights.items()}
+        whole, weights = self.scene(), self.new_weights()
+        shares = {view.name: 0.0 if view.name not in weights else share_of(weights[view.name] > DOMINATES) for view in self.views}
         ordered = dict(sorted(shares.items(), key=lambda item: -item[1]))
         compared = {name for name in list(ordered)[:COMPARED] if ordered[name] > 0}
         worst = 0.0
         for view in self.views:
+            if view.name not in compared:
+                continue
             beside = ~dilate(weights[view.name] > DOMINATES, 2)
-            if view.name in compared and bool(beside.any()):
-                before, after = render(self.kept, view.camera).rgb[0], render(self.scene(), view.camera).rgb[0]
+            if bool(beside.any()):
+                before, after = render(self.kept, view.camera).rgb[0], render(whole, view.camera).rgb[0]
                 worst = max(worst, float((before - after).abs().mean(-1)[beside].mean()))
         self.report.shows_in, self.report.checks.changed_beside_it = ordered, worst
         self.report.checks.views_that_show_it = sum(share > 0 for share in ordered.values())

@@ -433,9 +433,10 @@ def _windows(run: EditRun, painted: PaintedView, picture: Tensor, depth: Tensor)
     mask = painted.mask
     surface = torch.where(mask, depth, 0.0)
     windows = window_around(mask, painted.name, painted.camera, picture, torch.ones_like(mask), surface)
+    weights = run.new_weights()
     for view in run.views:
-        if view.name != painted.name:
-            theirs = new_weight(run.kept, run.new, view.camera) > TOUCHED
+        if view.name != painted.name and view.name in weights:
+            theirs = weights[view.name] > TOUCHED
             before = render(run.kept, view.camera).rgb[0].clamp(0, 1)
             windows += window_around(theirs, view.name, view.camera, before, ~dilate(theirs, 2))
     return windows

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scene_depth.errors import InputError
 from scene_depth.fitting.surface_splats import splats_on_depth
+from scene_depth.geometry.view_graph import ViewGraph
 from scene_depth.geometry.visibility import sight
 from scene_depth.rendering import blending_weights, render
 from scene_depth.scene import View
@@ -114,7 +115,7 @@ def _unchanged(splats: GaussianSplats, views: Sequence[View], report: EditReport
 
 
 def carried(splats: GaussianSplats, views: Sequence[View], painted: PaintedView) -> list[Surface]:
-    """What every view should look like: painted colours carried along the rendered depth of both views.
+    """What views that may show it should look like: painted colours carried along the rendered depth of both views.
 
     Raises:
         InputError: If no surface shows under the mask.
@@ -122,7 +123,10 @@ def carried(splats: GaussianSplats, views: Sequence[View], painted: PaintedView)
     depth = opaque_depth(render(splats, painted.camera)).cpu()
     if not (depth > 0)[painted.mask].any():
         raise InputError(f"mask of {painted.name!r}", "no opaque surface under it", "a mask on a surface of the scene")
-    return [_carried_to(splats, view, painted, depth) for view in views]
+    points = painted.camera.unproject(depth[None])[0][painted.mask & (depth > 0)]
+    near = {views[place].name for place in ViewGraph([view.camera for view in views]).views_holding(points)}
+    shown = [view for view in views if view.name in near or view.name == painted.name]
+    return [_carried_to(splats, view, painted, depth) for view in shown]
 
 
 def replaced_splats(splats: GaussianSplats, surfaces: Sequence[Surface], reference: Surface) -> Tensor:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from room_scene import cameras_on_an_arc, wall
+from scene_depth_heal import edit as edit_module
+from scene_depth_heal import hole as hole_module
+from scene_depth_heal import painted as painted_module
+from scene_depth_heal import texture as texture_module
 from scene_depth_heal.edit import EditConfig, EditResult
-from scene_depth_heal.painted import PaintedView
+from scene_depth_heal.painted import PaintedView, insert_painted
 from scene_depth_heal.texture import bilinear, carried, retexture, standing_before
 from scipy import ndimage
 
+from scene_depth.cameras import Cameras
+from scene_depth.depth.registry import load_depth_inpainter
 from scene_depth.errors import InputError
-from scene_depth.rendering import render
+from scene_depth.rendering import Render, render
 from scene_depth.scene import View
 from scene_depth.splats import GaussianSplats, concatenate_splats
 from scene_depth.work import Progress
@@ -99,6 +108,37 @@ def test_report_measures_the_edit(result: EditResult) -> None:
     assert checks.psnr_of_texture_in_other_views > 18
     assert checks.views_that_show_it == 5
     assert result.report.edit.mask_without_surface == 0
+
+
+@pytest.mark.parametrize("what", ["texture", "object"])
+def test_views_that_look_away_are_not_drawn_and_change_nothing(
+    background: GaussianSplats, views: list[View], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = views[0].camera
+    pose = camera.camera_to_world.clone()
+    pose[:, :3, 1:3] *= -1  # turned about its horizontal axis
+    away = [View(f"away_{place}.png", replace(camera, camera_to_world=pose)) for place in range(2)]
+    painted, drawn = painted_wall(background), list[bool]()
+
+    def edited(views: list[View]) -> EditResult:
+        if what == "texture":
+            return retexture(background, views, painted, EditConfig(steps=10))
+        return insert_painted(background, views, painted, load_depth_inpainter("harmonic"), EditConfig(steps=10))
+
+    def watched(splats: GaussianSplats, camera: Cameras, **options: Any) -> Render:
+        drawn.append(camera is away[0].camera or camera is away[1].camera)
+        return render(splats, camera, **options)
+
+    alone = edited(views)
+    for module in (texture_module, painted_module, edit_module, hole_module):
+        monkeypatch.setattr(module, "render", watched)
+    beside = edited([away[0], *views, away[1]])
+    assert drawn
+    assert not any(drawn)
+    assert beside.splats.sha256() == alone.splats.sha256()
+    assert {name: share for name, share in beside.report.shows_in.items() if not name.startswith("away")} == alone.report.shows_in
+    assert beside.report.shows_in["away_0.png"] == beside.report.shows_in["away_1.png"] == 0
+    assert beside.report.checks.changed_beside_it == alone.report.checks.changed_beside_it
 
 
 def test_hidden_surfaces_keep_their_colour(background: GaussianSplats, views: list[View]) -> None:
