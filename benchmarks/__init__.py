@@ -2,4 +2,7 @@
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the program does, before numpy is imported
+from scene_depth.cli.app import QUIET_THREADS
+
+for name, value in QUIET_THREADS.items():  # as the program does, before numpy and torch are imported
+    os.environ.setdefault(name, value)

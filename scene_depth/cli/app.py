@@ -45,13 +45,18 @@ STYLE = (tyro.conf.DisallowNone, tyro.conf.OmitArgPrefixes)
 """Of every command: what may be left out is not shown as a choice of None, and groups do not lengthen the names of options."""
 
 
+QUIET_THREADS = {"OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "3000"}
+"""Threads of OpenBLAS and of torch's OpenMP wait busily and take the cores from compiled kernels: with the former a stroke of the
+repair brush costs a fourth more, with the latter more than twice as much where another program keeps a core busy. What the user
+has set counts."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs ``scene-depth COMMAND ...``. Bad input ends with exit code 2 and one line that says what was wrong."""
     if arguments is None:
         arguments = sys.argv[1:]
-        # Threads of OpenBLAS wait busily and take the cores from compiled kernels: strokes would cost a fourth more. It is read
-        # when numpy is first imported, which no command has done yet; a setting of the user's counts.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        for name, value in QUIET_THREADS.items():  # read when numpy and torch are first imported, which no command has done yet
+            os.environ.setdefault(name, value)
     first = arguments[0] if arguments else ""
     if first in ("", "-h", "--help"):
         try:

@@ -85,16 +85,17 @@ def test_the_list_imports_no_command():
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("3", "3")])
-def test_blas_takes_one_thread_unless_the_user_says_otherwise(given: str | None, used: str) -> None:
+@pytest.mark.parametrize(("name", "usual"), [("OPENBLAS_NUM_THREADS", "1"), ("GOMP_SPINCOUNT", "3000")])
+@pytest.mark.parametrize("given", [None, "7"])
+def test_threads_do_not_wait_busily_unless_the_user_says_otherwise(name: str, usual: str, given: str | None) -> None:
     code = (
-        "import os, sys; from scene_depth.cli.app import main; assert 'numpy' not in sys.modules; "
-        "sys.argv = ['scene-depth', '--version']; main(); print(os.environ['OPENBLAS_NUM_THREADS'])"
+        "import os, sys; from scene_depth.cli.app import main; assert not {'numpy', 'torch'} & set(sys.modules); "
+        f"sys.argv = ['scene-depth', '--version']; main(); print(os.environ[{name!r}])"
     )
-    others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    chosen = {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+    others = {key: value for key, value in os.environ.items() if key != name}
+    chosen = {} if given is None else {name: given}
     found = subprocess.run([sys.executable, "-c", code], env=others | chosen, check=True, capture_output=True, text=True).stdout
-    assert found.splitlines()[-1] == used
+    assert found.splitlines()[-1] == (given or usual)
 
 
 def test_version(capsys):
