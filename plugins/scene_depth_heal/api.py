@@ -58,8 +58,9 @@ def select(
         scene: Posed photos; needed for masks alone.
         grow: Steps by which the selection grows, or shrinks if negative.
         max_size: Longer side at which masks are used, in pixels.
-        segment: Says what clicks show in a picture, such as ``Sam2()`` or a function of picture, pixels and whether each belongs
-            to the object; its masks of the photos that see the object are lifted by their vote. By default the splats tell.
+        segment: Says what clicks show in a picture, such as ``Sam2()``: a function of the picture, sRGB in [0, 1]  # [H, W, 3],
+            columns and rows of clicks  # [P, 2], and whether each is on the object  # [P] bool, that gives the object's pixels
+            # [H, W] bool. Its masks of the photos that see the object are lifted by their vote. By default the splats tell.
 
     Returns:
         Which splats belong to it  # [N] bool

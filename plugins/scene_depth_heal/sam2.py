@@ -15,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from scene_depth.depth.checkpoints import SAM2
+from scene_depth.depth.checkpoints import SAM2, fetch_weights
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
-from scene_depth.depth.monocular_models import fetch_weights
 
 MODEL_TYPES = ("sam2", "sam2_video")  # published checkpoints name the model for videos, whose parts for pictures are used here
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as SAM 2 was trained

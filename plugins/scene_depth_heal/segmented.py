@@ -6,7 +6,6 @@ see them. A view whose mask disagrees with theirs on what both see has no vote.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from scene_depth.cameras import Cameras
 from scene_depth.errors import InputError
+from scene_depth.splat_transforms import euler_rotation
 from scene_depth.splats import GaussianSplats
 from scene_depth_heal.clicks import Click, struck
 from scene_depth_heal.hole import HealView, picture_of
@@ -106,8 +106,9 @@ def _prompts(shown: Sequence[tuple[Click, int]], picture: _Picture, core: NDArra
         here = _same(click.camera, picture.camera)
         if here or picture.front[number]:
             prompts.append((click.pixel if here else tuple(picture.pixels[number]), click.belongs))
-    if core is not None and (seen := np.flatnonzero(core & picture.front)).size:
-        prompts += [(tuple(picture.pixels[n]), True) for n in _spread(picture.pixels[seen], seen)]
+    if core is not None and (places := picture.pixels[core & picture.front]).size:
+        middle = int(np.linalg.norm(places - np.median(places, axis=0), axis=1).argmin())
+        prompts += [(tuple(places[number]), True) for number in _spread(places, middle, PROMPTS)]
     return prompts
 
 
@@ -159,24 +160,16 @@ def _other_sides(camera: Cameras, views: Sequence[HealView], middle: Tensor) -> 
         place, there = pixel[0, 0], view.camera.centers[0].cpu().double() - middle
         inside = 0 < float(place[0]) < view.camera.width and 0 < float(place[1]) < view.camera.height
         if float(z[0, 0]) > 0 and inside and 1 / 3 < float(there.norm() / here.norm()) < 3:
-            left.append((view, there / there.norm()))
-    chosen: list[HealView] = []
-    while left and len(chosen) < MOST_TRIED:
-        apart = [min(float((side - other).norm()) for other in sides) for _, side in left]
-        view, side = left.pop(int(np.argmax(apart)))
-        chosen.append(view)
-        sides.append(side)
-    return chosen
+            left.append(view)
+            sides.append(there / there.norm())
+    return [left[number - 1] for number in _spread(torch.stack(sides).numpy(), 0, MOST_TRIED + 1)[1:]]
 
 
 def _turned_about(camera: Cameras, middle: Tensor, aside: float, up: float) -> Cameras:
     """The camera turned about a point, aside and up in its own axes, by degrees."""
     pose = camera.camera_to_world[0].double().cpu()
-    (ca, sa), (cu, su) = ((math.cos(math.radians(a)), math.sin(math.radians(a))) for a in (aside, up))
-    about_y = torch.tensor([[ca, 0, sa], [0, 1, 0], [-sa, 0, ca]], dtype=torch.float64)
-    about_x = torch.tensor([[1, 0, 0], [0, cu, -su], [0, su, cu]], dtype=torch.float64)
     axes = pose[:3, :3]
-    turn = axes @ about_y @ about_x @ axes.T
+    turn = axes @ euler_rotation(up, aside, 0) @ axes.T
     turned = pose.clone()
     turned[:3, :3], turned[:3, 3] = turn @ axes, middle + turn @ (pose[:3, 3] - middle)
     return replace(camera, camera_to_world=turned[None].to(camera.camera_to_world))
@@ -188,14 +181,13 @@ def _picture(splats: GaussianSplats, camera: Cameras, view: HealView | None) -> 
     return _Picture(camera, rgb, pixels, on_front(splats, camera).numpy())
 
 
-def _spread(pixels: NDArray[np.float64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Some of the numbered points, from the middle one on, each as far from those before as can be."""
-    chosen = [int(np.linalg.norm(pixels - np.median(pixels, axis=0), axis=1).argmin())]
-    apart = np.linalg.norm(pixels - pixels[chosen[0]], axis=1)
-    while len(chosen) < min(PROMPTS, len(pixels)):
+def _spread(points: NDArray[np.float64], first: int, most: int) -> list[int]:
+    """Numbers of some of the points, one of them first, each as far from those before as can be."""
+    chosen, apart = [first], np.linalg.norm(points - points[first], axis=1)
+    while len(chosen) < min(most, len(points)):
         chosen.append(int(apart.argmax()))
-        apart = np.minimum(apart, np.linalg.norm(pixels - pixels[chosen[-1]], axis=1))
-    return numbers[chosen]
+        apart = np.minimum(apart, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return chosen
 
 
 def _holds(picture: _Picture, mask: NDArray[np.bool_], core: NDArray[np.bool_]) -> bool:
@@ -248,7 +240,6 @@ def _same(one: Cameras, other: Cameras) -> bool:
     """Whether two cameras are the same up to rounding."""
     if (one.width, one.height) != (other.width, other.height):
         return False
-    poses, K = (
-        (getattr(one, name).cpu().double() - getattr(other, name).cpu().double()).abs().max() for name in ("camera_to_world", "K")
-    )
-    return float(poses) < 1e-6 and float(K) < 1e-3
+    moved = (one.camera_to_world.cpu().double() - other.camera_to_world.cpu().double()).abs().max()
+    zoomed = (one.K.cpu().double() - other.K.cpu().double()).abs().max()
+    return float(moved) < 1e-6 and float(zoomed) < 1e-3

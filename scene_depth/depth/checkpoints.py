@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from scene_depth.errors import InputError
+from scene_depth.errors import InputError, first_line
 
 MARIGOLD = "prs-eth/marigold-depth-v1-1"
 DEPTH_ANYTHING = "depth-anything/Depth-Anything-V2-Small-hf"
@@ -99,6 +102,27 @@ def describe_checkpoint(checkpoint: str) -> str:
     if known is None:
         return ""
     return f"about {known.gigabytes:g} GB" + ("" if known.license.startswith("see") else f", {known.license}")
+
+
+def fetch_weights(checkpoint: str, load: Callable[[bool], Any], download: bool) -> Any:
+    """Loads what is on this machine, else says what is fetched and fetches it; an error says what is missing and how large it is.
+
+    Everything is caught: the hub's, safetensors' and the network's own errors share no base.
+    """
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
+        raise InputError("weights", "no such folder", "a folder with a saved model, or a hub id", file=checkpoint)
+    try:
+        return load(True)
+    except Exception as error:
+        local = error
+    if download and not folder.is_dir():
+        say_before_fetch(checkpoint)
+        try:
+            return load(False)
+        except Exception as error:
+            raise missing_weights(checkpoint, f"could not be fetched ({first_line(error)})") from error
+    raise missing_weights(checkpoint, first_line(local) if folder.is_dir() else "not on this machine") from local
 
 
 def say_before_fetch(checkpoint: str, file: str | None = None) -> None:

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scene_depth.depth.checkpoints import DEPTH_ANYTHING_3, MOGE, find_cached
+from scene_depth.depth.checkpoints import DEPTH_ANYTHING_3, MOGE, fetch_weights, find_cached
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
-from scene_depth.depth.monocular_models import fetch_weights
 from scene_depth.depth.prior import MonocularMap
 
 

@@ -17,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 from scene_depth.depth.alignment import Fit, Space
-from scene_depth.depth.checkpoints import DEPTH_ANYTHING, MARIGOLD, find_cached, missing_weights, say_before_fetch
+from scene_depth.depth.checkpoints import DEPTH_ANYTHING, MARIGOLD, fetch_weights, find_cached
 from scene_depth.depth.checks import check_least
 from scene_depth.depth.latent.devices import choose_device
 from scene_depth.depth.latent.packages import package_class
 from scene_depth.depth.monocular import BackEnd, MonocularInpainter
 from scene_depth.depth.prior import MonocularMap
 from scene_depth.depth.scattered import nearest_fill
-from scene_depth.errors import InputError, first_line
+from scene_depth.errors import InputError
 from scene_depth.geometry.depth_resampling import resize_sparse_depth
 
 SPACE_OF: dict[str, Space] = {  # by the configuration's model_type
@@ -211,24 +211,3 @@ def _space_of(config: Any) -> Any:
     if config.model_type == "depth_anything":
         return "depth" if getattr(config, "depth_estimation_type", "relative") == "metric" else "inverse"
     return SPACE_OF.get(config.model_type, "auto")
-
-
-def fetch_weights(checkpoint: str, load: Callable[[bool], Any], download: bool) -> Any:
-    """Loads what is on this machine, else says what is fetched and fetches it; an error says what is missing and how large it is.
-
-    Everything is caught: the hub's, safetensors' and the network's own errors share no base.
-    """
-    folder = Path(checkpoint).expanduser()
-    if not folder.is_dir() and (folder.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1):
-        raise InputError("weights", "no such folder", "a folder with a saved model, or a hub id", file=checkpoint)
-    try:
-        return load(True)
-    except Exception as error:
-        local = error
-    if download and not folder.is_dir():
-        say_before_fetch(checkpoint)
-        try:
-            return load(False)
-        except Exception as error:
-            raise missing_weights(checkpoint, f"could not be fetched ({first_line(error)})") from error
-    raise missing_weights(checkpoint, first_line(local) if folder.is_dir() else "not on this machine") from local

@@ -15,11 +15,10 @@ from huggingface_hub import HfApi
 from numpy.typing import NDArray
 
 from scene_depth.cli.app import main
-from scene_depth.depth.checkpoints import CHECKPOINTS, describe_checkpoint, say_before_fetch
+from scene_depth.depth.checkpoints import CHECKPOINTS, describe_checkpoint, fetch_weights, say_before_fetch
 from scene_depth.depth.inpaint import inpaint_depth
 from scene_depth.depth.masks import rectangle
 from scene_depth.depth.monocular import load_monocular_model
-from scene_depth.depth.monocular_models import fetch_weights
 from scene_depth.errors import InputError
 
 SHAPE = (40, 60)

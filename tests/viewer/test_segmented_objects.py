@@ -15,6 +15,7 @@ from scipy.ndimage import binary_dilation, label
 from test_picking_objects import BLUE, FLOOR, GREY, RED, box, camera_at, overlap, pixel_of, sheet
 
 import scene_depth as sd
+from scene_depth.io.splat_files import with_origin
 from scene_depth.splats import concatenate_splats
 
 BOX, BESIDE = box((-0.4, -0.4, 0), (0.2, 0.4, 0.5), RED, hidden=3), box((0.2, -0.4, 0), (0.7, 0.4, 0.5), BLUE, 20, hidden=2)
@@ -107,7 +108,9 @@ def test_what_is_no_object_says_so() -> None:
 
 
 def test_select_takes_a_function_that_segments_pictures_of_a_shifted_scene() -> None:
-    assert right(sd.select(SCENE, Click(CAMERA, ON_RED), segment=connected_color), IS_RED) >= 0.93
+    shift = torch.tensor([1e5, -2e4, 300.0], dtype=torch.float64)
+    click = Click(CAMERA.translated(shift), ON_RED)
+    assert right(sd.select(with_origin(SCENE, tuple(shift.tolist())), click, segment=connected_color), IS_RED) >= 0.93
 
 
 @pytest.fixture(scope="module")
